@@ -1,1 +1,35 @@
-//! To be written.
+//! The agent graph as plain data: what a user declares, what is true of it, and how it changes.
+//!
+//! [`GraphSpec`] is the document that a user writes. [`ValidatedGraph`] is made from it once, by
+//! [`validate`], and is trusted from then on: names resolve, joins have slots, edges are indexed.
+//! [`fold`] applies mutations between supersteps in Pregel's order and gives the next revision.
+//! This crate does no IO and knows neither time nor randomness.
+
+mod canonical;
+mod duration;
+mod fold;
+mod mutation;
+mod name;
+mod problem;
+mod revision;
+mod spec;
+mod topology;
+mod validate;
+
+pub use canonical::canonical_json;
+pub use duration::{DurationSpec, InvalidDuration};
+pub use fold::{Fold, ProgramCheck, Verdict, fold};
+pub use mutation::{
+    Capabilities, EdgeRef, Mutation, MutationKind, MutationOrder, PriorityClass, Refusal, Request, SetField, VertexRef,
+};
+pub use name::{Port, VertexName};
+pub use problem::{FieldPath, Problem, Problems, Segment, Severity};
+pub use revision::Revision;
+pub use spec::{
+    AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner, CustomProgram, Delivery, EdgeSpec, Effects,
+    Fold as AggregatorFold, ForEachSpec, FunctionProgram, GraphProgram, GraphSpec, InputSpec, JoinMode, JoinSpec, Limits,
+    ModelServerRef, ModelSpec, MutationPolicy, OnFailure, OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Placement,
+    Program, ProgramRef, PromptProgram, RetrySpec, RouterProgram, Sampling, Select, Sends, VertexSpec, WhenIncomplete,
+};
+pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
+pub use validate::{ValidatedGraph, validate};

@@ -1,0 +1,69 @@
+//! JSON that travels: shared, immutable, cheap to clone.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// An immutable JSON value. Cloning shares it. Binary formats store it as JSON text, for they
+/// cannot describe it themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Payload(Arc<Value>);
+
+impl Payload {
+    /// JSON null.
+    pub fn null() -> Self {
+        Self(Arc::new(Value::Null))
+    }
+
+    /// The value.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// A list of payloads as one payload.
+    pub fn list<'a>(items: impl IntoIterator<Item = &'a Self>) -> Self {
+        Self::from(Value::Array(items.into_iter().map(|item| item.value().clone()).collect()))
+    }
+}
+
+impl From<Value> for Payload {
+    fn from(value: Value) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        as_json::serialize(&*self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        as_json::deserialize(deserializer).map(|value: Value| Self(Arc::new(value)))
+    }
+}
+
+/// Serde for members whose shape a binary format cannot describe: JSON text there, themselves in
+/// formats that people read.
+pub(crate) mod as_json {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return value.serialize(serializer);
+        }
+        serializer.serialize_str(&serde_json::to_string(value).map_err(S::Error::custom)?)
+    }
+
+    pub(crate) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        if deserializer.is_human_readable() {
+            return T::deserialize(deserializer);
+        }
+        let text = String::deserialize(deserializer)?;
+        serde_json::from_str(&text).map_err(D::Error::custom)
+    }
+}

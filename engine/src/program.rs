@@ -1,0 +1,220 @@
+//! What a program sees, and what it gives back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use superstep_graph::{Mutation, Port, VertexName};
+
+use crate::payload::{Payload, as_json};
+
+/// All that one activation sees. It has no clock and no randomness.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Constant of the run, or of its frame.
+    pub input: Payload,
+    /// What was drained for this activation, in the order of message ids.
+    pub messages: Vec<Received>,
+    /// The last messages of passive and of retained edges that were not drained now, in order of
+    /// senders.
+    pub kept: Vec<Received>,
+    /// The private value of the vertex.
+    pub value: Payload,
+    /// The element, in a forEach.
+    pub element: Option<Payload>,
+    /// What the last commit's contributions were folded to.
+    pub aggregates: Arc<BTreeMap<VertexName, Payload>>,
+    /// The superstep in which the activation started.
+    pub superstep: u64,
+}
+
+impl View {
+    /// The payload that came last from `sender`, in the order of message ids; drained ones come
+    /// before kept ones.
+    pub fn from(&self, sender: &VertexName) -> Option<&Payload> {
+        let last = |list: &'_ [Received]| list.iter().rposition(|message| message.from == *sender);
+        match last(&self.messages) {
+            Some(index) => Some(&self.messages[index].payload),
+            None => last(&self.kept).map(|index| &self.kept[index].payload),
+        }
+    }
+}
+
+/// A message as its receiver sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// The sender.
+    pub from: VertexName,
+    /// The port on which it left; the default port for a direct message.
+    pub port: Port,
+    /// What it says.
+    pub payload: Payload,
+}
+
+/// What a successful activation gives back. All of it takes effect with the commit that lists it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProgramResult {
+    /// Messages along edges, by port, in order. The first on the default port, else the first, is
+    /// the activation's output.
+    pub emissions: Vec<Emission>,
+    /// Messages to declared targets.
+    pub direct: Vec<Direct>,
+    /// What becomes of the vertex's value.
+    pub value: ValueChange,
+    /// Changes to the graph that the vertex asks for.
+    #[serde(with = "as_json")]
+    pub mutations: Vec<Mutation>,
+    /// What it contributes to aggregators.
+    pub contributions: Vec<(VertexName, Payload)>,
+}
+
+impl ProgramResult {
+    /// The result that sends `payload` on the default port and does nothing else.
+    pub fn output(payload: Payload) -> Self {
+        Self { emissions: vec![Emission { port: Port::default(), payload }], ..Self::default() }
+    }
+
+    /// What counts as the output of the activation.
+    pub fn as_output(&self) -> Option<&Payload> {
+        let default = self.emissions.iter().find(|emission| emission.port.is_default());
+        default.or(self.emissions.first()).map(|emission| &emission.payload)
+    }
+}
+
+/// A message along the edges of one port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Emission {
+    /// The port.
+    pub port: Port,
+    /// What it says.
+    pub payload: Payload,
+}
+
+/// A message to a declared target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Direct {
+    /// The target.
+    pub to: VertexName,
+    /// What it says.
+    pub payload: Payload,
+}
+
+/// What becomes of a vertex's value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum ValueChange {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is replaced.
+    Set(Payload),
+    /// An item is appended to it; only the item is stored.
+    Append(Payload),
+}
+
+/// How one attempt of an activation ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It has a result.
+    Done(ProgramResult),
+    /// It waits for an answer from outside, and is not run again from its start.
+    Suspended(Question),
+    /// It failed.
+    Failed(Failure),
+}
+
+/// What is asked of the outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// What is asked, for a person or a program to read.
+    pub ask: Payload,
+    /// What the program needs to go on; handed back with the answer. With none, the answer is the
+    /// activation's output.
+    pub state: Option<Payload>,
+}
+
+/// An answer from outside, handed to the program that asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resumption {
+    /// What the program left with its question.
+    pub state: Payload,
+    /// The answer.
+    pub answer: Payload,
+}
+
+/// Why an activation failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What kind of failure it is, which decides whether it is tried again.
+    pub class: FailureClass,
+    /// What happened, naming the object.
+    pub message: String,
+}
+
+/// Kinds of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureClass {
+    /// It may pass: a lost connection, an overloaded server.
+    Transient,
+    /// The attempt took longer than the vertex allows; tried again.
+    Timeout,
+    /// It would happen again: an expression that has no value, a request that is refused.
+    Permanent,
+    /// A join that was to fail when incomplete.
+    Incomplete,
+    /// The sub-graph failed or reached its limit.
+    Frame,
+    /// A limit of the run does not allow the call.
+    Limit,
+}
+
+impl FailureClass {
+    /// Whether another attempt could end otherwise.
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Self::Transient | Self::Timeout => true,
+            Self::Permanent | Self::Incomplete | Self::Frame | Self::Limit => false,
+        }
+    }
+}
+
+impl Failure {
+    /// A failure that would happen again.
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { class: FailureClass::Permanent, message: message.into() }
+    }
+
+    /// A failure that may pass.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { class: FailureClass::Transient, message: message.into() }
+    }
+}
+
+/// What calls have used, or may use at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Calls of models and tools.
+    pub calls: u64,
+    /// Tokens read by models.
+    pub prompt_tokens: u64,
+    /// Tokens written by models.
+    pub completion_tokens: u64,
+    /// Cost, in units of the models' prices.
+    pub cost: f64,
+}
+
+impl Usage {
+    /// Tokens read and written.
+    pub fn tokens(&self) -> u64 {
+        self.prompt_tokens + self.completion_tokens
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.cost += other.cost;
+    }
+}

@@ -1,0 +1,222 @@
+//! Mutations applied to a graph in Pregel's order.
+
+mod field;
+
+use std::collections::BTreeMap;
+
+use crate::mutation::{EdgeRef, Mutation, PriorityClass, Refusal, Request, SetField};
+use crate::name::VertexName;
+use crate::spec::{EdgeSpec, GraphSpec, MutationPolicy, VertexSpec};
+
+/// What of a vertex or an edge only its runtime can check: whether expressions and templates parse.
+pub trait ProgramCheck {
+    /// Why `vertex` could not be run.
+    ///
+    /// # Errors
+    /// The reason, in a sentence.
+    fn check_vertex(&self, vertex: &VertexSpec) -> Result<(), String>;
+
+    /// Why `edge` could not carry messages.
+    ///
+    /// # Errors
+    /// The reason, in a sentence.
+    fn check_edge(&self, edge: &EdgeSpec) -> Result<(), String>;
+}
+
+/// What became of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It changed the graph.
+    Applied,
+    /// An equal request of the same barrier had changed the graph already.
+    Collapsed,
+    /// It did not change the graph.
+    Refused(Refusal),
+}
+
+/// The outcome of a barrier's requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fold {
+    /// The graph after them, sorted.
+    pub spec: GraphSpec,
+    /// What became of each request, in the order they were given in.
+    pub verdicts: Vec<Verdict>,
+    /// Vertices that were removed, whether or not one of that name was added after.
+    pub removed: Vec<VertexName>,
+}
+
+/// Applies `requests` to `base` in Pregel's order: edges are removed, vertices removed, vertices
+/// added, edges added, fields set; within a kind by priority class, requester and request. The first
+/// request that applies claims its object or field; equal ones collapse; others are refused. The
+/// order in which `requests` stand does not matter. At most `allowance` requests are applied.
+pub fn fold(base: &GraphSpec, requests: &[Request], allowance: u64, check: &dyn ProgramCheck) -> Fold {
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    order.sort_by_key(|&index| (requests[index].mutation.kind(), &requests[index].order));
+    let mut folding = Folding::new(base, check);
+    let mut verdicts = vec![Verdict::Collapsed; requests.len()];
+    let mut left = allowance;
+    for index in order {
+        verdicts[index] = match folding.apply(&requests[index], left) {
+            Ok(verdict) => verdict,
+            Err(refusal) => Verdict::Refused(refusal),
+        };
+        if verdicts[index] == Verdict::Applied {
+            left -= 1;
+        }
+    }
+    folding.finish(base, verdicts)
+}
+
+type EdgeKey = EdgeRef;
+
+struct Folding<'a> {
+    policy: &'a MutationPolicy,
+    check: &'a dyn ProgramCheck,
+    vertices: BTreeMap<VertexName, VertexSpec>,
+    edges: BTreeMap<EdgeKey, EdgeSpec>,
+    applied: Vec<&'a Mutation>,
+    removed: Vec<VertexName>,
+}
+
+impl<'a> Folding<'a> {
+    fn new(base: &'a GraphSpec, check: &'a dyn ProgramCheck) -> Self {
+        Self {
+            policy: &base.mutations,
+            check,
+            vertices: base.vertices.iter().map(|vertex| (vertex.name.clone(), vertex.clone())).collect(),
+            edges: base.edges.iter().map(|edge| (key_of(edge), edge.clone())).collect(),
+            applied: Vec::new(),
+            removed: Vec::new(),
+        }
+    }
+
+    fn apply<'r: 'a>(&mut self, request: &'r Request, allowance: u64) -> Result<Verdict, Refusal> {
+        let mutation = &request.mutation;
+        if request.order.class == PriorityClass::Vertex && !self.policy.allow.contains(&mutation.kind()) {
+            return Err(Refusal::NotAllowed(mutation.kind()));
+        }
+        if self.applied.contains(&mutation) {
+            return Ok(Verdict::Collapsed);
+        }
+        if let Some(object) = self.applied.iter().find_map(|other| conflict(other, mutation)) {
+            return Err(Refusal::Claimed(object));
+        }
+        if allowance == 0 {
+            return Err(Refusal::Limit);
+        }
+        self.change(request)?;
+        self.applied.push(mutation);
+        Ok(Verdict::Applied)
+    }
+
+    fn change(&mut self, request: &Request) -> Result<(), Refusal> {
+        match &request.mutation {
+            Mutation::RemoveEdge(edge) => match self.edges.remove(edge) {
+                Some(_) => Ok(()),
+                None => Err(Refusal::Absent(edge_text(edge))),
+            },
+            Mutation::RemoveVertex(vertex) => match self.vertices.remove(&vertex.name) {
+                Some(_) => {
+                    self.removed.push(vertex.name.clone());
+                    Ok(())
+                }
+                None => Err(Refusal::Absent(vertex_text(&vertex.name))),
+            },
+            Mutation::AddVertex(vertex) => {
+                if self.vertices.contains_key(&vertex.name) {
+                    return Err(Refusal::Exists(vertex_text(&vertex.name)));
+                }
+                self.put_vertex((**vertex).clone(), request)
+            }
+            Mutation::AddEdge(edge) => {
+                if self.edges.contains_key(&key_of(edge)) {
+                    return Err(Refusal::Exists(edge_text(&key_of(edge))));
+                }
+                self.put_edge(edge.clone())
+            }
+            Mutation::Set(set) => self.set(set, request),
+        }
+    }
+
+    fn set(&mut self, set: &SetField, request: &Request) -> Result<(), Refusal> {
+        match (&set.vertex, &set.edge) {
+            (Some(name), None) => {
+                let vertex = self.vertices.get(name).ok_or_else(|| Refusal::Absent(vertex_text(name)))?;
+                let changed = field::set(vertex, &["name"], set).map_err(|why| invalid(vertex_text(name), why))?;
+                self.put_vertex(changed, request)
+            }
+            (None, Some(key)) => {
+                let edge = self.edges.get(key).ok_or_else(|| Refusal::Absent(edge_text(key)))?;
+                let changed =
+                    field::set(edge, &["from", "to", "port"], set).map_err(|why| invalid(edge_text(key), why))?;
+                self.put_edge(changed)
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                Err(invalid(format!("field {:?}", set.field), "name either a vertex or an edge".to_owned()))
+            }
+        }
+    }
+
+    fn put_vertex(&mut self, vertex: VertexSpec, request: &Request) -> Result<(), Refusal> {
+        let object = vertex_text(&vertex.name);
+        if !vertex.name.is_well_formed() {
+            return Err(invalid(object, "a name has the form [a-z][a-z0-9_]*".to_owned()));
+        }
+        if vertex.program().is_none() {
+            return Err(invalid(object, "it needs exactly one program".to_owned()));
+        }
+        self.check.check_vertex(&vertex).map_err(|why| invalid(object, why))?;
+        if let Some(capability) = request.capabilities.exceeded_by(&vertex) {
+            return Err(Refusal::Widens { vertex: vertex.name, capability });
+        }
+        self.vertices.insert(vertex.name.clone(), vertex);
+        Ok(())
+    }
+
+    fn put_edge(&mut self, edge: EdgeSpec) -> Result<(), Refusal> {
+        let key = key_of(&edge);
+        self.check.check_edge(&edge).map_err(|why| invalid(edge_text(&key), why))?;
+        self.edges.insert(key, edge);
+        Ok(())
+    }
+
+    fn finish(self, base: &GraphSpec, verdicts: Vec<Verdict>) -> Fold {
+        let mut spec = base.clone();
+        spec.vertices = self.vertices.into_values().collect();
+        spec.edges = self.edges.into_values().collect();
+        spec.sort();
+        Fold { spec, verdicts, removed: self.removed }
+    }
+}
+
+/// The object that `earlier` has claimed and `later` wants too. Removing and adding one object in a
+/// barrier is no conflict: each kind claims for itself.
+fn conflict(earlier: &Mutation, later: &Mutation) -> Option<String> {
+    match (earlier, later) {
+        (Mutation::AddVertex(one), Mutation::AddVertex(two)) if one.name == two.name => Some(vertex_text(&one.name)),
+        (Mutation::AddEdge(one), Mutation::AddEdge(two)) if one.key() == two.key() => Some(edge_text(&key_of(one))),
+        (Mutation::Set(one), Mutation::Set(two)) if (&one.vertex, &one.edge) == (&two.vertex, &two.edge) => {
+            field::overlap(&one.field, &two.field).then(|| format!("field {:?}", two.field))
+        }
+        _ => None,
+    }
+}
+
+fn key_of(edge: &EdgeSpec) -> EdgeKey {
+    EdgeRef { from: edge.from.clone(), port: edge.port.clone(), to: edge.to.clone() }
+}
+
+fn vertex_text(name: &VertexName) -> String {
+    format!("vertex {name:?}")
+}
+
+fn edge_text(edge: &EdgeRef) -> String {
+    format!("edge {} -> {} on port {:?}", edge.from, edge.to, edge.port)
+}
+
+fn invalid(object: String, why: String) -> Refusal {
+    Refusal::Invalid { object, why }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+use serde_json::json;
+
+use super::*;
+use crate::mutation::{Capabilities, MutationOrder};
+
+struct Anything;
+
+impl ProgramCheck for Anything {
+    fn check_vertex(&self, _: &VertexSpec) -> Result<(), String> {
+        Ok(())
+    }
+    fn check_edge(&self, _: &EdgeSpec) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn base() -> GraphSpec {
+    serde_json::from_value(json!({
+        "entry": ["a"],
+        "vertices": [
+            {"name": "a", "function": {"cel": "1"}},
+            {"name": "b", "prompt": {"model": "small", "template": "hello"}},
+        ],
+        "edges": [{"from": "a", "to": "b"}],
+        "mutations": {"allow": ["addVertex", "addEdge", "set"]},
+    }))
+    .unwrap()
+}
+
+fn request(class: PriorityClass, requester: &str, mutation: serde_json::Value) -> Request {
+    let capabilities = match class {
+        PriorityClass::Person | PriorityClass::Optimiser => Capabilities::unlimited(),
+        PriorityClass::Vertex => Capabilities::of(&base().vertices[0]),
+    };
+    let mutation = serde_json::from_value(mutation).unwrap();
+    Request { order: MutationOrder { class, requester: requester.into(), request: 0 }, mutation, capabilities }
+}
+
+fn person(requester: &str, mutation: serde_json::Value) -> Request {
+    request(PriorityClass::Person, requester, mutation)
+}
+
+fn names(fold: &Fold) -> Vec<&str> {
+    fold.spec.vertices.iter().map(|vertex| vertex.name.as_str()).collect()
+}
+
+#[test]
+fn kinds_apply_in_pregels_order_whatever_the_order_of_requests() {
+    let requests = [
+        person("p", json!({"set": {"vertex": "b", "field": "function.cel", "value": "3"}})),
+        person("p", json!({"addVertex": {"name": "b", "function": {"cel": "2"}}})),
+        person("p", json!({"removeVertex": {"name": "b"}})),
+    ];
+    let outcome = fold(&base(), &requests, 10, &Anything);
+    assert_eq!(outcome.verdicts, [Verdict::Applied, Verdict::Applied, Verdict::Applied]);
+    assert_eq!(outcome.removed, [VertexName::from("b")]);
+    assert_eq!(outcome.spec.vertices[1].function.as_ref().unwrap().cel, "3");
+}
+
+#[test]
+fn the_order_of_requests_does_not_matter() {
+    let mut requests = vec![
+        person("p", json!({"addVertex": {"name": "c", "function": {"cel": "1"}}})),
+        person("q", json!({"addVertex": {"name": "c", "function": {"cel": "2"}}})),
+        person("q", json!({"removeEdge": {"from": "a", "to": "b"}})),
+        request(PriorityClass::Vertex, "a", json!({"addVertex": {"name": "c", "function": {"cel": "1"}}})),
+    ];
+    let forward = fold(&base(), &requests, 10, &Anything);
+    requests.reverse();
+    let mut backward = fold(&base(), &requests, 10, &Anything);
+    backward.verdicts.reverse();
+    assert_eq!(forward, backward);
+    assert_eq!(forward.verdicts[1], Verdict::Refused(Refusal::Claimed("vertex \"c\"".into())));
+    assert_eq!(forward.verdicts[3], Verdict::Collapsed);
+    assert_eq!(names(&forward), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_field_conflicts_with_its_own_prefixes() {
+    let requests = [
+        person("p", json!({"set": {"vertex": "b", "field": "prompt.template", "value": "x"}})),
+        person("q", json!({"set": {"vertex": "b", "field": "prompt", "value": {"model": "small", "template": "y"}}})),
+        person("q", json!({"set": {"vertex": "b", "field": "prompt.model", "value": "large"}})),
+    ];
+    let outcome = fold(&base(), &requests, 10, &Anything);
+    assert_eq!(outcome.verdicts[0], Verdict::Applied);
+    assert!(matches!(outcome.verdicts[1], Verdict::Refused(Refusal::Claimed(_))));
+    assert_eq!(outcome.verdicts[2], Verdict::Applied);
+    let prompt = outcome.spec.vertices[1].prompt.clone().unwrap();
+    assert_eq!((prompt.model.as_str(), prompt.template.as_str()), ("large", "x"));
+}
+
+#[test]
+fn requests_are_checked_one_at_a_time() {
+    for (mutation, refused) in [
+        (json!({"removeEdge": {"from": "b", "to": "a"}}), true),
+        (json!({"removeVertex": {"name": "z"}}), true),
+        (json!({"addVertex": {"name": "a", "function": {"cel": "1"}}}), true),
+        (json!({"addVertex": {"name": "No-Name", "function": {"cel": "1"}}}), true),
+        (json!({"addVertex": {"name": "c"}}), true),
+        (json!({"addEdge": {"from": "a", "to": "b"}}), true),
+        (json!({"set": {"vertex": "a", "field": "name", "value": "z"}}), true),
+        (json!({"set": {"vertex": "a", "field": "function.cell", "value": "z"}}), true),
+        (json!({"set": {"field": "function.cel", "value": "z"}}), true),
+        (json!({"addEdge": {"from": "a", "to": "nobody"}}), false),
+        (json!({"set": {"edge": {"from": "a", "to": "b"}, "field": "when", "value": "true"}}), false),
+    ] {
+        let outcome = fold(&base(), &[person("p", mutation.clone())], 10, &Anything);
+        assert_eq!(matches!(outcome.verdicts[0], Verdict::Refused(_)), refused, "{mutation}: {:?}", outcome.verdicts);
+        assert_eq!(outcome.spec == { let mut sorted = base(); sorted.sort(); sorted }, refused, "{mutation}");
+    }
+}
+
+#[test]
+fn a_vertex_neither_exceeds_the_policy_nor_widens_what_it_may() {
+    let ask = |mutation| fold(&base(), &[request(PriorityClass::Vertex, "a", mutation)], 10, &Anything).verdicts.remove(0);
+    assert!(matches!(ask(json!({"removeVertex": {"name": "b"}})), Verdict::Refused(Refusal::NotAllowed(_))));
+    let prompt = json!({"addVertex": {"name": "c", "prompt": {"model": "small", "template": "x"}}});
+    assert!(matches!(ask(prompt), Verdict::Refused(Refusal::Widens { .. })));
+    let set = json!({"set": {"vertex": "b", "field": "prompt.template", "value": "x"}});
+    assert!(matches!(ask(set), Verdict::Refused(Refusal::Widens { .. })));
+    let send = json!({"addVertex": {"name": "c", "function": {"cel": "1"}, "sends": "Any"}});
+    assert!(matches!(ask(send), Verdict::Refused(Refusal::Widens { .. })));
+    assert_eq!(ask(json!({"addVertex": {"name": "c", "function": {"cel": "1"}}})), Verdict::Applied);
+}
+
+#[test]
+fn the_allowance_is_not_exceeded() {
+    let add = |name: &str| person("p", json!({"addVertex": {"name": name, "function": {"cel": "1"}}}));
+    let outcome = fold(&base(), &[add("d"), add("e")], 1, &Anything);
+    assert_eq!(outcome.verdicts.iter().filter(|verdict| **verdict == Verdict::Applied).count(), 1);
+    assert!(outcome.verdicts.contains(&Verdict::Refused(Refusal::Limit)));
+}

@@ -1,0 +1,101 @@
+//! Names of vertices and ports.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// Whether the name has the form `[a-z][a-z0-9_]*`, at most 63 characters.
+            pub fn is_well_formed(&self) -> bool {
+                well_formed(&self.0)
+            }
+        }
+
+        impl From<&str> for $type {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<String> for $type {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// The name of a vertex, unique in its graph. Names of models, tools and aggregators have the
+    /// same type, for they follow the same rule; CEL would read a hyphen as a subtraction.
+    VertexName
+}
+
+name! {
+    /// The port on which a message leaves a vertex; edges listen to one port.
+    Port
+}
+
+impl Port {
+    /// The port of an edge that names none.
+    pub const DEFAULT: &'static str = "out";
+    /// The port on which the failure of a vertex leaves it, where an edge takes it.
+    pub const ERROR: &'static str = "error";
+
+    /// Whether this is the port of an edge that names none.
+    pub fn is_default(&self) -> bool {
+        self.as_str() == Self::DEFAULT
+    }
+}
+
+impl Default for Port {
+    fn default() -> Self {
+        Self::from(Self::DEFAULT)
+    }
+}
+
+fn well_formed(text: &str) -> bool {
+    let mut letters = text.bytes();
+    letters.next().is_some_and(|first| first.is_ascii_lowercase())
+        && letters.all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_')
+        && text.len() <= 63
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_no_hyphen_and_begin_with_a_letter() {
+        for (text, good) in
+            [("judge", true), ("judge_2", true), ("a", true), ("2judge", false), ("my-judge", false), ("", false), ("Judge", false)]
+        {
+            assert_eq!(VertexName::from(text).is_well_formed(), good, "{text}");
+        }
+    }
+}

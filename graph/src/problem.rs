@@ -1,0 +1,132 @@
+//! What is wrong with a document, where, and what would be right.
+
+use std::fmt;
+
+/// One step of a [`FieldPath`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Segment {
+    /// A member of an object.
+    Field(String),
+    /// An item of a list, from 0.
+    Index(usize),
+}
+
+/// The place of a value in a document, for example `spec.vertices[2].join.of[0]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldPath(pub Vec<Segment>);
+
+impl FieldPath {
+    /// The path one member deeper.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Self {
+        let mut segments = self.0.clone();
+        segments.push(Segment::Field(name.to_owned()));
+        Self(segments)
+    }
+
+    /// The path one list item deeper.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        let mut segments = self.0.clone();
+        segments.push(Segment::Index(index));
+        Self(segments)
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, segment) in self.0.iter().enumerate() {
+            match segment {
+                Segment::Field(name) if position == 0 => f.write_str(name)?,
+                Segment::Field(name) => write!(f, ".{name}")?,
+                Segment::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How bad a [`Problem`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The graph does not run.
+    Error,
+    /// The graph runs, but hardly as meant.
+    Warning,
+}
+
+/// Something wrong at one place of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, from the root of the graph's `spec`.
+    pub path: FieldPath,
+    /// Whether it stops the graph from running.
+    pub severity: Severity,
+    /// What is wrong, naming the object.
+    pub message: String,
+    /// What would be right, where that is known.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem that stops the graph from running.
+    pub fn error(path: FieldPath, message: impl Into<String>) -> Self {
+        Self { path, severity: Severity::Error, message: message.into(), hint: None }
+    }
+
+    /// A problem that does not.
+    pub fn warning(path: FieldPath, message: impl Into<String>) -> Self {
+        Self { path, severity: Severity::Warning, message: message.into(), hint: None }
+    }
+
+    /// The same problem with advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same problem, with the known name nearest to the unknown one as advice, if one is near.
+    #[must_use]
+    pub fn nearest<'a>(self, unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let best = known
+            .into_iter()
+            .map(|name| (strsim::damerau_levenshtein(unknown, name), name))
+            .min()
+            .filter(|(distance, name)| *distance <= (name.len().max(unknown.len()) / 3).max(1));
+        match best {
+            Some((_, name)) => self.hint(format!("did you mean {name:?}?")),
+            None => self,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+    }
+}
+
+/// All that is wrong with a graph that does not run; at least one is an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct Problems(pub Vec<Problem>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_reads_as_it_is_written() {
+        let path = FieldPath::default().field("vertices").index(2).field("join").field("of").index(0);
+        assert_eq!(path.to_string(), "vertices[2].join.of[0]");
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_only_when_near() {
+        let problem = |unknown: &str| Problem::error(FieldPath::default(), "x").nearest(unknown, ["judge", "draft"]).hint;
+        assert_eq!(problem("juge").as_deref(), Some("did you mean \"judge\"?"));
+        assert_eq!(problem("summarise"), None);
+    }
+}

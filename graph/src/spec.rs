@@ -1,0 +1,180 @@
+//! The graph as a user writes it.
+//!
+//! Every type here is a document: optional members are `Option` or have the default that the docs
+//! name, unknown members are refused, and relations between members are not yet checked.
+
+mod edge;
+mod limits;
+mod program;
+mod vertex;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::mutation::MutationKind;
+use crate::name::VertexName;
+
+pub use edge::{Delivery, EdgeSpec};
+pub use limits::{BarrierMode, BarrierSpec, Limits};
+pub use program::{
+    CustomProgram, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef, PromptProgram, RouterProgram, Sampling,
+};
+pub use vertex::{
+    AnyVertex, CapabilitiesSpec, Combiner, Effects, ForEachSpec, JoinMode, JoinSpec, OnFailure, OnSatisfied, OnUnknown, RetrySpec, Sends,
+    VertexSpec, WhenIncomplete,
+};
+
+/// The `spec` of an `AgentGraph`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GraphSpec {
+    /// What the graph is for, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What a run's input must look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputSpec>,
+    /// The models that vertices may name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelSpec>,
+    /// Vertices activated in superstep 0, once, with an empty inbox, whatever their join.
+    pub entry: Vec<VertexName>,
+    /// The vertices; names are unique.
+    pub vertices: Vec<VertexSpec>,
+    /// The edges; (from, port, to) is unique.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<EdgeSpec>,
+    /// What of the run is its result. Default: the last output of every vertex without an active
+    /// edge to another vertex.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputSpec>,
+    /// Values folded from the contributions of one commit and seen by every vertex in the next
+    /// superstep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aggregators: Vec<AggregatorSpec>,
+    /// When a superstep ends.
+    #[serde(default)]
+    pub barrier: BarrierSpec,
+    /// What ends a run early, with its partial outputs.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Which changes to a running graph its vertices may ask for.
+    #[serde(default)]
+    pub mutations: MutationPolicy,
+}
+
+impl GraphSpec {
+    /// Puts every named list into the order of its key, so that the order of declaration has no
+    /// effect on anything.
+    pub fn sort(&mut self) {
+        self.models.sort_by(|a, b| a.name.cmp(&b.name));
+        self.entry.sort();
+        self.entry.dedup();
+        self.vertices.sort_by(|a, b| a.name.cmp(&b.name));
+        self.edges.sort_by(|a, b| a.key().cmp(&b.key()));
+        self.outputs.sort_by(|a, b| a.vertex.cmp(&b.vertex));
+        self.aggregators.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+}
+
+/// What a run's input must look like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InputSpec {
+    /// A JSON schema (2020-12) that the input must satisfy.
+    pub schema: Value,
+}
+
+/// A model that vertices of this graph may name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelSpec {
+    /// The name that vertices use.
+    pub name: VertexName,
+    /// The `ModelServer` that serves it.
+    pub model_server_ref: ModelServerRef,
+    /// Where it runs on a cluster. A local run always has it in its own process.
+    #[serde(default)]
+    pub placement: Placement,
+}
+
+/// A `ModelServer` by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelServerRef {
+    /// Its `metadata.name`.
+    pub name: String,
+}
+
+/// Where a model runs on a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Placement {
+    /// In pods of its own, shared by graphs.
+    #[default]
+    Server,
+    /// Inside the workers, so that GPU workers exchange messages directly.
+    InWorker,
+}
+
+/// One declared output of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OutputSpec {
+    /// The vertex whose outputs these are.
+    pub vertex: VertexName,
+    /// Which of them.
+    #[serde(default)]
+    pub select: Select,
+}
+
+/// Which of the outputs that a vertex had over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Select {
+    /// That of its last commit.
+    #[default]
+    Last,
+    /// That of its first commit.
+    First,
+    /// All, in the order of their commits, as a list.
+    All,
+}
+
+/// A value folded from what vertices contribute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AggregatorSpec {
+    /// The name under which vertices contribute and read.
+    pub name: VertexName,
+    /// How contributions become one value.
+    pub fold: Fold,
+    /// Whether the fold goes on from the value before, instead of beginning anew at each commit.
+    #[serde(default)]
+    pub persistent: bool,
+}
+
+/// How values become one; all are associative, and folded in a fixed order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fold {
+    /// The sum of numbers.
+    Sum,
+    /// The least number.
+    Min,
+    /// The greatest number.
+    Max,
+    /// How many values there were.
+    Count,
+    /// The last value.
+    Last,
+    /// A list of the values.
+    Append,
+}
+
+/// Which changes to a running graph its own vertices may ask for. People and optimisers are bound
+/// by their own permissions, not by this list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MutationPolicy {
+    /// The kinds of mutation allowed. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<MutationKind>,
+}

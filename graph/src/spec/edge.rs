@@ -1,0 +1,52 @@
+//! Edges as written.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{Port, VertexName};
+
+/// A directed edge: messages that leave `from` on `port` reach `to`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EdgeSpec {
+    /// The sending vertex.
+    pub from: VertexName,
+    /// The receiving vertex.
+    pub to: VertexName,
+    /// The port of `from` that the edge listens to.
+    #[serde(default, skip_serializing_if = "Port::is_default")]
+    pub port: Port,
+    /// Whether a message wakes the receiver.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub delivery: Delivery,
+    /// On an active edge: the last message stays visible as `from.X` in later activations, where it
+    /// fills no slot again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retain: bool,
+    /// CEL over `message` (the payload), `superstep`: only where it is true does a message pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// CEL over `message` (the payload): what the receiver gets in place of the payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<String>,
+}
+
+impl EdgeSpec {
+    /// What identifies the edge, and its place in every order of edges.
+    pub fn key(&self) -> (&VertexName, &Port, &VertexName) {
+        (&self.from, &self.port, &self.to)
+    }
+}
+
+/// Whether a message wakes its receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Delivery {
+    /// It does, as the receiver's join decides.
+    #[default]
+    Active,
+    /// It never does and fills no slot; the last one is kept and seen as `from.X`.
+    Passive,
+}
+
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

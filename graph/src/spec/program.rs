@@ -1,0 +1,146 @@
+//! What a vertex executes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::name::VertexName;
+
+/// What a vertex executes: exactly one member of the vertex.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Program<'a> {
+    /// One call of a model.
+    Prompt(&'a PromptProgram),
+    /// A CEL expression.
+    Function(&'a FunctionProgram),
+    /// A CEL expression that chooses ports.
+    Router(&'a RouterProgram),
+    /// Another graph, run as a frame.
+    Graph(&'a GraphProgram),
+    /// A program that the embedding process registered.
+    Custom(&'a CustomProgram),
+}
+
+impl Program<'_> {
+    /// The name of the member that holds it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Program::Prompt(_) => "prompt",
+            Program::Function(_) => "function",
+            Program::Router(_) => "router",
+            Program::Graph(_) => "graph",
+            Program::Custom(_) => "custom",
+        }
+    }
+}
+
+/// One call of a model. Without an output schema it answers `{text: …}`; with one, the object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PromptProgram {
+    /// A model of the graph.
+    pub model: VertexName,
+    /// A minijinja template of the system message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// A minijinja template of the user message.
+    pub template: String,
+    /// How tokens are drawn.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// What the answer must look like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputFormat>,
+}
+
+/// What a model's answer must look like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OutputFormat {
+    /// A JSON schema. A local model is held to it while it decodes; any other answer is checked.
+    pub schema: Value,
+}
+
+/// How tokens are drawn. What is left out has the model's own default: greedy, without penalties.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Sampling {
+    /// 0 takes the likeliest token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling: the least set of tokens whose probability reaches this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Only the likeliest tokens, so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Only tokens at least this likely, relative to the likeliest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_p: Option<f64>,
+    /// Subtracted from the logit of a token that has occurred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    /// Subtracted from the logit of a token, for each time that it has occurred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// Divides (a negative logit: multiplies) the logit of a token that has occurred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repetition_penalty: Option<f64>,
+    /// Seed of the draws. Left out, it is derived from the activation, so that a repeated run
+    /// repeats its draws.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Texts that end the answer and are left out of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// The most tokens to write; default 256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+}
+
+/// A CEL expression over what the vertex sees; its value is the payload on the default port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FunctionProgram {
+    /// The expression.
+    pub cel: String,
+}
+
+/// Sends on the ports that an expression names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RouterProgram {
+    /// CEL that gives a port or a list of ports. A port to which no edge listens fails the vertex.
+    pub cel: String,
+    /// CEL of the payload. Default: the payload of the one message that woke the router, else the
+    /// list of payloads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+}
+
+/// Another graph, run as a frame on the same superstep clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GraphProgram {
+    /// The graph.
+    #[serde(rename = "ref")]
+    pub reference: ProgramRef,
+}
+
+/// Another `AgentGraph` by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProgramRef {
+    /// Its `metadata.name`.
+    pub name: String,
+}
+
+/// A program that the embedding process registered under a name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CustomProgram {
+    /// The name it was registered under.
+    pub name: String,
+    /// What is handed to it, as it is.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub parameters: Value,
+}

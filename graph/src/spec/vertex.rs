@@ -1,0 +1,274 @@
+//! Vertices as written.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::edge::is_default;
+use super::program::{CustomProgram, FunctionProgram, GraphProgram, Program, PromptProgram, RouterProgram};
+use crate::duration::DurationSpec;
+use crate::name::VertexName;
+
+/// A vertex: a program, a private value, and a join.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VertexSpec {
+    /// Unique in the graph.
+    pub name: VertexName,
+    /// What it is for, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Program: one call of a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptProgram>,
+    /// Program: a CEL expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<FunctionProgram>,
+    /// Program: a choice of ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router: Option<RouterProgram>,
+    /// Program: another graph.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<GraphProgram>,
+    /// Program: one registered by the embedding process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom: Option<CustomProgram>,
+    /// What must have arrived before the vertex is activated.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub join: JoinSpec,
+    /// One activation per element of the incoming list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<ForEachSpec>,
+    /// How several messages of one sender become one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combiner: Option<Combiner>,
+    /// Whom the vertex may send to without an edge. Default: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sends: Option<Sends>,
+    /// What else a result has beside its payload, as CEL over `output` and what the vertex saw.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub effects: Effects,
+    /// What the vertex may hand on by mutations beyond what it uses itself.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub capabilities: CapabilitiesSpec,
+    /// The value before the first activation. Default: null.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub value: Value,
+    /// What a failure does when no edge takes the port `error`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_failure: OnFailure,
+    /// What becomes of a call that was in flight at a crash. Default: `Retry` for models and pure
+    /// programs, `Ask` for custom programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_unknown: Option<OnUnknown>,
+    /// How often a failure that may pass is tried again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retry: RetrySpec,
+    /// The longest that one attempt may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<DurationSpec>,
+}
+
+impl Default for VertexName {
+    fn default() -> Self {
+        Self::from("")
+    }
+}
+
+impl VertexSpec {
+    /// The program, if exactly one is given.
+    pub fn program(&self) -> Option<Program<'_>> {
+        let mut programs = self.programs();
+        let first = programs.next();
+        if programs.next().is_some() { None } else { first }
+    }
+
+    /// Every program given.
+    pub fn programs(&self) -> impl Iterator<Item = Program<'_>> {
+        [
+            self.prompt.as_ref().map(Program::Prompt),
+            self.function.as_ref().map(Program::Function),
+            self.router.as_ref().map(Program::Router),
+            self.graph.as_ref().map(Program::Graph),
+            self.custom.as_ref().map(Program::Custom),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// What must have arrived before a vertex is activated. Each predecessor counted is a slot; any
+/// active edge from it fills the slot.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JoinSpec {
+    /// How many slots must be filled.
+    #[serde(default)]
+    pub mode: JoinMode,
+    /// The predecessors counted. Default: all with an active edge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Vec<VertexName>>,
+    /// For `Quorum`: the number of slots; at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// For `Quorum`: what becomes of the branches that lost.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_satisfied: OnSatisfied,
+    /// What happens when nothing is left that could fill the missing slots.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub when_incomplete: WhenIncomplete,
+}
+
+/// How many slots a join needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JoinMode {
+    /// One; it activates on every arrival.
+    #[default]
+    Any,
+    /// All of them.
+    All,
+    /// As many as `count` says; the late ones of a round are owed and ignored.
+    Quorum,
+}
+
+/// What becomes of the branches that lost a quorum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnSatisfied {
+    /// They run to their end; their messages are late.
+    #[default]
+    LetRun,
+    /// Those that can have no other observable effect are cancelled.
+    CancelRest,
+}
+
+/// What a join does when nothing is left that could complete it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WhenIncomplete {
+    /// It runs with what is there.
+    #[default]
+    Fire,
+    /// It does not run; what waited is reported as buffered.
+    Skip,
+    /// The vertex fails.
+    Fail,
+}
+
+/// One activation per element of the incoming list; the group is one activation to all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ForEachSpec {}
+
+/// How several messages of one sender become one, folded at the receiver in the order of their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Combiner {
+    /// The sum of numbers.
+    Sum,
+    /// The least number.
+    Min,
+    /// The greatest number.
+    Max,
+    /// The first message.
+    First,
+    /// The last message.
+    Last,
+    /// A list of the payloads.
+    Append,
+}
+
+/// Whom a vertex may send to without an edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Sends {
+    /// These vertices.
+    To(Vec<VertexName>),
+    /// Everyone: `Any`.
+    Any(AnyVertex),
+}
+
+/// The word `Any`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnyVertex {
+    /// Every vertex.
+    Any,
+}
+
+/// What else a result has beside its payload. Each member is a CEL expression over `output` (the
+/// payload) and over all that the vertex saw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Effects {
+    /// The new value of the vertex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// An item to append to the value, which is a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub append: Option<String>,
+    /// A list of mutations, each as in a patch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mutations: Option<String>,
+    /// A list of `{to, payload}`; the targets must be declared in `sends`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sends: Option<String>,
+    /// What is contributed to each aggregator; null contributes nothing.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub contribute: BTreeMap<VertexName, String>,
+}
+
+/// What a vertex may hand on by mutations beyond what it uses itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CapabilitiesSpec {
+    /// Models of the graph.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<VertexName>,
+    /// Graphs to open as sub-graphs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub graphs: Vec<String>,
+    /// Custom programs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub custom: Vec<String>,
+}
+
+/// What a failure does when no edge takes the port `error`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnFailure {
+    /// The run fails, with its partial outputs; other results of the superstep are committed.
+    #[default]
+    FailRun,
+    /// The vertex just does not send.
+    Ignore,
+}
+
+/// What becomes of a call whose outcome a crash has hidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnUnknown {
+    /// It is sent again, once per crash, with the same idempotency key.
+    Retry,
+    /// The activation fails.
+    Fail,
+    /// The activation is suspended until a person answers for the call.
+    Ask,
+}
+
+/// How often, and after which pauses, a failure that may pass is tried again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RetrySpec {
+    /// Attempts in all, the first one counted; default 3.
+    pub max_attempts: u32,
+    /// The pause after the first attempt, doubled after each; default 500ms.
+    pub backoff: DurationSpec,
+    /// The longest pause; default 30s.
+    pub max_backoff: DurationSpec,
+}
+
+impl Default for RetrySpec {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            backoff: DurationSpec::from(std::time::Duration::from_millis(500)),
+            max_backoff: DurationSpec::from(std::time::Duration::from_secs(30)),
+        }
+    }
+}

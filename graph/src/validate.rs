@@ -1,0 +1,83 @@
+//! From a document to a graph that can be trusted, or to everything that is wrong with it.
+
+mod joins;
+mod names;
+mod vertices;
+
+use std::sync::Arc;
+
+use crate::problem::{Problem, Problems, Severity};
+use crate::revision::Revision;
+use crate::spec::GraphSpec;
+use crate::topology::Topology;
+
+/// A graph that was checked once and is trusted from then on. It is sorted, so that the order of
+/// declaration has no effect.
+#[derive(Clone, Debug)]
+pub struct ValidatedGraph {
+    spec: Arc<GraphSpec>,
+    topology: Arc<Topology>,
+    revision: Revision,
+    warnings: Vec<Problem>,
+}
+
+impl ValidatedGraph {
+    /// The graph that mutations made of a valid one: names are unique and every vertex has one
+    /// program, but relations need not hold (what names nothing is inert).
+    pub fn after_mutation(mut spec: GraphSpec) -> Self {
+        spec.sort();
+        let topology = Arc::new(Topology::compile(&spec));
+        let revision = Revision::of(&spec);
+        Self { spec: Arc::new(spec), topology, revision, warnings: Vec::new() }
+    }
+
+    /// The document, sorted.
+    pub fn spec(&self) -> &GraphSpec {
+        &self.spec
+    }
+
+    /// The graph as the engine sees it.
+    pub fn topology(&self) -> &Arc<Topology> {
+        &self.topology
+    }
+
+    /// The hash of the document.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// What is doubtful about it, but does not stop it from running.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+}
+
+/// Checks `spec`. Paths of problems begin at the spec itself and index lists as they were written.
+///
+/// # Errors
+/// All problems at once, warnings among them, if at least one is an error.
+pub fn validate(spec: &GraphSpec) -> Result<ValidatedGraph, Problems> {
+    let mut problems = Vec::new();
+    names::check(spec, &mut problems);
+    vertices::check(spec, &mut problems);
+    // Joins are judged on the compiled graph, which needs names that are unique and resolve.
+    if problems.iter().all(|problem| problem.severity == Severity::Warning) {
+        let mut sorted = spec.clone();
+        sorted.sort();
+        joins::check(spec, &Topology::compile(&sorted), &mut problems);
+    }
+    problems.sort_by(|a, b| (a.severity, &a.path).cmp(&(b.severity, &b.path)));
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Problems(problems));
+    }
+    Ok(ValidatedGraph { warnings: problems, ..ValidatedGraph::after_mutation(spec.clone()) })
+}
+
+/// Whether vertices may appear that the document does not have: then a name without a vertex is
+/// doubtful, but no error.
+fn may_grow(spec: &GraphSpec) -> bool {
+    spec.mutations.allow.contains(&crate::mutation::MutationKind::AddVertex)
+}
+
+#[cfg(test)]
+mod tests;

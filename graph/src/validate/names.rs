@@ -1,0 +1,101 @@
+//! Names are well formed, unique, and resolve.
+
+use std::collections::BTreeMap;
+
+use super::may_grow;
+use crate::name::{Port, VertexName};
+use crate::problem::{FieldPath, Problem};
+use crate::spec::{AnyVertex, GraphSpec, Sends};
+
+pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
+    let root = FieldPath::default();
+    for (list, names) in [
+        ("models", spec.models.iter().map(|model| &model.name).collect::<Vec<_>>()),
+        ("vertices", spec.vertices.iter().map(|vertex| &vertex.name).collect()),
+        ("aggregators", spec.aggregators.iter().map(|aggregator| &aggregator.name).collect()),
+    ] {
+        unique(&root.field(list), &names, problems);
+    }
+    let resolve = Resolve { spec, known: spec.vertices.iter().map(|vertex| vertex.name.as_str()).collect() };
+    for (index, name) in spec.entry.iter().enumerate() {
+        resolve.vertex(root.field("entry").index(index), name, false, problems);
+    }
+    for (index, output) in spec.outputs.iter().enumerate() {
+        resolve.vertex(root.field("outputs").index(index).field("vertex"), &output.vertex, true, problems);
+    }
+    edges(&resolve, problems);
+    for (index, vertex) in spec.vertices.iter().enumerate() {
+        let path = root.field("vertices").index(index);
+        for (position, name) in vertex.join.of.iter().flatten().enumerate() {
+            resolve.vertex(path.field("join").field("of").index(position), name, true, problems);
+        }
+        match &vertex.sends {
+            Some(Sends::To(targets)) => {
+                for (position, name) in targets.iter().enumerate() {
+                    resolve.vertex(path.field("sends").index(position), name, true, problems);
+                }
+            }
+            Some(Sends::Any(AnyVertex::Any)) | None => {}
+        }
+    }
+}
+
+fn unique(path: &FieldPath, names: &[&VertexName], problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<&VertexName, usize> = BTreeMap::new();
+    for (index, name) in names.iter().enumerate() {
+        let place = path.index(index).field("name");
+        if !name.is_well_formed() {
+            let problem = Problem::error(place.clone(), format!("{name:?} is no name"));
+            let hint = "a name begins with a-z and goes on with a-z, 0-9 and _ (CEL would subtract at a hyphen)";
+            problems.push(problem.hint(hint));
+        }
+        if let Some(first) = seen.insert(name, index) {
+            problems.push(Problem::error(place, format!("{name:?} is taken by item {first} of the same list")));
+        }
+    }
+}
+
+struct Resolve<'a> {
+    spec: &'a GraphSpec,
+    known: Vec<&'a str>,
+}
+
+impl Resolve<'_> {
+    fn vertex(&self, path: FieldPath, name: &VertexName, may_come_later: bool, problems: &mut Vec<Problem>) {
+        if self.known.contains(&name.as_str()) {
+            return;
+        }
+        let message = format!("no vertex is named {name:?}");
+        let problem = if may_come_later && may_grow(self.spec) {
+            Problem::warning(path, message)
+        } else {
+            Problem::error(path, message)
+        };
+        problems.push(problem.nearest(name.as_str(), self.known.iter().copied()));
+    }
+}
+
+fn edges(resolve: &Resolve<'_>, problems: &mut Vec<Problem>) {
+    let mut seen = BTreeMap::new();
+    for (index, edge) in resolve.spec.edges.iter().enumerate() {
+        let path = FieldPath::default().field("edges").index(index);
+        resolve.vertex(path.field("from"), &edge.from, true, problems);
+        resolve.vertex(path.field("to"), &edge.to, true, problems);
+        if !VertexName::from(edge.port.as_str()).is_well_formed() {
+            problems.push(Problem::error(path.field("port"), format!("{:?} is no port", edge.port)));
+        }
+        if let Some(first) = seen.insert(edge.key(), index) {
+            let message = format!("edge {} -> {} on port {:?} is item {first} already", edge.from, edge.to, edge.port);
+            let hint = "join the conditions of both by || in one edge, or use another port";
+            problems.push(Problem::error(path.clone(), message).hint(hint));
+        }
+        if edge.retain && edge.delivery == crate::spec::Delivery::Passive {
+            let problem = Problem::warning(path.field("retain"), "a passive edge keeps its last message anyway");
+            problems.push(problem.hint("leave retain out"));
+        }
+        if edge.port.as_str() == Port::ERROR && edge.when.is_none() && edge.from == edge.to {
+            let message = format!("vertex {:?} would be activated again by each of its own failures", edge.from);
+            problems.push(Problem::warning(path, message).hint("use retry to try again a bounded number of times"));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn spec(value: Value) -> GraphSpec {
+    serde_json::from_value(value).unwrap()
+}
+
+/// The problems as `severity path: message`, one a line.
+fn problems(value: Value) -> String {
+    let problems = match validate(&spec(value)) {
+        Ok(graph) => graph.warnings().to_vec(),
+        Err(Problems(problems)) => problems,
+    };
+    let lines: Vec<String> = problems.iter().map(|problem| format!("{:?} {problem}", problem.severity)).collect();
+    lines.join("\n")
+}
+
+fn function(name: &str) -> Value {
+    json!({"name": name, "function": {"cel": "1"}})
+}
+
+#[test]
+fn a_good_graph_has_no_problem_and_a_revision_that_no_order_changes() {
+    let one = json!({"entry": ["a"], "vertices": [function("a"), function("b")], "edges": [{"from": "a", "to": "b"}]});
+    let two = json!({"entry": ["a"], "vertices": [function("b"), function("a")], "edges": [{"to": "b", "from": "a"}]});
+    assert_eq!(problems(one.clone()), "");
+    assert_eq!(validate(&spec(one)).unwrap().revision(), validate(&spec(two)).unwrap().revision());
+}
+
+#[test]
+fn every_error_is_reported_at_once_with_its_path() {
+    let text = problems(json!({
+        "entry": ["stat"],
+        "vertices": [
+            {"name": "start"},
+            {"name": "Bad-name", "function": {"cel": "1"}, "prompt": {"model": "smal", "template": "x"}},
+            {"name": "vote", "function": {"cel": "1"}, "join": {"mode": "Quorum"}},
+            {"name": "ask", "prompt": {"model": "smal", "template": "x", "sampling": {"topP": 2.0}}},
+        ],
+        "models": [{"name": "small", "modelServerRef": {"name": "small"}}],
+        "edges": [{"from": "start", "to": "vot"}],
+        "barrier": {"mode": "Any", "count": 2},
+    }));
+    for expected in [
+        "entry[0]: no vertex is named \"stat\" (did you mean \"start\"?)",
+        "vertices[0]: vertex \"start\" has no program",
+        "vertices[1].name: \"Bad-name\" is no name",
+        "vertices[1].function: vertex \"Bad-name\" has 2 programs",
+        "vertices[2].join.count: a Quorum join needs a count",
+        "vertices[3].prompt.model: no model is named \"smal\" (did you mean \"small\"?)",
+        "vertices[3].prompt.sampling.topP: topP lies between",
+        "edges[0].to: no vertex is named \"vot\" (did you mean \"vote\"?)",
+        "barrier.count: count goes with mode Quorum only",
+    ] {
+        assert!(text.contains(expected), "{expected}\nin\n{text}");
+    }
+}
+
+fn joined(join: Value, edges: Value) -> String {
+    let mut vertices: Vec<Value> = ["a", "b", "c"].into_iter().map(function).collect();
+    vertices.push(json!({"name": "j", "function": {"cel": "1"}, "join": join}));
+    problems(json!({"entry": ["a", "b"], "vertices": vertices, "edges": edges}))
+}
+
+#[test]
+fn a_join_that_cannot_fire_is_rejected() {
+    let to_j = json!([{"from": "a", "to": "j"}, {"from": "b", "to": "j"}, {"from": "j", "to": "c"}, {"from": "c", "to": "j"}]);
+    let error = "Error vertices[3].join: the join of vertex \"j\" can fire in no run";
+    let all = joined(json!({"mode": "All", "of": ["a", "c"], "whenIncomplete": "Fail"}), to_j.clone());
+    assert!(!all.contains(error), "an edge outside of activates it: {all}");
+    let all = joined(json!({"mode": "All", "whenIncomplete": "Skip"}), to_j.clone());
+    assert!(all.contains(error) && all.contains("nothing can come from c"), "{all}");
+    let quorum = joined(json!({"mode": "Quorum", "count": 4, "whenIncomplete": "Skip"}), to_j.clone());
+    assert!(quorum.contains(error) && quorum.contains("needs 4 predecessors and has 3"), "{quorum}");
+    assert!(joined(json!({"mode": "All"}), json!([])).contains(error));
+    let fire = joined(json!({"mode": "All"}), to_j.clone());
+    assert!(fire.contains("Warning vertices[3].join: the join of vertex \"j\" can only fire incomplete"), "{fire}");
+    assert_eq!(joined(json!({"mode": "Quorum", "count": 2}), to_j), "");
+}
+
+#[test]
+fn a_join_on_a_cycle_is_advised_and_failing_ones_must_name_their_predecessors() {
+    let edges = json!([{"from": "a", "to": "j"}, {"from": "b", "to": "j"}, {"from": "j", "to": "a"}, {"from": "a", "to": "c"}]);
+    assert!(joined(json!({"mode": "All"}), edges.clone()).contains("lies on a cycle"));
+    assert!(joined(json!({"mode": "All", "whenIncomplete": "Fail"}), edges).contains("needs an explicit of"));
+}
+
+#[test]
+fn what_names_nothing_is_a_warning_where_vertices_may_be_added() {
+    let graph = |allow: Value| {
+        problems(json!({
+            "entry": ["a"], "vertices": [function("a")], "edges": [{"from": "a", "to": "later"}], "mutations": {"allow": allow},
+        }))
+    };
+    assert!(graph(json!([])).starts_with("Error edges[0].to"));
+    assert!(graph(json!(["addVertex"])).starts_with("Warning edges[0].to"));
+}
+
+#[test]
+fn a_document_survives_its_own_writing() {
+    let graph = spec(json!({
+        "entry": ["a"], "vertices": [{"name": "a", "function": {"cel": "1"}, "sends": "Any", "timeout": "5s"},
+            {"name": "b", "custom": {"name": "x"}, "sends": ["a"], "forEach": {}}],
+        "limits": {"tokens": 5}, "outputs": [{"vertex": "a", "select": "All"}],
+    }));
+    assert_eq!(spec(serde_json::to_value(&graph).unwrap()), graph);
+}
