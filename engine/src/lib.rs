@@ -1,13 +1,40 @@
 //! The superstep protocol, without IO: no clock, no randomness, no threads, no async.
+//!
+//! A run is a [`Coordinator`] (the leader side: the superstep clock, the barrier, joins that wait,
+//! mutations, limits, the commit record) and one or more [`Partition`]s (the worker side: inboxes,
+//! activations, routing, calls). Each takes events in by `handle`, and says what it wants done by
+//! `poll_*`. It emits an append and goes on only when the driver says that it is durable. [`Solo`]
+//! joins both in one process. The same events in the same order give the same actions, byte for
+//! byte; a run is resumed by replaying its log.
 
 mod call;
+mod coordinator;
 mod expressions;
+mod ids;
+mod message;
+mod notice;
+mod partition;
 mod payload;
 mod program;
+mod protocol;
+mod record;
+mod solo;
+mod values;
 
 pub use call::{CallOutcome, CallRequest};
+pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, RunConfig};
 pub use expressions::Expressions;
+pub use ids::{ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, Timestamp, Token};
+pub use message::{MessageKey, MessageStatus, Routed};
+pub use notice::{LimitKind, Notice, RunStatus};
+pub use partition::{CallDecision, Effect, Job, Partition, PartitionEvent};
 pub use payload::Payload;
 pub use program::{
-    Direct, Emission, Failure, FailureClass, Outcome, ProgramResult, Question, Received, Resumption, Usage, ValueChange, View,
+    Direct, Emission, Failure, FailureClass, Outcome, ProgramResult, Question, Received, Resumption, Usage,
+    ValueChange, View,
 };
+pub use protocol::{
+    Closing, Command, Committed, Completed, FrameWanted, JoinReport, Opening, Planned, Report, Start,
+};
+pub use record::{CallKey, Commit, Completion, End, Patch, Record, RunStarted, Totals};
+pub use solo::{Action, Event, LogToken, ReplayError, Solo};

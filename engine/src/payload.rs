@@ -21,6 +21,18 @@ impl Payload {
         &self.0
     }
 
+    /// Appends an item: null becomes a list of it, a value that is no list becomes the list's first
+    /// item. Copies the list only where it is shared.
+    pub(crate) fn append(&mut self, item: Value) {
+        match Arc::make_mut(&mut self.0) {
+            Value::Array(items) => items.push(item),
+            Value::Null => *self = Self::from(Value::Array(vec![item])),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+                *self = Self::from(Value::Array(vec![other.take(), item]))
+            }
+        }
+    }
+
     /// A list of payloads as one payload.
     pub fn list<'a>(items: impl IntoIterator<Item = &'a Self>) -> Self {
         Self::from(Value::Array(items.into_iter().map(|item| item.value().clone()).collect()))
@@ -52,14 +64,19 @@ pub(crate) mod as_json {
     use serde::ser::Error as _;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(crate) fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<T: Serialize, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return value.serialize(serializer);
         }
         serializer.serialize_str(&serde_json::to_string(value).map_err(S::Error::custom)?)
     }
 
-    pub(crate) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    pub(crate) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
         if deserializer.is_human_readable() {
             return T::deserialize(deserializer);
         }

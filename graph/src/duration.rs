@@ -54,7 +54,8 @@ impl FromStr for DurationSpec {
                 "ms" => 1,
                 _ => return Err(invalid()),
             };
-            millis = number.checked_mul(factor).and_then(|part| millis.checked_add(part)).ok_or_else(invalid)?;
+            millis =
+                number.checked_mul(factor).and_then(|part| millis.checked_add(part)).ok_or_else(invalid)?;
             rest = &rest[digits + unit..];
             pairs += 1;
         }
@@ -98,7 +99,9 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for (text, millis) in [("5m", 300_000), ("1h30m", 5_400_000), ("500ms", 500), ("1h2m3s4ms", 3_723_004), ("0s", 0)] {
+        for (text, millis) in
+            [("5m", 300_000), ("1h30m", 5_400_000), ("500ms", 500), ("1h2m3s4ms", 3_723_004), ("0s", 0)]
+        {
             let spec: DurationSpec = text.parse().unwrap();
             assert_eq!(spec.as_millis(), millis, "{text}");
             assert_eq!(spec.to_string().parse::<DurationSpec>().unwrap(), spec);

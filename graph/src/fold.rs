@@ -142,13 +142,14 @@ impl<'a> Folding<'a> {
         match (&set.vertex, &set.edge) {
             (Some(name), None) => {
                 let vertex = self.vertices.get(name).ok_or_else(|| Refusal::Absent(vertex_text(name)))?;
-                let changed = field::set(vertex, &["name"], set).map_err(|why| invalid(vertex_text(name), why))?;
+                let changed =
+                    field::set(vertex, &["name"], set).map_err(|why| invalid(vertex_text(name), why))?;
                 self.put_vertex(changed, request)
             }
             (None, Some(key)) => {
                 let edge = self.edges.get(key).ok_or_else(|| Refusal::Absent(edge_text(key)))?;
-                let changed =
-                    field::set(edge, &["from", "to", "port"], set).map_err(|why| invalid(edge_text(key), why))?;
+                let changed = field::set(edge, &["from", "to", "port"], set)
+                    .map_err(|why| invalid(edge_text(key), why))?;
                 self.put_edge(changed)
             }
             (Some(_), Some(_)) | (None, None) => {
@@ -193,8 +194,12 @@ impl<'a> Folding<'a> {
 /// barrier is no conflict: each kind claims for itself.
 fn conflict(earlier: &Mutation, later: &Mutation) -> Option<String> {
     match (earlier, later) {
-        (Mutation::AddVertex(one), Mutation::AddVertex(two)) if one.name == two.name => Some(vertex_text(&one.name)),
-        (Mutation::AddEdge(one), Mutation::AddEdge(two)) if one.key() == two.key() => Some(edge_text(&key_of(one))),
+        (Mutation::AddVertex(one), Mutation::AddVertex(two)) if one.name == two.name => {
+            Some(vertex_text(&one.name))
+        }
+        (Mutation::AddEdge(one), Mutation::AddEdge(two)) if one.key() == two.key() => {
+            Some(edge_text(&key_of(one)))
+        }
         (Mutation::Set(one), Mutation::Set(two)) if (&one.vertex, &one.edge) == (&two.vertex, &two.edge) => {
             field::overlap(&one.field, &two.field).then(|| format!("field {:?}", two.field))
         }

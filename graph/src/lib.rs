@@ -20,16 +20,18 @@ pub use canonical::canonical_json;
 pub use duration::{DurationSpec, InvalidDuration};
 pub use fold::{Fold, ProgramCheck, Verdict, fold};
 pub use mutation::{
-    Capabilities, EdgeRef, Mutation, MutationKind, MutationOrder, PriorityClass, Refusal, Request, SetField, VertexRef,
+    Capabilities, EdgeRef, Mutation, MutationKind, MutationOrder, PriorityClass, Refusal, Request, SetField,
+    VertexRef,
 };
 pub use name::{Port, VertexName};
 pub use problem::{FieldPath, Problem, Problems, Segment, Severity};
 pub use revision::Revision;
 pub use spec::{
-    AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner, CustomProgram, Delivery, EdgeSpec, Effects,
-    Fold as AggregatorFold, ForEachSpec, FunctionProgram, GraphProgram, GraphSpec, InputSpec, JoinMode, JoinSpec, Limits,
-    ModelServerRef, ModelSpec, MutationPolicy, OnFailure, OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Placement,
-    Program, ProgramRef, PromptProgram, RetrySpec, RouterProgram, Sampling, Select, Sends, VertexSpec, WhenIncomplete,
+    AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner, CustomProgram, Delivery,
+    EdgeSpec, Effects, Fold as AggregatorFold, ForEachSpec, FunctionProgram, GraphProgram, GraphSpec,
+    InputSpec, JoinMode, JoinSpec, Limits, ModelServerRef, ModelSpec, MutationPolicy, OnFailure, OnSatisfied,
+    OnUnknown, OutputFormat, OutputSpec, Placement, Program, ProgramRef, PromptProgram, RetrySpec,
+    RouterProgram, Sampling, Select, Sends, VertexSpec, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, validate};

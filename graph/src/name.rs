@@ -92,9 +92,15 @@ mod tests {
 
     #[test]
     fn names_have_no_hyphen_and_begin_with_a_letter() {
-        for (text, good) in
-            [("judge", true), ("judge_2", true), ("a", true), ("2judge", false), ("my-judge", false), ("", false), ("Judge", false)]
-        {
+        for (text, good) in [
+            ("judge", true),
+            ("judge_2", true),
+            ("a", true),
+            ("2judge", false),
+            ("my-judge", false),
+            ("", false),
+            ("Judge", false),
+        ] {
             assert_eq!(VertexName::from(text).is_well_formed(), good, "{text}");
         }
     }

@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_offered_only_when_near() {
-        let problem = |unknown: &str| Problem::error(FieldPath::default(), "x").nearest(unknown, ["judge", "draft"]).hint;
+        let problem = |unknown: &str| {
+            Problem::error(FieldPath::default(), "x").nearest(unknown, ["judge", "draft"]).hint
+        };
         assert_eq!(problem("juge").as_deref(), Some("did you mean \"judge\"?"));
         assert_eq!(problem("summarise"), None);
     }

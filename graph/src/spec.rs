@@ -17,11 +17,12 @@ use crate::name::VertexName;
 pub use edge::{Delivery, EdgeSpec};
 pub use limits::{BarrierMode, BarrierSpec, Limits};
 pub use program::{
-    CustomProgram, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef, PromptProgram, RouterProgram, Sampling,
+    CustomProgram, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef, PromptProgram,
+    RouterProgram, Sampling,
 };
 pub use vertex::{
-    AnyVertex, CapabilitiesSpec, Combiner, Effects, ForEachSpec, JoinMode, JoinSpec, OnFailure, OnSatisfied, OnUnknown, RetrySpec, Sends,
-    VertexSpec, WhenIncomplete,
+    AnyVertex, CapabilitiesSpec, Combiner, Effects, ForEachSpec, JoinMode, JoinSpec, OnFailure, OnSatisfied,
+    OnUnknown, RetrySpec, Sends, VertexSpec, WhenIncomplete,
 };
 
 /// The `spec` of an `AgentGraph`.

@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::name::{Port, VertexName};
-use crate::spec::{AnyVertex, Combiner, Delivery, GraphSpec, JoinMode, OnSatisfied, Sends, VertexSpec, WhenIncomplete};
+use crate::spec::{
+    AnyVertex, Combiner, Delivery, GraphSpec, JoinMode, OnSatisfied, Sends, VertexSpec, WhenIncomplete,
+};
 
 /// The place of a vertex among the sorted names of one revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +39,8 @@ pub struct Vertex {
     pub sends: Vec<VertexIx>,
     /// Whether it may send directly to every vertex.
     pub sends_any: bool,
+    /// Vertices that declare it as a direct target; those that may send to everyone are apart.
+    pub sent_by: Vec<VertexIx>,
     /// Whether it is a declared output, or one by default.
     pub is_output: bool,
 }
@@ -88,6 +92,7 @@ pub struct Topology {
     edges: Vec<Edge>,
     entry: Vec<VertexIx>,
     outputs: Vec<VertexIx>,
+    any_senders: Vec<VertexIx>,
 }
 
 impl Topology {
@@ -114,11 +119,13 @@ impl Topology {
             })
             .collect();
         edges.sort_by(|a, b| (a.from, &a.port, &a.to_name).cmp(&(b.from, &b.port, &b.to_name)));
-        let mut vertices: Vec<Vertex> = spec.vertices.iter().map(|vertex| bare_vertex(vertex, &find)).collect();
+        let mut vertices: Vec<Vertex> =
+            spec.vertices.iter().map(|vertex| bare_vertex(vertex, &find)).collect();
         attach_edges(&mut vertices, &mut edges, &find);
         let outputs = outputs(spec, &mut vertices, &edges, &find);
         let entry = spec.entry.iter().filter_map(find).collect();
-        Self { vertices, edges, entry, outputs }
+        let any_senders = attach_senders(&mut vertices);
+        Self { vertices, edges, entry, outputs, any_senders }
     }
 
     /// All vertices, in order of names.
@@ -162,6 +169,11 @@ impl Topology {
         &self.entry
     }
 
+    /// Vertices that may send directly to every vertex, in order.
+    pub fn any_senders(&self) -> &[VertexIx] {
+        &self.any_senders
+    }
+
     /// Output vertices, in order.
     pub fn outputs(&self) -> &[VertexIx] {
         &self.outputs
@@ -193,6 +205,7 @@ fn bare_vertex(spec: &VertexSpec, find: &dyn Fn(&VertexName) -> Option<VertexIx>
         incoming: Vec::new(),
         sends,
         sends_any,
+        sent_by: Vec::new(),
         is_output: false,
     }
 }
@@ -219,6 +232,17 @@ fn attach_edges(vertices: &mut [Vertex], edges: &mut [Edge], find: &dyn Fn(&Vert
             }
         }
     }
+}
+
+fn attach_senders(vertices: &mut [Vertex]) -> Vec<VertexIx> {
+    let declared: Vec<(VertexIx, VertexIx)> = (0u32..)
+        .zip(vertices.iter())
+        .flat_map(|(from, vertex)| vertex.sends.iter().map(move |to| (VertexIx(from), *to)))
+        .collect();
+    for (from, to) in declared {
+        vertices[to.0 as usize].sent_by.push(from);
+    }
+    (0u32..).zip(vertices.iter()).filter(|(_, vertex)| vertex.sends_any).map(|(ix, _)| VertexIx(ix)).collect()
 }
 
 fn slot(position: usize) -> SlotIx {
@@ -253,7 +277,13 @@ fn outputs(
                 .iter()
                 .any(|edge| edge.delivery == Delivery::Active && edge.to.is_some_and(|to| to != ix))
         };
-        vertices.iter().enumerate().map(|(at, vertex)| (index(at), vertex)).filter(|(ix, vertex)| !sends_on(vertex, *ix)).map(|(ix, _)| ix).collect()
+        vertices
+            .iter()
+            .enumerate()
+            .map(|(at, vertex)| (index(at), vertex))
+            .filter(|(ix, vertex)| !sends_on(vertex, *ix))
+            .map(|(ix, _)| ix)
+            .collect()
     } else {
         spec.outputs.iter().filter_map(|output| find(&output.vertex)).collect()
     };

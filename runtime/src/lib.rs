@@ -1,1 +1,29 @@
-//! To be written.
+//! The local runner and the vertex programs.
+
+mod calls;
+mod cel;
+mod check;
+mod expressions;
+mod model;
+mod models;
+mod program;
+mod programs;
+mod roots;
+mod runner;
+mod schema;
+mod template;
+
+pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
+pub use cel::{Expression, MAX_EXPRESSION};
+pub use check::check;
+pub use expressions::EdgeExpressions;
+pub use model::{ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Prices, Role};
+#[cfg(feature = "inference")]
+pub use models::{LocalModel, LocalModelError};
+pub use models::{Models, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
+pub use program::{Activation, Execution, OnText, Program};
+pub use programs::{EffectExpressions, PrepareError, Programs};
+pub use roots::{CompileError, Position, Reference, Scope};
+pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, read_run, tell};
+pub use schema::{Schema, SchemaError, check_input, smallest};
+pub use template::{MAX_TEMPLATE, Template};

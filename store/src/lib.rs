@@ -1,1 +1,34 @@
-//! To be written.
+//! Run logs and blobs: what a run must not lose, and how it is kept.
+//!
+//! A [`Store`] keeps one log per run, written by one owner, and the blobs that the log names. Two backends
+//! have the same contract: *memory* keeps typed records and encodes nothing; *folder* keeps checksummed,
+//! hash-chained frames in segment files, with group commit: one write and one `fdatasync` for all appends
+//! that wait on the same log.
+//!
+//! The promises:
+//! - An append that came back with a [`Position`] survives a crash of the process and of the machine.
+//! - A batch is there whole or not at all.
+//! - A damaged record that may have been acknowledged is an error that names file, offset and record; it is
+//!   never dropped. What a crash can leave of a batch that was never acknowledged is cut off and reported.
+//! - A log in a format newer than this build knows is refused, not guessed at.
+//!
+//! The module `frame` says how bytes on disk are told apart: a torn tail from a corrupt record.
+
+mod blobs;
+mod engine_record;
+mod error;
+mod folder;
+mod frame;
+mod log;
+mod memory;
+mod name;
+mod record;
+mod segment;
+mod store;
+
+pub use blobs::{Blobs, Digest};
+pub use error::{Damage, StoreError};
+pub use log::{Ack, Append, AppendError, Contents, Log, Position, TornTail};
+pub use name::RunName;
+pub use record::Record;
+pub use store::{Opened, RunEntry, Store};

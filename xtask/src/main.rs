@@ -1,2 +1,60 @@
-//! To be written.
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `generate` and `tidy`.
+#![expect(clippy::print_stdout, reason = "these commands report to the person who typed them")]
+
+mod bench;
+mod binary;
+mod deny;
+mod generate;
+mod model;
+mod process;
+mod quickstart;
+mod stages;
+mod tidy;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every test and check that there is, and print the time of each stage.
+    Test(stages::Arguments),
+    /// Fetch a small model, run the graph in manifests/quickstart on it, and print the result.
+    Quickstart(quickstart::Arguments),
+    /// Measure this project and its peers side by side.
+    Bench(bench::Arguments),
+    /// Write the generated parts of the documents again.
+    Generate(generate::Arguments),
+    /// Check the house rules that a program can check.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let workspace = Workspace::load()?;
+    match &arguments.command {
+        Command::Test(arguments) => stages::run(&workspace, arguments),
+        Command::Quickstart(arguments) => quickstart::run(&workspace, arguments),
+        Command::Bench(arguments) => bench::run(&workspace, arguments),
+        Command::Generate(arguments) => generate::run(&workspace, arguments),
+        Command::Tidy => tidy::run(&workspace),
+    }
+}

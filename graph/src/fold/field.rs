@@ -8,7 +8,11 @@ use crate::mutation::SetField;
 
 /// `document` with one field set, read anew so that its own schema is checked. The members `fixed`
 /// identify the document and cannot be set.
-pub(super) fn set<T: Serialize + DeserializeOwned>(document: &T, fixed: &[&str], set: &SetField) -> Result<T, String> {
+pub(super) fn set<T: Serialize + DeserializeOwned>(
+    document: &T,
+    fixed: &[&str],
+    set: &SetField,
+) -> Result<T, String> {
     let path: Vec<&str> = set.field.split('.').collect();
     if fixed.contains(&path[0]) {
         return Err(format!("field {:?} identifies it and cannot be set", path[0]));
@@ -24,7 +28,8 @@ fn place(value: &mut Value, path: &[&str], new: &Value) -> Result<(), String> {
         let slot = slot.ok_or_else(|| format!("the list has no item {:?}", path[0]))?;
         return descend(slot, path, new);
     }
-    let members = value.as_object_mut().ok_or_else(|| format!("{:?} lies below a value that is no object", path[0]))?;
+    let members =
+        value.as_object_mut().ok_or_else(|| format!("{:?} lies below a value that is no object", path[0]))?;
     if path.len() == 1 && new.is_null() {
         members.remove(path[0]);
         return Ok(());

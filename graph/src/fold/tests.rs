@@ -33,7 +33,11 @@ fn request(class: PriorityClass, requester: &str, mutation: serde_json::Value) -
         PriorityClass::Vertex => Capabilities::of(&base().vertices[0]),
     };
     let mutation = serde_json::from_value(mutation).unwrap();
-    Request { order: MutationOrder { class, requester: requester.into(), request: 0 }, mutation, capabilities }
+    Request {
+        order: MutationOrder { class, requester: requester.into(), request: 0 },
+        mutation,
+        capabilities,
+    }
 }
 
 fn person(requester: &str, mutation: serde_json::Value) -> Request {
@@ -79,7 +83,10 @@ fn the_order_of_requests_does_not_matter() {
 fn a_field_conflicts_with_its_own_prefixes() {
     let requests = [
         person("p", json!({"set": {"vertex": "b", "field": "prompt.template", "value": "x"}})),
-        person("q", json!({"set": {"vertex": "b", "field": "prompt", "value": {"model": "small", "template": "y"}}})),
+        person(
+            "q",
+            json!({"set": {"vertex": "b", "field": "prompt", "value": {"model": "small", "template": "y"}}}),
+        ),
         person("q", json!({"set": {"vertex": "b", "field": "prompt.model", "value": "large"}})),
     ];
     let outcome = fold(&base(), &requests, 10, &Anything);
@@ -106,14 +113,29 @@ fn requests_are_checked_one_at_a_time() {
         (json!({"set": {"edge": {"from": "a", "to": "b"}, "field": "when", "value": "true"}}), false),
     ] {
         let outcome = fold(&base(), &[person("p", mutation.clone())], 10, &Anything);
-        assert_eq!(matches!(outcome.verdicts[0], Verdict::Refused(_)), refused, "{mutation}: {:?}", outcome.verdicts);
-        assert_eq!(outcome.spec == { let mut sorted = base(); sorted.sort(); sorted }, refused, "{mutation}");
+        assert_eq!(
+            matches!(outcome.verdicts[0], Verdict::Refused(_)),
+            refused,
+            "{mutation}: {:?}",
+            outcome.verdicts
+        );
+        assert_eq!(
+            outcome.spec == {
+                let mut sorted = base();
+                sorted.sort();
+                sorted
+            },
+            refused,
+            "{mutation}"
+        );
     }
 }
 
 #[test]
 fn a_vertex_neither_exceeds_the_policy_nor_widens_what_it_may() {
-    let ask = |mutation| fold(&base(), &[request(PriorityClass::Vertex, "a", mutation)], 10, &Anything).verdicts.remove(0);
+    let ask = |mutation| {
+        fold(&base(), &[request(PriorityClass::Vertex, "a", mutation)], 10, &Anything).verdicts.remove(0)
+    };
     assert!(matches!(ask(json!({"removeVertex": {"name": "b"}})), Verdict::Refused(Refusal::NotAllowed(_))));
     let prompt = json!({"addVertex": {"name": "c", "prompt": {"model": "small", "template": "x"}}});
     assert!(matches!(ask(prompt), Verdict::Refused(Refusal::Widens { .. })));

@@ -31,13 +31,15 @@ pub(super) fn check(spec: &GraphSpec, topology: &Topology, problems: &mut Vec<Pr
         if !possible.partly[ix.0 as usize] {
             let message = format!("the join of vertex {:?} can fire in no run", vertex.name);
             let path = path.field("join");
-            let problem = if lenient { Problem::warning(path, message) } else { Problem::error(path, message) };
+            let problem =
+                if lenient { Problem::warning(path, message) } else { Problem::error(path, message) };
             problems.push(problem.hint(possible.why_not(ix)));
         } else if !possible.whole[ix.0 as usize] {
             let message = format!("the join of vertex {:?} can only fire incomplete", vertex.name);
             problems.push(Problem::warning(path.field("join"), message).hint(possible.why_not(ix)));
         } else if vertex.join.mode == JoinMode::All && vertex.join.of.is_none() && on_cycle(topology, ix) {
-            let message = format!("the join of vertex {:?} counts every predecessor and lies on a cycle", vertex.name);
+            let message =
+                format!("the join of vertex {:?} counts every predecessor and lies on a cycle", vertex.name);
             let hint = "name in of the predecessors to wait for";
             problems.push(Problem::warning(path.field("join"), message).hint(hint));
         }
@@ -90,7 +92,11 @@ impl<'a> Possible<'a> {
     fn filled(&self, ix: VertexIx, active: &[bool]) -> usize {
         let vertex = self.topology.vertex(ix);
         let sends = |from: VertexIx| {
-            vertex.incoming.iter().map(|edge| self.topology.edge(*edge)).any(|edge| edge.from == from && edge.slot.is_some())
+            vertex
+                .incoming
+                .iter()
+                .map(|edge| self.topology.edge(*edge))
+                .any(|edge| edge.from == from && edge.slot.is_some())
         };
         vertex.join.slots.iter().flatten().filter(|from| active[from.0 as usize] && sends(**from)).count()
     }
@@ -114,7 +120,10 @@ impl<'a> Possible<'a> {
         if missing.is_empty() {
             "a name in of is no predecessor with an active edge".to_owned()
         } else {
-            format!("nothing can come from {} before it has fired: leave what comes later out of of", missing.join(", "))
+            format!(
+                "nothing can come from {} before it has fired: leave what comes later out of of",
+                missing.join(", ")
+            )
         }
     }
 }
@@ -123,7 +132,11 @@ fn on_cycle(topology: &Topology, start: VertexIx) -> bool {
     let mut seen = vec![false; topology.vertices().len()];
     let mut work = vec![start];
     while let Some(ix) = work.pop() {
-        for to in topology.out(ix).filter(|(_, edge)| edge.delivery == Delivery::Active).filter_map(|(_, edge)| edge.to) {
+        for to in topology
+            .out(ix)
+            .filter(|(_, edge)| edge.delivery == Delivery::Active)
+            .filter_map(|(_, edge)| edge.to)
+        {
             if to == start {
                 return true;
             }

@@ -46,11 +46,13 @@ fn unique(path: &FieldPath, names: &[&VertexName], problems: &mut Vec<Problem>) 
         let place = path.index(index).field("name");
         if !name.is_well_formed() {
             let problem = Problem::error(place.clone(), format!("{name:?} is no name"));
-            let hint = "a name begins with a-z and goes on with a-z, 0-9 and _ (CEL would subtract at a hyphen)";
+            let hint =
+                "a name begins with a-z and goes on with a-z, 0-9 and _ (CEL would subtract at a hyphen)";
             problems.push(problem.hint(hint));
         }
         if let Some(first) = seen.insert(name, index) {
-            problems.push(Problem::error(place, format!("{name:?} is taken by item {first} of the same list")));
+            problems
+                .push(Problem::error(place, format!("{name:?} is taken by item {first} of the same list")));
         }
     }
 }
@@ -85,17 +87,22 @@ fn edges(resolve: &Resolve<'_>, problems: &mut Vec<Problem>) {
             problems.push(Problem::error(path.field("port"), format!("{:?} is no port", edge.port)));
         }
         if let Some(first) = seen.insert(edge.key(), index) {
-            let message = format!("edge {} -> {} on port {:?} is item {first} already", edge.from, edge.to, edge.port);
+            let message =
+                format!("edge {} -> {} on port {:?} is item {first} already", edge.from, edge.to, edge.port);
             let hint = "join the conditions of both by || in one edge, or use another port";
             problems.push(Problem::error(path.clone(), message).hint(hint));
         }
         if edge.retain && edge.delivery == crate::spec::Delivery::Passive {
-            let problem = Problem::warning(path.field("retain"), "a passive edge keeps its last message anyway");
+            let problem =
+                Problem::warning(path.field("retain"), "a passive edge keeps its last message anyway");
             problems.push(problem.hint("leave retain out"));
         }
         if edge.port.as_str() == Port::ERROR && edge.when.is_none() && edge.from == edge.to {
-            let message = format!("vertex {:?} would be activated again by each of its own failures", edge.from);
-            problems.push(Problem::warning(path, message).hint("use retry to try again a bounded number of times"));
+            let message =
+                format!("vertex {:?} would be activated again by each of its own failures", edge.from);
+            problems.push(
+                Problem::warning(path, message).hint("use retry to try again a bounded number of times"),
+            );
         }
     }
 }

@@ -12,7 +12,8 @@ fn problems(value: Value) -> String {
         Ok(graph) => graph.warnings().to_vec(),
         Err(Problems(problems)) => problems,
     };
-    let lines: Vec<String> = problems.iter().map(|problem| format!("{:?} {problem}", problem.severity)).collect();
+    let lines: Vec<String> =
+        problems.iter().map(|problem| format!("{:?} {problem}", problem.severity)).collect();
     lines.join("\n")
 }
 
@@ -75,7 +76,10 @@ fn a_join_that_cannot_fire_is_rejected() {
     assert!(quorum.contains(error) && quorum.contains("needs 4 predecessors and has 3"), "{quorum}");
     assert!(joined(json!({"mode": "All"}), json!([])).contains(error));
     let fire = joined(json!({"mode": "All"}), to_j.clone());
-    assert!(fire.contains("Warning vertices[3].join: the join of vertex \"j\" can only fire incomplete"), "{fire}");
+    assert!(
+        fire.contains("Warning vertices[3].join: the join of vertex \"j\" can only fire incomplete"),
+        "{fire}"
+    );
     assert_eq!(joined(json!({"mode": "Quorum", "count": 2}), to_j), "");
 }
 

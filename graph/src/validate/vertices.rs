@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::may_grow;
 use crate::problem::{FieldPath, Problem};
-use crate::spec::{BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, Program, VertexSpec, WhenIncomplete};
+use crate::spec::{
+    BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, Program, VertexSpec, WhenIncomplete,
+};
 
 pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
     let root = FieldPath::default();
@@ -21,7 +23,8 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
     let barrier = root.field("barrier");
     match (spec.barrier.mode, spec.barrier.count) {
         (BarrierMode::Quorum, None | Some(0)) => {
-            problems.push(Problem::error(barrier.field("count"), "a Quorum barrier needs a count of at least 1"));
+            problems
+                .push(Problem::error(barrier.field("count"), "a Quorum barrier needs a count of at least 1"));
         }
         (BarrierMode::All | BarrierMode::Any, Some(_)) => {
             problems.push(Problem::error(barrier.field("count"), "count goes with mode Quorum only"));
@@ -43,7 +46,10 @@ fn program(path: &FieldPath, vertex: &VertexSpec, models: &[&str], problems: &mu
         let problem = if kinds.is_empty() {
             Problem::error(path.clone(), format!("vertex {:?} has no program", vertex.name))
         } else {
-            Problem::error(path.field(kinds[1]), format!("vertex {:?} has {} programs", vertex.name, kinds.len()))
+            Problem::error(
+                path.field(kinds[1]),
+                format!("vertex {:?} has {} programs", vertex.name, kinds.len()),
+            )
         };
         problems.push(problem.hint("give exactly one of prompt, function, router, graph, custom"));
     }
@@ -60,7 +66,8 @@ fn program(path: &FieldPath, vertex: &VertexSpec, models: &[&str], problems: &mu
         ("minP", prompt.sampling.min_p, 0.0, 1.0),
     ] {
         if value.is_some_and(|value| !(low..=high).contains(&value)) {
-            problems.push(Problem::error(sampling.field(name), format!("{name} lies between {low} and {high}")));
+            problems
+                .push(Problem::error(sampling.field(name), format!("{name} lies between {low} and {high}")));
         }
     }
     if prompt.sampling.repetition_penalty.is_some_and(|penalty| penalty <= 0.0) {
@@ -104,7 +111,10 @@ fn effects(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, problems: &m
     }
     if vertex.for_each.is_some() && (value.is_some() || append.is_some()) {
         let field = if value.is_some() { "value" } else { "append" };
-        problems.push(Problem::error(path.field(field), "an element of a forEach cannot write the vertex's value"));
+        problems.push(Problem::error(
+            path.field(field),
+            "an element of a forEach cannot write the vertex's value",
+        ));
     }
     if append.is_some() && !matches!(vertex.value, Value::Null | Value::Array(_)) {
         problems.push(Problem::error(path.field("append"), "only a list, or null, can be appended to"));
@@ -114,7 +124,10 @@ fn effects(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, problems: &m
         problems.push(problem.hint("list the kinds in mutations.allow"));
     }
     if sends.is_some() && vertex.sends.is_none() {
-        let problem = Problem::error(path.field("sends"), format!("vertex {:?} declares no direct targets", vertex.name));
+        let problem = Problem::error(
+            path.field("sends"),
+            format!("vertex {:?} declares no direct targets", vertex.name),
+        );
         problems.push(problem.hint("list them in sends"));
     }
     let known: BTreeSet<&str> = spec.aggregators.iter().map(|aggregator| aggregator.name.as_str()).collect();

@@ -1,0 +1,359 @@
+//! Resources that belong together, checked against each other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use superstep_graph::{FieldPath, Problem, Problems, Severity, ValidatedGraph, validate};
+
+use crate::agent_graph::{AgentGraph, AgentGraphPatch};
+use crate::diagnostic::{Diagnostic, did_you_mean, nearest};
+use crate::document::{Document, documents};
+use crate::metadata::ObjectMeta;
+use crate::model_server::ModelServer;
+use crate::node::Node;
+use crate::read::read;
+use crate::source::{Place, Source};
+
+const GROUP: &str = "superstep.dev";
+const API_VERSION: &str = "superstep.dev/v1alpha1";
+
+/// A kind of resource that a local run reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    AgentGraph,
+    ModelServer,
+    AgentGraphPatch,
+}
+
+const KINDS: [(&str, Kind); 3] = [
+    ("AgentGraph", Kind::AgentGraph),
+    ("ModelServer", Kind::ModelServer),
+    ("AgentGraphPatch", Kind::AgentGraphPatch),
+];
+
+/// A resource and the text that it was read from.
+#[derive(Clone, Debug)]
+pub struct Resource<T> {
+    /// What it says.
+    pub content: T,
+    origin: Document,
+}
+
+/// A graph with its document.
+#[derive(Clone, Debug)]
+pub struct CheckedGraph {
+    /// The document as written.
+    pub document: AgentGraph,
+    /// The graph made from it.
+    pub graph: ValidatedGraph,
+}
+
+/// Resources by name. Namespaces do not tell resources apart: one run has one of each name.
+#[derive(Clone, Debug, Default)]
+pub struct ResourceSet {
+    /// The graphs.
+    pub graphs: BTreeMap<String, Resource<CheckedGraph>>,
+    /// The models.
+    pub model_servers: BTreeMap<String, Resource<ModelServer>>,
+    /// The changes.
+    pub patches: BTreeMap<String, Resource<AgentGraphPatch>>,
+}
+
+/// What came of reading texts.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The resources without a mistake of their own.
+    pub resources: ResourceSet,
+    /// All mistakes and doubts, in the order of the texts.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Why no graph can be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoGraph {
+    /// There is none.
+    #[error("the files have no AgentGraph")]
+    None,
+    /// There are several, and none was named.
+    #[error("the files have several graphs: {}", .0.join(", "))]
+    Several(Vec<String>),
+    /// None has the name.
+    #[error("no graph is named {name:?}: there are {}", .known.join(", "))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+}
+
+impl<T> Resource<T> {
+    /// The problem, whose path begins at the spec of this resource, at its place in the text.
+    pub fn diagnose(&self, problem: &Problem) -> Diagnostic {
+        in_spec(&self.origin, problem)
+    }
+
+    /// The part of this resource at `path`, which begins at the spec, read as a document whose form
+    /// this crate does not know.
+    ///
+    /// # Errors
+    /// Every mistake in it; none are there if the resource has no such part.
+    pub fn part<U: DeserializeOwned>(&self, path: &FieldPath) -> Result<U, Vec<Diagnostic>> {
+        let mut mistakes = Vec::new();
+        let Some(part) = self.origin.part(&below_spec(path)) else { return Err(mistakes) };
+        let reading = read(&part, &mut mistakes);
+        reading.value.filter(|_| mistakes.is_empty()).ok_or(mistakes)
+    }
+}
+
+impl ResourceSet {
+    /// The graph of that name; without a name, the only graph.
+    ///
+    /// # Errors
+    /// If there is none, or no name was given and there are several.
+    pub fn graph(&self, name: Option<&str>) -> Result<&Resource<CheckedGraph>, NoGraph> {
+        let known = || self.graphs.keys().cloned().collect::<Vec<_>>();
+        match name {
+            Some(_) | None if self.graphs.is_empty() => Err(NoGraph::None),
+            Some(name) => self
+                .graphs
+                .get(name)
+                .ok_or_else(|| NoGraph::Unknown { name: name.to_owned(), known: known() }),
+            None if self.graphs.len() > 1 => Err(NoGraph::Several(known())),
+            None => self.graphs.values().next().ok_or(NoGraph::None),
+        }
+    }
+}
+
+impl Loaded {
+    /// Whether something is wrong, and not only doubtful.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Reads the resources in `sources` and checks them. Documents of other API groups are passed over;
+/// in a folder, so is whatever is no resource. `lookup` gives the values of environment variables.
+pub fn load(sources: &[Arc<Source>], lookup: &dyn Fn(&str) -> Option<String>) -> Loaded {
+    let mut loader = Loader { lookup, names: BTreeMap::new(), loaded: Loaded::default() };
+    for source in sources {
+        let mut mistakes = Vec::new();
+        let found = documents(source, &mut mistakes);
+        if source.named || source.text.contains(GROUP) {
+            loader.loaded.diagnostics.append(&mut mistakes);
+        }
+        for document in found {
+            loader.document(document);
+        }
+    }
+    loader.references();
+    let order = |diagnostic: &Diagnostic| {
+        let place = diagnostic.place.as_ref();
+        place.map(|place| {
+            (sources.iter().position(|source| Arc::ptr_eq(source, &place.source)), place.span.start)
+        })
+    };
+    loader.loaded.diagnostics.sort_by_key(order);
+    loader.loaded
+}
+
+struct Loader<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// Every resource that a text defines, a broken one too, so that what refers to it is right.
+    names: BTreeMap<(Kind, String), Place>,
+    loaded: Loaded,
+}
+
+impl Loader<'_> {
+    fn document(&mut self, document: Document) {
+        let kind = match kind_of(&document) {
+            Ok(Some(kind)) => kind,
+            Ok(None) => return,
+            Err(diagnostics) => return self.loaded.diagnostics.extend(diagnostics),
+        };
+        if !self.is_new(kind, &document) {
+            return;
+        }
+        match kind {
+            Kind::AgentGraph => self.graph(document),
+            Kind::ModelServer => self.model_server(document),
+            Kind::AgentGraphPatch => self.patch(document),
+        }
+    }
+
+    /// Notes the name of the resource; one that is taken is reported.
+    fn is_new(&mut self, kind: Kind, document: &Document) -> bool {
+        let path = FieldPath::default().field("metadata").field("name");
+        let metadata = document.root.member("metadata").map(|member| &member.value);
+        let Some(name) =
+            metadata.and_then(|metadata| metadata.member("name")).and_then(|member| member.value.text())
+        else {
+            return true;
+        };
+        let place = document.locate(&path);
+        if let Some(first) = self.names.get(&(kind, name.to_owned())) {
+            let diagnostic = Diagnostic::error(place, format!("{kind:?} {name:?} is defined twice"));
+            self.loaded.diagnostics.push(diagnostic.hint(format!("the first stands at {first}")));
+            return false;
+        }
+        self.names.insert((kind, name.to_owned()), place);
+        true
+    }
+
+    /// Reads the document; nothing comes of it if a mistake leaves open what was meant.
+    fn read<T: DeserializeOwned>(
+        &mut self,
+        document: &Document,
+        metadata: fn(&T) -> &ObjectMeta,
+    ) -> Option<T> {
+        let reading = read::<T>(document, &mut self.loaded.diagnostics);
+        let value = reading.value.filter(|_| reading.whole)?;
+        for problem in metadata(&value).problems() {
+            self.loaded.diagnostics.push(diagnostic(document, &problem.path, &problem));
+        }
+        Some(value)
+    }
+
+    /// Reports problems whose paths begin at the spec; false if one is an error.
+    fn report(&mut self, document: &Document, problems: &[Problem]) -> bool {
+        self.loaded.diagnostics.extend(problems.iter().map(|problem| in_spec(document, problem)));
+        problems.iter().all(|problem| problem.severity == Severity::Warning)
+    }
+
+    fn graph(&mut self, origin: Document) {
+        let Some(document) = self.read::<AgentGraph>(&origin, |graph| &graph.metadata) else { return };
+        match validate(&document.spec) {
+            Ok(graph) => {
+                self.report(&origin, graph.warnings());
+                let name = document.metadata.name.clone();
+                self.loaded
+                    .resources
+                    .graphs
+                    .insert(name, Resource { content: CheckedGraph { document, graph }, origin });
+            }
+            Err(Problems(problems)) => {
+                self.report(&origin, &problems);
+            }
+        }
+    }
+
+    fn model_server(&mut self, origin: Document) {
+        let Some(mut document) = self.read::<ModelServer>(&origin, |server| &server.metadata) else { return };
+        let mut problems = document.spec.interpolate(self.lookup);
+        let taken: Vec<FieldPath> = problems.iter().map(|problem| problem.path.clone()).collect();
+        problems
+            .extend(document.spec.problems().into_iter().filter(|problem| !taken.contains(&problem.path)));
+        if self.report(&origin, &problems) {
+            let name = document.metadata.name.clone();
+            self.loaded.resources.model_servers.insert(name, Resource { content: document, origin });
+        }
+    }
+
+    fn patch(&mut self, origin: Document) {
+        let Some(document) = self.read::<AgentGraphPatch>(&origin, |patch| &patch.metadata) else { return };
+        if self.report(&origin, &document.spec.problems()) {
+            let name = document.metadata.name.clone();
+            self.loaded.resources.patches.insert(name, Resource { content: document, origin });
+        }
+    }
+
+    /// Reports names of resources that are not in the set.
+    fn references(&mut self) {
+        let mut missing = Vec::new();
+        for graph in self.loaded.resources.graphs.values() {
+            for (path, kind, name) in references(&graph.content.document) {
+                if !self.names.contains_key(&(kind, name.clone())) {
+                    let problem = Problem::error(path, format!("no {kind:?} is named {name:?}"));
+                    let known =
+                        self.names.keys().filter(|(known, _)| *known == kind).map(|(_, name)| name.as_str());
+                    let none = format!("add the file that defines it with -f, or define it: kind: {kind:?}");
+                    let hint = did_you_mean(&name, known).unwrap_or(none);
+                    missing.push(graph.diagnose(&problem.hint(hint)));
+                }
+            }
+        }
+        self.loaded.diagnostics.extend(missing);
+    }
+}
+
+/// Every resource that a graph names, with the path of the name from the spec.
+fn references(graph: &AgentGraph) -> Vec<(FieldPath, Kind, String)> {
+    let root = FieldPath::default();
+    let models = graph.spec.models.iter().enumerate().map(|(index, model)| {
+        let path = root.field("models").index(index).field("modelServerRef").field("name");
+        (path, Kind::ModelServer, model.model_server_ref.name.clone())
+    });
+    let vertices = graph.spec.vertices.iter().enumerate().flat_map(|(index, vertex)| {
+        let path = root.field("vertices").index(index);
+        let program = vertex.graph.iter().map({
+            let path = path.field("graph").field("ref").field("name");
+            move |program| (path.clone(), Kind::AgentGraph, program.reference.name.clone())
+        });
+        let capabilities = path.field("capabilities").field("graphs");
+        let handed_on = vertex.capabilities.graphs.iter().enumerate();
+        program.chain(
+            handed_on
+                .map(move |(position, name)| (capabilities.index(position), Kind::AgentGraph, name.clone())),
+        )
+    });
+    models.chain(vertices).collect()
+}
+
+fn in_spec(document: &Document, problem: &Problem) -> Diagnostic {
+    diagnostic(document, &below_spec(&problem.path), problem)
+}
+
+fn below_spec(path: &FieldPath) -> FieldPath {
+    let mut whole = FieldPath::default().field("spec");
+    whole.0.extend(path.0.iter().cloned());
+    whole
+}
+
+fn diagnostic(document: &Document, path: &FieldPath, problem: &Problem) -> Diagnostic {
+    Diagnostic {
+        place: Some(document.locate(path)),
+        severity: problem.severity,
+        message: problem.message.clone(),
+        hint: problem.hint.clone(),
+    }
+}
+
+/// The kind of a document; none if it is not for us.
+fn kind_of(document: &Document) -> Result<Option<Kind>, Vec<Diagnostic>> {
+    let root: &Node = &document.root;
+    let text = |field: &str| root.member(field).and_then(|member| member.value.text());
+    let place = |field: &str| document.locate(&FieldPath::default().field(field));
+    let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+        if !document.source.named {
+            return Ok(None);
+        }
+        let missing = ["apiVersion", "kind"].into_iter().filter(|field| text(field).is_none());
+        let hint = "a resource begins with apiVersion: superstep.dev/v1alpha1 and its kind";
+        let report = |field| {
+            Diagnostic::error(place(field), format!("field {field:?} is missing")).hint(hint.to_owned())
+        };
+        return Err(missing.map(report).collect());
+    };
+    let names = || KINDS.iter().map(|(name, _)| *name);
+    let group = version.split('/').next().unwrap_or(version);
+    let is_ours = nearest(group, [GROUP]).is_some() || nearest(kind, names()).is_some();
+    let known = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, kind)| *kind);
+    match known {
+        _ if !is_ours => Ok(None),
+        Some(kind) if version == API_VERSION => Ok(Some(kind)),
+        Some(_) => {
+            let diagnostic =
+                Diagnostic::error(place("apiVersion"), format!("apiVersion {version:?} is not known"));
+            Err(vec![diagnostic.hint(format!("this version reads {API_VERSION}"))])
+        }
+        None => {
+            let all = || format!("a local run reads {}", names().collect::<Vec<_>>().join(", "));
+            let hint = did_you_mean(kind, names()).unwrap_or_else(all);
+            Err(vec![Diagnostic::error(place("kind"), format!("kind {kind:?} is not known")).hint(hint)])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

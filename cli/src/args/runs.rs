@@ -1,0 +1,137 @@
+//! The arguments of commands that run a graph, or look at runs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Files;
+use crate::output::OutputFormat;
+
+/// Where runs are kept.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Store {
+    /// The folder of runs; default superstep in the XDG state folder.
+    #[arg(long = "store", value_name = "DIR", env = "SUPERSTEP_STORE")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl Store {
+    /// The folder: as given, else `superstep` in the XDG state folder; none if there is no home.
+    pub(crate) fn folder(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+        // The XDG specification ignores paths that are not absolute.
+        let absolute = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state =
+            || absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+        self.folder.clone().or_else(|| state().map(|state| state.join("superstep")))
+    }
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep run -f graph.yaml --input '{\"text\": \"My invoice is wrong\"}'
+  superstep run -f manifests/quickstart --input @mail.txt
+  superstep run -f graphs/ models.yaml --graph triage --input - --output yaml < mail.json
+
+An input @FILE is read as JSON (.json), YAML (.yaml, .yml), or else becomes {\"text\": …}. Progress is
+shown on stderr if that is a terminal; the result is written to stdout. A run that was interrupted
+goes on with superstep resume.")]
+pub(crate) struct RunArgs {
+    /// Where the graph and its models are.
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// The input: JSON, @FILE, or - for stdin.
+    #[arg(long, value_name = "INPUT")]
+    pub(crate) input: Option<String>,
+    /// The graph, if the files have several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) graph: Option<String>,
+    /// The name of the run; default the graph's name and a random ending.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) run_id: Option<String>,
+    /// Keep the run in memory only: it cannot be resumed.
+    #[arg(long, conflicts_with = "folder")]
+    pub(crate) ephemeral: bool,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
+    pub(crate) output: OutputFormat,
+}
+
+/// Arguments of `resume`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep resume triage-k3v9q2
+
+The run goes on from its log: completed calls of models are not made again.")]
+pub(crate) struct ResumeArgs {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How the result is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
+    pub(crate) output: OutputFormat,
+}
+
+/// Arguments of `runs`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep runs
+  superstep runs --output json")]
+pub(crate) struct RunsArgs {
+    /// Where the runs are kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How the list is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+}
+
+/// Arguments of `inspect`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep inspect triage-k3v9q2
+  superstep inspect triage-k3v9q2 --superstep 3 --output yaml")]
+pub(crate) struct InspectArgs {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Only this superstep.
+    #[arg(long, value_name = "N")]
+    pub(crate) superstep: Option<u64>,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_kept_in_the_state_folder() {
+        let store = Store { folder: None };
+        let folder = |xdg: Option<&str>| {
+            store.folder(&|name| match name {
+                "XDG_STATE_HOME" => xdg.map(str::to_owned),
+                "HOME" => Some("/home/a".to_owned()),
+                _ => None,
+            })
+        };
+        assert_eq!(folder(Some("/state")), Some(PathBuf::from("/state/superstep")));
+        assert_eq!(folder(Some("state")), Some(PathBuf::from("/home/a/.local/state/superstep")));
+        assert_eq!(store.folder(&|_| None), None);
+    }
+}

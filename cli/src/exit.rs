@@ -1,0 +1,81 @@
+//! How the command ends, as its exit code tells.
+
+use std::io::{self, Write};
+
+use superstep_api::NoGraph;
+
+/// The exit codes, as `superstep --help` lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+#[expect(dead_code, reason = "for the commands that run a graph")]
+pub(crate) enum Exit {
+    /// What was asked for is done.
+    Success = 0,
+    /// The run failed; what it had given so far is on stdout.
+    RunFailed = 1,
+    /// The arguments or the files are wrong; nothing was run.
+    Invalid = 2,
+    /// A limit ended the run; its partial outputs are on stdout.
+    LimitReached = 3,
+    /// Interrupted, or waiting for an answer; the run can be resumed.
+    Interrupted = 4,
+    /// The store is corrupt, and the run refuses to go on from it.
+    CorruptStore = 5,
+    /// The store or a model cannot be used.
+    Unusable = 6,
+}
+
+/// Examples and the exit codes, for `--help`.
+pub(crate) const EXIT_CODES: &str = "\
+Examples:
+  superstep validate -f manifests/quickstart
+  superstep render -f manifests/quickstart --format mermaid
+
+Exit codes:
+  0  success
+  1  the run failed; what it had given so far is on stdout
+  2  wrong arguments or wrong files; nothing was run
+  3  a limit ended the run; its partial outputs are on stdout
+  4  interrupted or waiting for an answer; superstep resume goes on
+  5  the store is corrupt, and the run refuses to go on from it
+  6  the store or a model cannot be used";
+
+/// Why a command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The files have mistakes, which were shown.
+    #[error("{}", count(*.errors, "mistake"))]
+    Mistakes {
+        /// How many.
+        errors: usize,
+    },
+    /// No graph was chosen.
+    #[error("{error}{}", if matches!(.error, NoGraph::Several(_)) { ": choose one with --graph NAME" } else { "" })]
+    NoGraph {
+        /// Why.
+        #[from]
+        error: NoGraph,
+    },
+    /// The result cannot be written.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CommandError {
+    /// Tells the user on stderr, and gives the exit code.
+    pub(crate) fn report(&self) -> Exit {
+        match self {
+            // Whoever closed the pipe has what he wanted.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Success,
+            Self::Mistakes { .. } | Self::NoGraph { .. } | Self::Output(_) => {}
+        }
+        // Nobody is left to be told if stderr is closed.
+        let _unheard = writeln!(io::stderr(), "superstep: {self}");
+        Exit::Invalid
+    }
+}
+
+/// `1 mistake`, `2 mistakes`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

@@ -1,0 +1,103 @@
+//! Showing mistakes in files: the line, a caret, and what would be right.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+use superstep_api::Diagnostic;
+use superstep_graph::Severity;
+
+/// So many are shown; what comes after them mostly follows from them.
+const MOST_SHOWN: usize = 50;
+
+/// Shows `diagnostics` on stderr and gives the number of errors: in colours on a terminal unless
+/// `NO_COLOR` is set, else in plain ASCII.
+///
+/// # Errors
+/// Stderr cannot be written to.
+pub(crate) fn show(diagnostics: &[Diagnostic]) -> io::Result<usize> {
+    let mut stderr = io::stderr().lock();
+    let handler =
+        handler(stderr.is_terminal(), std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()));
+    for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
+        writeln!(stderr, "{}", Report { diagnostic, handler: &handler })?;
+    }
+    if diagnostics.len() > MOST_SHOWN {
+        writeln!(stderr, "… and {} more", diagnostics.len() - MOST_SHOWN)?;
+    }
+    Ok(diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count())
+}
+
+fn handler(terminal: bool, no_color: bool) -> GraphicalReportHandler {
+    let theme = match (terminal, no_color) {
+        (true, false) => GraphicalTheme::unicode(),
+        (true, true) => GraphicalTheme::unicode_nocolor(),
+        (false, _) => GraphicalTheme::none(),
+    };
+    GraphicalReportHandler::new_themed(theme).with_links(false).with_width(100).with_break_words(false)
+}
+
+struct Report<'a> {
+    diagnostic: &'a Diagnostic,
+    handler: &'a GraphicalReportHandler,
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self
+            .diagnostic
+            .place
+            .as_ref()
+            .map(|place| NamedSource::new(&place.source.name, place.source.text.clone()));
+        self.handler.render_report(f, &Labeled { diagnostic: self.diagnostic, source })
+    }
+}
+
+/// A diagnostic as miette takes it.
+struct Labeled<'a> {
+    diagnostic: &'a Diagnostic,
+    source: Option<NamedSource<String>>,
+}
+
+impl fmt::Display for Labeled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{severity}: {}", self.diagnostic.message)
+    }
+}
+
+impl fmt::Debug for Labeled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.diagnostic, f)
+    }
+}
+
+impl std::error::Error for Labeled<'_> {}
+
+impl miette::Diagnostic for Labeled<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.diagnostic.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.diagnostic.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let place = self.diagnostic.place.as_ref()?;
+        // A span over lines would draw a box around a whole block of text: its first line is enough.
+        let text = &place.source.text[place.span.clone()];
+        let length = text.find('\n').unwrap_or(text.len());
+        Some(Box::new(std::iter::once(LabeledSpan::new(None, place.span.start, length))))
+    }
+}

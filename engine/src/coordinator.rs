@@ -1,0 +1,317 @@
+//! The leader side of a run: the superstep clock, the barrier, joins that wait, mutations, limits,
+//! and the commit record.
+
+mod barrier;
+mod cancel;
+mod commit;
+mod frame;
+mod judge;
+mod ledger;
+mod opening;
+mod reach;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use superstep_graph::ValidatedGraph;
+
+use crate::expressions::Expressions;
+use crate::ids::{ActivationId, Epoch, FrameId, PartitionId, Place, Timestamp, Token};
+use crate::notice::{Notice, RunStatus};
+use crate::payload::Payload;
+use crate::protocol::{Command, Completed, FrameWanted, JoinReport, Planned, Report};
+use crate::record::{Patch, Record, RunStarted, Totals};
+
+use frame::FrameState;
+
+/// All that a run begins with.
+#[derive(Clone, Debug)]
+pub struct RunConfig {
+    /// What the log begins with.
+    pub started: Arc<RunStarted>,
+    /// The graphs of the record, validated.
+    pub library: BTreeMap<String, ValidatedGraph>,
+    /// How many partitions the run has.
+    pub partitions: u32,
+}
+
+/// What a coordinator is told.
+#[derive(Debug)]
+pub enum CoordinatorEvent {
+    /// By a partition.
+    Report(PartitionId, Report),
+    /// By the log: an append is durable.
+    Durable(Token),
+    /// From outside: change the graph at the next barrier.
+    Patch(Patch),
+    /// From outside: an answer to a question. Taken in once it is durable.
+    Answer(ActivationId, Payload),
+    /// From outside: end the run with what it has.
+    Cancel,
+}
+
+/// What a coordinator wants done.
+#[derive(Debug)]
+pub enum CoordinatorAction {
+    /// Tell one partition, or all.
+    Command(Option<PartitionId>, Command),
+    /// Append to the run's log, and say so when it is durable.
+    Append(Token, Vec<Record>),
+    /// Tell observers.
+    Notify(Notice),
+    /// Nothing is left to do.
+    Ended(RunStatus),
+}
+
+/// Where a superstep stands.
+#[derive(Clone, Debug, PartialEq)]
+enum Phase {
+    New,
+    /// The run's first records are on their way to the log.
+    Recording(Token),
+    /// So many partitions have yet to deliver.
+    Delivering(u32),
+    /// So many partitions have yet to start what they were told.
+    Starting(u32),
+    Running,
+    Committing(Token),
+    /// Everything in flight waits for the outside.
+    Paused,
+    Ending(Token),
+    Ended,
+}
+
+/// The leader side of one run, as a state machine without IO.
+pub struct Coordinator {
+    config: RunConfig,
+    expressions: Arc<dyn Expressions + Send + Sync>,
+    epoch: Epoch,
+    phase: Phase,
+    superstep: u64,
+    frames: BTreeMap<FrameId, FrameState>,
+    next_frame: u32,
+    /// Groups that have started and are not committed.
+    flying: BTreeSet<Place>,
+    suspended: BTreeSet<Place>,
+    completed: BTreeMap<Place, Box<Completed>>,
+    planned: Vec<Planned>,
+    joins: Vec<JoinReport>,
+    wanted: Vec<FrameWanted>,
+    /// What started in this superstep, for observers.
+    begun: u64,
+    /// Messages on their way between partitions, by receiver.
+    outbound: BTreeMap<PartitionId, u64>,
+    /// Frames whose opener is gone.
+    abandoned: Vec<FrameId>,
+    patches: Vec<Patch>,
+    answers: Vec<(ActivationId, Payload)>,
+    committing: Option<commit::Committing>,
+    answering: BTreeMap<Token, (ActivationId, Payload)>,
+    ending: Option<RunStatus>,
+    close_now: bool,
+    pause_after_start: bool,
+    replaying: bool,
+    totals: Totals,
+    working_since: Option<Timestamp>,
+    actions: VecDeque<CoordinatorAction>,
+    next_token: u64,
+}
+
+impl Coordinator {
+    /// The coordinator of a run that has not begun.
+    pub fn new(config: RunConfig, expressions: Arc<dyn Expressions + Send + Sync>) -> Self {
+        Self {
+            config,
+            expressions,
+            epoch: Epoch(0),
+            phase: Phase::New,
+            superstep: 0,
+            frames: BTreeMap::new(),
+            next_frame: 1,
+            flying: BTreeSet::new(),
+            suspended: BTreeSet::new(),
+            completed: BTreeMap::new(),
+            planned: Vec::new(),
+            joins: Vec::new(),
+            wanted: Vec::new(),
+            begun: 0,
+            outbound: BTreeMap::new(),
+            abandoned: Vec::new(),
+            patches: Vec::new(),
+            answers: Vec::new(),
+            committing: None,
+            answering: BTreeMap::new(),
+            ending: None,
+            close_now: false,
+            pause_after_start: false,
+            replaying: false,
+            totals: Totals::default(),
+            working_since: None,
+            actions: VecDeque::new(),
+            next_token: 0,
+        }
+    }
+
+    /// Begins the run: its first records go to the log.
+    pub fn begin(&mut self, owner: &str, now: Timestamp) {
+        self.working_since = Some(now);
+        self.epoch = Epoch(1);
+        let first = Record::RunStarted(Arc::clone(&self.config.started));
+        let epoch = Record::EpochTaken { epoch: self.epoch, owner: owner.to_owned() };
+        let token = self.append(vec![first, epoch]);
+        self.phase = Phase::Recording(token);
+    }
+
+    /// The next thing to do; none until the next event.
+    pub fn poll_action(&mut self) -> Option<CoordinatorAction> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`] at the latest.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.ending.is_some() || matches!(self.phase, Phase::Ended | Phase::Ending(_)) {
+            return None;
+        }
+        let limit = self.frames.get(&FrameId::ROOT)?.graph.spec().limits.duration?;
+        let left = limit.as_millis().saturating_mul(1_000).saturating_sub(self.totals.elapsed);
+        self.working_since.map(|since| Timestamp(since.0.saturating_add(left)))
+    }
+
+    /// Ends the run if its time is up.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if self.poll_timeout().is_some_and(|due| due <= now) {
+            self.close(RunStatus::LimitReached(crate::notice::LimitKind::Duration), now);
+        }
+    }
+
+    /// Takes an event in.
+    pub fn handle(&mut self, event: CoordinatorEvent, now: Timestamp) {
+        match event {
+            CoordinatorEvent::Report(from, report) => self.reported(from, report, now),
+            CoordinatorEvent::Durable(token) => self.durable(token, now),
+            CoordinatorEvent::Patch(patch) => self.patches.push(patch),
+            CoordinatorEvent::Answer(activation, answer) => {
+                let record = Record::Answered { activation: activation.clone(), answer: answer.clone() };
+                let token = self.append(vec![record]);
+                self.answering.insert(token, (activation, answer));
+            }
+            CoordinatorEvent::Cancel => self.close(RunStatus::Cancelled, now),
+        }
+    }
+
+    /// What the run has used so far.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The superstep that runs, or would run next.
+    pub fn superstep(&self) -> u64 {
+        self.superstep
+    }
+
+    /// The term.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The graph of a frame, under its present revision.
+    pub fn graph(&self, frame: FrameId) -> Option<&ValidatedGraph> {
+        self.frames.get(&frame).map(|frame| &frame.graph)
+    }
+
+    /// What the outputs of the run are so far, keyed by output vertex.
+    pub fn outputs(&self) -> Payload {
+        self.frames.get(&FrameId::ROOT).map_or_else(Payload::null, FrameState::result)
+    }
+
+    /// Whether everything in flight waits for an answer from outside.
+    pub fn is_paused(&self) -> bool {
+        self.phase == Phase::Paused
+    }
+
+    fn reported(&mut self, from: PartitionId, report: Report, now: Timestamp) {
+        match report {
+            Report::Delivered { superstep, planned, joins } => {
+                let Phase::Delivering(missing) = self.phase else { return };
+                if superstep != self.superstep {
+                    return;
+                }
+                self.planned.extend(planned);
+                self.joins.extend(joins);
+                self.phase = Phase::Delivering(missing - 1);
+                if missing == 1 {
+                    self.judge(now);
+                }
+            }
+            Report::Started { wanted, started } => self.started(wanted, started, now),
+            Report::Completed(completed) => {
+                self.suspended.remove(&completed.place);
+                self.completed.insert(completed.place, completed);
+                self.check_barrier(now);
+            }
+            Report::Suspension { place, suspended } => {
+                if suspended {
+                    self.suspended.insert(place);
+                } else {
+                    self.suspended.remove(&place);
+                }
+                self.check_barrier(now);
+            }
+            Report::Asked { activation, question } => self.notify(Notice::Asked { activation, question }),
+            Report::Reserve { frame, key, ticket, usage } => {
+                let refused = self.reserve(frame, usage).err();
+                self.command(Some(from), Command::Reserved { key, ticket, refused });
+            }
+            Report::Settle { frame, reserved, used } => self.settle(frame, reserved, used),
+            Report::LimitReached(limit) => {
+                self.ending.get_or_insert(RunStatus::LimitReached(limit));
+            }
+        }
+    }
+
+    fn durable(&mut self, token: Token, now: Timestamp) {
+        if let Some((activation, answer)) = self.answering.remove(&token) {
+            self.answered(activation, answer, now);
+            return;
+        }
+        match self.phase {
+            Phase::Recording(expected) if expected == token => self.open_root(now),
+            Phase::Committing(expected) if expected == token => self.committed(now),
+            Phase::Ending(expected) if expected == token => self.ended(),
+            Phase::New
+            | Phase::Recording(_)
+            | Phase::Delivering(_)
+            | Phase::Starting(_)
+            | Phase::Running
+            | Phase::Committing(_)
+            | Phase::Paused
+            | Phase::Ending(_)
+            | Phase::Ended => {}
+        }
+    }
+
+    fn answered(&mut self, activation: ActivationId, answer: Payload, now: Timestamp) {
+        self.answers.push((activation, answer));
+        if self.phase == Phase::Paused {
+            self.working_since = Some(now);
+            self.judge(now);
+        }
+    }
+
+    fn append(&mut self, records: Vec<Record>) -> Token {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        if !self.replaying {
+            self.actions.push_back(CoordinatorAction::Append(token, records));
+        }
+        token
+    }
+
+    fn command(&mut self, to: Option<PartitionId>, command: Command) {
+        self.actions.push_back(CoordinatorAction::Command(to, command));
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        self.actions.push_back(CoordinatorAction::Notify(notice));
+    }
+}

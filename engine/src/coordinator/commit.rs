@@ -1,0 +1,350 @@
+//! The commit of a superstep: the one record that makes its results count.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use superstep_graph::{
+    Capabilities, Fold, MutationOrder, PriorityClass, Request, ValidatedGraph, Verdict, VertexName, fold,
+};
+
+use super::{Coordinator, Phase};
+use crate::ids::{FrameId, Place, Timestamp};
+use crate::notice::{Notice, RunStatus};
+use crate::program::{Failure, FailureClass};
+use crate::protocol::{Command, Committed, Completed};
+use crate::record::{Commit, Completion, Patch, Record};
+use crate::values::accepts;
+
+/// A commit on its way to the log, with what follows from it.
+#[derive(Debug)]
+pub(super) struct Committing {
+    record: Arc<Commit>,
+    completed: BTreeMap<Place, Box<Completed>>,
+    changes: Vec<Change>,
+}
+
+/// What the mutations of a barrier make of one frame's graph.
+#[derive(Debug)]
+struct Change {
+    frame: FrameId,
+    requests: Vec<Request>,
+    fold: Fold,
+    graph: Option<ValidatedGraph>,
+}
+
+impl Coordinator {
+    /// Commits everything that has completed at this instant.
+    pub(super) fn commit(&mut self, now: Timestamp) {
+        let completed = std::mem::take(&mut self.completed);
+        let patches = std::mem::take(&mut self.patches);
+        self.prepare(completed, patches, now);
+        let Some(record) = self.committing.as_ref().map(|committing| Arc::clone(&committing.record)) else {
+            return;
+        };
+        let token = self.append(vec![Record::Committed(record)]);
+        self.phase = Phase::Committing(token);
+    }
+
+    fn prepare(&mut self, completed: BTreeMap<Place, Box<Completed>>, patches: Vec<Patch>, now: Timestamp) {
+        let changes = self.judge_mutations(&completed, &patches);
+        let failing =
+            completed.values().find(|completed| completed.fatal && completed.place.0 == FrameId::ROOT);
+        if let (Some(failing), false) = (failing, self.close_now) {
+            let failure = failing.failure.clone().unwrap_or_else(|| Failure::permanent("it failed"));
+            self.ending.get_or_insert(RunStatus::Failed { activation: failing.activation.clone(), failure });
+        }
+        let since = self.working_since.map_or(0, |since| now.0.saturating_sub(since.0));
+        let record = Commit {
+            superstep: self.superstep,
+            elapsed: self.totals.elapsed + since,
+            completed: completed
+                .values()
+                .map(|completed| Completion {
+                    frame: completed.place.0,
+                    vertex: completed.activation.vertex.clone(),
+                    end: completed.end.clone(),
+                })
+                .collect(),
+            patches,
+            revisions: changes
+                .iter()
+                .filter_map(|change| change.graph.as_ref().map(|graph| (change.frame, graph.revision())))
+                .collect(),
+            closing: self.ending.clone(),
+        };
+        self.committing = Some(Committing { record: Arc::new(record), completed, changes });
+    }
+
+    /// Judges the mutations asked for at this barrier, frame by frame.
+    fn judge_mutations(&self, completed: &BTreeMap<Place, Box<Completed>>, patches: &[Patch]) -> Vec<Change> {
+        let mut requests: BTreeMap<FrameId, Vec<Request>> = BTreeMap::new();
+        for patch in patches {
+            let list = requests.entry(FrameId::ROOT).or_default();
+            for (request, mutation) in (0u32..).zip(&patch.mutations) {
+                let order = MutationOrder { class: patch.class, requester: patch.requester.clone(), request };
+                list.push(Request {
+                    order,
+                    mutation: mutation.clone(),
+                    capabilities: Capabilities::unlimited(),
+                });
+            }
+        }
+        for (place, completed) in completed.iter().filter(|(_, completed)| !completed.mutations.is_empty()) {
+            let Some(frame) = self.frames.get(&place.0) else { continue };
+            let capabilities = Capabilities::of(&frame.graph.topology().vertex(place.1).spec);
+            for (request, mutation) in (0u32..).zip(&completed.mutations) {
+                let requester = completed.activation.to_string();
+                let order = MutationOrder { class: PriorityClass::Vertex, requester, request };
+                let request =
+                    Request { order, mutation: mutation.clone(), capabilities: capabilities.clone() };
+                requests.entry(place.0).or_default().push(request);
+            }
+        }
+        requests.into_iter().filter_map(|(frame, requests)| self.fold_one(frame, requests)).collect()
+    }
+
+    fn fold_one(&self, frame: FrameId, requests: Vec<Request>) -> Option<Change> {
+        let state = self.frames.get(&frame)?;
+        let most = self.frames.get(&FrameId::ROOT)?.graph.spec().limits.mutations;
+        let allowance = most.saturating_sub(self.totals.mutations);
+        let fold = fold(state.graph.spec(), &requests, allowance, &*self.expressions);
+        let changed = fold.verdicts.contains(&Verdict::Applied);
+        let graph = changed.then(|| ValidatedGraph::after_mutation(fold.spec.clone()));
+        Some(Change { frame, requests, fold, graph })
+    }
+
+    /// The commit is durable: its effects become true.
+    pub(super) fn committed(&mut self, now: Timestamp) {
+        let Some(committing) = self.committing.take() else { return };
+        let Committing { record, completed, changes } = committing;
+        self.totals.supersteps = record.superstep + 1;
+        self.restart_clock(record.elapsed, now);
+        let mut contributions: BTreeMap<FrameId, Vec<(VertexName, crate::payload::Payload)>> =
+            BTreeMap::new();
+        let count = completed.len() as u64;
+        let mut places = Vec::with_capacity(completed.len());
+        for (place, completed) in completed {
+            places.push(place);
+            self.flying.remove(&place);
+            for (partition, messages) in &completed.outbound {
+                *self.outbound.entry(*partition).or_default() += messages;
+            }
+            self.take_in(place, &completed, &mut contributions);
+            let Completed { activation, output, failure, usage, .. } = *completed;
+            self.notify(Notice::Completed { activation, output, failure, usage });
+        }
+        let aggregates = self.aggregate(&contributions);
+        let graphs = self.apply(changes);
+        self.command(
+            None,
+            Command::Commit(Committed { superstep: record.superstep, completed: places, graphs }),
+        );
+        if let Some(root) = self.frames.get(&FrameId::ROOT) {
+            let revision = root.graph.revision();
+            self.notify(Notice::Committed { superstep: record.superstep, completed: count, revision });
+        }
+        self.superstep = record.superstep + 1;
+        if let Some(status) = record.closing.clone() {
+            self.finish(status, now);
+            return;
+        }
+        self.deliver(aggregates);
+    }
+
+    fn deliver(&mut self, aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, crate::payload::Payload>>)>) {
+        self.phase = Phase::Delivering(self.config.partitions);
+        let superstep = self.superstep;
+        if self.config.partitions == 1 {
+            self.command(None, Command::Deliver { superstep, expect: 0, aggregates });
+            return;
+        }
+        let mut outbound = std::mem::take(&mut self.outbound);
+        for partition in (0..self.config.partitions).map(crate::ids::PartitionId) {
+            let expect = outbound.remove(&partition).unwrap_or(0);
+            let aggregates = aggregates.clone();
+            self.command(Some(partition), Command::Deliver { superstep, expect, aggregates });
+        }
+    }
+
+    /// Takes one committed activation into its frame.
+    fn take_in(
+        &mut self,
+        place: Place,
+        completed: &Completed,
+        contributions: &mut BTreeMap<FrameId, Vec<(VertexName, crate::payload::Payload)>>,
+    ) {
+        let Some(frame) = self.frames.get_mut(&place.0) else { return };
+        frame.collect(completed);
+        if !completed.contributions.is_empty() {
+            contributions.entry(place.0).or_default().extend(completed.contributions.iter().cloned());
+        }
+        let Some(failure) = &completed.failure else { return };
+        let limited = failure.class == FailureClass::Limit;
+        if place.0 != FrameId::ROOT && (completed.fatal || limited) && frame.failed.is_none() {
+            let message = format!(
+                "vertex {:?} of the sub-graph failed: {}",
+                completed.activation.vertex, failure.message
+            );
+            frame.failed = Some(Failure { class: FailureClass::Frame, message });
+        }
+    }
+
+    /// Folds the contributions of the commit. An aggregator that does not persist begins anew.
+    fn aggregate(
+        &mut self,
+        contributions: &BTreeMap<FrameId, Vec<(VertexName, crate::payload::Payload)>>,
+    ) -> Vec<(FrameId, Arc<BTreeMap<VertexName, crate::payload::Payload>>)> {
+        let mut changed = Vec::new();
+        for (id, frame) in &mut self.frames {
+            let declared = &frame.graph.spec().aggregators;
+            let acceptable = |(name, payload): &&(VertexName, crate::payload::Payload)| {
+                declared
+                    .iter()
+                    .any(|aggregator| aggregator.name == *name && accepts(aggregator.fold, payload))
+            };
+            let own: Vec<_> =
+                contributions.get(id).into_iter().flatten().filter(acceptable).cloned().collect();
+            if frame.aggregate(&own) {
+                changed.push((*id, frame.aggregates()));
+            }
+        }
+        changed
+    }
+
+    /// Replaces the graphs that mutations changed.
+    fn apply(&mut self, changes: Vec<Change>) -> Vec<(FrameId, ValidatedGraph, Vec<VertexName>)> {
+        let mut graphs = Vec::new();
+        for change in changes {
+            for (request, verdict) in change.requests.iter().zip(&change.fold.verdicts) {
+                self.totals.mutations += u64::from(*verdict == Verdict::Applied);
+                self.notify(Notice::Mutated {
+                    frame: change.frame,
+                    requester: request.order.requester.clone(),
+                    mutation: request.mutation.clone(),
+                    verdict: verdict.clone(),
+                });
+            }
+            let Some(graph) = change.graph else { continue };
+            self.move_places(change.frame, &graph, &change.fold.removed);
+            graphs.push((change.frame, graph, change.fold.removed));
+        }
+        graphs
+    }
+
+    /// Points everything that knows places of a frame to the indices of its new graph.
+    fn move_places(&mut self, frame: FrameId, graph: &ValidatedGraph, removed: &[VertexName]) {
+        let Some(state) = self.frames.get_mut(&frame) else { return };
+        let old = std::mem::replace(&mut state.graph, graph.clone());
+        let moved = |place: Place| -> Option<Place> {
+            if place.0 != frame {
+                return Some(place);
+            }
+            let name = &old.topology().vertex(place.1).name;
+            if removed.contains(name) {
+                return None;
+            }
+            graph.topology().find(name).map(|at| (frame, at))
+        };
+        let gone: Vec<Place> = self.flying.iter().copied().filter(|place| moved(*place).is_none()).collect();
+        for place in gone {
+            self.forget(place);
+        }
+        self.flying = self.flying.iter().copied().filter_map(moved).collect();
+        self.suspended = self.suspended.iter().copied().filter_map(moved).collect();
+        // What has completed and is not committed is reported anew by its partition.
+        self.completed.retain(|place, _| place.0 != frame);
+        for other in self.frames.values_mut() {
+            if let Some((place, element)) = other.parent {
+                other.parent = moved(place).map(|place| (place, element));
+            }
+        }
+    }
+
+    fn restart_clock(&mut self, elapsed: u64, now: Timestamp) {
+        self.totals.elapsed = elapsed;
+        if self.working_since.is_some() {
+            self.working_since = Some(now);
+        }
+    }
+
+    /// Commits as the log says. What the record lists must have been taken in by the partitions.
+    ///
+    /// # Errors
+    /// The record does not fit the state that the records before it lead to.
+    pub(crate) fn replay_commit(&mut self, record: &Arc<Commit>, now: Timestamp) -> Result<(), String> {
+        if self.phase != Phase::Running || self.superstep != record.superstep {
+            return Err(format!(
+                "superstep {} is committed while superstep {} is {:?}",
+                record.superstep, self.superstep, self.phase
+            ));
+        }
+        let listed: Vec<(FrameId, &VertexName)> =
+            record.completed.iter().map(|completion| (completion.frame, &completion.vertex)).collect();
+        let (completed, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.completed)
+            .into_iter()
+            .partition(|(place, completed)| listed.contains(&(place.0, &completed.activation.vertex)));
+        self.completed = rest;
+        if completed.len() != listed.len() {
+            return Err(format!("superstep {} lists activations that have not ended", record.superstep));
+        }
+        self.ending.clone_from(&record.closing);
+        self.prepare(completed, record.patches.clone(), now);
+        let Some(committing) = &mut self.committing else {
+            return Err("the commit was not prepared".to_owned());
+        };
+        if committing.record.revisions != record.revisions {
+            return Err(format!(
+                "the mutations of superstep {} give another revision than the log has",
+                record.superstep
+            ));
+        }
+        committing.record = Arc::clone(record);
+        self.committed(now);
+        Ok(())
+    }
+
+    pub(crate) fn set_replaying(&mut self, replaying: bool) {
+        self.replaying = replaying;
+    }
+
+    /// Begins to work for real after a replay.
+    pub(crate) fn go_live(&mut self, epoch: crate::ids::Epoch, now: Timestamp) {
+        self.replaying = false;
+        self.epoch = epoch;
+        match self.phase {
+            Phase::Ended | Phase::Paused => {}
+            Phase::Ending(_) => {
+                if let Some(status) = self.ending.clone() {
+                    self.finish(status, now);
+                }
+            }
+            Phase::New
+            | Phase::Recording(_)
+            | Phase::Delivering(_)
+            | Phase::Starting(_)
+            | Phase::Running
+            | Phase::Committing(_) => {
+                self.working_since = Some(now);
+                self.check_barrier(now);
+            }
+        }
+    }
+
+    /// Begins a replay: the first records are durable already.
+    pub(crate) fn replay_begin(&mut self, now: Timestamp) {
+        self.open_root(now);
+    }
+
+    /// Takes an answer in from the log.
+    pub(crate) fn replay_answer(
+        &mut self,
+        activation: crate::ids::ActivationId,
+        answer: crate::payload::Payload,
+        now: Timestamp,
+    ) {
+        self.answered(activation, answer, now);
+        if self.replaying {
+            self.working_since = None;
+        }
+    }
+}

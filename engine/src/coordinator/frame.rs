@@ -1,0 +1,118 @@
+//! Open graphs, as the coordinator sees them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use superstep_graph::{Select, ValidatedGraph, VertexName};
+
+use crate::ids::Place;
+use crate::payload::Payload;
+use crate::program::{Failure, Usage};
+use crate::protocol::Completed;
+use crate::values::aggregate;
+
+/// One open graph.
+#[derive(Clone, Debug)]
+pub(super) struct FrameState {
+    pub(super) graph: ValidatedGraph,
+    /// The activation that opened it, and which of its elements; none for the run's own graph.
+    pub(super) parent: Option<(Place, u32)>,
+    pub(super) depth: u32,
+    /// The superstep in which it was opened.
+    pub(super) opened: u64,
+    /// Why it fails, once it does.
+    pub(super) failed: Option<Failure>,
+    pub(super) reserved: Usage,
+    pub(super) settled: Usage,
+    outputs: BTreeMap<VertexName, Vec<Payload>>,
+    aggregates: Arc<BTreeMap<VertexName, Payload>>,
+}
+
+impl FrameState {
+    pub(super) fn new(graph: ValidatedGraph, parent: Option<(Place, u32)>, depth: u32, opened: u64) -> Self {
+        Self {
+            graph,
+            parent,
+            depth,
+            opened,
+            failed: None,
+            reserved: Usage::default(),
+            settled: Usage::default(),
+            outputs: BTreeMap::new(),
+            aggregates: Arc::default(),
+        }
+    }
+
+    /// Keeps the output of an activation that is committed, if its vertex is an output.
+    pub(super) fn collect(&mut self, completed: &Completed) {
+        let Some(output) = &completed.output else { return };
+        let topology = self.graph.topology();
+        if !topology.vertex(completed.place.1).is_output {
+            return;
+        }
+        let name = &completed.activation.vertex;
+        let kept = self.outputs.entry(name.clone()).or_default();
+        match select_of(&self.graph, name) {
+            Select::All => kept.push(output.clone()),
+            Select::First if kept.is_empty() => kept.push(output.clone()),
+            Select::First => {}
+            Select::Last => {
+                kept.clear();
+                kept.push(output.clone());
+            }
+        }
+    }
+
+    /// The outputs so far: an object keyed by output vertex. One that had none is null, or an empty
+    /// list.
+    pub(super) fn result(&self) -> Payload {
+        let topology = self.graph.topology();
+        let mut result = Map::new();
+        for output in topology.outputs() {
+            let name = &topology.vertex(*output).name;
+            let kept = self.outputs.get(name).map(Vec::as_slice).unwrap_or_default();
+            let value = match select_of(&self.graph, name) {
+                Select::All => Payload::list(kept).value().clone(),
+                Select::First | Select::Last => {
+                    kept.last().map_or(Value::Null, |payload| payload.value().clone())
+                }
+            };
+            result.insert(name.to_string(), value);
+        }
+        Payload::from(Value::Object(result))
+    }
+
+    /// Folds the contributions of one commit, in order; true if what programs see has changed.
+    pub(super) fn aggregate(&mut self, contributions: &[(VertexName, Payload)]) -> bool {
+        let declared = &self.graph.spec().aggregators;
+        if declared.is_empty() {
+            return false;
+        }
+        let mut folded = BTreeMap::new();
+        for aggregator in declared {
+            let held = self.aggregates.get(&aggregator.name).filter(|_| aggregator.persistent);
+            let own: Vec<&Payload> = contributions
+                .iter()
+                .filter(|(name, _)| *name == aggregator.name)
+                .map(|(_, payload)| payload)
+                .collect();
+            if let Some(value) = aggregate(aggregator.fold, held, &own) {
+                folded.insert(aggregator.name.clone(), value);
+            }
+        }
+        let changed = folded != *self.aggregates;
+        self.aggregates = Arc::new(folded);
+        changed
+    }
+
+    pub(super) fn aggregates(&self) -> Arc<BTreeMap<VertexName, Payload>> {
+        Arc::clone(&self.aggregates)
+    }
+}
+
+fn select_of(graph: &ValidatedGraph, name: &VertexName) -> Select {
+    let declared = &graph.spec().outputs;
+    let found = declared.binary_search_by(|output| output.vertex.cmp(name));
+    found.map_or(Select::Last, |index| declared[index].select)
+}

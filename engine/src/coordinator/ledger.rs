@@ -1,0 +1,73 @@
+//! Budgets: reserved before a call and settled after, in the frame that calls and in all around it.
+
+use super::Coordinator;
+use crate::ids::FrameId;
+use crate::notice::{LimitKind, RunStatus};
+use crate::program::{Failure, FailureClass, Usage};
+
+impl Coordinator {
+    /// Reserves `usage` in `frame` and every frame around it, or in none.
+    pub(super) fn reserve(&mut self, frame: FrameId, usage: Usage) -> Result<(), Failure> {
+        let chain = self.chain(frame);
+        for id in &chain {
+            let Some(limit) = self.frames.get(id).and_then(|state| exceeded(state, usage)) else { continue };
+            if *id == FrameId::ROOT {
+                self.ending.get_or_insert(RunStatus::LimitReached(limit));
+            }
+            let message = format!("limits.{} of the graph leaves no room for the call", limit.field());
+            return Err(Failure { class: FailureClass::Limit, message });
+        }
+        self.charge(frame, usage);
+        Ok(())
+    }
+
+    /// Charges a reservation without asking: the log says that it was made.
+    pub(crate) fn charge(&mut self, frame: FrameId, usage: Usage) {
+        for id in self.chain(frame) {
+            if let Some(state) = self.frames.get_mut(&id) {
+                state.reserved += usage;
+            }
+        }
+    }
+
+    /// Replaces a reservation by what was used.
+    pub(crate) fn settle(&mut self, frame: FrameId, reserved: Usage, used: Usage) {
+        for id in self.chain(frame) {
+            if let Some(state) = self.frames.get_mut(&id) {
+                state.reserved.calls = state.reserved.calls.saturating_sub(reserved.calls);
+                state.reserved.prompt_tokens =
+                    state.reserved.prompt_tokens.saturating_sub(reserved.prompt_tokens);
+                state.reserved.completion_tokens =
+                    state.reserved.completion_tokens.saturating_sub(reserved.completion_tokens);
+                state.reserved.cost = (state.reserved.cost - reserved.cost).max(0.0);
+                state.settled += used;
+            }
+        }
+        self.totals.usage += used;
+    }
+
+    /// The frame and those around it, innermost first.
+    fn chain(&self, frame: FrameId) -> Vec<FrameId> {
+        let mut chain = vec![frame];
+        let mut at = frame;
+        while let Some(((parent, _), _)) = self.frames.get(&at).and_then(|state| state.parent) {
+            chain.push(parent);
+            at = parent;
+        }
+        chain
+    }
+}
+
+fn exceeded(state: &super::FrameState, usage: Usage) -> Option<LimitKind> {
+    let limits = &state.graph.spec().limits;
+    let mut total = state.reserved;
+    total += state.settled;
+    total += usage;
+    if total.calls > limits.calls {
+        return Some(LimitKind::Calls);
+    }
+    if limits.tokens.is_some_and(|limit| total.tokens() > limit) {
+        return Some(LimitKind::Tokens);
+    }
+    limits.cost.is_some_and(|limit| total.cost > limit).then_some(LimitKind::Cost)
+}

@@ -1,0 +1,113 @@
+//! Frames opened, and activations started.
+
+use superstep_graph::ValidatedGraph;
+
+use super::frame::FrameState;
+use super::{Coordinator, Phase};
+use crate::ids::{FrameId, Timestamp};
+use crate::notice::{LimitKind, Notice, RunStatus};
+use crate::program::{Failure, FailureClass};
+use crate::protocol::{Closing, Command, FrameWanted, Opening, Planned, Start};
+
+impl Coordinator {
+    pub(super) fn open_root(&mut self, now: Timestamp) {
+        let Some(graph) = self.config.library.get(&self.config.started.root).cloned() else {
+            // A configuration without its own graph cannot be made by the driver's checks.
+            self.phase = Phase::Ended;
+            return;
+        };
+        let limits = &graph.spec().limits;
+        let refused = if limits.supersteps == 0 {
+            Some(LimitKind::Supersteps)
+        } else if graph.topology().entry().len() as u64 > limits.activations {
+            Some(LimitKind::Activations)
+        } else {
+            None
+        };
+        self.frames.insert(FrameId::ROOT, FrameState::new(graph.clone(), None, 0, 0));
+        if let Some(limit) = refused {
+            self.finish(RunStatus::LimitReached(limit), now);
+            return;
+        }
+        let input = self.config.started.input.clone();
+        self.phase = Phase::Starting(self.config.partitions);
+        self.command(None, Command::Open(vec![Opening { frame: FrameId::ROOT, graph, input, parent: None }]));
+    }
+
+    pub(super) fn started(&mut self, wanted: Vec<FrameWanted>, started: Vec<Planned>, now: Timestamp) {
+        let Phase::Starting(missing) = self.phase else { return };
+        self.wanted.extend(wanted);
+        for planned in started {
+            self.flying.insert(planned.place);
+            self.totals.activations += planned.weight;
+            self.begun += planned.weight;
+        }
+        self.phase = Phase::Starting(missing - 1);
+        if missing > 1 {
+            return;
+        }
+        if !self.wanted.is_empty() {
+            self.open_frames();
+            return;
+        }
+        if std::mem::take(&mut self.pause_after_start) {
+            self.pause(now);
+            return;
+        }
+        let carried = (self.flying.len() as u64).saturating_sub(self.begun);
+        self.notify(Notice::SuperstepStarted { superstep: self.superstep, started: self.begun, carried });
+        self.phase = Phase::Running;
+        self.check_barrier(now);
+    }
+
+    /// Opens what activations want opened, in the order of their names.
+    fn open_frames(&mut self) {
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.sort_by_key(|wanted| (wanted.parent, wanted.element));
+        let mut openings = Vec::new();
+        let mut closed = Vec::new();
+        for wanted in wanted {
+            let frame = FrameId(self.next_frame);
+            self.next_frame += 1;
+            let parent = Some((wanted.parent, wanted.element));
+            match self.openable(&wanted) {
+                Ok((graph, depth)) => {
+                    let state = FrameState::new(graph.clone(), parent, depth, self.superstep);
+                    self.frames.insert(frame, state);
+                    openings.push(Opening { frame, graph, input: wanted.input, parent });
+                }
+                Err(failure) => closed.push(Closing { frame, parent, end: Err(failure) }),
+            }
+        }
+        self.phase = Phase::Starting(self.config.partitions);
+        if openings.is_empty() {
+            self.command(
+                None,
+                Command::Start(Start { superstep: self.superstep, closed, ..Start::default() }),
+            );
+            return;
+        }
+        if !closed.is_empty() {
+            // Both are answered by one report each; the second answer counts.
+            self.phase = Phase::Starting(self.config.partitions * 2);
+            self.command(
+                None,
+                Command::Start(Start { superstep: self.superstep, closed, ..Start::default() }),
+            );
+        }
+        self.command(None, Command::Open(openings));
+    }
+
+    fn openable(&mut self, wanted: &FrameWanted) -> Result<(ValidatedGraph, u32), Failure> {
+        let failed = |message: String| Failure { class: FailureClass::Frame, message };
+        let graph = self.config.library.get(&wanted.graph);
+        let graph = graph.cloned().ok_or_else(|| failed(format!("no graph is named {:?}", wanted.graph)))?;
+        let depth = self.frames.get(&wanted.parent.0).map_or(0, |frame| frame.depth) + 1;
+        let most = self.frames.get(&FrameId::ROOT).map_or(0, |root| root.graph.spec().limits.depth);
+        if depth > most {
+            self.ending.get_or_insert(RunStatus::LimitReached(LimitKind::Depth));
+            return Err(failed(format!("limits.depth allows {most} sub-graphs inside each other")));
+        }
+        Ok((graph, depth))
+    }
+}

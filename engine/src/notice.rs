@@ -1,0 +1,173 @@
+//! What observers are told, in the order in which it became true.
+
+use serde::{Deserialize, Serialize};
+use superstep_graph::{Mutation, Port, Revision, Verdict, VertexName, WhenIncomplete};
+
+use crate::ids::{ActivationId, FrameId};
+use crate::message::MessageStatus;
+use crate::payload::Payload;
+use crate::program::{Failure, Question, Usage};
+use crate::record::Totals;
+
+/// Something that happened in a run. Nothing of a superstep's results is told before its commit is
+/// durable. A resumed run tells again what its log holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// A superstep has started its activations.
+    SuperstepStarted {
+        /// The superstep.
+        superstep: u64,
+        /// How many activations started, each element counted.
+        started: u64,
+        /// How many groups are carried over from before.
+        carried: u64,
+    },
+    /// An activation, or a forEach group, has started.
+    Started {
+        /// Which; without element.
+        activation: ActivationId,
+        /// How many elements it has, if it is a group.
+        elements: Option<u32>,
+    },
+    /// An attempt failed and is made again after a pause.
+    Retrying {
+        /// Which.
+        activation: ActivationId,
+        /// Attempts so far.
+        attempts: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// An activation waits for an answer.
+    Asked {
+        /// Which.
+        activation: ActivationId,
+        /// What it asks.
+        question: Question,
+    },
+    /// An activation is in the commit.
+    Completed {
+        /// Which; without element.
+        activation: ActivationId,
+        /// Its output, if it sent any.
+        output: Option<Payload>,
+        /// Why it failed, if it did.
+        failure: Option<Failure>,
+        /// What its calls used.
+        usage: Usage,
+    },
+    /// An activation was cancelled: a quorum fired without it, its vertex was removed, or its run
+    /// or frame ended.
+    Cancelled {
+        /// Which; without element.
+        activation: ActivationId,
+    },
+    /// A join was incomplete and nothing was left that could complete it.
+    JoinIncomplete {
+        /// The frame.
+        frame: FrameId,
+        /// The vertex.
+        vertex: VertexName,
+        /// What it did.
+        action: WhenIncomplete,
+        /// The predecessors from which nothing had come.
+        missing: Vec<VertexName>,
+    },
+    /// A message has its final status.
+    Settled {
+        /// The frame.
+        frame: FrameId,
+        /// The sender.
+        from: VertexName,
+        /// The port.
+        port: Port,
+        /// The receiver.
+        to: VertexName,
+        /// The status.
+        status: MessageStatus,
+    },
+    /// A mutation was judged.
+    Mutated {
+        /// The frame.
+        frame: FrameId,
+        /// Who asked.
+        requester: String,
+        /// What was asked.
+        mutation: Mutation,
+        /// What became of it.
+        verdict: Verdict,
+    },
+    /// A superstep is durable.
+    Committed {
+        /// The superstep.
+        superstep: u64,
+        /// How many groups completed in it.
+        completed: u64,
+        /// The revision of the run's own graph from here on.
+        revision: Revision,
+    },
+    /// Everything in flight waits for an answer from outside.
+    Paused,
+    /// The run has ended.
+    Ended {
+        /// How.
+        status: RunStatus,
+        /// What it used.
+        totals: Totals,
+    },
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum RunStatus {
+    /// Nothing was left to do.
+    Succeeded,
+    /// A vertex failed.
+    Failed {
+        /// The activation.
+        activation: ActivationId,
+        /// Why.
+        failure: Failure,
+    },
+    /// A limit was reached; outputs are partial.
+    LimitReached(LimitKind),
+    /// Somebody cancelled it; outputs are partial.
+    Cancelled,
+}
+
+/// The limits of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LimitKind {
+    /// `limits.supersteps`
+    Supersteps,
+    /// `limits.activations`
+    Activations,
+    /// `limits.calls`
+    Calls,
+    /// `limits.tokens`
+    Tokens,
+    /// `limits.cost`
+    Cost,
+    /// `limits.duration`
+    Duration,
+    /// `limits.fanOut`
+    FanOut,
+    /// `limits.depth`
+    Depth,
+}
+
+impl LimitKind {
+    /// The member of `limits` that it is.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Supersteps => "supersteps",
+            Self::Activations => "activations",
+            Self::Calls => "calls",
+            Self::Tokens => "tokens",
+            Self::Cost => "cost",
+            Self::Duration => "duration",
+            Self::FanOut => "fanOut",
+            Self::Depth => "depth",
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The worker side of a run: the vertices that one worker has, their inboxes and activations.
+
+mod activation;
+mod adopt;
+mod calls;
+mod delivery;
+mod flight;
+mod launch;
+mod routing;
+mod vertex;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use superstep_graph::{VertexName, VertexSpec};
+
+use crate::call::{CallOutcome, CallRequest};
+use crate::expressions::Expressions;
+use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place, Timestamp, Token};
+use crate::message::{MessageStatus, Routed};
+use crate::notice::Notice;
+use crate::program::{Failure, Outcome, Resumption, View};
+use crate::protocol::{Command, Report};
+use crate::record::Record;
+
+use calls::Journal;
+use flight::{Flights, Stage};
+use vertex::Frame;
+
+/// What a partition is told.
+#[derive(Debug)]
+pub enum PartitionEvent {
+    /// By the coordinator.
+    Command(Command),
+    /// By another partition: its messages for a superstep.
+    Messages {
+        /// The superstep in which they are to be delivered.
+        superstep: u64,
+        /// The messages.
+        messages: Vec<Routed>,
+    },
+    /// By the driver: an attempt has ended.
+    Finished {
+        /// Which.
+        key: ActivationKey,
+        /// How.
+        outcome: Outcome,
+    },
+    /// By the driver: a running program wants to call the outside.
+    CallAsked {
+        /// Its activation.
+        key: ActivationKey,
+        /// A number that the driver chose, unique among the activation's open calls.
+        ticket: u32,
+        /// What it wants to call.
+        request: CallRequest,
+    },
+    /// By the driver: a call that was decided to be performed has ended.
+    CallEnded {
+        /// Its activation.
+        key: ActivationKey,
+        /// The number of the call.
+        ticket: u32,
+        /// How it ended.
+        outcome: CallOutcome,
+    },
+    /// By the log: an append is durable.
+    Durable(Token),
+}
+
+/// What a partition wants done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Tell the coordinator.
+    Report(Report),
+    /// Run a program.
+    Run(Job),
+    /// Stop a program; what it still says is ignored.
+    Abort(ActivationKey),
+    /// Tell a program how to go on with a call.
+    Decide {
+        /// Its activation.
+        key: ActivationKey,
+        /// The number of the call.
+        ticket: u32,
+        /// How to go on.
+        decision: CallDecision,
+    },
+    /// Append to the log, and say so when it is durable.
+    Append(Token, Vec<Record>),
+    /// Send messages to another partition.
+    Send {
+        /// To whom.
+        to: PartitionId,
+        /// The superstep in which they are to be delivered.
+        superstep: u64,
+        /// The messages.
+        messages: Vec<Routed>,
+    },
+    /// Tell observers.
+    Notify(Notice),
+}
+
+/// One attempt of an activation, for the driver to run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The handle.
+    pub key: ActivationKey,
+    /// The name.
+    pub activation: ActivationId,
+    /// The vertex as it was when the activation started.
+    pub vertex: Arc<VertexSpec>,
+    /// What the program sees.
+    pub view: Arc<View>,
+    /// The answer to what it asked before, if it asked.
+    pub resumption: Option<Resumption>,
+    /// Attempts before this one.
+    pub attempts: u32,
+}
+
+/// How a program goes on with a call that it asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallDecision {
+    /// The call was made before; this is how it ended.
+    Reuse(CallOutcome),
+    /// Make the call with this idempotency key, and report how it ended.
+    Perform {
+        /// The key.
+        idempotency_key: String,
+    },
+    /// Do not make it.
+    Refused(Failure),
+    /// The outcome that was reported is durable.
+    Recorded,
+}
+
+/// The worker side of one run, as a state machine without IO.
+pub struct Partition {
+    run: Arc<str>,
+    me: PartitionId,
+    partitions: u32,
+    expressions: Arc<dyn Expressions + Send + Sync>,
+    frames: BTreeMap<FrameId, Frame>,
+    flights: Flights,
+    superstep: u64,
+    incoming: Vec<Routed>,
+    from_others: BTreeMap<u64, Vec<Routed>>,
+    delivery: Option<delivery::Pending>,
+    touched: Vec<Place>,
+    planned: Vec<(Place, bool)>,
+    unsettled: BTreeSet<Place>,
+    journal: Journal,
+    effects: VecDeque<Effect>,
+    tokens: BTreeMap<Token, AfterDurable>,
+    next_token: u64,
+    replaying: bool,
+}
+
+/// What goes on once an append is durable.
+#[derive(Debug)]
+enum AfterDurable {
+    Nothing,
+    Suspend(ActivationKey),
+    Perform { key: ActivationKey, ticket: u32, idempotency_key: String },
+    Recorded { key: ActivationKey, ticket: u32 },
+}
+
+impl Partition {
+    /// The partition `me` of `partitions`, without any frame yet.
+    pub fn new(
+        run: &str,
+        me: PartitionId,
+        partitions: u32,
+        expressions: Arc<dyn Expressions + Send + Sync>,
+    ) -> Self {
+        Self {
+            run: run.into(),
+            me,
+            partitions,
+            expressions,
+            frames: BTreeMap::new(),
+            flights: Flights::new(me),
+            superstep: 0,
+            incoming: Vec::new(),
+            from_others: BTreeMap::new(),
+            delivery: None,
+            touched: Vec::new(),
+            planned: Vec::new(),
+            unsettled: BTreeSet::new(),
+            journal: Journal::default(),
+            effects: VecDeque::new(),
+            tokens: BTreeMap::new(),
+            next_token: 0,
+            replaying: false,
+        }
+    }
+
+    /// The next thing to do; none until the next event.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`] at the latest.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        self.flights
+            .iter()
+            .flat_map(|(_, flight)| &flight.elements)
+            .filter_map(|element| element.stage.timeout())
+            .min()
+    }
+
+    /// Takes an event in.
+    pub fn handle(&mut self, event: PartitionEvent, now: Timestamp) {
+        match event {
+            PartitionEvent::Command(command) => self.command(command, now),
+            PartitionEvent::Messages { superstep, messages } => {
+                self.from_others.entry(superstep).or_default().extend(messages);
+                self.deliver_if_complete();
+            }
+            PartitionEvent::Finished { key, outcome } => self.finished(key, outcome, now),
+            PartitionEvent::CallAsked { key, ticket, request } => self.call_asked(key, ticket, request),
+            PartitionEvent::CallEnded { key, ticket, outcome } => self.call_ended(key, ticket, outcome),
+            PartitionEvent::Durable(token) => self.durable(token),
+        }
+    }
+
+    /// Lets pauses and deadlines that have passed take effect.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        let due: Vec<(ActivationKey, bool)> = self
+            .flights
+            .iter()
+            .flat_map(|(number, flight)| {
+                (0u32..).zip(&flight.elements).map(move |(element, state)| (number, element, state))
+            })
+            .filter(|(_, _, element)| element.stage.timeout().is_some_and(|due| due <= now))
+            .map(|(number, element, state)| {
+                (self.flights.key(number, element), matches!(state.stage, Stage::BackingOff { .. }))
+            })
+            .collect();
+        for (key, retries) in due {
+            if retries {
+                self.run_element(key, now);
+            } else {
+                self.effects.push_back(Effect::Abort(key));
+                let failure = Failure {
+                    class: crate::program::FailureClass::Timeout,
+                    message: "the attempt took longer than the vertex's timeout".to_owned(),
+                };
+                self.finished(key, Outcome::Failed(failure), now);
+            }
+        }
+    }
+
+    /// Whether the partition is fed from a log: then it appends nothing and retries nothing.
+    pub(crate) fn set_replaying(&mut self, replaying: bool) {
+        self.replaying = replaying;
+    }
+
+    fn command(&mut self, command: Command, now: Timestamp) {
+        match command {
+            Command::Deliver { superstep, expect, aggregates } => {
+                self.begin_delivery(superstep, expect, aggregates);
+            }
+            Command::Answer(answers) => self.answer(answers, now),
+            Command::Start(start) => self.start(start, now),
+            Command::Open(openings) => self.open(openings, now),
+            Command::Reserved { key, ticket, refused } => self.reserved(key, ticket, refused),
+            Command::Commit(committed) => self.commit(committed),
+            Command::End(status) => self.end(&status),
+        }
+    }
+
+    fn durable(&mut self, token: Token) {
+        match self.tokens.remove(&token) {
+            Some(AfterDurable::Suspend(key)) => self.suspended(key),
+            Some(AfterDurable::Perform { key, ticket, idempotency_key }) => {
+                let decision = CallDecision::Perform { idempotency_key };
+                self.effects.push_back(Effect::Decide { key, ticket, decision });
+            }
+            Some(AfterDurable::Recorded { key, ticket }) => {
+                self.effects.push_back(Effect::Decide { key, ticket, decision: CallDecision::Recorded });
+            }
+            Some(AfterDurable::Nothing) | None => {}
+        }
+    }
+
+    fn append(&mut self, record: Record, then: AfterDurable) {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        self.tokens.insert(token, then);
+        self.effects.push_back(Effect::Append(token, vec![record]));
+    }
+
+    fn report(&mut self, report: Report) {
+        self.effects.push_back(Effect::Report(report));
+    }
+
+    /// The partition that has a vertex. Frames do not matter: a vertex is at the same worker in all
+    /// frames of its graph.
+    fn home(&self, vertex: &VertexName) -> PartitionId {
+        home(vertex, self.partitions)
+    }
+
+    fn owns(&self, place: Place) -> bool {
+        self.partitions == 1
+            || self
+                .frames
+                .get(&place.0)
+                .is_some_and(|frame| self.home(&frame.topology.vertex(place.1).name) == self.me)
+    }
+
+    fn settle(
+        &mut self,
+        frame: FrameId,
+        message: &crate::message::MessageKey,
+        to: &VertexName,
+        status: MessageStatus,
+    ) {
+        self.effects.push_back(Effect::Notify(Notice::Settled {
+            frame,
+            from: message.from.clone(),
+            port: message.port.clone(),
+            to: to.clone(),
+            status,
+        }));
+    }
+}
+
+/// The partition that has a vertex, by the hash of its name.
+pub(crate) fn home(vertex: &VertexName, partitions: u32) -> PartitionId {
+    if partitions <= 1 {
+        return PartitionId(0);
+    }
+    let hash = blake3::hash(vertex.as_str().as_bytes());
+    let [a, b, c, d, ..] = *hash.as_bytes();
+    PartitionId(u32::from_le_bytes([a, b, c, d]) % partitions)
+}

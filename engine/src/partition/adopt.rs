@@ -1,0 +1,306 @@
+//! Graphs that come, change and go: frames opened and dropped, mutations adopted, runs ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use superstep_graph::{Topology, ValidatedGraph, VertexIx, VertexName};
+
+use super::flight::{Flight, Stage};
+use super::vertex::{Frame, VertexState, edge_of};
+use super::{Effect, Partition};
+use crate::ids::{FrameId, Place, Timestamp};
+use crate::message::{MessageStatus, Routed, Target};
+use crate::notice::{Notice, RunStatus};
+use crate::program::{Failure, FailureClass};
+use crate::protocol::Opening;
+use crate::record::{Completion, End};
+
+/// The vertices of a frame that opens.
+pub(super) fn open_frame(opening: &Opening) -> Frame {
+    let topology = Arc::clone(opening.graph.topology());
+    let vertices = topology.vertices().iter().map(|vertex| VertexState::new(vertex, 0)).collect();
+    Frame {
+        topology,
+        input: opening.input.clone(),
+        aggregates: Arc::default(),
+        fan_out: opening.graph.spec().limits.fan_out,
+        vertices,
+        incarnations: BTreeMap::new(),
+    }
+}
+
+/// Fits a message on its way to a changed graph.
+pub(super) fn mark_orphan(message: &mut Routed, topology: &Topology, removed: &[VertexName]) {
+    if message.key.direct {
+        return;
+    }
+    let to = match &message.to {
+        Target::At(at) => topology.vertex(*at).name.clone(),
+        Target::Absent(name) => name.clone(),
+    };
+    let gone = removed.contains(&message.key.from)
+        || edge_of(topology, &message.key.from, &message.key.port, &to).is_none();
+    message.orphan |= gone;
+}
+
+impl Partition {
+    /// Fits a frame to the graph that mutations made of its own.
+    pub(super) fn adopt(&mut self, frame_id: FrameId, graph: &ValidatedGraph, removed: &[VertexName]) {
+        let Some(mut frame) = self.frames.remove(&frame_id) else { return };
+        let old = std::mem::replace(&mut frame.topology, Arc::clone(graph.topology()));
+        let new = Arc::clone(&frame.topology);
+        for name in removed {
+            if let Some(at) = old.find(name) {
+                let incarnation = frame.vertices[at.0 as usize].incarnation + 1;
+                frame.incarnations.insert(name.clone(), incarnation);
+                self.remove_vertex((frame_id, at), name, &mut frame);
+            }
+        }
+        let mut before: BTreeMap<VertexName, VertexState> = std::mem::take(&mut frame.vertices)
+            .into_iter()
+            .zip(old.vertices())
+            .filter(|(_, vertex)| !removed.contains(&vertex.name))
+            .map(|(state, vertex)| (vertex.name.clone(), state))
+            .collect();
+        for (position, vertex) in (0u32..).zip(new.vertices()) {
+            let state = match (before.remove(&vertex.name), old.find(&vertex.name)) {
+                (Some(mut state), Some(at)) => {
+                    state.adopt((&old, at), (&new, VertexIx(position)), removed);
+                    self.move_flight(&state, (frame_id, VertexIx(position)));
+                    state
+                }
+                (Some(_), None) | (None, _) => {
+                    let incarnation = frame.incarnations.get(&vertex.name).copied().unwrap_or(0);
+                    VertexState::new(vertex, incarnation)
+                }
+            };
+            frame.vertices.push(state);
+        }
+        self.retarget(frame_id, &old, &new, removed);
+        self.frames.insert(frame_id, frame);
+        self.reroute(frame_id);
+    }
+
+    fn remove_vertex(&mut self, place: Place, name: &VertexName, frame: &mut Frame) {
+        let state = &mut frame.vertices[place.1.0 as usize];
+        for message in state.empty() {
+            self.settle(place.0, &message.key, name, MessageStatus::DeadLettered);
+        }
+        if let Some(number) = state.flight.take() {
+            self.abort(number);
+        }
+    }
+
+    fn move_flight(&mut self, state: &VertexState, place: Place) {
+        let Some(flight) = state.flight.and_then(|number| self.flights.get_mut(number)) else { return };
+        flight.place = place;
+    }
+
+    /// Points places and messages on their way to the new indices.
+    fn retarget(&mut self, frame: FrameId, old: &Topology, new: &Topology, removed: &[VertexName]) {
+        let moved = |at: VertexIx| new.find(&old.vertex(at).name);
+        for message in self.incoming.iter_mut().filter(|message| message.frame == frame) {
+            message.to = match &message.to {
+                Target::At(at) => {
+                    let name = &old.vertex(*at).name;
+                    new.find(name).map_or_else(|| Target::Absent(name.clone()), Target::At)
+                }
+                Target::Absent(name) => {
+                    new.find(name).map_or_else(|| Target::Absent(name.clone()), Target::At)
+                }
+            };
+            mark_orphan(message, new, removed);
+        }
+        let follow =
+            |place: Place| if place.0 == frame { moved(place.1).map(|at| (frame, at)) } else { Some(place) };
+        self.touched = std::mem::take(&mut self.touched).into_iter().filter_map(follow).collect();
+        self.unsettled = std::mem::take(&mut self.unsettled).into_iter().filter_map(follow).collect();
+        // A changed join may be satisfied, or half-filled, by what waits already.
+        self.touched.extend((0u32..).take(new.vertices().len()).map(|at| (frame, VertexIx(at))));
+    }
+
+    /// Routes anew what has ended and is not committed: it will be committed under the new graph.
+    fn reroute(&mut self, frame: FrameId) {
+        let ended: Vec<u32> = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| flight.place.0 == frame && flight.staged.is_some())
+            .map(|(number, _)| number)
+            .collect();
+        for number in ended {
+            self.complete(number);
+        }
+    }
+
+    /// Cancels an activation in flight; its value stays and its result is never applied.
+    pub(super) fn cancel(&mut self, place: Place) {
+        let Some(frame) = self.frames.get_mut(&place.0) else { return };
+        let Some(number) = frame.vertices[place.1.0 as usize].flight.take() else { return };
+        if !frame.vertices[place.1.0 as usize].inbox.is_empty() {
+            self.touched.push(place);
+        }
+        self.abort(number);
+    }
+
+    fn abort(&mut self, number: u32) {
+        let running: Vec<u32> = match self.flights.get(number) {
+            Some(flight) => (0u32..)
+                .zip(&flight.elements)
+                .filter(|(_, element)| matches!(element.stage, Stage::Running { .. } | Stage::InDoubt { .. }))
+                .map(|(index, _)| index)
+                .collect(),
+            None => return,
+        };
+        for element in running {
+            self.effects.push_back(Effect::Abort(self.flights.key(number, element)));
+        }
+        let Some(flight) = self.flights.remove(number) else { return };
+        self.journal.forget(&flight);
+        self.effects.push_back(Effect::Notify(Notice::Cancelled { activation: flight.id }));
+    }
+
+    pub(super) fn notify_cancelled(&mut self, place: Place) {
+        let Some(frame) = self.frames.get(&place.0) else { return };
+        let vertex = frame.topology.vertex(place.1);
+        let activation = crate::ids::ActivationId {
+            frame: place.0,
+            vertex: vertex.name.clone(),
+            incarnation: frame.vertices[place.1.0 as usize].incarnation,
+            superstep: self.superstep,
+            element: None,
+        };
+        self.effects.push_back(Effect::Notify(Notice::Cancelled { activation }));
+    }
+
+    /// Drops a frame: what is in flight in it is cancelled, and what waits has its final status.
+    pub(super) fn drop_frame(&mut self, frame: FrameId, end: &Result<(), Failure>) {
+        let flying: Vec<u32> = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| flight.place.0 == frame)
+            .map(|(number, _)| number)
+            .collect();
+        for number in flying {
+            self.abort(number);
+        }
+        let waiting = match end {
+            Ok(()) => MessageStatus::Buffered,
+            Err(failure) if failure.class == FailureClass::Limit => MessageStatus::Buffered,
+            Err(_) => MessageStatus::Cancelled,
+        };
+        let (gone, rest): (Vec<Routed>, Vec<Routed>) =
+            std::mem::take(&mut self.incoming).into_iter().partition(|message| message.frame == frame);
+        self.incoming = rest;
+        let Some(state) = self.frames.remove(&frame) else { return };
+        for message in gone {
+            let to = match &message.to {
+                Target::At(at) => state.topology.vertex(*at).name.clone(),
+                Target::Absent(name) => name.clone(),
+            };
+            self.settle(frame, &message.key, &to, MessageStatus::Cancelled);
+        }
+        for (mut vertex, known) in state.vertices.into_iter().zip(state.topology.vertices()) {
+            for message in vertex.empty() {
+                self.settle(frame, &message.key, &known.name, waiting);
+            }
+        }
+        self.touched.retain(|place| place.0 != frame);
+        self.unsettled.retain(|place| place.0 != frame);
+        self.planned.retain(|(place, _)| place.0 != frame);
+    }
+
+    /// Ends the run: nothing is in flight after it, and every message has its status.
+    pub(super) fn end(&mut self, status: &RunStatus) {
+        let end = match status {
+            RunStatus::Succeeded => Ok(()),
+            RunStatus::LimitReached(limit) => {
+                Err(Failure { class: FailureClass::Limit, message: format!("limits.{}", limit.field()) })
+            }
+            RunStatus::Failed { failure, .. } => Err(failure.clone()),
+            RunStatus::Cancelled => Err(Failure::permanent("the run was cancelled")),
+        };
+        let frames: Vec<FrameId> = self.frames.keys().rev().copied().collect();
+        for frame in frames {
+            self.drop_frame(frame, &end);
+        }
+    }
+
+    /// Takes the end of an activation in from a commit record.
+    pub(crate) fn replay_completion(&mut self, completion: &Completion) -> Result<(), String> {
+        let absent =
+            || format!("vertex {:?} of frame {} is not in flight", completion.vertex, completion.frame.0);
+        let frame = self.frames.get(&completion.frame).ok_or_else(absent)?;
+        let at = frame.topology.find(&completion.vertex).ok_or_else(absent)?;
+        let number = frame.vertices[at.0 as usize].flight.ok_or_else(absent)?;
+        let flight = self.flights.get_mut(number).ok_or_else(absent)?;
+        match &completion.end {
+            End::Derived if flight.is_ended() => return Ok(()),
+            End::Derived => {
+                return Err(format!("vertex {:?} should have ended by itself", completion.vertex));
+            }
+            End::Single(end) => set_ends(flight, std::slice::from_ref(end))?,
+            End::Each(ends) => set_ends(flight, ends)?,
+        }
+        self.complete(number);
+        Ok(())
+    }
+
+    /// Takes the number of attempts of an activation in from the log.
+    pub(crate) fn replay_attempts(&mut self, activation: &crate::ids::ActivationId, attempts: u32) {
+        let Some((key, _)) = self.find(activation) else { return };
+        if let Some(element) =
+            self.flights.resolve(key).and_then(|flight| flight.elements.get_mut(key.element as usize))
+        {
+            element.attempts = attempts;
+        }
+    }
+
+    /// Takes a question in from the log.
+    pub(crate) fn replay_question(
+        &mut self,
+        activation: &crate::ids::ActivationId,
+        question: crate::program::Question,
+        in_doubt: bool,
+    ) {
+        let Some((key, _)) = self.find(activation) else { return };
+        // No program waits for this ticket: after the replay it runs again, and asks anew.
+        let ticket = in_doubt.then_some(u32::MAX);
+        self.set_stage(key, Stage::Asking { question, ticket }, false);
+        self.suspended(key);
+    }
+
+    /// Begins to work for real after a replay: everything that was running runs again.
+    pub(crate) fn go_live(&mut self, now: Timestamp) {
+        self.replaying = false;
+        let running: Vec<_> = self
+            .flights
+            .iter()
+            .flat_map(|(number, flight)| {
+                (0u32..).zip(&flight.elements).map(move |(index, element)| (number, index, element))
+            })
+            .filter(|(_, _, element)| matches!(element.stage, Stage::Running { .. } | Stage::InDoubt { .. }))
+            .map(|(number, index, _)| self.flights.key(number, index))
+            .collect();
+        for key in running {
+            self.run_element(key, now);
+        }
+    }
+}
+
+fn set_ends(
+    flight: &mut Flight,
+    ends: &[Result<Arc<crate::program::ProgramResult>, Failure>],
+) -> Result<(), String> {
+    if flight.elements.len() != ends.len() {
+        return Err(format!(
+            "vertex {:?} has {} elements, not {}",
+            flight.id.vertex,
+            flight.elements.len(),
+            ends.len()
+        ));
+    }
+    for (element, end) in flight.elements.iter_mut().zip(ends) {
+        element.stage = Stage::Ended(end.clone());
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! External calls: each has an intent in the log before it is made, and an outcome there before it
+//! is used. What has an outcome is never made again.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use superstep_graph::OnUnknown;
+
+use super::activation::on_unknown;
+use super::flight::{Flight, Stage};
+use super::{AfterDurable, CallDecision, Effect, Partition};
+use crate::call::{CallOutcome, CallRequest};
+use crate::ids::{ActivationId, ActivationKey};
+use crate::payload::Payload;
+use crate::program::{Failure, Question, Usage};
+use crate::protocol::Report;
+use crate::record::{CallKey, Record};
+
+/// The calls of activations that are not committed yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Journal {
+    entries: BTreeMap<ActivationId, Vec<Entry>>,
+    /// How often each digest was asked for in the present attempt.
+    cursors: BTreeMap<ActivationId, Vec<([u8; 16], u32)>>,
+    open: BTreeMap<(ActivationKey, u32), Open>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    key: CallKey,
+    reserved: Usage,
+    outcome: Option<CallOutcome>,
+}
+
+/// A call that a running program waits for.
+#[derive(Clone, Debug)]
+struct Open {
+    key: CallKey,
+    request: CallRequest,
+}
+
+/// What the journal knows of a call that is asked for.
+enum Known {
+    Nothing,
+    Outcome(CallOutcome),
+    /// Its intent is there, from before a crash.
+    InDoubt(CallKey),
+}
+
+impl Journal {
+    pub(super) fn begin_attempt(&mut self, activation: &ActivationId) {
+        if !self.cursors.is_empty() {
+            self.cursors.remove(activation);
+        }
+    }
+
+    /// What the calls of an activation used.
+    pub(super) fn usage(&self, flight: &Flight) -> Usage {
+        let mut usage = Usage::default();
+        if self.entries.is_empty() {
+            return usage;
+        }
+        for element in (0u32..).take(flight.elements.len()) {
+            let entries = self.entries.get(&flight.element_id(element)).into_iter().flatten();
+            for outcome in entries.filter_map(|entry| entry.outcome.as_ref()) {
+                usage += outcome.usage;
+            }
+        }
+        usage
+    }
+
+    /// Drops what is known of an activation that is committed or gone.
+    pub(super) fn forget(&mut self, flight: &Flight) {
+        if self.entries.is_empty() {
+            return;
+        }
+        for element in (0u32..).take(flight.elements.len()) {
+            let id = flight.element_id(element);
+            self.entries.remove(&id);
+            self.cursors.remove(&id);
+            self.open.retain(|_, open| open.key.activation != id);
+        }
+    }
+
+    fn occurrence(&mut self, activation: &ActivationId, digest: [u8; 16]) -> u32 {
+        let counts = self.cursors.entry(activation.clone()).or_default();
+        match counts.iter_mut().find(|(known, _)| *known == digest) {
+            Some((_, count)) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                counts.push((digest, 0));
+                0
+            }
+        }
+    }
+
+    /// What is known of the call `wanted`, whose `attempt` is the activation's present one.
+    fn look_up(&self, wanted: &CallKey) -> Known {
+        let same =
+            |entry: &&Entry| entry.key.digest == wanted.digest && entry.key.occurrence == wanted.occurrence;
+        let entries = self.entries.get(&wanted.activation).map(Vec::as_slice).unwrap_or_default();
+        let Some(last) = entries.iter().filter(same).max_by_key(|entry| entry.key.attempt) else {
+            return Known::Nothing;
+        };
+        match &last.outcome {
+            None => Known::InDoubt(last.key.clone()),
+            Some(outcome) => match &outcome.answer {
+                // What failed in a way that may pass is made anew by the next attempt, not by this one.
+                Err(failure) if failure.class.is_retryable() && last.key.attempt < wanted.attempt => {
+                    Known::Nothing
+                }
+                Ok(_) | Err(_) => Known::Outcome(outcome.clone()),
+            },
+        }
+    }
+
+    fn intend(&mut self, key: &CallKey, reserved: Usage) {
+        let entries = self.entries.entry(key.activation.clone()).or_default();
+        if !entries.iter().any(|entry| entry.key == *key) {
+            entries.push(Entry { key: key.clone(), reserved, outcome: None });
+        }
+    }
+
+    /// What was reserved for the call, if its intent is there.
+    fn conclude(&mut self, key: &CallKey, outcome: &CallOutcome) -> Option<Usage> {
+        let entry = self.entries.get_mut(&key.activation)?.iter_mut().find(|entry| entry.key == *key)?;
+        entry.outcome = Some(outcome.clone());
+        Some(entry.reserved)
+    }
+}
+
+impl Partition {
+    pub(super) fn call_asked(&mut self, key: ActivationKey, ticket: u32, request: CallRequest) {
+        let Some(flight) = self.flights.resolve(key) else { return };
+        let activation = flight.element_id(key.element);
+        let policy = on_unknown(&flight.spec);
+        let Some(element) = flight.elements.get(key.element as usize) else { return };
+        let attempt = element.attempts;
+        let occurrence = self.journal.occurrence(&activation, request.digest);
+        let wanted = CallKey { activation, digest: request.digest, occurrence, attempt };
+        match self.journal.look_up(&wanted) {
+            Known::Outcome(outcome) => {
+                let decision = CallDecision::Reuse(outcome);
+                self.effects.push_back(Effect::Decide { key, ticket, decision });
+            }
+            Known::Nothing => self.reserve(key, ticket, Open { key: wanted, request }),
+            Known::InDoubt(sent) => match policy {
+                OnUnknown::Retry => self.reserve(key, ticket, Open { key: sent, request }),
+                OnUnknown::Fail => {
+                    let failure = Failure::permanent(format!(
+                        "what became of the call of {} is unknown",
+                        request.target
+                    ));
+                    self.effects.push_back(Effect::Decide {
+                        key,
+                        ticket,
+                        decision: CallDecision::Refused(failure),
+                    });
+                }
+                OnUnknown::Ask => self.ask_about(key, ticket, Open { key: sent, request }),
+            },
+        }
+    }
+
+    fn reserve(&mut self, key: ActivationKey, ticket: u32, open: Open) {
+        let (frame, usage) = (open.key.activation.frame, open.request.reserve);
+        self.journal.open.insert((key, ticket), open);
+        self.report(Report::Reserve { frame, key, ticket, usage });
+    }
+
+    /// Asks a person what became of a call, and whether to make it again.
+    fn ask_about(&mut self, key: ActivationKey, ticket: u32, open: Open) {
+        let activation = open.key.activation.clone();
+        let ask = json!({
+            "unknownCall": open.request.target,
+            "idempotencyKey": open.key.idempotency_key(&self.run),
+            "answerWith": {"retry": true, "or": {"result": "what the call gave"}},
+        });
+        self.journal.open.insert((key, ticket), open);
+        let question = Question { ask: Payload::from(ask), state: None };
+        self.set_stage(key, Stage::Asking { question: question.clone(), ticket: Some(ticket) }, false);
+        self.append(Record::Suspended { activation, question, in_doubt: true }, AfterDurable::Suspend(key));
+    }
+
+    /// Goes on with a call in doubt as a person said.
+    pub(super) fn call_answered(&mut self, key: ActivationKey, ticket: u32, answer: &Payload) {
+        let Some(open) = self.journal.open.get(&(key, ticket)).cloned() else { return };
+        if answer.value().get("retry") == Some(&Value::Bool(true)) {
+            self.reserve(key, ticket, open);
+            return;
+        }
+        let result = answer.value().get("result").cloned().unwrap_or(Value::Null);
+        let outcome = CallOutcome { answer: Ok(Payload::from(result)), usage: Usage::default() };
+        self.call_ended(key, ticket, outcome);
+    }
+
+    pub(super) fn reserved(&mut self, key: ActivationKey, ticket: u32, refused: Option<Failure>) {
+        let Some(open) = self.journal.open.get(&(key, ticket)).cloned() else { return };
+        if let Some(failure) = refused {
+            self.journal.open.remove(&(key, ticket));
+            self.effects.push_back(Effect::Decide { key, ticket, decision: CallDecision::Refused(failure) });
+            return;
+        }
+        self.journal.intend(&open.key, open.request.reserve);
+        let idempotency_key = open.key.idempotency_key(&self.run);
+        let then = AfterDurable::Perform { key, ticket, idempotency_key };
+        self.append(Record::CallIntent { call: open.key, request: open.request }, then);
+    }
+
+    pub(super) fn call_ended(&mut self, key: ActivationKey, ticket: u32, outcome: CallOutcome) {
+        let Some(open) = self.journal.open.remove(&(key, ticket)) else { return };
+        self.journal.intend(&open.key, open.request.reserve);
+        self.journal.conclude(&open.key, &outcome);
+        let frame = open.key.activation.frame;
+        self.report(Report::Settle { frame, reserved: open.request.reserve, used: outcome.usage });
+        self.append(Record::CallEnded { call: open.key, outcome }, AfterDurable::Recorded { key, ticket });
+    }
+
+    /// Takes a call in from the log.
+    pub(crate) fn replay_intent(&mut self, call: &CallKey, request: &CallRequest) {
+        self.journal.intend(call, request.reserve);
+    }
+
+    /// Takes the end of a call in from the log; what was reserved for it.
+    pub(crate) fn replay_outcome(&mut self, call: &CallKey, outcome: &CallOutcome) -> Option<Usage> {
+        self.journal.conclude(call, outcome)
+    }
+}

@@ -1,0 +1,255 @@
+//! From a planned vertex to a running activation: what it drains, what it sees, its elements.
+
+use std::sync::Arc;
+
+use superstep_graph::{Delivery, Program};
+
+use super::activation::over_limit;
+use super::delivery::elements;
+use super::flight::{Element, Flight, Stage};
+use super::vertex::{Queued, edge_of};
+use super::{Effect, Partition};
+use crate::ids::{ActivationId, FrameId, Place, Timestamp};
+use crate::message::{MessageStatus, Trail, merge};
+use crate::notice::{LimitKind, Notice};
+use crate::payload::Payload;
+use crate::program::{Failure, FailureClass, Received, View};
+use crate::protocol::{FrameWanted, Planned, Report};
+use crate::values::combine;
+
+/// What a start has led to, for the report.
+#[derive(Default)]
+pub(super) struct Begun {
+    pub(super) wanted: Vec<FrameWanted>,
+    pub(super) started: Vec<Planned>,
+}
+
+impl Partition {
+    /// Starts the activation of a vertex with what it drains.
+    pub(super) fn activate(&mut self, place: Place, fires: bool, begun: &mut Begun, now: Timestamp) {
+        let Some(frame) = self.frames.get_mut(&place.0) else { return };
+        let topology = Arc::clone(&frame.topology);
+        let vertex = topology.vertex(place.1);
+        let state = &mut frame.vertices[place.1.0 as usize];
+        let (drained, round) = state.drain(vertex, fires);
+        let trail = merge(
+            drained.iter().map(|message| &message.trail),
+            round.map(|round| (vertex.name.clone(), round)),
+        );
+        let kept = state.kept.iter().map(|kept| Received {
+            from: kept.from.clone(),
+            port: kept.port.clone(),
+            payload: kept.payload.clone(),
+        });
+        let mut view = View {
+            input: frame.input.clone(),
+            messages: Vec::new(),
+            kept: kept.collect(),
+            value: state.value.clone(),
+            element: None,
+            aggregates: Arc::clone(&frame.aggregates),
+            superstep: self.superstep,
+        };
+        for message in &drained {
+            let retains = |edge: &superstep_graph::Edge| edge.retain && edge.delivery == Delivery::Active;
+            if !message.key.direct
+                && edge_of(&topology, &message.key.from, &message.key.port, &vertex.name).is_some_and(retains)
+            {
+                state.keep(&message.key.from, &message.key.port, &message.payload);
+            }
+        }
+        let id = ActivationId {
+            frame: place.0,
+            vertex: vertex.name.clone(),
+            incarnation: state.incarnation,
+            superstep: self.superstep,
+            element: None,
+        };
+        let received = self.receive(vertex, place.0, drained);
+        let failed = match received {
+            Ok(messages) => {
+                view.messages = messages;
+                None
+            }
+            Err(failure) => Some(failure),
+        };
+        self.launch(Launch { place, id, trail, view, failed, spec: Arc::clone(&vertex.spec) }, begun, now);
+    }
+
+    /// Gives drained messages their status and folds those of one sender, if there is a combiner.
+    fn receive(
+        &mut self,
+        vertex: &superstep_graph::Vertex,
+        frame: FrameId,
+        drained: Vec<Queued>,
+    ) -> Result<Vec<Received>, Failure> {
+        let Some(combiner) = vertex.combiner else {
+            let mut received = Vec::with_capacity(drained.len());
+            for message in drained {
+                self.settle(frame, &message.key, &vertex.name, MessageStatus::Delivered);
+                received.push(Received {
+                    from: message.key.from,
+                    port: message.key.port,
+                    payload: message.payload,
+                });
+            }
+            return Ok(received);
+        };
+        let mut folded = Vec::new();
+        let mut rest = drained.as_slice();
+        while let Some(first) = rest.first() {
+            let same = |message: &Queued| {
+                message.key.from == first.key.from && message.key.direct == first.key.direct
+            };
+            // Messages are sorted by sender; those over edges and direct ones of one sender alternate.
+            let end =
+                rest.iter().position(|message| message.key.from != first.key.from).unwrap_or(rest.len());
+            let (group, others): (Vec<&Queued>, Vec<&Queued>) =
+                rest[..end].iter().partition(|message| same(message));
+            for group in [group, others].into_iter().filter(|group| !group.is_empty()) {
+                for (position, message) in group.iter().enumerate() {
+                    let status =
+                        if position == 0 { MessageStatus::Delivered } else { MessageStatus::Combined };
+                    self.settle(frame, &message.key, &vertex.name, status);
+                }
+                let payloads: Vec<&Payload> = group.iter().map(|message| &message.payload).collect();
+                let payload = combine(combiner, &payloads)?;
+                let head = &group[0].key;
+                folded.push(Received { from: head.from.clone(), port: head.port.clone(), payload });
+            }
+            rest = &rest[end..];
+        }
+        Ok(folded)
+    }
+
+    fn launch(&mut self, launch: Launch, begun: &mut Begun, now: Timestamp) {
+        let Launch { place, id, trail, view, failed, spec } = launch;
+        let grouped = spec.for_each.is_some();
+        let views = match failed {
+            Some(failure) => Err(failure),
+            None if grouped => self.element_views(place, view),
+            None => Ok(vec![Arc::new(view)]),
+        };
+        let derived = views.as_ref().map_or(true, Vec::is_empty);
+        let grouped = grouped && views.is_ok();
+        let elements: Vec<Element> = match views {
+            Ok(views) => views.into_iter().map(Element::new).collect(),
+            Err(failure) => vec![Element::failed(failure)],
+        };
+        let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
+        let notice = Notice::Started { activation: id.clone(), elements: grouped.then_some(count) };
+        self.effects.push_back(Effect::Notify(notice));
+        begun.started.push(Planned { place, weight: u64::from(count), owed: Vec::new() });
+        let opens = match spec.program() {
+            Some(Program::Graph(program)) if !derived => Some(program.reference.name.clone()),
+            Some(_) | None => None,
+        };
+        let flight =
+            Flight { place, id, spec, trail, elements, grouped, derived, suspended: false, staged: None };
+        let number = self.take_off(flight);
+        if derived {
+            self.complete(number);
+        } else if let Some(graph) = opens {
+            self.want_frames(number, &graph, begun);
+        } else {
+            for element in 0..count {
+                self.run_element(self.flights.key(number, element), now);
+            }
+        }
+    }
+
+    /// One view per element of the incoming lists.
+    fn element_views(&mut self, place: Place, view: View) -> Result<Vec<Arc<View>>, Failure> {
+        let items =
+            elements(view.messages.iter().map(|message| &message.payload)).map_err(Failure::permanent)?;
+        let limit = self.frames.get(&place.0).map_or(u64::MAX, |frame| frame.fan_out);
+        if items.len() as u64 > limit {
+            self.report(Report::LimitReached(LimitKind::FanOut));
+            return Err(over_limit("fanOut", items.len() as u64, limit));
+        }
+        Ok(items.into_iter().map(|item| Arc::new(View { element: Some(item), ..view.clone() })).collect())
+    }
+
+    /// Puts an activation in flight at its vertex.
+    fn take_off(&mut self, flight: Flight) -> u32 {
+        let place = flight.place;
+        let number = self.flights.insert(flight);
+        if let Some(frame) = self.frames.get_mut(&place.0) {
+            frame.vertices[place.1.0 as usize].flight = Some(number);
+        }
+        number
+    }
+
+    fn want_frames(&mut self, number: u32, graph: &str, begun: &mut Begun) {
+        let Some(flight) = self.flights.get_mut(number) else { return };
+        flight.suspended = true;
+        for (index, element) in (0u32..).zip(&mut flight.elements) {
+            element.stage = Stage::InFrame;
+            let view = &element.view;
+            let input = match (&view.element, view.messages.as_slice()) {
+                (Some(element), _) => element.clone(),
+                (None, [only]) => only.payload.clone(),
+                (None, messages) => Payload::list(messages.iter().map(|message| &message.payload)),
+            };
+            begun.wanted.push(FrameWanted {
+                parent: flight.place,
+                element: index,
+                graph: graph.to_owned(),
+                input,
+            });
+        }
+        let place = flight.place;
+        self.report(Report::Suspension { place, suspended: true });
+    }
+
+    pub(super) fn fail_join(&mut self, place: Place) {
+        let Some(frame) = self.frames.get(&place.0) else { return };
+        let vertex = Arc::clone(&frame.topology.vertex(place.1).spec);
+        let state = &frame.vertices[place.1.0 as usize];
+        let missing: Vec<String> = state
+            .missing(frame.topology.vertex(place.1))
+            .into_iter()
+            .filter_map(|slot| frame.topology.vertex(place.1).join.slots[slot.0 as usize])
+            .map(|from| frame.topology.vertex(from).name.to_string())
+            .collect();
+        let id = ActivationId {
+            frame: place.0,
+            vertex: vertex.name.clone(),
+            incarnation: state.incarnation,
+            superstep: self.superstep,
+            element: None,
+        };
+        self.discard(place, true, MessageStatus::Cancelled);
+        let failure = Failure {
+            class: FailureClass::Incomplete,
+            message: format!(
+                "the join of vertex {:?} is incomplete: nothing came from {}",
+                vertex.name,
+                missing.join(", ")
+            ),
+        };
+        let flight = Flight {
+            place,
+            id,
+            spec: vertex,
+            trail: Trail::None,
+            elements: vec![Element::failed(failure)],
+            grouped: false,
+            derived: true,
+            suspended: false,
+            staged: None,
+        };
+        let number = self.take_off(flight);
+        self.complete(number);
+    }
+}
+
+/// All that an activation starts with.
+struct Launch {
+    place: Place,
+    id: ActivationId,
+    trail: Trail,
+    view: View,
+    failed: Option<Failure>,
+    spec: Arc<superstep_graph::VertexSpec>,
+}

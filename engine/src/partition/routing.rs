@@ -1,0 +1,326 @@
+//! From the end of an activation to messages on their way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use superstep_graph::{OnFailure, Port, Topology};
+
+use super::activation::{is_fatal, over_limit};
+use super::flight::{Flight, Stage, Staged, Unsent};
+use super::{Effect, Partition};
+use crate::ids::PartitionId;
+use crate::message::{MessageKey, MessageStatus, Routed, Target};
+use crate::notice::LimitKind;
+use crate::payload::Payload;
+use crate::program::{Emission, Failure, FailureClass, ProgramResult, ValueChange};
+use crate::protocol::{Committed, Completed, Report};
+use crate::record::End;
+
+type Ended = Result<Arc<ProgramResult>, Failure>;
+
+impl Partition {
+    /// Routes what an ended activation sends, by the present graph, and reports it as completed.
+    pub(super) fn complete(&mut self, number: u32) {
+        let Some(flight) = self.flights.get(number) else { return };
+        let Some(frame) = self.frames.get(&flight.place.0) else { return };
+        let topology = Arc::clone(&frame.topology);
+        let outcome = result_of(flight);
+        let routed = match &outcome {
+            Ok(result) => self.route(flight, &topology, result, frame.fan_out),
+            Err(failure) => Err(failure.clone()),
+        };
+        let failure = routed.as_ref().err().cloned();
+        let (staged, taken) = match routed {
+            Ok(staged) => (staged, false),
+            Err(failure) => self.route_failure(flight, &topology, &failure),
+        };
+        let limited = failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Limit);
+        if limited && outcome.is_ok() {
+            // Routing refuses a result for one limit only.
+            self.effects.push_back(Effect::Report(Report::LimitReached(LimitKind::FanOut)));
+        }
+        let succeeded = outcome.ok().filter(|_| failure.is_none());
+        let completed = Completed {
+            place: flight.place,
+            activation: flight.id.clone(),
+            end: end_of(flight),
+            output: succeeded.as_ref().and_then(|result| result.as_output().cloned()),
+            fatal: failure.is_some() && !taken && !limited && is_fatal(&flight.spec),
+            failure,
+            mutations: succeeded.as_ref().map(|result| result.mutations.clone()).unwrap_or_default(),
+            contributions: succeeded.map(|result| result.contributions.clone()).unwrap_or_default(),
+            outbound: self.outbound(&staged, &topology),
+            usage: self.journal.usage(flight),
+        };
+        if let Some(flight) = self.flights.get_mut(number) {
+            flight.suspended = false;
+            flight.staged = Some(staged);
+        }
+        self.report(Report::Completed(Box::new(completed)));
+    }
+
+    fn route(
+        &self,
+        flight: &Flight,
+        topology: &Topology,
+        result: &ProgramResult,
+        fan_out: u64,
+    ) -> Result<Staged, Failure> {
+        let mut staged = Staged { value: result.value.clone(), ..Staged::default() };
+        let mut ordinals: BTreeMap<(&Port, &str), u32> = BTreeMap::new();
+        for emission in &result.emissions {
+            self.emit(flight, topology, emission, &mut ordinals, &mut staged)?;
+        }
+        let vertex = topology.vertex(flight.place.1);
+        for (ordinal, direct) in (0u32..).zip(&result.direct) {
+            let to = topology.find(&direct.to);
+            let declared = vertex.sends_any
+                || to.is_some_and(|to| vertex.sends.contains(&to))
+                || matches!(&vertex.spec.sends, Some(superstep_graph::Sends::To(names)) if names.contains(&direct.to));
+            if !declared {
+                let port = Port::default();
+                staged.settled.push(Unsent { port, to: direct.to.clone(), status: MessageStatus::Refused });
+                continue;
+            }
+            let target = to.map_or_else(|| Target::Absent(direct.to.clone()), Target::At);
+            let key = MessageKey { direct: true, ..key_of(flight, &Port::default(), ordinal) };
+            staged.outbox.push(message(flight, target, key, direct.payload.clone()));
+        }
+        let sent = staged.outbox.len() as u64;
+        if sent > fan_out { Err(over_limit("fanOut", sent, fan_out)) } else { Ok(staged) }
+    }
+
+    fn emit<'a>(
+        &self,
+        flight: &Flight,
+        topology: &'a Topology,
+        emission: &'a Emission,
+        ordinals: &mut BTreeMap<(&'a Port, &'a str), u32>,
+        staged: &mut Staged,
+    ) -> Result<(), Failure> {
+        let superstep = flight.id.superstep;
+        for (_, edge) in topology.out(flight.place.1).filter(|(_, edge)| edge.port == emission.port) {
+            if let Some(when) = &edge.when
+                && !self.expressions.when(when, &emission.payload, superstep)?
+            {
+                let (port, to) = (edge.port.clone(), edge.to_name.clone());
+                staged.settled.push(Unsent { port, to, status: MessageStatus::Filtered });
+                continue;
+            }
+            let payload = match &edge.transform {
+                Some(transform) => self.expressions.transform(transform, &emission.payload, superstep)?,
+                None => emission.payload.clone(),
+            };
+            // A lone emission is the common case and needs no counting.
+            let ordinal = if ordinals.is_empty() && staged.outbox.is_empty() {
+                0
+            } else {
+                let next = ordinals.entry((&edge.port, edge.to_name.as_str())).or_insert(0);
+                *next += 1;
+                *next
+            };
+            let target = edge.to.map_or_else(|| Target::Absent(edge.to_name.clone()), Target::At);
+            staged.outbox.push(message(flight, target, key_of(flight, &edge.port, ordinal), payload));
+        }
+        Ok(())
+    }
+
+    /// What a failed activation sends, and whether an edge takes its failure.
+    fn route_failure(&self, flight: &Flight, topology: &Topology, failure: &Failure) -> (Staged, bool) {
+        let port = Port::from(Port::ERROR);
+        let taken = topology.out(flight.place.1).any(|(_, edge)| edge.port == port && edge.to.is_some());
+        if !taken {
+            return (Staged::default(), false);
+        }
+        let payload = json!({"vertex": flight.id.vertex.as_str(), "class": format!("{:?}", failure.class), "message": failure.message});
+        let emission = Emission { port, payload: Payload::from(payload) };
+        let mut staged = Staged::default();
+        match self.emit(flight, topology, &emission, &mut BTreeMap::new(), &mut staged) {
+            Ok(()) => (staged, true),
+            // The condition of an error edge has failed too: nothing takes the failure.
+            Err(_) => (Staged::default(), false),
+        }
+    }
+
+    fn outbound(&self, staged: &Staged, topology: &Topology) -> Vec<(PartitionId, u64)> {
+        if self.partitions == 1 {
+            return Vec::new();
+        }
+        let mut counts: BTreeMap<PartitionId, u64> = BTreeMap::new();
+        for message in &staged.outbox {
+            let home = self.home_of(&message.to, topology);
+            if home != self.me {
+                *counts.entry(home).or_default() += 1;
+            }
+        }
+        counts.into_iter().collect()
+    }
+
+    fn home_of(&self, target: &Target, topology: &Topology) -> PartitionId {
+        match target {
+            Target::At(at) => self.home(&topology.vertex(*at).name),
+            Target::Absent(name) => self.home(name),
+        }
+    }
+
+    /// Applies a durable commit: values change, messages are on their way, vertices are free.
+    pub(super) fn commit(&mut self, committed: Committed) {
+        let mut outgoing: BTreeMap<PartitionId, Vec<Routed>> = BTreeMap::new();
+        for place in committed.completed {
+            let Some(frame) = self.frames.get_mut(&place.0) else { continue };
+            let state = &mut frame.vertices[place.1.0 as usize];
+            let Some(flight) = state.flight.take().and_then(|number| self.flights.remove(number)) else {
+                continue;
+            };
+            if !state.inbox.is_empty() {
+                self.touched.push(place);
+            }
+            let staged = flight.staged.clone().unwrap_or_default();
+            change_value(&mut state.value, staged.value);
+            self.journal.forget(&flight);
+            for unsent in staged.settled {
+                let key = key_of(&flight, &unsent.port, 0);
+                self.settle(place.0, &key, &unsent.to, unsent.status);
+            }
+            if self.partitions == 1 {
+                self.incoming.extend(staged.outbox);
+            } else {
+                self.dispatch(place, staged.outbox, &mut outgoing);
+            }
+        }
+        for (frame, graph, removed) in committed.graphs {
+            self.adopt(frame, &graph, &removed);
+            let changed = |message: &Routed| message.frame == frame;
+            for messages in outgoing.values_mut() {
+                for message in messages.iter_mut().filter(|message| changed(message)) {
+                    super::adopt::mark_orphan(message, graph.topology(), &removed);
+                }
+            }
+        }
+        for (to, messages) in outgoing {
+            self.effects.push_back(Effect::Send { to, superstep: committed.superstep + 1, messages });
+        }
+    }
+
+    /// Sorts messages by the partition that has their receiver. Those for another partition name
+    /// their receiver, for a mutation at this barrier may change its index.
+    fn dispatch(
+        &mut self,
+        place: crate::ids::Place,
+        outbox: Vec<Routed>,
+        outgoing: &mut BTreeMap<PartitionId, Vec<Routed>>,
+    ) {
+        let Some(frame) = self.frames.get(&place.0) else { return };
+        let topology = Arc::clone(&frame.topology);
+        for mut message in outbox {
+            let home = self.home_of(&message.to, &topology);
+            if home == self.me {
+                self.incoming.push(message);
+                continue;
+            }
+            if let Target::At(at) = message.to {
+                message.to = Target::Absent(topology.vertex(at).name.clone());
+            }
+            outgoing.entry(home).or_default().push(message);
+        }
+    }
+}
+
+fn change_value(value: &mut Payload, change: ValueChange) {
+    match change {
+        ValueChange::Keep => {}
+        ValueChange::Set(new) => *value = new,
+        ValueChange::Append(item) => value.append(item.value().clone()),
+    }
+}
+
+fn key_of(flight: &Flight, port: &Port, ordinal: u32) -> MessageKey {
+    MessageKey {
+        from: flight.id.vertex.clone(),
+        incarnation: flight.id.incarnation,
+        superstep: flight.id.superstep,
+        direct: false,
+        port: port.clone(),
+        ordinal,
+    }
+}
+
+fn message(flight: &Flight, to: Target, key: MessageKey, payload: Payload) -> Routed {
+    Routed { frame: flight.place.0, to, key, payload, trail: flight.trail.clone(), orphan: false }
+}
+
+fn end_of(flight: &Flight) -> End {
+    if flight.derived {
+        return End::Derived;
+    }
+    let mut ends = flight.elements.iter().filter_map(|element| match &element.stage {
+        Stage::Ended(end) => Some(end.clone()),
+        Stage::Running { .. }
+        | Stage::BackingOff { .. }
+        | Stage::Asking { .. }
+        | Stage::Suspended { .. }
+        | Stage::InDoubt { .. }
+        | Stage::InFrame => None,
+    });
+    if flight.grouped {
+        return End::Each(ends.collect());
+    }
+    ends.next().map_or(End::Derived, End::Single)
+}
+
+fn ended_elements(flight: &Flight) -> impl Iterator<Item = &Ended> {
+    flight.elements.iter().filter_map(|element| match &element.stage {
+        Stage::Ended(end) => Some(end),
+        Stage::Running { .. }
+        | Stage::BackingOff { .. }
+        | Stage::Asking { .. }
+        | Stage::Suspended { .. }
+        | Stage::InDoubt { .. }
+        | Stage::InFrame => None,
+    })
+}
+
+/// The result of an activation; of a group, the lists of its elements' results.
+fn result_of(flight: &Flight) -> Ended {
+    if !flight.grouped {
+        let ended = ended_elements(flight).next().cloned();
+        return ended.unwrap_or_else(|| Err(Failure::permanent("the activation has no end")));
+    }
+    let mut group = ProgramResult::default();
+    let mut default: Vec<Value> = Vec::new();
+    let mut ports: BTreeMap<Port, Vec<Value>> = BTreeMap::new();
+    let mut on_default = false;
+    for end in ended_elements(flight) {
+        let result = match end {
+            Ok(result) => result,
+            Err(_) if flight.spec.on_failure == OnFailure::Ignore => {
+                default.push(Value::Null);
+                continue;
+            }
+            Err(failure) => return Err(failure.clone()),
+        };
+        let mut own = Value::Null;
+        for emission in &result.emissions {
+            if emission.port.is_default() {
+                on_default = true;
+                own = emission.payload.value().clone();
+            } else {
+                ports.entry(emission.port.clone()).or_default().push(emission.payload.value().clone());
+            }
+        }
+        default.push(own);
+        group.direct.extend(result.direct.iter().cloned());
+        group.mutations.extend(result.mutations.iter().cloned());
+        group.contributions.extend(result.contributions.iter().cloned());
+    }
+    if on_default || ports.is_empty() {
+        group
+            .emissions
+            .push(Emission { port: Port::default(), payload: Payload::from(Value::Array(default)) });
+    }
+    for (port, list) in ports {
+        group.emissions.push(Emission { port, payload: Payload::from(Value::Array(list)) });
+    }
+    Ok(Arc::new(group))
+}

@@ -1,0 +1,183 @@
+//! What a run's log holds. The log is the only truth: a run is resumed by replaying it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use superstep_graph::{GraphSpec, Mutation, PriorityClass, Revision, VertexName};
+
+use crate::call::{CallOutcome, CallRequest};
+use crate::ids::{ActivationId, Epoch, FrameId};
+use crate::notice::RunStatus;
+use crate::payload::{Payload, as_json};
+use crate::program::{Failure, ProgramResult, Question, Usage};
+
+/// One entry of a run's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// The first entry: all that a run begins with.
+    RunStarted(Arc<RunStarted>),
+    /// A leader has taken over; records of lower epochs end here.
+    EpochTaken {
+        /// The new term.
+        epoch: Epoch,
+        /// Who took it.
+        owner: String,
+    },
+    /// A call is about to be made; its reservation is charged until the outcome is known.
+    CallIntent {
+        /// Which call.
+        call: CallKey,
+        /// What is asked.
+        request: CallRequest,
+    },
+    /// A call has ended.
+    CallEnded {
+        /// Which call.
+        call: CallKey,
+        /// How.
+        outcome: CallOutcome,
+    },
+    /// An attempt failed and will be made again.
+    AttemptFailed {
+        /// The activation.
+        activation: ActivationId,
+        /// Its attempts so far.
+        attempts: u32,
+        /// Why the last one failed.
+        failure: Failure,
+    },
+    /// An activation waits for an answer from outside.
+    Suspended {
+        /// The activation.
+        activation: ActivationId,
+        /// What it asks.
+        question: Question,
+        /// Whether it asks what became of a call that was in flight at a crash: then its program
+        /// runs again, up to that call.
+        in_doubt: bool,
+    },
+    /// An answer from outside.
+    Answered {
+        /// The activation.
+        activation: ActivationId,
+        /// The answer.
+        answer: Payload,
+    },
+    /// A superstep has ended: the one record that makes its results count.
+    Committed(Arc<Commit>),
+    /// The run has ended.
+    Ended(RunStatus),
+}
+
+/// All that a run begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The run's name.
+    pub run: String,
+    /// The name of the run's own graph.
+    pub root: String,
+    /// That graph and those it opens as sub-graphs, by name.
+    #[serde(with = "as_json")]
+    pub graphs: BTreeMap<String, GraphSpec>,
+    /// The input.
+    pub input: Payload,
+    /// What the driver needs to resume the run, kept as it is.
+    pub attachment: Payload,
+    /// Seconds since 1970 when the run was started, for people.
+    pub started_at: u64,
+}
+
+/// The end of one superstep, as a delta.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The superstep.
+    pub superstep: u64,
+    /// Time that the run was worked on so far, in microseconds.
+    pub elapsed: u64,
+    /// The activations that completed in it, in order of (frame, vertex).
+    pub completed: Vec<Completion>,
+    /// Changes asked for from outside and judged at this barrier.
+    pub patches: Vec<Patch>,
+    /// The revisions that its mutations made.
+    pub revisions: Vec<(FrameId, Revision)>,
+    /// How the run ends with this commit, if it does; what is in flight is cancelled.
+    pub closing: Option<RunStatus>,
+}
+
+/// One activation, or one forEach group, in a commit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Completion {
+    /// The frame.
+    pub frame: FrameId,
+    /// The vertex.
+    pub vertex: VertexName,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How an activation ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum End {
+    /// As the state before it determines: a sub-graph that ended, an answer, a join that failed.
+    Derived,
+    /// With a result or, after all retries, a failure.
+    Single(Result<Arc<ProgramResult>, Failure>),
+    /// A forEach group: the same for every element, in order.
+    Each(Vec<Result<Arc<ProgramResult>, Failure>>),
+}
+
+/// A list of changes asked for from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Patch {
+    /// Who asks, as a class.
+    pub class: PriorityClass,
+    /// Who asks, by name; unique among the patches of a barrier.
+    pub requester: String,
+    /// The changes.
+    #[serde(with = "as_json")]
+    pub mutations: Vec<Mutation>,
+}
+
+/// The identity of a call: it is the same in every replay, whatever the order of concurrent calls.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CallKey {
+    /// The activation that calls.
+    pub activation: ActivationId,
+    /// The digest of the request.
+    pub digest: [u8; 16],
+    /// Its number among the activation's calls of equal digest.
+    pub occurrence: u32,
+    /// The activation's attempt that makes it, from 0.
+    pub attempt: u32,
+}
+
+impl CallKey {
+    /// The key that the call carries so that its receiver can recognise a repetition: 32 hex
+    /// digits, the same whenever this call of this run is sent.
+    pub fn idempotency_key(&self, run: &str) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for part in [run.as_bytes(), self.activation.to_string().as_bytes(), &self.digest] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hasher.update(&self.occurrence.to_le_bytes());
+        hasher.update(&self.attempt.to_le_bytes());
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+/// What a run used in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Supersteps committed.
+    pub supersteps: u64,
+    /// Activations started, each element counted.
+    pub activations: u64,
+    /// Mutations applied.
+    pub mutations: u64,
+    /// What calls used.
+    pub usage: Usage,
+    /// Time worked on, in microseconds.
+    pub elapsed: u64,
+}

@@ -1,0 +1,141 @@
+//! Values folded into one: combiners and aggregators.
+
+use serde_json::{Number, Value};
+use superstep_graph::{AggregatorFold, Combiner};
+
+use crate::payload::Payload;
+use crate::program::Failure;
+
+/// Folds the messages of one sender, in the order of their ids. The folds are associative; the sum
+/// of floating-point numbers is so only within rounding, which is why the order is fixed.
+pub(crate) fn combine(combiner: Combiner, payloads: &[&Payload]) -> Result<Payload, Failure> {
+    let Some((first, rest)) = payloads.split_first() else { return Ok(Payload::null()) };
+    match combiner {
+        Combiner::First => Ok((*first).clone()),
+        Combiner::Last => Ok(payloads[payloads.len() - 1].clone()),
+        Combiner::Append => Ok(Payload::list(payloads.iter().copied())),
+        Combiner::Sum | Combiner::Min | Combiner::Max => {
+            let mut folded = number(first)?;
+            for payload in rest {
+                folded = match combiner {
+                    Combiner::Sum => add(&folded, &number(payload)?),
+                    Combiner::Min => pick(folded, number(payload)?, true),
+                    Combiner::Max | Combiner::First | Combiner::Last | Combiner::Append => {
+                        pick(folded, number(payload)?, false)
+                    }
+                };
+            }
+            Ok(Payload::from(Value::Number(folded)))
+        }
+    }
+}
+
+/// Folds contributions to an aggregator onto what it held, if that goes on.
+pub(crate) fn aggregate(
+    fold: AggregatorFold,
+    held: Option<&Payload>,
+    contributions: &[&Payload],
+) -> Option<Payload> {
+    if contributions.is_empty() {
+        return held.cloned();
+    }
+    let all: Vec<&Payload> = held.into_iter().chain(contributions.iter().copied()).collect();
+    let numeric = |combiner| combine(combiner, &all).ok();
+    match fold {
+        AggregatorFold::Sum => numeric(Combiner::Sum),
+        AggregatorFold::Min => numeric(Combiner::Min),
+        AggregatorFold::Max => numeric(Combiner::Max),
+        AggregatorFold::Last => all.last().map(|last| (*last).clone()),
+        AggregatorFold::Count => {
+            let before = held.and_then(|held| held.value().as_u64()).unwrap_or(0);
+            Some(Payload::from(Value::from(before + contributions.len() as u64)))
+        }
+        AggregatorFold::Append => {
+            let mut items = held.and_then(|held| held.value().as_array().cloned()).unwrap_or_default();
+            items.extend(contributions.iter().map(|payload| payload.value().clone()));
+            Some(Payload::from(Value::Array(items)))
+        }
+    }
+}
+
+/// Whether a contribution is of a kind that `fold` can take.
+pub(crate) fn accepts(fold: AggregatorFold, payload: &Payload) -> bool {
+    match fold {
+        AggregatorFold::Sum | AggregatorFold::Min | AggregatorFold::Max => payload.value().is_number(),
+        AggregatorFold::Count | AggregatorFold::Last | AggregatorFold::Append => true,
+    }
+}
+
+fn number(payload: &Payload) -> Result<Number, Failure> {
+    match payload.value() {
+        Value::Number(number) => Ok(number.clone()),
+        other @ (Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(Failure::permanent(format!("a combiner of numbers was given {other}")))
+        }
+    }
+}
+
+fn add(one: &Number, two: &Number) -> Number {
+    if let (Some(one), Some(two)) = (one.as_i64(), two.as_i64())
+        && let Some(sum) = one.checked_add(two)
+    {
+        return Number::from(sum);
+    }
+    Number::from_f64(float(one) + float(two)).unwrap_or_else(|| one.clone())
+}
+
+fn pick(one: Number, two: Number, least: bool) -> Number {
+    let two_is_less = match (one.as_i64(), two.as_i64()) {
+        (Some(one), Some(two)) => two < one,
+        _ => float(&two) < float(&one),
+    };
+    if two_is_less == least { two } else { one }
+}
+
+fn float(number: &Number) -> f64 {
+    number.as_f64().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn payloads(values: Value) -> Vec<Payload> {
+        values.as_array().unwrap().iter().cloned().map(Payload::from).collect()
+    }
+
+    #[test]
+    fn combiners_fold_in_order() {
+        let three = payloads(json!([2, 5, 1]));
+        let refs: Vec<&Payload> = three.iter().collect();
+        for (combiner, expected) in [
+            (Combiner::Sum, json!(8)),
+            (Combiner::Min, json!(1)),
+            (Combiner::Max, json!(5)),
+            (Combiner::First, json!(2)),
+            (Combiner::Last, json!(1)),
+            (Combiner::Append, json!([2, 5, 1])),
+        ] {
+            assert_eq!(combine(combiner, &refs).unwrap().value(), &expected, "{combiner:?}");
+        }
+        assert!(combine(Combiner::Sum, &payloads(json!([1, "x"])).iter().collect::<Vec<_>>()).is_err());
+    }
+
+    #[test]
+    fn aggregators_go_on_from_what_they_held() {
+        let held = Payload::from(json!(10));
+        let two = payloads(json!([1, 2]));
+        let refs: Vec<&Payload> = two.iter().collect();
+        for (fold, expected) in [
+            (AggregatorFold::Sum, json!(13)),
+            (AggregatorFold::Count, json!(12)),
+            (AggregatorFold::Min, json!(1)),
+            (AggregatorFold::Max, json!(10)),
+            (AggregatorFold::Last, json!(2)),
+        ] {
+            assert_eq!(aggregate(fold, Some(&held), &refs).unwrap().value(), &expected, "{fold:?}");
+        }
+        assert_eq!(aggregate(AggregatorFold::Append, None, &refs).unwrap().value(), &json!([1, 2]));
+    }
+}

@@ -1,0 +1,444 @@
+//! A driver that says in words what a run does.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde_json::Value;
+use superstep_engine::{
+    Action, ActivationId, CallDecision, CallOutcome, CallRequest, Emission, Event, Expressions, Failure,
+    FailureClass, Job, Notice, Outcome, Patch, Payload, ProgramResult, Question, Record, RunConfig,
+    RunStarted, Solo, Timestamp, Usage, ValueChange,
+};
+use superstep_graph::{
+    EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, ProgramCheck, ValidatedGraph, VertexSpec,
+};
+
+/// Conditions for tests: `true`, `false`, `fail`, `< N`, `>= N`; the transformation `wrap`.
+struct Words;
+
+impl ProgramCheck for Words {
+    fn check_vertex(&self, _: &VertexSpec) -> Result<(), String> {
+        Ok(())
+    }
+    fn check_edge(&self, _: &EdgeSpec) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Expressions for Words {
+    fn when(&self, expression: &str, message: &Payload, _: u64) -> Result<bool, Failure> {
+        let number = message.value().as_i64().unwrap_or(0);
+        match expression.split_once(' ') {
+            Some(("<", limit)) => Ok(number < limit.parse().unwrap()),
+            Some((">=", limit)) => Ok(number >= limit.parse().unwrap()),
+            _ => match expression {
+                "true" => Ok(true),
+                "false" => Ok(false),
+                other => Err(Failure::permanent(format!("{other} has no value"))),
+            },
+        }
+    }
+
+    fn transform(&self, _: &str, message: &Payload, _: u64) -> Result<Payload, Failure> {
+        Ok(Payload::from(serde_json::json!({"wrapped": message.value()})))
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Driver {
+    library: BTreeMap<String, GraphSpec>,
+    partitions: u32,
+    solo: Option<Solo>,
+    now: u64,
+    running: BTreeMap<String, Job>,
+    calls: BTreeMap<String, (superstep_engine::ActivationKey, u32)>,
+    questions: BTreeMap<String, ActivationId>,
+    log: Vec<Record>,
+    tickets: u32,
+    /// Whether messages that were simply delivered are left out.
+    quiet: bool,
+    hold: bool,
+    held: Vec<superstep_engine::LogToken>,
+    complaint: String,
+}
+
+impl Driver {
+    pub(crate) fn command(&mut self, directive: &str, words: &[String], input: &str) -> String {
+        let word = |index: usize| words.get(index).cloned().unwrap_or_default();
+        let rest = || Payload::from(parse(input));
+        match directive {
+            "graph" => {
+                let name = if words.is_empty() { "main".to_owned() } else { word(0) };
+                self.library.insert(name, serde_saphyr::from_str(input).unwrap());
+                return self.warnings();
+            }
+            "begin" => self.begin(
+                &words
+                    .iter()
+                    .filter_map(|word| word.strip_prefix("partitions:")?.parse().ok())
+                    .next()
+                    .unwrap_or(1),
+            ),
+            "quiet" => {
+                self.quiet = true;
+                return "ok\n".to_owned();
+            }
+            "hold" => {
+                self.hold = true;
+                return "ok\n".to_owned();
+            }
+            "release" => {
+                self.hold = false;
+                for token in std::mem::take(&mut self.held) {
+                    self.event(Event::Durable(token));
+                }
+            }
+            "done" => self.done(words, input),
+            "fail" => self.finish(&word(0), Outcome::Failed(failure(&word(1)))),
+            "ask" => {
+                let state = words.get(1).map(|state| Payload::from(Value::from(state.as_str())));
+                self.finish(&word(0), Outcome::Suspended(Question { ask: rest(), state }));
+            }
+            "answer" => {
+                let activation = self.questions.remove(&word(0)).unwrap();
+                self.event(Event::Answer(activation, rest()));
+            }
+            "call" => self.call(&word(0), &word(1), word(2).parse().unwrap_or(0)),
+            "called" => self.called(&word(0), rest(), word(1).parse().unwrap_or(0)),
+            "call-failed" => {
+                let (key, ticket) = self.calls.remove(&word(0)).unwrap();
+                let outcome = CallOutcome { answer: Err(failure(&word(1))), usage: Usage::default() };
+                self.event(Event::CallEnded { key, ticket, outcome });
+            }
+            "patch" => {
+                let mutations: Vec<Mutation> = serde_saphyr::from_str(input).unwrap();
+                self.event(Event::Patch(Patch {
+                    class: PriorityClass::Person,
+                    requester: word(0),
+                    mutations,
+                }));
+            }
+            "cancel" => self.event(Event::Cancel),
+            "sleep" => {
+                self.now += word(0).parse::<u64>().unwrap() * 1_000;
+                let now = Timestamp(self.now);
+                self.solo.as_mut().unwrap().handle_timeout(now);
+            }
+            "crash" => self.crash(),
+            "log" => return self.print_log(),
+            "outputs" => return format!("{}\n", self.solo.as_ref().unwrap().coordinator().outputs().value()),
+            other => return format!("unknown command {other}\n"),
+        }
+        self.drain()
+    }
+
+    fn warnings(&self) -> String {
+        let mut text = String::new();
+        for spec in self.library.values() {
+            match superstep_graph::validate(spec) {
+                Ok(graph) => {
+                    graph.warnings().iter().for_each(|problem| writeln!(text, "warning: {problem}").unwrap())
+                }
+                Err(problems) => problems.0.iter().for_each(|problem| writeln!(text, "{problem}").unwrap()),
+            }
+        }
+        if text.is_empty() { "ok\n".to_owned() } else { text }
+    }
+
+    fn config(&self) -> RunConfig {
+        let library: BTreeMap<String, ValidatedGraph> = self
+            .library
+            .iter()
+            .map(|(name, spec)| (name.clone(), ValidatedGraph::after_mutation(spec.clone())))
+            .collect();
+        let started = RunStarted {
+            run: "test".into(),
+            root: "main".into(),
+            graphs: self.library.clone(),
+            input: Payload::from(Value::from("input")),
+            attachment: Payload::null(),
+            started_at: 0,
+        };
+        RunConfig { started: Arc::new(started), library, partitions: self.partitions }
+    }
+
+    fn begin(&mut self, partitions: &u32) {
+        self.partitions = *partitions;
+        let mut solo = Solo::new(self.config(), Arc::new(Words));
+        solo.begin("test", Timestamp(self.now));
+        self.solo = Some(solo);
+    }
+
+    /// Everything but the log is lost, and the run is resumed from it.
+    fn crash(&mut self) {
+        self.running.clear();
+        self.calls.clear();
+        self.held.clear();
+        let bytes = postcard::to_stdvec(&self.log).unwrap();
+        let records: Vec<Record> = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(records, self.log, "a record changes when it is stored");
+        let mut solo = Solo::new(self.config(), Arc::new(Words));
+        solo.resume(&records, "again", Timestamp(self.now)).unwrap();
+        self.solo = Some(solo);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.solo.as_mut().unwrap().handle(event, Timestamp(self.now));
+    }
+
+    fn finish(&mut self, name: &str, outcome: Outcome) {
+        match self.running.remove(name) {
+            Some(job) => self.event(Event::Finished { key: job.key, outcome }),
+            None => self.complaint = format!("{name} does not run; these do: {:?}\n", self.running.keys()),
+        }
+    }
+
+    /// `done NAME [value:JSON] [append:JSON] [port:P] [to:VERTEX] [contribute:NAME]`, the payload below.
+    fn done(&mut self, words: &[String], input: &str) {
+        let mut result = ProgramResult::default();
+        let payload = Payload::from(parse(input));
+        let mut plain = true;
+        let names: Vec<&String> = words.iter().filter(|word| !word.contains(':')).collect();
+        for (kind, text) in words.iter().filter_map(|word| word.split_once(':')) {
+            match kind {
+                "value" => result.value = ValueChange::Set(Payload::from(parse(text))),
+                "append" => result.value = ValueChange::Append(Payload::from(parse(text))),
+                "port" => {
+                    plain = false;
+                    result.emissions.push(Emission { port: Port::from(text), payload: payload.clone() });
+                }
+                "to" => {
+                    plain = false;
+                    result
+                        .direct
+                        .push(superstep_engine::Direct { to: text.into(), payload: payload.clone() });
+                }
+                "contribute" => result.contributions.push((text.into(), payload.clone())),
+                "mutate" => {
+                    plain = false;
+                    result.mutations = serde_saphyr::from_str(input).unwrap();
+                }
+                "silent" => plain = false,
+                other => panic!("unknown option {other}"),
+            }
+        }
+        if plain {
+            result.emissions.push(Emission { port: Port::default(), payload });
+        }
+        for name in names {
+            self.finish(name, Outcome::Done(result.clone()));
+        }
+    }
+
+    fn call(&mut self, name: &str, digest: &str, tokens: u64) {
+        self.tickets += 1;
+        let mut bytes = [0; 16];
+        bytes[..digest.len()].copy_from_slice(digest.as_bytes());
+        let reserve = Usage { calls: 1, prompt_tokens: tokens, ..Usage::default() };
+        let request = CallRequest { target: format!("model {digest}"), digest: bytes, reserve };
+        let Some(key) = self.running.get(name).map(|job| job.key) else {
+            self.complaint = format!("{name} does not run; these do: {:?}\n", self.running.keys());
+            return;
+        };
+        self.calls.insert(format!("{name}:{digest}"), (key, self.tickets));
+        self.event(Event::CallAsked { key, ticket: self.tickets, request });
+    }
+
+    fn called(&mut self, call: &str, answer: Payload, tokens: u64) {
+        let (key, ticket) = *self.calls.get(call).unwrap();
+        let usage = Usage { calls: 1, prompt_tokens: tokens, ..Usage::default() };
+        self.event(Event::CallEnded { key, ticket, outcome: CallOutcome { answer: Ok(answer), usage } });
+    }
+
+    fn drain(&mut self) -> String {
+        let mut text = std::mem::take(&mut self.complaint);
+        while let Some(action) = self.solo.as_mut().unwrap().poll_action() {
+            match action {
+                Action::Append(token, records) => {
+                    self.log.extend(records);
+                    if self.hold {
+                        self.held.push(token);
+                    } else {
+                        self.event(Event::Durable(token));
+                    }
+                }
+                Action::Run(job) => {
+                    writeln!(text, "run {}{}", job.activation, seen(&job)).unwrap();
+                    self.running.insert(job.activation.to_string(), job);
+                }
+                Action::Abort(key) => {
+                    self.running.retain(|_, job| job.key != key);
+                }
+                Action::Decide { key, ticket, decision } => {
+                    let name = self
+                        .calls
+                        .iter()
+                        .find(|(_, call)| **call == (key, ticket))
+                        .map(|(name, _)| name.clone());
+                    let decision = match decision {
+                        CallDecision::Reuse(outcome) => format!("reuse {}", answer(&outcome)),
+                        CallDecision::Perform { idempotency_key } => {
+                            format!("perform with key {}…", &idempotency_key[..4])
+                        }
+                        CallDecision::Refused(failure) => format!("refused: {failure}"),
+                        CallDecision::Recorded => "recorded".to_owned(),
+                    };
+                    writeln!(text, "call {}: {decision}", name.unwrap_or_default()).unwrap();
+                }
+                Action::Notify(notice) => self.notice(&notice, &mut text),
+                Action::Ended(_) => {}
+            }
+        }
+        if text.is_empty() { "nothing\n".to_owned() } else { text }
+    }
+
+    fn notice(&mut self, notice: &Notice, text: &mut String) {
+        match notice {
+            Notice::Settled { from, to, status, port, .. } => {
+                if !(self.quiet && *status == superstep_engine::MessageStatus::Delivered) {
+                    let port = if port.is_default() { String::new() } else { format!(" on {port}") };
+                    writeln!(text, "message {from} -> {to}{port}: {status:?}").unwrap();
+                }
+            }
+            Notice::SuperstepStarted { superstep, started, carried } => {
+                writeln!(text, "superstep {superstep}: {started} started, {carried} carried over").unwrap();
+            }
+            Notice::Started { elements: Some(elements), activation } => {
+                writeln!(text, "group {activation} of {elements}").unwrap();
+            }
+            Notice::Started { .. } => {}
+            Notice::Completed { activation, output, failure, .. } => {
+                let output =
+                    output.as_ref().map_or("nothing".to_owned(), |output| output.value().to_string());
+                let end =
+                    failure.as_ref().map_or(format!("gave {output}"), |failure| format!("failed: {failure}"));
+                writeln!(text, "  {activation} {end}").unwrap();
+            }
+            Notice::Committed { superstep, completed, .. } => {
+                writeln!(text, "superstep {superstep} is committed with {completed}").unwrap();
+            }
+            Notice::JoinIncomplete { vertex, action, missing, .. } => {
+                writeln!(text, "join of {vertex} is incomplete without {missing:?}: {action:?}").unwrap();
+            }
+            Notice::Mutated { requester, mutation, verdict, .. } => {
+                writeln!(text, "{requester} asked for {:?}: {verdict:?}", mutation.kind()).unwrap();
+            }
+            Notice::Asked { activation, question } => {
+                self.questions.insert(activation.to_string(), activation.clone());
+                writeln!(text, "{activation} asks {}", question.ask.value()).unwrap();
+            }
+            Notice::Retrying { activation, attempts, failure } => {
+                writeln!(text, "{activation} is tried again after {attempts}: {failure}").unwrap();
+            }
+            Notice::Cancelled { activation } => writeln!(text, "{activation} is cancelled").unwrap(),
+            Notice::Paused => writeln!(text, "paused").unwrap(),
+            Notice::Ended { status, totals } => {
+                let supersteps = totals.supersteps;
+                writeln!(
+                    text,
+                    "ended: {status:?} after {supersteps} supersteps, {} activations",
+                    totals.activations
+                )
+                .unwrap();
+            }
+        }
+    }
+
+    fn print_log(&self) -> String {
+        let mut text = String::new();
+        for record in &self.log {
+            match record {
+                Record::RunStarted(started) => writeln!(text, "run {} started", started.run),
+                Record::EpochTaken { epoch, owner } => writeln!(text, "epoch {} taken by {owner}", epoch.0),
+                Record::CallIntent { call, request } => {
+                    writeln!(text, "intent of {} by {}", request.target, call.activation)
+                }
+                Record::CallEnded { call, outcome } => {
+                    writeln!(text, "outcome for {}: {}", call.activation, answer(outcome))
+                }
+                Record::AttemptFailed { activation, attempts, .. } => {
+                    writeln!(text, "{activation} failed {attempts} times")
+                }
+                Record::Suspended { activation, .. } => writeln!(text, "{activation} suspended"),
+                Record::Answered { activation, answer } => {
+                    writeln!(text, "{activation} answered {}", answer.value())
+                }
+                Record::Committed(commit) => {
+                    let names: Vec<String> =
+                        commit.completed.iter().map(|entry| entry.vertex.to_string()).collect();
+                    writeln!(text, "commit {} of {}", commit.superstep, names.join(", "))
+                }
+                Record::Ended(status) => writeln!(text, "ended {status:?}"),
+            }
+            .unwrap();
+        }
+        text
+    }
+}
+
+fn seen(job: &Job) -> String {
+    let view = &job.view;
+    let mut text = String::new();
+    let list = |messages: &[superstep_engine::Received]| {
+        let all: Vec<String> = messages
+            .iter()
+            .map(|message| {
+                let port =
+                    if message.port.is_default() { String::new() } else { format!(":{}", message.port) };
+                format!("{}{port}={}", message.from, message.payload.value())
+            })
+            .collect();
+        all.join(" ")
+    };
+    if !view.messages.is_empty() {
+        write!(text, " [{}]", list(&view.messages)).unwrap();
+    }
+    if !view.kept.is_empty() {
+        write!(text, " kept [{}]", list(&view.kept)).unwrap();
+    }
+    if !view.value.value().is_null() {
+        write!(text, " value {}", view.value.value()).unwrap();
+    }
+    if let Some(element) = &view.element {
+        write!(text, " element {}", element.value()).unwrap();
+    }
+    if !view.aggregates.is_empty() {
+        let all: Vec<String> =
+            view.aggregates.iter().map(|(name, value)| format!("{name}={}", value.value())).collect();
+        write!(text, " aggregates [{}]", all.join(" ")).unwrap();
+    }
+    if view.input.value() != &Value::from("input") {
+        write!(text, " input {}", view.input.value()).unwrap();
+    }
+    if let Some(resumption) = &job.resumption {
+        write!(text, " resumed from {} with {}", resumption.state.value(), resumption.answer.value())
+            .unwrap();
+    }
+    text
+}
+
+fn answer(outcome: &CallOutcome) -> String {
+    match &outcome.answer {
+        Ok(payload) => payload.value().to_string(),
+        Err(failure) => format!("failure {failure}"),
+    }
+}
+
+fn failure(kind: &str) -> Failure {
+    let class = match kind {
+        "transient" => FailureClass::Transient,
+        "timeout" => FailureClass::Timeout,
+        _ => FailureClass::Permanent,
+    };
+    Failure { class, message: format!("{kind} trouble") }
+}
+
+fn parse(input: &str) -> Value {
+    let text = input.trim();
+    if text.is_empty() {
+        Value::from(1)
+    } else {
+        serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+    }
+}

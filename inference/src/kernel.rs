@@ -1,0 +1,109 @@
+//! Arithmetic on slices of `f32`, compiled for the vector unit that the machine has.
+//!
+//! Every function treats each row alone and in a fixed order, so that a row has the same result in any batch.
+
+use pulp::Arch;
+
+/// Floats that are handled side by side; the lengths of heads and of key blocks are multiples of it.
+pub(crate) const LANES: usize = 16;
+
+/// The nearest `f32`.
+#[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
+pub(crate) fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+/// Writes `x / rms(x) * weight` into the front of `out` and zeros behind it.
+pub(crate) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut sums = [0.0_f32; LANES];
+            let (chunks, rest) = x.as_chunks::<LANES>();
+            for chunk in chunks {
+                for (sum, value) in sums.iter_mut().zip(chunk) {
+                    *sum = value.mul_add(*value, *sum);
+                }
+            }
+            let total: f32 = sums.iter().sum::<f32>() + rest.iter().map(|value| value * value).sum::<f32>();
+            let scale = (total / x.len() as f32 + epsilon).sqrt().recip();
+            let (front, back) = out.split_at_mut(x.len());
+            for ((out, value), weight) in front.iter_mut().zip(x).zip(weight) {
+                *out = value * scale * weight;
+            }
+            back.fill(0.0);
+        },
+    );
+}
+
+/// Adds `y` to `x`.
+pub(crate) fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
+/// Writes `silu(gate) * up` into the front of `out` and zeros behind it.
+pub(crate) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let (front, back) = out.split_at_mut(gate.len());
+            for ((out, gate), up) in front.iter_mut().zip(gate).zip(up) {
+                *out = gate / (1.0 + exp(-gate)) * up;
+            }
+            back.fill(0.0);
+        },
+    );
+}
+
+/// The exponential to about one unit in the last place between -87 and 88, clamped beyond.
+///
+/// Splits off the nearest power of two and takes a polynomial for the rest, all without branches.
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0;
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    let x = x.clamp(-87.0, 88.0);
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let power = shifted - ROUND;
+    let rest = power.mul_add(-LN2_LOW, power.mul_add(-LN2_HIGH, x));
+    let coefficients = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    let mut value = 1.0 / 5040.0;
+    for coefficient in coefficients {
+        value = rest.mul_add(value, coefficient);
+    }
+    let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits());
+    value * f32::from_bits(exponent.wrapping_add(127) << 23)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_close_to_the_exact_one() {
+        for i in -8600..8700_i16 {
+            let x = f32::from(i) / 100.0;
+            let exact = f64::from(x).exp();
+            assert!(((f64::from(exp(x)) - exact) / exact).abs() < 3e-7, "exp({x})");
+        }
+        assert_eq!(exp(0.0), 1.0);
+        assert!(exp(f32::NEG_INFINITY) < 1e-37);
+    }
+
+    #[test]
+    fn rows_are_normalised_and_padded() {
+        let mut out = [9.0; 5];
+        rms_norm(&[3.0, 4.0, 0.0], &[1.0, 2.0, 1.0], 0.0, &mut out);
+        let rms = (25.0_f32 / 3.0).sqrt();
+        for (out, expected) in out.iter().zip([3.0 / rms, 8.0 / rms, 0.0, 0.0, 0.0]) {
+            assert!((out - expected).abs() < 1e-6);
+        }
+        let mut out = [9.0; 3];
+        swiglu(&[0.0, 2.0], &[5.0, 3.0], &mut out);
+        assert!((out[1] - 6.0 / (1.0 + (-2.0_f32).exp())).abs() < 1e-5);
+        assert_eq!((out[0], out[2]), (0.0, 0.0));
+    }
+}

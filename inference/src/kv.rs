@@ -1,0 +1,69 @@
+//! The keys and values of every token that a slot holds, allocated once.
+
+use crate::kernel::LANES;
+
+/// The sides of a cache.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KvShape {
+    pub(crate) slots: usize,
+    pub(crate) layers: usize,
+    pub(crate) heads: usize,
+    pub(crate) head_dim: usize,
+    /// Positions per slot, a multiple of [`LANES`].
+    pub(crate) positions: usize,
+}
+
+/// Keys and values, `[slot][layer][head]` outside.
+///
+/// Values lie `[position][head_dim]`. Keys lie in blocks of [`LANES`] positions, each `[head_dim][LANES]`, so that
+/// the scores of a whole block come out of one pass without sums across a vector. Pages that no sequence has
+/// reached are never touched and take no memory.
+pub(crate) struct KvCache {
+    shape: KvShape,
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl KvCache {
+    pub(crate) fn new(shape: KvShape) -> Self {
+        let len = shape.slots * shape.layers * shape.heads * shape.positions * shape.head_dim;
+        Self { shape, keys: vec![0.0; len], values: vec![0.0; len] }
+    }
+
+    /// Stores the key and the value of one position for all heads of a layer.
+    pub(crate) fn write(
+        &mut self,
+        (slot, layer): (usize, usize),
+        position: usize,
+        key: &[f32],
+        value: &[f32],
+    ) {
+        let dim = self.shape.head_dim;
+        for head in 0..self.shape.heads {
+            let base = self.base(slot, layer, head);
+            let own = head * dim..(head + 1) * dim;
+            let at = base + position * dim;
+            self.values[at..at + dim].copy_from_slice(&value[own.clone()]);
+            let block = base + position / LANES * LANES * dim + position % LANES;
+            for (index, key) in key[own].iter().enumerate() {
+                self.keys[block + index * LANES] = *key;
+            }
+        }
+    }
+
+    pub(crate) fn keys(&self, slot: usize, layer: usize, head: usize) -> &[f32] {
+        let base = self.base(slot, layer, head);
+        &self.keys[base..base + self.shape.positions * self.shape.head_dim]
+    }
+
+    pub(crate) fn values(&self, slot: usize, layer: usize, head: usize) -> &[f32] {
+        let base = self.base(slot, layer, head);
+        &self.values[base..base + self.shape.positions * self.shape.head_dim]
+    }
+
+    fn base(&self, slot: usize, layer: usize, head: usize) -> usize {
+        ((slot * self.shape.layers + layer) * self.shape.heads + head)
+            * self.shape.positions
+            * self.shape.head_dim
+    }
+}

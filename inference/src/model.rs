@@ -1,0 +1,197 @@
+//! A loaded model: its weights, its tokenizer and its chat template.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::constraint::Grammar;
+use crate::error::{ChatError, GenerateError, LoadError};
+use crate::gguf::{Gguf, Value};
+use crate::hyperparameters::Hyperparameters;
+use crate::kernel::LANES;
+use crate::kv::{KvCache, KvShape};
+use crate::network::Network;
+use crate::request::ChatMessage;
+use crate::template::Template;
+use crate::tokenizer::Tokenizer;
+use crate::weights::{Census, Weights};
+
+/// How a model is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Positions that one generation may fill, prompt included. More than the model was made for is cut to that.
+    pub context_length: usize,
+    /// Generations that run side by side; further ones wait. Each reserves address space for a whole context, and
+    /// memory for what it has filled.
+    pub max_concurrent: usize,
+    /// SHA-256 of the file in hex; another file is refused.
+    pub sha256: Option<String>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { context_length: 4096, max_concurrent: 8, sha256: None }
+    }
+}
+
+/// Tensors of one format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Format {
+    /// The name of the format, such as `Q8_0`.
+    pub name: String,
+    /// How many tensors have it.
+    pub tensors: usize,
+    /// The bytes that they take.
+    pub bytes: u64,
+}
+
+/// What a loaded model is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    /// The name that the file gives itself, if any.
+    pub name: Option<String>,
+    /// The architecture.
+    pub architecture: String,
+    /// The number of weights in the file.
+    pub parameters: u64,
+    /// Positions that one generation may fill.
+    pub context_length: usize,
+    /// Positions that the model was made for.
+    pub trained_context_length: usize,
+    /// Tokens of the vocabulary.
+    pub vocabulary: usize,
+    /// Formats in the file.
+    pub stored: Vec<Format>,
+    /// Formats in memory, after the conversion to those that have fast kernels.
+    pub held: Vec<Format>,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+}
+
+/// A loaded model.
+pub struct Model {
+    pub(crate) network: Network,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) grammar: Grammar,
+    template: Option<Template>,
+    description: Description,
+    pub(crate) slots: usize,
+}
+
+impl Model {
+    /// Loads a GGUF file.
+    ///
+    /// Takes about a second per 100 million weights that have to be converted.
+    ///
+    /// # Errors
+    /// [`LoadError`] says what is wrong with the file and what is supported.
+    pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        if options.context_length == 0 {
+            return Err(LoadError::Option { option: "context_length" });
+        }
+        if options.max_concurrent == 0 {
+            return Err(LoadError::Option { option: "max_concurrent" });
+        }
+        let gguf = Gguf::open(path)?;
+        if let Some(expected) = &options.sha256 {
+            gguf.check_digest(expected)?;
+        }
+        let sizes = Hyperparameters::from_gguf(&gguf)?;
+        let tokenizer = Tokenizer::from_gguf(&gguf)?;
+        if tokenizer.len() > sizes.vocabulary {
+            return Err(LoadError::Tokenizer {
+                path: path.to_owned(),
+                reason: format!("{} tokens have {} embeddings", tokenizer.len(), sizes.vocabulary),
+            });
+        }
+        let template = load_template(&gguf, &tokenizer)?;
+        let grammar = Grammar::new(&tokenizer)
+            .map_err(|reason| LoadError::Tokenizer { path: path.to_owned(), reason })?;
+        let context = options.context_length.min(sizes.context);
+        let mut weights = Weights::new(&gguf);
+        let network = Network::load(&gguf, &mut weights, sizes, context)?;
+        let description = describe(&gguf, &weights, network.sizes(), context);
+        Ok(Self { network, tokenizer, grammar, template, description, slots: options.max_concurrent })
+    }
+
+    /// What the model is.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Splits text into tokens; the names of control tokens in it become those tokens.
+    ///
+    /// # Errors
+    /// [`GenerateError::Tokenize`] if the tokenizer gives up on the text.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<u32>, GenerateError> {
+        self.tokenizer.encode(text)
+    }
+
+    /// Renders messages as the model was trained to read them, up to the opening of its own turn.
+    ///
+    /// # Errors
+    /// [`ChatError`] if there is no template or it refuses the messages.
+    pub fn render_chat(&self, messages: &[ChatMessage]) -> Result<String, ChatError> {
+        self.template.as_ref().ok_or(ChatError::NoTemplate)?.render(messages)
+    }
+
+    /// The tokens of a rendered chat.
+    pub(crate) fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, GenerateError> {
+        self.tokenizer.encode_prompt(&self.render_chat(messages)?)
+    }
+
+    pub(crate) fn context(&self) -> usize {
+        self.description.context_length
+    }
+
+    /// An empty cache for all slots.
+    pub(crate) fn cache(&self) -> KvCache {
+        let sizes = self.network.sizes();
+        KvCache::new(KvShape {
+            slots: self.slots,
+            layers: sizes.layers,
+            heads: sizes.heads.key_value,
+            head_dim: sizes.heads.dim,
+            positions: self.context().next_multiple_of(LANES),
+        })
+    }
+}
+
+fn load_template(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Option<Template>, LoadError> {
+    let Some(Value::String(source)) = gguf.metadata("tokenizer.chat_template") else {
+        return Ok(None);
+    };
+    Template::parse(source, tokenizer.bos_name(), tokenizer.name(tokenizer.eos()))
+        .map(Some)
+        .map_err(|reason| LoadError::Template { path: gguf.path().to_owned(), reason })
+}
+
+fn describe(gguf: &Gguf, weights: &Weights<'_>, sizes: &Hyperparameters, context: usize) -> Description {
+    let formats = |census: &Census| {
+        census
+            .iter()
+            .map(|(name, (tensors, bytes))| Format { name: name.clone(), tensors: *tensors, bytes: *bytes })
+            .collect()
+    };
+    Description {
+        name: gguf.string("general.name").ok().map(str::to_owned),
+        architecture: sizes.architecture.name.to_owned(),
+        parameters: gguf
+            .entries()
+            .map(|(_, entry)| {
+                entry.shape.iter().fold(1_u64, |product, side| product.saturating_mul(*side as u64))
+            })
+            .fold(0, u64::saturating_add),
+        context_length: context,
+        trained_context_length: sizes.context,
+        vocabulary: sizes.vocabulary,
+        stored: formats(&weights.stored),
+        held: formats(&weights.held),
+        file_bytes: gguf.size(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Calls to the outside, each recorded before it is made and before its outcome is used.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use superstep_engine::{CallOutcome, CallRequest, Failure, Payload};
+use tokio::sync::{mpsc, oneshot};
+
+/// Which activation in flight a call belongs to, as its runner numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Caller(pub u64);
+
+/// What a program tells the runner about one of its calls.
+#[derive(Debug)]
+pub enum CallEvent {
+    /// A call is about to be made. Nothing is sent before the answer.
+    Asked {
+        /// The activation.
+        activation: Caller,
+        /// The position of the call among those of this attempt of the activation.
+        ordinal: u32,
+        /// What is called.
+        request: CallRequest,
+        /// Takes what to do.
+        reply: oneshot::Sender<CallDecision>,
+    },
+    /// A call has ended. Its outcome is not used before the answer.
+    Ended {
+        /// The activation.
+        activation: Caller,
+        /// The position that the call was asked for with.
+        ordinal: u32,
+        /// How it ended.
+        outcome: CallOutcome,
+        /// Told once the outcome is durable.
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// What the runner decides about a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallDecision {
+    /// It was completed before: this is how it ended.
+    Reuse(CallOutcome),
+    /// Its intent is durable: make it.
+    Perform {
+        /// Equal whenever the same call is sent again.
+        idempotency_key: String,
+    },
+    /// It must not be made.
+    Refused(Failure),
+}
+
+/// What a call that is made needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallTicket {
+    /// Equal whenever the same call is sent again, so that a server can join it.
+    pub idempotency_key: String,
+    /// The position of the call among those of this attempt of the activation.
+    pub ordinal: u32,
+}
+
+/// The way from one activation to its runner. Clones share the numbering of calls.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    activation: Caller,
+    runner: mpsc::UnboundedSender<CallEvent>,
+    next: Arc<AtomicU32>,
+}
+
+impl Calls {
+    /// The calls of `activation`, told to `runner`.
+    pub fn new(activation: Caller, runner: mpsc::UnboundedSender<CallEvent>) -> Self {
+        Self { activation, runner, next: Arc::default() }
+    }
+
+    /// Makes a call, unless it was completed before. The intent is durable before `call` is run, and
+    /// the outcome before it is given back. Calls are numbered in the order in which this method is
+    /// called, not polled; several may be in flight.
+    ///
+    /// # Errors
+    /// The call failed or was refused; a transient failure if the runner is gone.
+    pub fn perform<F>(
+        &self,
+        request: CallRequest,
+        call: impl FnOnce(CallTicket) -> F + Send,
+    ) -> impl Future<Output = Result<Payload, Failure>> + Send
+    where
+        F: Future<Output = CallOutcome> + Send,
+    {
+        let ordinal = self.next.fetch_add(1, Ordering::Relaxed);
+        let (activation, runner) = (self.activation, self.runner.clone());
+        async move {
+            let (reply, decision) = oneshot::channel();
+            runner.send(CallEvent::Asked { activation, ordinal, request, reply }).map_err(|_| gone())?;
+            let idempotency_key = match decision.await.map_err(|_| gone())? {
+                CallDecision::Reuse(outcome) => return outcome.answer,
+                CallDecision::Refused(failure) => return Err(failure),
+                CallDecision::Perform { idempotency_key } => idempotency_key,
+            };
+            let outcome = call(CallTicket { idempotency_key, ordinal }).await;
+            let answer = outcome.answer.clone();
+            let (reply, durable) = oneshot::channel();
+            runner.send(CallEvent::Ended { activation, ordinal, outcome, reply }).map_err(|_| gone())?;
+            durable.await.map_err(|_| gone())?;
+            answer
+        }
+    }
+}
+
+fn gone() -> Failure {
+    Failure::transient("the runner of this activation is gone")
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

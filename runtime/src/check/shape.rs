@@ -1,0 +1,90 @@
+//! What is known of a payload before the run.
+
+use serde_json::Value;
+use superstep_graph::{EdgeSpec, GraphSpec, Program, VertexSpec};
+
+/// What is known of a payload before the run.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shape<'a> {
+    /// Nothing.
+    Unknown,
+    /// It is `{text: …}`.
+    Text,
+    /// It satisfies this schema.
+    Schema(&'a Value),
+}
+
+/// A field that cannot be there.
+pub(super) struct Missing<'a> {
+    /// Its name.
+    pub(super) name: String,
+    /// The fields that can.
+    pub(super) known: Vec<&'a str>,
+}
+
+impl<'a> Shape<'a> {
+    /// What the program of `vertex` gives, for one element in a forEach.
+    pub(super) fn of(vertex: &'a VertexSpec) -> Self {
+        match vertex.program() {
+            Some(Program::Prompt(prompt)) => match &prompt.output {
+                Some(output) => Self::Schema(&output.schema),
+                None => Self::Text,
+            },
+            Some(Program::Function(_) | Program::Router(_) | Program::Graph(_) | Program::Custom(_))
+            | None => Self::Unknown,
+        }
+    }
+
+    /// What `edge` is given to carry, before its transformation.
+    pub(super) fn sent(spec: &'a GraphSpec, edge: &EdgeSpec) -> Self {
+        match spec.vertices.iter().find(|vertex| vertex.name == edge.from) {
+            Some(sender) if edge.port.is_default() && sender.for_each.is_none() => Self::of(sender),
+            Some(_) | None => Self::Unknown,
+        }
+    }
+
+    /// What `receiver` gets over `edges`, which come from one sender.
+    pub(super) fn received(spec: &'a GraphSpec, receiver: &VertexSpec, edges: &[&EdgeSpec]) -> Self {
+        let is_plain = |edge: &&EdgeSpec| edge.port.is_default() && edge.transform.is_none();
+        match edges.first() {
+            Some(edge) if receiver.combiner.is_none() && edges.iter().all(is_plain) => Self::sent(spec, edge),
+            Some(_) | None => Self::Unknown,
+        }
+    }
+
+    /// The first of `fields`, each read from the one before, that cannot be there.
+    pub(super) fn missing(self, fields: &[String]) -> Option<Missing<'a>> {
+        let mut schema = match self {
+            Self::Unknown => return None,
+            Self::Text => {
+                return fields
+                    .first()
+                    .filter(|field| *field != "text")
+                    .map(|field| missing(field, vec!["text"]));
+            }
+            Self::Schema(schema) => schema,
+        };
+        for field in fields {
+            // A schema that is combined of others says elsewhere what else there is.
+            let is_open = ["$ref", "$dynamicRef", "anyOf", "oneOf", "allOf", "if", "patternProperties"];
+            if is_open.iter().any(|keyword| schema.get(keyword).is_some()) {
+                return None;
+            }
+            let properties = schema.get("properties").and_then(Value::as_object)?;
+            schema = match properties.get(field) {
+                Some(schema) => schema,
+                None => match schema.get("additionalProperties") {
+                    None | Some(Value::Bool(false)) => {
+                        return Some(missing(field, properties.keys().map(String::as_str).collect()));
+                    }
+                    Some(_) => return None,
+                },
+            };
+        }
+        None
+    }
+}
+
+fn missing<'a>(name: &str, known: Vec<&'a str>) -> Missing<'a> {
+    Missing { name: name.to_owned(), known }
+}

@@ -1,0 +1,164 @@
+//! Language models, as prompts see them.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use superstep_engine::{Failure, Usage};
+use superstep_graph::{Sampling, VertexName, canonical_json};
+
+use crate::program::OnText;
+
+/// What a model may write when a prompt does not say.
+pub const DEFAULT_MAX_TOKENS: u32 = 256;
+
+/// A language model. It is shared by all vertices that name it and serves requests at the same time.
+pub trait Model: Send + Sync {
+    /// An upper bound of the tokens that the messages of `request` take. Default: their bytes, for a
+    /// token has at least one.
+    fn prompt_tokens(&self, request: &ModelRequest) -> u64 {
+        request.messages.iter().map(|message| message.content.len() as u64).sum()
+    }
+
+    /// What tokens cost. Default: nothing.
+    fn prices(&self) -> Prices {
+        Prices::default()
+    }
+
+    /// Writes the answer to `request`. `on_text`, if given, is told the text piece by piece while it
+    /// is written; it must not be relied on for the answer. Dropping the future ends the writing.
+    ///
+    /// The usage of the answer has tokens; calls and cost are filled in by the caller.
+    fn generate(
+        &self,
+        request: ModelRequest,
+        on_text: Option<OnText>,
+    ) -> BoxFuture<'static, Result<ModelAnswer, Failure>>;
+
+    /// The most that `request` can use, reserved before it is sent.
+    fn reserve(&self, request: &ModelRequest) -> Usage {
+        let usage = Usage {
+            calls: 1,
+            prompt_tokens: self.prompt_tokens(request),
+            completion_tokens: u64::from(request.max_tokens()),
+            cost: 0.0,
+        };
+        Usage { cost: self.prices().cost(&usage), ..usage }
+    }
+}
+
+/// What is asked of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelRequest {
+    /// The vertex that asks.
+    pub vertex: VertexName,
+    /// The conversation.
+    pub messages: Vec<ChatMessage>,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Seed of the draws, where `sampling` has none.
+    pub seed: u64,
+    /// The JSON schema that the answer must satisfy.
+    pub schema: Option<Arc<Value>>,
+    /// Equal whenever the same call is sent again.
+    pub idempotency_key: String,
+}
+
+impl ModelRequest {
+    /// The most tokens to write.
+    pub fn max_tokens(&self) -> u32 {
+        self.sampling.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS)
+    }
+
+    /// The seed of the draws.
+    pub fn seed(&self) -> u64 {
+        self.sampling.seed.unwrap_or(self.seed)
+    }
+
+    /// Hash of all that decides the answer, asked of the model named `model`; the idempotency key
+    /// does not.
+    pub fn digest(&self, model: &VertexName) -> [u8; 16] {
+        let request = json!({
+            "model": model,
+            "messages": self.messages,
+            "sampling": self.sampling,
+            "seed": self.seed(),
+            "schema": self.schema,
+        });
+        let hash = blake3::hash(canonical_json(&request).as_bytes());
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash.as_bytes()[..16]);
+        short
+    }
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChatMessage {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+impl ChatMessage {
+    /// What `role` says.
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into() }
+    }
+}
+
+/// Who says something in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// The asking side.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// What a model has written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelAnswer {
+    /// The text.
+    pub text: String,
+    /// Why it ends.
+    pub finish: Finish,
+    /// The tokens read and written.
+    pub usage: Usage,
+}
+
+/// Why an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Finish {
+    /// It is complete.
+    Stop,
+    /// The most tokens allowed were written.
+    Length,
+}
+
+/// What tokens cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Prices {
+    /// Cost of a million tokens read.
+    pub prompt_per_million: f64,
+    /// Cost of a million tokens written.
+    pub completion_per_million: f64,
+}
+
+impl Prices {
+    /// What the tokens of `usage` cost.
+    #[expect(clippy::cast_precision_loss, reason = "no run uses 2^53 tokens")]
+    pub fn cost(&self, usage: &Usage) -> f64 {
+        let million = 1_000_000.0;
+        let prompt = usage.prompt_tokens as f64 * self.prompt_per_million;
+        (prompt + usage.completion_tokens as f64 * self.completion_per_million) / million
+    }
+}

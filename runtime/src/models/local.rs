@@ -1,0 +1,215 @@
+//! A model that runs in this process.
+
+use std::path::Path;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
+use superstep_engine::{Failure, FailureClass, Usage};
+use superstep_graph::Sampling;
+use superstep_inference::{
+    ChatMessage as Turn, Completion, Description, Event, Finish as End, GenerateError, Generator, LoadError,
+    LoadOptions, Model as Weights, Request, Role as Speaker, Sampling as Draw, Stream,
+};
+
+use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role};
+use crate::program::OnText;
+
+/// A model that runs in this process, on a thread of its own. Clones share it.
+#[derive(Clone)]
+pub struct LocalModel {
+    generator: Generator,
+}
+
+/// Why a local model does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalModelError {
+    /// Its file cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The operating system gives it no thread.
+    #[error("the model gets no thread: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+impl LocalModel {
+    /// Loads the GGUF file at `path` and starts it. It blocks for seconds.
+    ///
+    /// # Errors
+    /// The file is missing, damaged, not the one expected, or of a kind that is not supported.
+    pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LocalModelError> {
+        let weights = Weights::load(path, options)?;
+        Ok(Self { generator: Generator::start(weights).map_err(LocalModelError::Thread)? })
+    }
+
+    /// What the model is.
+    pub fn description(&self) -> &Description {
+        self.generator.description()
+    }
+}
+
+impl Model for LocalModel {
+    fn prompt_tokens(&self, request: &ModelRequest) -> u64 {
+        // What cannot be counted cannot be sent either; the call then says why.
+        self.generator.count_prompt_tokens(&to_request(request)).map_or(0, |tokens| tokens as u64)
+    }
+
+    fn generate(
+        &self,
+        request: ModelRequest,
+        on_text: Option<OnText>,
+    ) -> BoxFuture<'static, Result<ModelAnswer, Failure>> {
+        let generator = self.generator.clone();
+        async move {
+            let request = to_request(&request);
+            // Rendering the prompt and compiling the schema take milliseconds.
+            let submitted = tokio::task::spawn_blocking(move || generator.submit(request)).await;
+            let stream = submitted.map_err(|_| Failure::transient("the request was given up"))?;
+            let completion = follow(stream.map_err(failure)?, on_text).await?;
+            Ok(ModelAnswer {
+                finish: match completion.finish {
+                    End::Stop => Finish::Stop,
+                    End::Length => Finish::Length,
+                },
+                usage: Usage {
+                    prompt_tokens: completion.usage.prompt_tokens as u64,
+                    completion_tokens: completion.usage.completion_tokens as u64,
+                    ..Usage::default()
+                },
+                text: completion.text,
+            })
+        }
+        .boxed()
+    }
+}
+
+async fn follow(mut stream: Stream, on_text: Option<OnText>) -> Result<Completion, Failure> {
+    while let Some(event) = stream.next().await {
+        match event {
+            Event::Token { text, .. } => {
+                if let Some(on_text) = on_text.as_ref().filter(|_| !text.is_empty()) {
+                    on_text(&text);
+                }
+            }
+            Event::Done(completion) => return Ok(completion),
+            Event::Failed(error) => return Err(failure(error)),
+        }
+    }
+    Err(failure(GenerateError::Stopped))
+}
+
+fn failure(error: GenerateError) -> Failure {
+    let class = match &error {
+        GenerateError::Backend { .. } | GenerateError::Stopped => FailureClass::Transient,
+        GenerateError::Chat(_)
+        | GenerateError::Tokenize { .. }
+        | GenerateError::PromptTooLong { .. }
+        | GenerateError::Sampling { .. }
+        | GenerateError::StopWithSchema
+        | GenerateError::Schema { .. }
+        | GenerateError::SchemaTooLong { .. }
+        | GenerateError::SchemaUnfinished { .. } => FailureClass::Permanent,
+    };
+    Failure { class, message: format!("local model: {error}") }
+}
+
+fn to_request(request: &ModelRequest) -> Request {
+    Request {
+        messages: request.messages.iter().map(to_turn).collect(),
+        sampling: to_draw(&request.sampling, request.seed(), request.max_tokens()),
+        schema: request.schema.as_deref().cloned(),
+    }
+}
+
+fn to_turn(message: &ChatMessage) -> Turn {
+    let speaker = match message.role {
+        Role::System => Speaker::System,
+        Role::User => Speaker::User,
+        Role::Assistant => Speaker::Assistant,
+    };
+    Turn::new(speaker, message.content.clone())
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the model computes with f32; what is out of range is refused there"
+)]
+fn to_draw(sampling: &Sampling, seed: u64, max_tokens: u32) -> Draw {
+    let plain = Draw::default();
+    let or = |value: Option<f64>, default: f32| value.map_or(default, |value| value as f32);
+    let whole = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
+    Draw {
+        temperature: or(sampling.temperature, plain.temperature),
+        top_p: or(sampling.top_p, plain.top_p),
+        top_k: sampling.top_k.map_or(plain.top_k, whole),
+        min_p: or(sampling.min_p, plain.min_p),
+        presence_penalty: or(sampling.presence_penalty, plain.presence_penalty),
+        frequency_penalty: or(sampling.frequency_penalty, plain.frequency_penalty),
+        repetition_penalty: or(sampling.repetition_penalty, plain.repetition_penalty),
+        seed,
+        stop: sampling.stop.clone(),
+        max_tokens: whole(max_tokens),
+        logprobs: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{Value, json};
+    use superstep_inference::testing::TinyModel;
+
+    use super::*;
+
+    fn model() -> LocalModel {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        TinyModel::default().write(&path).unwrap();
+        LocalModel::load(&path, &LoadOptions::default()).unwrap()
+    }
+
+    fn request(schema: Option<Value>) -> ModelRequest {
+        ModelRequest {
+            vertex: "judge".into(),
+            messages: vec![ChatMessage::new(Role::User, "hello")],
+            sampling: Sampling { max_tokens: Some(24), ..Sampling::default() },
+            seed: 1,
+            schema: schema.map(Arc::new),
+            idempotency_key: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn it_writes_within_what_was_reserved_and_is_heard_writing() {
+        let model = model();
+        let heard = Arc::new(Mutex::new(String::new()));
+        let hearing = Arc::clone(&heard);
+        let reserve = model.reserve(&request(None));
+        let on_text: OnText = Arc::new(move |text| hearing.lock().unwrap().push_str(text));
+        let answer = model.generate(request(None), Some(on_text)).await.unwrap();
+        assert_eq!(*heard.lock().unwrap(), answer.text);
+        assert_eq!(answer.usage.prompt_tokens, reserve.prompt_tokens);
+        assert!(answer.usage.completion_tokens <= reserve.completion_tokens);
+        assert_eq!(model.generate(request(None), None).await.unwrap(), answer);
+    }
+
+    #[tokio::test]
+    async fn it_is_held_to_a_schema() {
+        let schema = json!({"type": "object", "required": ["grade"], "properties": {"grade": {"enum": [1, 2]}},
+            "additionalProperties": false});
+        let answer = model().generate(request(Some(schema.clone())), None).await.unwrap();
+        let value: Value = serde_json::from_str(&answer.text).unwrap();
+        assert!(jsonschema::is_valid(&schema, &value), "{value}");
+    }
+
+    #[tokio::test]
+    async fn what_it_cannot_do_is_a_failure_for_good() {
+        let mut request = request(None);
+        request.sampling.temperature = Some(-1.0);
+        assert_eq!(model().generate(request, None).await.unwrap_err().class, FailureClass::Permanent);
+        assert!(matches!(
+            LocalModel::load(Path::new("absent.gguf"), &LoadOptions::default()),
+            Err(LocalModelError::Load(_))
+        ));
+    }
+}

@@ -1,0 +1,208 @@
+//! The programs that a process can execute.
+
+mod effects;
+mod function;
+mod prompt;
+mod router;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use superstep_engine::{Failure, Payload, View};
+use superstep_graph::{Program as Kind, VertexName, VertexSpec};
+
+use crate::models::Models;
+use crate::program::{Closure, Program};
+use crate::roots::{CompileError, nearest};
+use crate::schema::SchemaError;
+
+pub use effects::EffectExpressions;
+
+/// How many prepared programs are kept; past it all are let go and prepared again when needed.
+const KEPT: usize = 10_000;
+
+/// Prepares vertices: compiles their templates, expressions and schemas once, and finds their models
+/// and registered programs.
+#[derive(Default)]
+pub struct Programs {
+    models: Models,
+    custom: BTreeMap<String, Arc<dyn Program>>,
+    prepared: Mutex<HashMap<[u8; 32], Arc<dyn Program>>>,
+}
+
+/// Why a vertex cannot be executed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrepareError {
+    /// It has none or several programs.
+    #[error("vertex {vertex:?} does not have exactly one program")]
+    NoProgram {
+        /// The vertex.
+        vertex: VertexName,
+    },
+    /// Its program is a sub-graph, which the engine opens as a frame.
+    #[error("vertex {vertex:?} is a sub-graph, which is opened as a frame")]
+    Frame {
+        /// The vertex.
+        vertex: VertexName,
+    },
+    /// This process has no model of that name.
+    #[error("vertex {vertex:?}: no model is named {model:?}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
+    UnknownModel {
+        /// The vertex.
+        vertex: VertexName,
+        /// The name.
+        model: VertexName,
+        /// The nearest name that there is.
+        hint: Option<String>,
+    },
+    /// This process has no registered program of that name.
+    #[error("vertex {vertex:?}: no custom program is registered as {program:?}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
+    UnknownProgram {
+        /// The vertex.
+        vertex: VertexName,
+        /// The name.
+        program: String,
+        /// The nearest name that there is.
+        hint: Option<String>,
+    },
+    /// A template or an expression does not compile.
+    #[error("vertex {vertex:?}, {field}: {source}")]
+    Source {
+        /// The vertex.
+        vertex: VertexName,
+        /// The field, as in `prompt.template`.
+        field: String,
+        /// What is wrong.
+        source: CompileError,
+    },
+    /// A JSON schema is none.
+    #[error("vertex {vertex:?}, {field}: {source}")]
+    Schema {
+        /// The vertex.
+        vertex: VertexName,
+        /// The field.
+        field: String,
+        /// What is wrong.
+        source: SchemaError,
+    },
+}
+
+impl Programs {
+    /// The built-in programs, with `models` for prompts.
+    pub fn new(models: Models) -> Self {
+        Self { models, ..Self::default() }
+    }
+
+    /// Registers `program` under `name`, for vertices with `custom: {name: …}`. A later one of the
+    /// same name replaces it.
+    pub fn register(&mut self, name: impl Into<String>, program: Arc<dyn Program>) {
+        self.custom.insert(name.into(), program);
+        self.prepared.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Registers a function of what an activation sees; its value is the payload on the default port.
+    /// It is called on the thread that drives the run, so it must not block.
+    pub fn register_fn(
+        &mut self,
+        name: impl Into<String>,
+        function: impl Fn(&View) -> Result<Payload, Failure> + Send + Sync + 'static,
+    ) {
+        self.register(name, Arc::new(Closure(function)));
+    }
+
+    /// The models.
+    pub fn models(&self) -> &Models {
+        &self.models
+    }
+
+    /// The program of `vertex`, its effects included, ready to be started any number of times. Equal
+    /// vertices share one. To be called once per vertex of a revision, not per activation: it hashes
+    /// the vertex.
+    ///
+    /// # Errors
+    /// The vertex cannot be executed by this process.
+    pub fn for_vertex(&self, vertex: &VertexSpec) -> Result<Arc<dyn Program>, PrepareError> {
+        let key = *blake3::hash(&serde_json::to_vec(vertex).expect("a vertex has text keys only")).as_bytes();
+        if let Some(program) = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(program));
+        }
+        let program = self.prepare(vertex)?;
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if prepared.len() >= KEPT {
+            prepared.clear();
+        }
+        prepared.insert(key, Arc::clone(&program));
+        Ok(program)
+    }
+
+    /// Whether this process can execute `vertex`; a sub-graph's effects are checked, its graph is
+    /// not.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn check(&self, vertex: &VertexSpec) -> Result<(), PrepareError> {
+        match self.for_vertex(vertex) {
+            Ok(_) => Ok(()),
+            Err(PrepareError::Frame { .. }) => EffectExpressions::compile(vertex).map(drop),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn prepare(&self, vertex: &VertexSpec) -> Result<Arc<dyn Program>, PrepareError> {
+        let name = &vertex.name;
+        let program: Arc<dyn Program> = match vertex.program() {
+            None => return Err(PrepareError::NoProgram { vertex: name.clone() }),
+            Some(Kind::Graph(_)) => return Err(PrepareError::Frame { vertex: name.clone() }),
+            Some(Kind::Function(function)) => Arc::new(function::Function::prepare(vertex, function)?),
+            Some(Kind::Router(router)) => Arc::new(router::Router::prepare(vertex, router)?),
+            Some(Kind::Prompt(prompt)) => {
+                let model = self.models.find(&prompt.model).ok_or_else(|| PrepareError::UnknownModel {
+                    vertex: name.clone(),
+                    model: prompt.model.clone(),
+                    hint: nearest(prompt.model.as_str(), self.models.names()),
+                })?;
+                Arc::new(prompt::Prompt::prepare(vertex, prompt, model)?)
+            }
+            Some(Kind::Custom(custom)) => {
+                let found = self.custom.get(&custom.name).cloned();
+                found.ok_or_else(|| PrepareError::UnknownProgram {
+                    vertex: name.clone(),
+                    program: custom.name.clone(),
+                    hint: nearest(&custom.name, self.custom.keys().map(String::as_str)),
+                })?
+            }
+        };
+        Ok(match EffectExpressions::compile(vertex)? {
+            Some(effects) => Arc::new(effects::WithEffects::new(program, effects)),
+            None => program,
+        })
+    }
+}
+
+impl fmt::Debug for Programs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let custom: Vec<&String> = self.custom.keys().collect();
+        f.debug_struct("Programs")
+            .field("models", &self.models)
+            .field("custom", &custom)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Compiles the expression at `field` of `vertex`.
+fn expression(
+    vertex: &VertexSpec,
+    field: &str,
+    source: &str,
+    scope: crate::roots::Scope,
+) -> Result<crate::cel::Expression, PrepareError> {
+    crate::cel::Expression::compile(source, scope).map_err(|source| PrepareError::Source {
+        vertex: vertex.name.clone(),
+        field: field.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests;

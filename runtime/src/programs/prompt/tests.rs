@@ -1,0 +1,143 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use serde_json::json;
+use superstep_engine::FailureClass;
+use superstep_graph::{DurationSpec, Port};
+
+use super::*;
+use crate::calls::CallDecision;
+use crate::calls::tests::{perform_all, runner};
+use crate::models::{Models, Scripted, ScriptedModel};
+use crate::programs::Programs;
+
+fn programs(script: Value) -> Programs {
+    let script: ScriptedModel = serde_json::from_value(script).unwrap();
+    let mut models = Models::default();
+    models.insert("small", Arc::new(Scripted::new(script)));
+    Programs::new(models)
+}
+
+fn vertex(prompt: Value) -> VertexSpec {
+    serde_json::from_value(json!({"name": "judge", "prompt": prompt})).unwrap()
+}
+
+fn activation(vertex: &VertexSpec, calls: Calls) -> Activation {
+    Activation {
+        view: Arc::new(View {
+            input: Payload::from(json!({"text": "It crashes."})),
+            messages: Vec::new(),
+            kept: Vec::new(),
+            value: Payload::null(),
+            element: None,
+            aggregates: Arc::new(BTreeMap::new()),
+            superstep: 0,
+        }),
+        resumption: None,
+        vertex: Arc::new(vertex.clone()),
+        ports: Arc::from([Port::default()]),
+        calls,
+        seed: 1,
+        on_text: None,
+    }
+}
+
+fn output(outcome: &Outcome) -> Value {
+    match outcome {
+        Outcome::Done(result) => result.as_output().unwrap().value().clone(),
+        Outcome::Failed(failure) => panic!("{failure}"),
+        Outcome::Suspended(question) => panic!("{question:?}"),
+    }
+}
+
+#[tokio::test]
+async fn without_a_schema_the_answer_is_its_text() {
+    let programs = programs(json!({"rules": [{"contains": "crashes", "answer": "a bug"}]}));
+    let vertex = vertex(
+        json!({"model": "small", "system": "Sort {{ superstep }}.", "template": "Mail: {{ input.text }}"}),
+    );
+    let (calls, told) = runner(perform_all);
+    let heard = Arc::new(Mutex::new(String::new()));
+    let mut activation = activation(&vertex, calls);
+    let hearing = Arc::clone(&heard);
+    activation.on_text = Some(Arc::new(move |text| hearing.lock().unwrap().push_str(text)));
+    let outcome = programs.for_vertex(&vertex).unwrap().start(activation).outcome().await;
+    assert_eq!(output(&outcome), json!({"text": "a bug"}));
+    assert_eq!(*heard.lock().unwrap(), "a bug");
+    let told = told.await.unwrap();
+    let usage = told[1].1.as_ref().unwrap().usage;
+    assert_eq!((usage.calls, usage.prompt_tokens, usage.completion_tokens), (1, 7, 2));
+}
+
+#[tokio::test]
+async fn an_invalid_answer_is_asked_for_again_as_a_new_call() {
+    let schema =
+        json!({"type": "object", "required": ["kind"], "properties": {"kind": {"enum": ["bug", "billing"]}}});
+    let programs = programs(json!({"rules": [
+        {"contains": "not valid", "answer": {"kind": "bug"}},
+        {"answer": "```json\n{\"kind\": \"nonsense\"}\n```"},
+    ]}));
+    let vertex =
+        vertex(json!({"model": "small", "template": "{{ input.text }}", "output": {"schema": schema}}));
+    let digests = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&digests);
+    let (calls, told) = runner(move |ordinal, request| {
+        seen.lock().unwrap().push(request.digest);
+        perform_all(ordinal, request)
+    });
+    let outcome = programs.for_vertex(&vertex).unwrap().start(activation(&vertex, calls)).outcome().await;
+    assert_eq!(output(&outcome), json!({"kind": "bug"}));
+    assert_eq!(told.await.unwrap().len(), 4);
+    let digests = digests.lock().unwrap();
+    assert_ne!(digests[0], digests[1]);
+}
+
+#[tokio::test]
+async fn a_model_that_never_answers_validly_fails_for_good() {
+    let programs = programs(json!({"otherwise": "no idea"}));
+    let vertex =
+        vertex(json!({"model": "small", "template": "x", "output": {"schema": {"type": "integer"}}}));
+    let (calls, told) = runner(perform_all);
+    let outcome = programs.for_vertex(&vertex).unwrap().start(activation(&vertex, calls)).outcome().await;
+    let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.class, FailureClass::Permanent);
+    assert!(failure.message.contains("small") && failure.message.contains("no JSON"), "{failure}");
+    assert_eq!(told.await.unwrap().len(), 6);
+}
+
+#[tokio::test]
+async fn a_transient_failure_is_for_the_engine_to_retry() {
+    let programs = programs(json!({"rules": [
+        {"answer": "fine", "fail": {"times": 1, "message": "overloaded"}, "latency": DurationSpec::from(std::time::Duration::ZERO)},
+    ]}));
+    let vertex = vertex(json!({"model": "small", "template": "x"}));
+    let program = programs.for_vertex(&vertex).unwrap();
+    let (calls, _told) = runner(perform_all);
+    let outcome = program.start(activation(&vertex, calls)).outcome().await;
+    assert_eq!(outcome, Outcome::Failed(Failure::transient("overloaded")));
+    let (calls, _told) = runner(perform_all);
+    assert_eq!(output(&program.start(activation(&vertex, calls)).outcome().await), json!({"text": "fine"}));
+}
+
+#[tokio::test]
+async fn a_recorded_answer_is_read_again_without_a_call() {
+    let programs = programs(json!({}));
+    let vertex = vertex(json!({"model": "small", "template": "x"}));
+    let recorded = json!({"text": "from the log", "finish": "stop"}).into();
+    let (calls, _told) = runner(move |_, _| {
+        CallDecision::Reuse(CallOutcome { answer: Ok(Payload::clone(&recorded)), usage: Usage::default() })
+    });
+    let outcome = programs.for_vertex(&vertex).unwrap().start(activation(&vertex, calls)).outcome().await;
+    assert_eq!(output(&outcome), json!({"text": "from the log"}));
+}
+
+#[tokio::test]
+async fn what_a_template_lacks_is_a_failure_without_a_call() {
+    let programs = programs(json!({"otherwise": "x"}));
+    let vertex = vertex(json!({"model": "small", "template": "{{ input.txet }}"}));
+    let (calls, told) = runner(perform_all);
+    let outcome = programs.for_vertex(&vertex).unwrap().start(activation(&vertex, calls)).outcome().await;
+    let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+    assert!(failure.message.contains("input.txet"), "{failure}");
+    assert_eq!(told.await.unwrap(), []);
+}

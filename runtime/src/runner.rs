@@ -1,0 +1,302 @@
+//! The local runner: one run in one process, driven over its log.
+
+mod calls;
+mod drive;
+mod prepared;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use superstep_engine::{
+    ActivationId, Notice, Patch, Payload, Record, ReplayError, RunConfig, RunStarted, RunStatus, Solo,
+    Timestamp, Totals,
+};
+use superstep_graph::{GraphSpec, Problems, ValidatedGraph, VertexName};
+use superstep_store::{AppendError, Log, RunName, Store, StoreError, TornTail};
+use tokio::sync::mpsc;
+
+use crate::expressions::EdgeExpressions;
+use crate::programs::{PrepareError, Programs};
+
+use drive::Driver;
+
+/// Is told what happens in a run. It is called by the task that drives the run and must not block.
+pub trait Observer: Send + Sync {
+    /// Something has happened.
+    fn notice(&self, notice: &Notice);
+
+    /// A model has written a piece of its answer. Nothing of it is durable.
+    fn text(&self, activation: &ActivationId, text: &str) {
+        let _unseen = (activation, text);
+    }
+}
+
+/// What every run of a process shares.
+#[derive(Clone)]
+pub struct Setup {
+    /// The programs that vertices may execute.
+    pub programs: Arc<Programs>,
+    /// Who is told what happens.
+    pub observers: Vec<Arc<dyn Observer>>,
+    /// Who drives, for the log.
+    pub owner: String,
+}
+
+/// A run that has not begun.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its name, unique in the store.
+    pub name: RunName,
+    /// The name of its own graph.
+    pub root: String,
+    /// That graph, and those that it opens as sub-graphs.
+    pub graphs: BTreeMap<String, ValidatedGraph>,
+    /// Its input.
+    pub input: Payload,
+    /// What is needed to resume it, kept in its log as it is.
+    pub attachment: Payload,
+    /// Seconds since 1970, for people.
+    pub started_at: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEnd {
+    /// How.
+    pub status: RunStatus,
+    /// An object keyed by output vertex; partial unless the run succeeded.
+    pub outputs: Payload,
+    /// What it used.
+    pub totals: Totals,
+}
+
+/// Why a run could not be begun, or not be driven to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The store failed, or the log is corrupt.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log did not take records: the run stops here and can be resumed.
+    #[error("the log of run {run} took no more records: {source}")]
+    Append {
+        /// The run.
+        run: RunName,
+        /// Why.
+        source: AppendError,
+    },
+    /// The log has no records, or does not begin with the start of a run.
+    #[error("the log of run {run} holds no run")]
+    Empty {
+        /// The run.
+        run: RunName,
+    },
+    /// The records of the log do not follow from each other.
+    #[error("run {run} cannot go on: {source}")]
+    Replay {
+        /// The run.
+        run: RunName,
+        /// Which record.
+        source: ReplayError,
+    },
+    /// A graph of the log is not valid to this version.
+    #[error("graph {graph:?} of the run is not valid: {problems}")]
+    Graph {
+        /// The graph.
+        graph: String,
+        /// What is wrong.
+        problems: Problems,
+    },
+    /// A graph that the run needs is not there.
+    #[error("no graph is named {0:?}")]
+    NoGraph(String),
+    /// The program of a vertex cannot be prepared.
+    #[error("vertex {vertex:?} of graph {graph:?} cannot run: {source}")]
+    Program {
+        /// The graph.
+        graph: String,
+        /// The vertex.
+        vertex: VertexName,
+        /// Why.
+        source: Box<PrepareError>,
+    },
+}
+
+/// A run in this process, ready to be driven.
+pub struct Run {
+    driver: Driver,
+    handle: RunHandle,
+    torn: Option<TornTail>,
+}
+
+/// Reaches into a run while it is driven. What comes after its end is ignored.
+#[derive(Clone, Debug)]
+pub struct RunHandle {
+    control: mpsc::UnboundedSender<Control>,
+}
+
+#[derive(Debug)]
+enum Control {
+    Cancel,
+    Answer(ActivationId, Payload),
+    Patch(Patch),
+    Detach,
+}
+
+impl RunHandle {
+    /// Ends the run with what it has. It cannot be resumed.
+    pub fn cancel(&self) {
+        self.send(Control::Cancel);
+    }
+
+    /// Stops driving the run, which can be resumed.
+    pub fn detach(&self) {
+        self.send(Control::Detach);
+    }
+
+    /// Answers the question of an activation.
+    pub fn answer(&self, activation: ActivationId, answer: Payload) {
+        self.send(Control::Answer(activation, answer));
+    }
+
+    /// Changes the graph at the next barrier.
+    pub fn patch(&self, patch: Patch) {
+        self.send(Control::Patch(patch));
+    }
+
+    fn send(&self, control: Control) {
+        if self.control.send(control).is_err() {
+            tracing::debug!("the run has ended already");
+        }
+    }
+}
+
+impl Run {
+    /// A new run: its log is created, and nothing else happens until it is driven.
+    ///
+    /// # Errors
+    /// A program cannot be prepared, the name is taken, or the store fails.
+    pub fn create(setup: Setup, store: &Store<Record>, new: NewRun) -> Result<Self, RunError> {
+        let graphs = new.graphs.iter().map(|(name, graph)| (name.clone(), graph.spec().clone())).collect();
+        let started = RunStarted {
+            run: new.name.to_string(),
+            root: new.root,
+            graphs,
+            input: new.input,
+            attachment: new.attachment,
+            started_at: new.started_at,
+        };
+        let config = RunConfig { started: Arc::new(started), library: new.graphs, partitions: 1 };
+        let mut run = Self::assemble(setup, config, new.name.clone())?;
+        let log = store.create(&new.name, &run.driver.owner)?;
+        run.driver.begin(log);
+        Ok(run)
+    }
+
+    /// A run that a process left, at the point that its log tells: what ran runs again, and calls
+    /// with an outcome are not made again. Notices of the past are told again.
+    ///
+    /// # Errors
+    /// The log is corrupt or does not lead to a state that a run can be in, another process has it,
+    /// or a program cannot be prepared.
+    pub fn resume(setup: Setup, store: &Store<Record>, name: &RunName) -> Result<Self, RunError> {
+        let (log, contents) = store.open(name, &setup.owner)?;
+        let config = config_of(name, &contents.records)?;
+        let mut run = Self::assemble(setup, config, name.clone())?;
+        run.torn = contents.torn;
+        run.driver.resume(log, &contents.records)?;
+        Ok(run)
+    }
+
+    fn assemble(setup: Setup, config: RunConfig, name: RunName) -> Result<Self, RunError> {
+        if !config.library.contains_key(&config.started.root) {
+            return Err(RunError::NoGraph(config.started.root.clone()));
+        }
+        let (control, controls) = mpsc::unbounded_channel();
+        let driver = Driver::new(setup, config, name, controls)?;
+        Ok(Self { driver, handle: RunHandle { control }, torn: None })
+    }
+
+    /// Reaches into the run while it is driven.
+    pub fn handle(&self) -> RunHandle {
+        self.handle.clone()
+    }
+
+    /// What was cut off the log because its last write was never acknowledged.
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
+    }
+
+    /// Drives the run to its end; none if it was detached before. It is paused while everything in
+    /// flight waits for an answer.
+    ///
+    /// # Errors
+    /// The log took no more records. The run can be resumed.
+    pub async fn drive(self) -> Result<Option<RunEnd>, RunError> {
+        self.driver.drive().await
+    }
+}
+
+/// What a log begins with: for resuming, the attachment tells what its programs need.
+///
+/// # Errors
+/// The log is corrupt, or holds no run.
+pub fn read_run(store: &Store<Record>, name: &RunName) -> Result<(Arc<RunStarted>, Vec<Record>), RunError> {
+    let contents = store.read_only(name)?;
+    match contents.records.first() {
+        Some(Record::RunStarted(started)) => Ok((Arc::clone(started), contents.records)),
+        Some(_) | None => Err(RunError::Empty { run: name.clone() }),
+    }
+}
+
+/// Tells what a log holds, notice by notice, and gives the outputs and totals at its end.
+///
+/// # Errors
+/// The records do not follow from each other, or a graph is not valid to this version.
+pub fn tell(
+    name: &RunName,
+    records: &[Record],
+    programs: &Arc<Programs>,
+    mut told: impl FnMut(Notice),
+) -> Result<(Payload, Totals), RunError> {
+    let config = config_of(name, records)?;
+    let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
+    solo.replay(records).map_err(|source| RunError::Replay { run: name.clone(), source })?;
+    while let Some(action) = solo.poll_action() {
+        if let superstep_engine::Action::Notify(notice) = action {
+            told(notice);
+        }
+    }
+    Ok((solo.coordinator().outputs(), solo.coordinator().totals()))
+}
+
+fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig, RunError> {
+    let Some(Record::RunStarted(started)) = records.first() else {
+        return Err(RunError::Empty { run: name.clone() });
+    };
+    let valid = |(graph, spec): (&String, &GraphSpec)| match superstep_graph::validate(spec) {
+        Ok(valid) => Ok((graph.clone(), valid)),
+        Err(problems) => Err(RunError::Graph { graph: graph.clone(), problems }),
+    };
+    let library = started.graphs.iter().map(valid).collect::<Result<_, _>>()?;
+    Ok(RunConfig { started: Arc::clone(started), library, partitions: 1 })
+}
+
+/// Now, on a clock that only goes forward.
+#[derive(Clone, Copy, Debug)]
+struct Clock(tokio::time::Instant);
+
+impl Clock {
+    fn now(self) -> Timestamp {
+        Timestamp(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn at(self, timestamp: Timestamp) -> tokio::time::Instant {
+        self.0 + std::time::Duration::from_micros(timestamp.0)
+    }
+}
+
+/// The log of a run, and the records that are on their way to it.
+type RunLog = Box<dyn Log<Record>>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! The calls of running programs, between the programs and the engine.
+
+use std::collections::HashMap;
+
+use superstep_engine::{ActivationKey, CallDecision as Decision, Event};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::calls::{CallDecision, CallEvent, Caller, Calls};
+
+/// Numbers callers and calls, and keeps who waits for what.
+pub(super) struct CallDesk {
+    sender: mpsc::UnboundedSender<CallEvent>,
+    next_caller: u64,
+    next_ticket: u32,
+    callers: HashMap<Caller, ActivationKey>,
+    by_activation: HashMap<ActivationKey, Caller>,
+    tickets: HashMap<(Caller, u32), u32>,
+    waiting: HashMap<u32, Waiting>,
+}
+
+enum Waiting {
+    ToBegin(oneshot::Sender<CallDecision>),
+    ToGoOn(oneshot::Sender<()>),
+}
+
+impl CallDesk {
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<CallEvent>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let desk = Self {
+            sender,
+            next_caller: 0,
+            next_ticket: 0,
+            callers: HashMap::new(),
+            by_activation: HashMap::new(),
+            tickets: HashMap::new(),
+            waiting: HashMap::new(),
+        };
+        (desk, receiver)
+    }
+
+    /// The way to the outside for one attempt. It is known to the desk only once it is registered.
+    pub(super) fn calls(&mut self) -> (Caller, Calls) {
+        let caller = Caller(self.next_caller);
+        self.next_caller += 1;
+        (caller, Calls::new(caller, self.sender.clone()))
+    }
+
+    /// Expects calls of an attempt that goes on.
+    pub(super) fn register(&mut self, caller: Caller, key: ActivationKey) {
+        self.callers.insert(caller, key);
+        self.by_activation.insert(key, caller);
+    }
+
+    /// Forgets an attempt that is over.
+    pub(super) fn forget(&mut self, key: ActivationKey) {
+        let Some(caller) = self.by_activation.remove(&key) else { return };
+        self.callers.remove(&caller);
+        let waiting = &mut self.waiting;
+        self.tickets.retain(|(other, _), ticket| {
+            if *other == caller {
+                waiting.remove(ticket);
+            }
+            *other != caller
+        });
+    }
+
+    /// What the engine is to be told, unless the caller is gone.
+    pub(super) fn translate(&mut self, event: CallEvent) -> Option<Event> {
+        match event {
+            CallEvent::Asked { activation, ordinal, request, reply } => {
+                let key = *self.callers.get(&activation)?;
+                let ticket = self.next_ticket;
+                self.next_ticket += 1;
+                self.tickets.insert((activation, ordinal), ticket);
+                self.waiting.insert(ticket, Waiting::ToBegin(reply));
+                Some(Event::CallAsked { key, ticket, request })
+            }
+            CallEvent::Ended { activation, ordinal, outcome, reply } => {
+                let key = *self.callers.get(&activation)?;
+                let ticket = self.tickets.remove(&(activation, ordinal))?;
+                self.waiting.insert(ticket, Waiting::ToGoOn(reply));
+                Some(Event::CallEnded { key, ticket, outcome })
+            }
+        }
+    }
+
+    /// Hands the engine's decision to the program. A program that is gone does not take it.
+    pub(super) fn decide(&mut self, ticket: u32, decision: Decision) {
+        let taken = match (self.waiting.remove(&ticket), decision) {
+            (Some(Waiting::ToBegin(reply)), Decision::Reuse(outcome)) => {
+                reply.send(CallDecision::Reuse(outcome)).is_ok()
+            }
+            (Some(Waiting::ToBegin(reply)), Decision::Perform { idempotency_key }) => {
+                reply.send(CallDecision::Perform { idempotency_key }).is_ok()
+            }
+            (Some(Waiting::ToBegin(reply)), Decision::Refused(failure)) => {
+                reply.send(CallDecision::Refused(failure)).is_ok()
+            }
+            (Some(Waiting::ToGoOn(reply)), Decision::Recorded) => reply.send(()).is_ok(),
+            // The program is gone.
+            (None, _) | (Some(Waiting::ToBegin(_)), Decision::Recorded) | (Some(Waiting::ToGoOn(_)), _) => {
+                false
+            }
+        };
+        if !taken {
+            tracing::trace!(ticket, "a decision came for a program that is gone");
+        }
+    }
+}

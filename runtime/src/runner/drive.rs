@@ -1,0 +1,313 @@
+//! The loop that drives a run: it moves events and actions between the engine, the log, the
+//! programs and the outside, and decides nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::FutureExt as _;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use superstep_engine::{
+    Action, ActivationId, ActivationKey, Event, Failure, Job, LogToken, Notice, Outcome, Record, RunConfig,
+    RunStatus, Solo, Timestamp,
+};
+use superstep_graph::Verdict;
+use superstep_store::{Append, AppendError, Position, RunName};
+use tokio::sync::mpsc;
+
+use super::calls::CallDesk;
+use super::prepared::PreparedVertices;
+use super::{Clock, Control, Observer, RunEnd, RunError, RunLog, Setup};
+use crate::calls::CallEvent;
+use crate::expressions::EdgeExpressions;
+use crate::program::{Activation, Execution, OnText};
+
+/// How many actions are carried out before the outside is looked at.
+const BATCH: u32 = 256;
+
+type Appended = (LogToken, Result<Position, AppendError>);
+
+/// One run and all that it is connected with.
+pub(super) struct Driver {
+    pub(super) owner: String,
+    run: RunName,
+    solo: Solo,
+    log: Option<RunLog>,
+    clock: Clock,
+    now: Timestamp,
+    prepared: PreparedVertices,
+    observers: Vec<Arc<dyn Observer>>,
+    desk: CallDesk,
+    call_events: mpsc::UnboundedReceiver<CallEvent>,
+    controls: mpsc::UnboundedReceiver<Control>,
+    finished: mpsc::UnboundedReceiver<(ActivationKey, Outcome)>,
+    finish: mpsc::UnboundedSender<(ActivationKey, Outcome)>,
+    tasks: HashMap<ActivationKey, tokio::task::AbortHandle>,
+    appends: FuturesUnordered<futures::future::BoxFuture<'static, Appended>>,
+    detached: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        setup: Setup,
+        config: RunConfig,
+        run: RunName,
+        controls: mpsc::UnboundedReceiver<Control>,
+    ) -> Result<Self, RunError> {
+        let mut prepared = PreparedVertices::new(Arc::clone(&setup.programs));
+        for (name, graph) in &config.library {
+            prepared.prepare(name, graph)?;
+        }
+        let (desk, call_events) = CallDesk::new();
+        let (finish, finished) = mpsc::unbounded_channel();
+        let clock = Clock(tokio::time::Instant::now());
+        Ok(Self {
+            owner: setup.owner,
+            run,
+            solo: Solo::new(config, Arc::new(EdgeExpressions::new(setup.programs))),
+            log: None,
+            clock,
+            now: clock.now(),
+            prepared,
+            observers: setup.observers,
+            desk,
+            call_events,
+            controls,
+            finished,
+            finish,
+            tasks: HashMap::new(),
+            appends: FuturesUnordered::new(),
+            detached: false,
+        })
+    }
+
+    pub(super) fn begin(&mut self, log: RunLog) {
+        self.log = Some(log);
+        self.solo.begin(&self.owner, self.now);
+    }
+
+    pub(super) fn resume(&mut self, log: RunLog, records: &[Record]) -> Result<(), RunError> {
+        self.log = Some(log);
+        let replayed = self.solo.resume(records, &self.owner, self.now);
+        replayed.map_err(|source| RunError::Replay { run: self.run.clone(), source })
+    }
+
+    pub(super) async fn drive(mut self) -> Result<Option<RunEnd>, RunError> {
+        loop {
+            self.now = self.clock.now();
+            if let Some(status) = self.act()? {
+                return Ok(Some(RunEnd {
+                    status,
+                    outputs: self.solo.coordinator().outputs(),
+                    totals: self.solo.coordinator().totals(),
+                }));
+            }
+            if self.detached {
+                return Ok(None);
+            }
+            self.wait().await?;
+        }
+    }
+
+    /// Carries out what the engine wants, up to a batch; the end of the run, if it has come.
+    fn act(&mut self) -> Result<Option<RunStatus>, RunError> {
+        for _ in 0..BATCH {
+            let Some(action) = self.solo.poll_action() else { break };
+            match action {
+                Action::Append(token, records) => self.append(token, records)?,
+                Action::Run(job) => self.start(job),
+                Action::Abort(key) => self.abort(key),
+                Action::Decide { ticket, decision, .. } => self.desk.decide(ticket, decision),
+                Action::Notify(notice) => self.notify(&notice),
+                Action::Ended(status) => return Ok(Some(status)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn append(&mut self, token: LogToken, records: Vec<Record>) -> Result<(), RunError> {
+        let Some(log) = &mut self.log else { return Err(RunError::Empty { run: self.run.clone() }) };
+        let mut append: Append = log.append(records);
+        match (&mut append).now_or_never() {
+            Some(result) => self.appended((token, result)),
+            None => {
+                self.appends.push(append.map(move |result| (token, result)).boxed());
+                Ok(())
+            }
+        }
+    }
+
+    fn appended(&mut self, (token, result): Appended) -> Result<(), RunError> {
+        match result {
+            Ok(_) => {
+                self.solo.handle(Event::Durable(token), self.now);
+                Ok(())
+            }
+            Err(source) => Err(RunError::Append { run: self.run.clone(), source }),
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        let key = job.key;
+        let prepared = match self.prepared.get(&job, self.solo.coordinator()) {
+            Ok(prepared) => prepared.clone(),
+            Err(error) => {
+                self.finish_now(key, Outcome::Failed(Failure::permanent(error.to_string())));
+                return;
+            }
+        };
+        let (caller, calls) = self.desk.calls();
+        let activation = Activation {
+            seed: seed_of(&job.activation),
+            on_text: self.on_text(&job.activation),
+            view: job.view,
+            resumption: job.resumption,
+            vertex: job.vertex,
+            ports: prepared.ports,
+            calls,
+        };
+        match prepared.program.start(activation) {
+            Execution::Ready(outcome) => self.finish_now(key, outcome),
+            Execution::Running(future) => {
+                self.desk.register(caller, key);
+                let finish = self.finish.clone();
+                let task = tokio::spawn(async move {
+                    let outcome = std::panic::AssertUnwindSafe(future).catch_unwind().await;
+                    let outcome = outcome.unwrap_or_else(|panic| Outcome::Failed(panicked(&*panic)));
+                    if finish.send((key, outcome)).is_err() {
+                        tracing::trace!("the run ended before one of its programs");
+                    }
+                });
+                self.tasks.insert(key, task.abort_handle());
+            }
+        }
+    }
+
+    fn on_text(&self, activation: &ActivationId) -> Option<OnText> {
+        if self.observers.is_empty() {
+            return None;
+        }
+        let observers = self.observers.clone();
+        let activation = activation.clone();
+        Some(Arc::new(move |text| observers.iter().for_each(|observer| observer.text(&activation, text))))
+    }
+
+    fn finish_now(&mut self, key: ActivationKey, outcome: Outcome) {
+        self.solo.handle(Event::Finished { key, outcome }, self.now);
+    }
+
+    fn abort(&mut self, key: ActivationKey) {
+        self.desk.forget(key);
+        if let Some(task) = self.tasks.remove(&key) {
+            task.abort();
+        }
+    }
+
+    fn notify(&mut self, notice: &Notice) {
+        if let Notice::Mutated { verdict: Verdict::Applied, .. } = notice {
+            self.prepared.forget_unused();
+        }
+        for observer in &self.observers {
+            observer.notice(notice);
+        }
+    }
+
+    /// Takes in what comes next from outside; at once, if something is left to be done.
+    async fn wait(&mut self) -> Result<(), RunError> {
+        if self.solo.has_actions() {
+            return self.look();
+        }
+        let due = self.solo.poll_timeout().map(|timeout| self.clock.at(timeout));
+        let timeout = tokio::time::sleep_until(
+            due.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3_600)),
+        );
+        tokio::select! {
+            Some(appended) = self.appends.next() => {
+                self.now = self.clock.now();
+                self.appended(appended)?;
+            }
+            Some((key, outcome)) = self.finished.recv() => self.finished(key, outcome),
+            Some(event) = self.call_events.recv() => self.call(event),
+            Some(control) = self.controls.recv() => self.control(control),
+            () = timeout => {
+                self.now = self.clock.now();
+                self.solo.handle_timeout(self.now);
+            }
+        }
+        self.look()
+    }
+
+    /// Takes in everything that has come, without waiting.
+    fn look(&mut self) -> Result<(), RunError> {
+        self.now = self.clock.now();
+        while let Some(Some(appended)) = self.appends.next().now_or_never() {
+            self.appended(appended)?;
+        }
+        while let Ok((key, outcome)) = self.finished.try_recv() {
+            self.finished(key, outcome);
+        }
+        while let Ok(event) = self.call_events.try_recv() {
+            self.call(event);
+        }
+        while let Ok(control) = self.controls.try_recv() {
+            self.control(control);
+        }
+        if self.solo.poll_timeout().is_some_and(|due| due <= self.now) {
+            self.solo.handle_timeout(self.now);
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, key: ActivationKey, outcome: Outcome) {
+        self.now = self.clock.now();
+        self.tasks.remove(&key);
+        self.desk.forget(key);
+        self.finish_now(key, outcome);
+    }
+
+    fn call(&mut self, event: CallEvent) {
+        self.now = self.clock.now();
+        if let Some(event) = self.desk.translate(event) {
+            self.solo.handle(event, self.now);
+        }
+    }
+
+    fn control(&mut self, control: Control) {
+        self.now = self.clock.now();
+        match control {
+            Control::Cancel => self.solo.handle(Event::Cancel, self.now),
+            Control::Answer(activation, answer) => {
+                self.solo.handle(Event::Answer(activation, answer), self.now)
+            }
+            Control::Patch(patch) => self.solo.handle(Event::Patch(patch), self.now),
+            Control::Detach => self.detached = true,
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.tasks.values().for_each(tokio::task::AbortHandle::abort);
+    }
+}
+
+/// Equal whenever the same activation runs, in this process or another.
+fn seed_of(activation: &ActivationId) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(activation.vertex.as_str().as_bytes());
+    for number in [u64::from(activation.frame.0), u64::from(activation.incarnation), activation.superstep] {
+        hasher.update(&number.to_le_bytes());
+    }
+    hasher.update(&activation.element.map_or(u64::MAX, u64::from).to_le_bytes());
+    let mut seed = [0; 8];
+    seed.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(seed)
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    Failure::permanent(format!("the program panicked: {}", text.unwrap_or_default()))
+}

@@ -1,0 +1,96 @@
+use serde_json::json;
+use superstep_engine::Received;
+use superstep_graph::Port;
+
+use super::*;
+
+fn received(from: &str, payload: serde_json::Value) -> Received {
+    Received { from: from.into(), port: Port::default(), payload: payload.into() }
+}
+
+fn view() -> View {
+    View {
+        input: Payload::from(
+            json!({"text": "<It> crashes & burns", "n": 3, "x": 2.0, "list": [1, "a"], "none": null}),
+        ),
+        messages: vec![
+            received("summarise", json!([{"text": "b"}, {"text": "a"}])),
+            received("classify", json!({"kind": "bug"})),
+        ],
+        kept: vec![received("judge", json!({"grade": 2}))],
+        value: Payload::null(),
+        element: None,
+        aggregates: Arc::new(BTreeMap::from([("total".into(), Payload::from(json!(10)))])),
+        superstep: 4,
+    }
+}
+
+fn render(source: &str) -> Result<String, String> {
+    let template = Template::compile(source).map_err(|error| error.to_string())?;
+    template.render(&view()).map_err(|failure| failure.message)
+}
+
+#[test]
+fn templates_read_the_same_roots_as_expressions() {
+    for (source, text) in [
+        ("{{ input.text }}", "<It> crashes & burns"),
+        ("{{ from.classify.kind }} {{ from.judge.grade }}", "bug 2"),
+        ("{{ from.summarise | map(attribute='text') | join('\n') }}", "b\na"),
+        ("{% if from.nobody %}x{% else %}nobody{% endif %}", "nobody"),
+        ("{{ from.nobody is none }}", "true"),
+        ("{{ from.nobody }}", "null"),
+        ("{{ from | list | join(',') }}", "classify,judge,summarise"),
+        ("{% for m in messages %}{{ m.from }};{% endfor %}", "summarise;classify;"),
+        ("{{ messages[1].payload.kind }}", "bug"),
+        ("{{ aggregates.total }} {{ aggregates.other }}", "10 null"),
+        ("{{ superstep }} {{ value }} {{ input.x }} {{ input.n > 2 }}", "4 null 2.0 true"),
+        ("{{ input.list }} {{ from.classify }}", "[1,\"a\"] {\"kind\":\"bug\"}"),
+        ("{{ input.text | tojson }}", "\"<It> crashes & burns\""),
+        ("{% set x = input.n %}{{ x }}{% for i in range(2) %}{{ i }}{% endfor %}", "301"),
+        ("{{ input.none is none }}", "true"),
+    ] {
+        assert_eq!(render(source).as_deref(), Ok(text), "{source}");
+    }
+}
+
+#[test]
+fn what_is_undefined_is_an_error_that_names_it() {
+    for (source, part) in [
+        ("{{ input.txet }}", "input.txet"),
+        ("a\n{{ from.nobody.kind }}", "from.nobody.kind"),
+        ("{{ message.kind }}", "2 were"),
+        ("{{ element }}", "forEach"),
+        ("{{ input.text | nofilter }}", "nofilter"),
+        (
+            "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}",
+            "instructions",
+        ),
+    ] {
+        let reason = render(source).unwrap_err();
+        assert!(reason.contains(part), "{source}: {reason}");
+    }
+}
+
+#[test]
+fn what_does_not_compile_says_where() {
+    for (source, line, column, part) in [
+        ("Mail:\n{{ inptu.text }}", 2, 4, "\"input\""),
+        ("the output is {{ output }}", 1, 18, "output"),
+        ("{{ input.text", 1, 10, "unexpected end"),
+        ("{% if input %}", 1, 13, "unexpected end"),
+    ] {
+        let error = Template::compile(source).unwrap_err();
+        assert_eq!((error.position.line, error.position.column), (line, column), "{source}: {error}");
+        assert!(error.to_string().contains(part), "{source}: {error}");
+    }
+}
+
+#[test]
+fn references_are_paths() {
+    let template = Template::compile(
+        "{{ from.a.b }}{{ input.list.x }}{{ input.m.items() }}{% for m in messages %}{{ m.from }}{% endfor %}",
+    );
+    let template = template.unwrap();
+    let paths: Vec<String> = template.references().iter().map(|reference| reference.path.join(".")).collect();
+    assert_eq!(paths, ["from.a.b", "input.list.x", "input.m", "messages"]);
+}

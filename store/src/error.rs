@@ -1,0 +1,143 @@
+//! What can go wrong with a store.
+
+use std::{io, path::PathBuf};
+
+use crate::{Digest, RunName};
+
+/// Why a store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer holds the log.
+    #[error("run \"{run}\" is held by {holder}")]
+    Locked {
+        /// The run.
+        run: RunName,
+        /// Process and owner, as the holder wrote them into the lock file.
+        holder: String,
+    },
+    /// There is no such run.
+    #[error("run \"{run}\" is not in the store")]
+    NotFound {
+        /// The run.
+        run: RunName,
+    },
+    /// A run of this name is there already.
+    #[error("run \"{run}\" is in the store already")]
+    Exists {
+        /// The run.
+        run: RunName,
+    },
+    /// The text is not a run name.
+    #[error(
+        "{name:?} is no run name: it takes 1 to 128 ASCII letters, digits, \".\", \"_\" and \"-\", the first a letter or digit"
+    )]
+    BadName {
+        /// The text.
+        name: String,
+    },
+    /// A record that may have been acknowledged is damaged. The log is left as it is.
+    #[error("{}: record {record} at byte {offset} is corrupt: {why}", file.display())]
+    Corrupt {
+        /// The segment file.
+        file: PathBuf,
+        /// Byte offset in the file of the frame that is damaged.
+        offset: u64,
+        /// Number in the log of the first record of that frame.
+        record: u64,
+        /// What does not hold.
+        why: Damage,
+    },
+    /// The file was written in a format that this build does not know.
+    #[error("{}: {what} format {found} is newer than {known}, the newest that this build reads", file.display())]
+    NewerFormat {
+        /// The segment file.
+        file: PathBuf,
+        /// Which of the two formats: `log` or `record`.
+        what: &'static str,
+        /// The format of the file.
+        found: u16,
+        /// The newest format that this build knows.
+        known: u16,
+    },
+    /// The batch cannot be a frame.
+    #[error("a batch of {bytes} bytes is over the limit of {limit}")]
+    TooLarge {
+        /// Encoded size of the batch.
+        bytes: usize,
+        /// The most that a batch may have.
+        limit: usize,
+    },
+    /// A record has no encoding.
+    #[error("a record cannot be encoded: {0}")]
+    Encode(#[source] postcard::Error),
+    /// There is no such blob.
+    #[error("blob {digest} is not in the store")]
+    NoBlob {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// The bytes of a blob are not those that its name stands for.
+    #[error("{}: the content is not that of blob {digest}", file.display())]
+    CorruptBlob {
+        /// Its file.
+        file: PathBuf,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// The thread that writes is gone, so the outcome of what it was given cannot be known.
+    #[error("the thread that commits logs has ended")]
+    CommitterGone,
+    /// The operating system refused.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// What does not hold of a corrupt record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// The head of a segment file is not one.
+    #[error("the segment head is damaged")]
+    SegmentHead,
+    /// The segment does not continue the one before it.
+    #[error("the segment begins at record {found}, or with another history, where record {expected} follows")]
+    SegmentGap {
+        /// The next record by the segment before.
+        expected: u64,
+        /// The first record that the segment claims.
+        found: u64,
+    },
+    /// The head of the frame fails its checksum.
+    #[error("the frame head fails its checksum")]
+    Head,
+    /// A bit that format 1 leaves clear is set.
+    #[error("the frame head has a kind or flag that its format does not define")]
+    Kind,
+    /// The segment ends within a frame, and another segment follows.
+    #[error("the frame is incomplete, yet another segment follows")]
+    Incomplete,
+    /// The records fail their checksum.
+    #[error("the records fail their checksum")]
+    Checksum,
+    /// The frame is whole but does not follow the one before it.
+    #[error("the hash chain is broken")]
+    Chain,
+    /// The last byte of the frame is wrong.
+    #[error("the commit byte is wrong")]
+    CommitByte,
+    /// The filler between two frames is not zero.
+    #[error("the filler before the frame is not zero")]
+    Filler,
+    /// A frame follows the one that sealed the log.
+    #[error("a frame follows the seal")]
+    AfterSeal,
+    /// The bytes are as they were written, but are not records of this type.
+    #[error("the records cannot be decoded: {0}")]
+    Undecodable(String),
+}

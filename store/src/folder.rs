@@ -1,0 +1,188 @@
+//! The folder backend: a folder per run, with its lock, its segments and its blobs.
+//!
+//! ```text
+//! runs/NAME/lock                    who writes the log
+//! runs/NAME/0000000000000000.log    segments, named by the number of their first record
+//! runs/NAME/blobs/ab/cdef…          blobs, named by their digest
+//! ```
+
+mod commit;
+pub(crate) mod disk;
+mod history;
+mod lock;
+pub(crate) mod log;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process,
+    time::SystemTime,
+};
+
+use commit::{Committer, Opening, Tail, begin_segment};
+use disk::TailFile;
+use lock::Lock;
+use log::FolderLog;
+
+use crate::{Contents, Record, RunEntry, RunName, StoreError, frame::Chain, segment};
+
+/// The runs of a folder store.
+#[derive(Debug)]
+pub(crate) struct FolderRuns {
+    root: PathBuf,
+    committer: Committer,
+}
+
+impl FolderRuns {
+    pub(crate) fn new(path: &Path) -> Result<Self, StoreError> {
+        let root = path.join("runs");
+        disk::create_folder(&root)?;
+        let committer = Committer::start().map_err(disk::error("start the commit thread of", path))?;
+        Ok(Self { root, committer })
+    }
+
+    pub(crate) fn create<R: Record>(&self, run: &RunName, owner: &str) -> Result<FolderLog, StoreError> {
+        let folder = self.folder(run);
+        self.refuse_existing(run)?;
+        disk::create_folder(&folder)?;
+        let lock = Lock::take(&folder, run, owner)?;
+        self.refuse_existing(run)?;
+        let head = segment::Head { record_format: R::FORMAT, first: 0, chain: Chain::GENESIS };
+        let file = begin_segment(&folder, &head)?;
+        let (next, chain, record_format) = (0, Chain::GENESIS, R::FORMAT);
+        self.attach(Opening { run: run.clone(), folder, file, next, chain, record_format, lock }, false)
+    }
+
+    pub(crate) fn open<R: Record>(
+        &self,
+        run: &RunName,
+        owner: &str,
+    ) -> Result<(FolderLog, Contents<R>), StoreError> {
+        let folder = self.folder(run);
+        let lock = Lock::take(&folder, run, owner)?;
+        let (history, last) = history::read::<R>(&folder, run, 0)?;
+        let segment::History { records, next, chain, sealed, torn, end, record_format, .. } = history;
+        if let Some(tail) = &torn {
+            tracing::warn!(%run, file = %tail.file.display(), offset = tail.offset, bytes = tail.bytes,
+                "cutting off a batch that was never acknowledged");
+        }
+        let mut file = TailFile::open(last, end, torn.is_none())?;
+        if record_format < R::FORMAT {
+            file.trim()?;
+            file = begin_segment(&folder, &segment::Head { record_format: R::FORMAT, first: next, chain })?;
+        }
+        let record_format = R::FORMAT;
+        let opening = Opening { run: run.clone(), folder, file, next, chain, record_format, lock };
+        Ok((self.attach(opening, sealed)?, Contents { records, sealed, torn }))
+    }
+
+    pub(crate) fn read_only<R: Record>(&self, run: &RunName) -> Result<Contents<R>, StoreError> {
+        let history = history::read_beside_writer(&self.folder(run), run, 0)?;
+        Ok(Contents { records: history.records, sealed: history.sealed, torn: history.torn })
+    }
+
+    pub(crate) fn blobs(&self, run: &RunName) -> Result<PathBuf, StoreError> {
+        let folder = self.folder(run);
+        history::segments(&folder, run)?;
+        Ok(folder.join("blobs"))
+    }
+
+    pub(crate) fn remove(&self, run: &RunName) -> Result<(), StoreError> {
+        let folder = self.folder(run);
+        history::segments(&folder, run)?;
+        let lock = Lock::take(&folder, run, "removing it")?;
+        // Under another name the run is gone at once, and what a crash leaves is swept by the next removal.
+        let removed = self.root.join(format!(".removed-{run}-{}", process::id()));
+        fs::rename(&folder, &removed).map_err(disk::error("rename", &folder))?;
+        disk::sync_folder(&self.root)?;
+        lock.release();
+        self.sweep()
+    }
+
+    pub(crate) fn runs(&self) -> Result<Vec<RunEntry>, StoreError> {
+        let mut runs = Vec::new();
+        for name in self.names()? {
+            let Ok(run) = name.parse::<RunName>() else { continue };
+            match entry(&self.folder(&run), run) {
+                Ok(found) => runs.push(found),
+                // It is being made or removed by another process.
+                Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        runs.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(runs)
+    }
+
+    pub(crate) fn commits(&self) -> u64 {
+        self.committer.commits()
+    }
+
+    fn folder(&self, run: &RunName) -> PathBuf {
+        self.root.join(run.as_str())
+    }
+
+    fn refuse_existing(&self, run: &RunName) -> Result<(), StoreError> {
+        match history::segments(&self.folder(run), run) {
+            Ok(_) => Err(StoreError::Exists { run: run.clone() }),
+            Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn attach(&self, opening: Opening, sealed: bool) -> Result<FolderLog, StoreError> {
+        let (run, folder, next) = (opening.run.clone(), opening.folder.clone(), opening.next);
+        let (log, jobs) = self.committer.attach(Tail::new(opening))?;
+        Ok(FolderLog { run, folder, log, jobs, next, sealed })
+    }
+
+    fn names(&self) -> Result<Vec<String>, StoreError> {
+        let listed = || disk::error("list", &self.root);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(listed())? {
+            names.extend(entry.map_err(listed())?.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+
+    fn sweep(&self) -> Result<(), StoreError> {
+        for name in self.names()?.iter().filter(|name| name.starts_with(".removed-")) {
+            let path = self.root.join(name);
+            match fs::remove_dir_all(&path) {
+                // Another process sweeps, too.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(disk::error("remove", &path)(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The file of the segment of `folder` whose first record is `first`.
+fn segment_path(folder: &Path, first: u64) -> PathBuf {
+    folder.join(format!("{first:016x}.log"))
+}
+
+fn entry(folder: &Path, run: RunName) -> Result<RunEntry, StoreError> {
+    let mut found =
+        RunEntry { name: run, bytes: 0, created: SystemTime::UNIX_EPOCH, modified: SystemTime::UNIX_EPOCH };
+    for segment in history::segments(folder, &found.name)? {
+        let metadata = match fs::metadata(&segment.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StoreError::NotFound { run: found.name });
+            }
+            Err(error) => return Err(disk::error("look at", &segment.path)(error)),
+        };
+        let modified = metadata.modified().map_err(disk::error("look at", &segment.path))?;
+        found.bytes += metadata.len();
+        found.modified = found.modified.max(modified);
+        if segment.first == 0 {
+            // Not every file system keeps the time of creation.
+            found.created = metadata.created().unwrap_or(modified);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,159 @@
+//! The memory backend: typed records, no encoding, and fencing where a folder has a lock.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use crate::{
+    Append, AppendError, Contents, Log, Position, Record, RunEntry, RunName, StoreError, blobs::MemoryBlobs,
+};
+
+/// The runs of a memory store.
+#[derive(Debug)]
+pub(crate) struct MemoryRuns<R>(Mutex<BTreeMap<RunName, MemoryRun<R>>>);
+
+/// One run in memory.
+#[derive(Debug)]
+struct MemoryRun<R> {
+    history: Arc<Mutex<MemoryHistory<R>>>,
+    blobs: MemoryBlobs,
+}
+
+#[derive(Debug)]
+struct MemoryHistory<R> {
+    /// Each batch as it was appended, with the position of its first record: records are never moved again.
+    batches: Vec<(u64, Vec<R>)>,
+    next: u64,
+    sealed: bool,
+    /// Counts the writers: an older one than this is fenced.
+    writer: u64,
+    created: SystemTime,
+    modified: SystemTime,
+}
+
+impl<R: Record> MemoryHistory<R> {
+    fn new() -> Self {
+        let now = SystemTime::now();
+        Self { batches: Vec::new(), next: 0, sealed: false, writer: 0, created: now, modified: now }
+    }
+
+    fn read(&self, from: u64) -> Vec<R> {
+        let first = self.batches.partition_point(|(start, batch)| start + batch.len() as u64 <= from);
+        let mut records = Vec::new();
+        for (start, batch) in &self.batches[first..] {
+            let skip = usize::try_from(from.saturating_sub(*start)).expect("a position within a batch fits");
+            records.extend_from_slice(&batch[skip.min(batch.len())..]);
+        }
+        records
+    }
+
+    fn contents(&self) -> Contents<R> {
+        Contents { records: self.read(0), sealed: self.sealed, torn: None }
+    }
+}
+
+impl<R: Record> MemoryRuns<R> {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    pub(crate) fn create(&self, run: &RunName) -> Result<MemoryLog<R>, StoreError> {
+        let mut runs = lock(&self.0);
+        if runs.contains_key(run) {
+            return Err(StoreError::Exists { run: run.clone() });
+        }
+        let history = Arc::new(Mutex::new(MemoryHistory::new()));
+        runs.insert(run.clone(), MemoryRun { history: Arc::clone(&history), blobs: MemoryBlobs::default() });
+        Ok(MemoryLog { run: run.clone(), history, writer: 0 })
+    }
+
+    pub(crate) fn open(&self, run: &RunName) -> Result<(MemoryLog<R>, Contents<R>), StoreError> {
+        self.with(run, |found| {
+            let mut history = lock(&found.history);
+            history.writer += 1;
+            let log =
+                MemoryLog { run: run.clone(), history: Arc::clone(&found.history), writer: history.writer };
+            (log, history.contents())
+        })
+    }
+
+    pub(crate) fn read_only(&self, run: &RunName) -> Result<Contents<R>, StoreError> {
+        self.with(run, |found| lock(&found.history).contents())
+    }
+
+    pub(crate) fn blobs(&self, run: &RunName) -> Result<MemoryBlobs, StoreError> {
+        self.with(run, |found| Arc::clone(&found.blobs))
+    }
+
+    /// Removes the run and fences its writer.
+    pub(crate) fn remove(&self, run: &RunName) -> Result<(), StoreError> {
+        let removed = lock(&self.0).remove(run).ok_or_else(|| StoreError::NotFound { run: run.clone() })?;
+        lock(&removed.history).writer += 1;
+        Ok(())
+    }
+
+    pub(crate) fn runs(&self) -> Vec<RunEntry> {
+        let entry = |(name, run): (&RunName, &MemoryRun<R>)| {
+            let history = lock(&run.history);
+            RunEntry { name: name.clone(), bytes: 0, created: history.created, modified: history.modified }
+        };
+        lock(&self.0).iter().map(entry).collect()
+    }
+
+    fn with<T>(&self, run: &RunName, look: impl FnOnce(&MemoryRun<R>) -> T) -> Result<T, StoreError> {
+        lock(&self.0).get(run).map(look).ok_or_else(|| StoreError::NotFound { run: run.clone() })
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What the lock guards is only changed by steps that cannot panic half-way.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The log of a run in memory.
+#[derive(Debug)]
+pub(crate) struct MemoryLog<R> {
+    run: RunName,
+    history: Arc<Mutex<MemoryHistory<R>>>,
+    writer: u64,
+}
+
+impl<R: Record> MemoryLog<R> {
+    fn change(&self, change: impl FnOnce(&mut MemoryHistory<R>)) -> Append {
+        let mut history = lock(&self.history);
+        Append::ready(if history.writer != self.writer {
+            Err(AppendError::Fenced { run: self.run.clone() })
+        } else if history.sealed {
+            Err(AppendError::Sealed { run: self.run.clone() })
+        } else {
+            let position = Position(history.next);
+            change(&mut history);
+            history.modified = SystemTime::now();
+            Ok(position)
+        })
+    }
+}
+
+impl<R: Record> Log<R> for MemoryLog<R> {
+    fn append(&mut self, records: Vec<R>) -> Append {
+        self.change(|history| {
+            let start = history.next;
+            history.next += records.len() as u64;
+            history.batches.push((start, records));
+        })
+    }
+
+    fn seal(&mut self) -> Append {
+        self.change(|history| history.sealed = true)
+    }
+
+    fn next(&self) -> Position {
+        Position(lock(&self.history).next)
+    }
+
+    fn read(&self, from: Position) -> Result<Vec<R>, StoreError> {
+        Ok(lock(&self.history).read(from.0))
+    }
+}

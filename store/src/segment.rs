@@ -1,0 +1,180 @@
+//! Segments: the head of a segment file, and the scan of the frames behind it.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 8 | magic, `SSTEPLOG` |
+//! | 2 | log format: 1 |
+//! | 2 | record format, [`Record::FORMAT`] |
+//! | 8 | number of the first record |
+//! | 16 | value of the hash chain before the first frame |
+//! | 4 | CRC-32C of the 36 bytes above |
+//!
+//! The head keeps this shape in every later format, so that a reader can always tell a newer log from a
+//! damaged one.
+
+use std::path::Path;
+
+use crate::{
+    Damage, Record, StoreError, TornTail,
+    frame::{self, Chain, Frame, Next},
+};
+
+/// Length of the head of a segment.
+pub(crate) const HEAD: usize = 40;
+const CHECKED: usize = HEAD - 4;
+const MAGIC: &[u8; 8] = b"SSTEPLOG";
+const FORMAT: u16 = 1;
+
+/// The head of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) record_format: u16,
+    pub(crate) first: u64,
+    pub(crate) chain: Chain,
+}
+
+impl Head {
+    pub(crate) fn encode(&self) -> [u8; HEAD] {
+        let mut bytes = [0; HEAD];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..10].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[10..12].copy_from_slice(&self.record_format.to_le_bytes());
+        bytes[12..20].copy_from_slice(&self.first.to_le_bytes());
+        bytes[20..CHECKED].copy_from_slice(&self.chain.0);
+        let checksum = crc32c::crc32c(&bytes[..CHECKED]);
+        bytes[CHECKED..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    }
+
+    /// The head of the segment `data`, and the log format that it names.
+    fn decode(data: &[u8]) -> Option<(Self, u16)> {
+        let bytes: &[u8; HEAD] = data.first_chunk()?;
+        let (checked, checksum) = bytes.split_at(CHECKED);
+        if !bytes.starts_with(MAGIC) || crc32c::crc32c(checked).to_le_bytes() != checksum {
+            return None;
+        }
+        let (magic_and_formats, rest) = checked.split_at(12);
+        let (first, chain) = rest.split_first_chunk()?;
+        let head = Self {
+            record_format: u16::from_le_bytes([magic_and_formats[10], magic_and_formats[11]]),
+            first: u64::from_le_bytes(*first),
+            chain: Chain(*chain.first_chunk()?),
+        };
+        Some((head, u16::from_le_bytes([magic_and_formats[8], magic_and_formats[9]])))
+    }
+}
+
+/// What the segments of a log hold, as far as they were scanned.
+#[derive(Debug)]
+pub(crate) struct History<R> {
+    /// The records from the one that was asked for on.
+    pub(crate) records: Vec<R>,
+    from: u64,
+    /// The number of the record that comes next.
+    pub(crate) next: u64,
+    pub(crate) chain: Chain,
+    pub(crate) sealed: bool,
+    pub(crate) torn: Option<TornTail>,
+    /// Where the last frame of the last segment ends.
+    pub(crate) end: u64,
+    /// The record format of the last segment.
+    pub(crate) record_format: u16,
+}
+
+impl<R: Record> History<R> {
+    /// A history that keeps the records from `from` on, of a scan that begins with the first segment.
+    pub(crate) fn new(from: u64) -> Self {
+        Self {
+            records: Vec::new(),
+            from,
+            next: 0,
+            chain: Chain::GENESIS,
+            sealed: false,
+            torn: None,
+            end: 0,
+            record_format: R::FORMAT,
+        }
+    }
+
+    /// Takes the segment `data` in, which is the first of the scan if `first`, and the last of the log if `last`.
+    pub(crate) fn scan(
+        &mut self,
+        file: &Path,
+        data: &[u8],
+        first: bool,
+        last: bool,
+    ) -> Result<(), StoreError> {
+        self.enter(file, data, first)?;
+        let mut end = HEAD;
+        loop {
+            match frame::next(data, end, self.chain) {
+                Next::Frame(_) if self.sealed => return Err(self.corrupt(file, end, Damage::AfterSeal)),
+                Next::Frame(frame) => {
+                    self.take(&frame).map_err(|why| self.corrupt(file, end, why))?;
+                    end = frame.end;
+                }
+                Next::End => break,
+                Next::Torn { bytes } if last => {
+                    let (offset, bytes) = (end as u64, bytes as u64);
+                    self.torn = Some(TornTail { file: file.to_owned(), offset, bytes });
+                    break;
+                }
+                Next::Torn { .. } => return Err(self.corrupt(file, end, Damage::Incomplete)),
+                Next::Corrupt(why) => return Err(self.corrupt(file, end, why)),
+            }
+        }
+        self.end = end as u64;
+        Ok(())
+    }
+
+    /// Checks the head of a segment against what came before.
+    fn enter(&mut self, file: &Path, data: &[u8], first: bool) -> Result<(), StoreError> {
+        let Some((head, format)) = Head::decode(data) else {
+            return Err(self.corrupt(file, 0, Damage::SegmentHead));
+        };
+        let newer =
+            |what, found, known| StoreError::NewerFormat { file: file.to_owned(), what, found, known };
+        if format > FORMAT {
+            return Err(newer("log", format, FORMAT));
+        }
+        if head.record_format > R::FORMAT {
+            return Err(newer("record", head.record_format, R::FORMAT));
+        }
+        let skipped_to = first && head.first > 0 && head.first <= self.from;
+        if skipped_to {
+            (self.next, self.chain) = (head.first, head.chain);
+        }
+        if head.first != self.next || head.chain != self.chain {
+            let why = Damage::SegmentGap { expected: self.next, found: head.first };
+            return Err(self.corrupt(file, 0, why));
+        }
+        self.record_format = head.record_format;
+        Ok(())
+    }
+
+    fn take(&mut self, frame: &Frame<'_>) -> Result<(), Damage> {
+        let after = self.next + u64::from(frame.records);
+        if after > self.from {
+            let mut rest = frame.payload;
+            for number in self.next..after {
+                let (record, left) = postcard::take_from_bytes::<R>(rest)
+                    .map_err(|error| Damage::Undecodable(error.to_string()))?;
+                rest = left;
+                if number >= self.from {
+                    self.records.push(record);
+                }
+            }
+            if !rest.is_empty() {
+                return Err(Damage::Undecodable(format!("{} bytes are left over", rest.len())));
+            }
+        }
+        self.next = after;
+        self.chain = frame.chain;
+        self.sealed = frame.seals;
+        Ok(())
+    }
+
+    fn corrupt(&self, file: &Path, offset: usize, why: Damage) -> StoreError {
+        StoreError::Corrupt { file: file.to_owned(), offset: offset as u64, record: self.next, why }
+    }
+}

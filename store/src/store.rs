@@ -1,0 +1,148 @@
+//! A store: the catalogue of runs over one of the backends.
+
+use std::{path::Path, sync::Arc, time::SystemTime};
+
+use crate::{Blobs, Contents, Log, Record, RunName, StoreError, folder::FolderRuns, memory::MemoryRuns};
+
+/// A place that keeps runs: a log and blobs for each. Clones name the same place.
+#[derive(Debug)]
+pub struct Store<R>(Backend<R>);
+
+#[derive(Debug)]
+enum Backend<R> {
+    Memory(Arc<MemoryRuns<R>>),
+    Folder(Arc<FolderRuns>),
+}
+
+impl<R> Clone for Store<R> {
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            Backend::Memory(runs) => Backend::Memory(Arc::clone(runs)),
+            Backend::Folder(runs) => Backend::Folder(Arc::clone(runs)),
+        })
+    }
+}
+
+/// A log that was there already, and what it held.
+pub type Opened<R> = (Box<dyn Log<R>>, Contents<R>);
+
+/// A run in the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunEntry {
+    /// Its name.
+    pub name: RunName,
+    /// The bytes that its log takes on disk, with what is allocated ahead while it is open; 0 in memory.
+    pub bytes: u64,
+    /// When its log was begun.
+    pub created: SystemTime,
+    /// When something was last appended.
+    pub modified: SystemTime,
+}
+
+impl<R: Record> Store<R> {
+    /// A store that is gone with its last clone.
+    ///
+    /// Opening a run that is open fences the writer before.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self(Backend::Memory(Arc::new(MemoryRuns::new())))
+    }
+
+    /// A store in the folder `path`, which is made if it is not there.
+    ///
+    /// Several processes may share the folder; a run that one of them has open is locked to the others.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the folder cannot be made.
+    pub fn folder(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        FolderRuns::new(path.as_ref()).map(|runs| Self(Backend::Folder(Arc::new(runs))))
+    }
+
+    /// Begins the log of a new run. `owner` says to others who holds it.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when there is a run of this name, [`StoreError::Locked`] when another is just
+    /// making it, [`StoreError::Io`] when the disk refuses.
+    pub fn create(&self, run: &RunName, owner: &str) -> Result<Box<dyn Log<R>>, StoreError> {
+        Ok(match &self.0 {
+            Backend::Memory(runs) => Box::new(runs.create(run)?),
+            Backend::Folder(runs) => Box::new(runs.create::<R>(run, owner)?),
+        })
+    }
+
+    /// Opens the log of a run that is there, and tells what it holds. `owner` says to others who holds it.
+    ///
+    /// A torn tail is cut off and reported in [`Contents::torn`]. Everything that is returned is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Locked`], [`StoreError::Corrupt`], [`StoreError::NewerFormat`],
+    /// and [`StoreError::Io`] when the disk refuses. The log is left as it is.
+    pub fn open(&self, run: &RunName, owner: &str) -> Result<Opened<R>, StoreError> {
+        Ok(match &self.0 {
+            Backend::Memory(runs) => {
+                let (log, contents) = runs.open(run)?;
+                (Box::new(log), contents)
+            }
+            Backend::Folder(runs) => {
+                let (log, contents) = runs.open(run, owner)?;
+                (Box::new(log), contents)
+            }
+        })
+    }
+
+    /// What the log of a run holds, without taking it from its writer.
+    ///
+    /// Only whole batches are told; the newest one may be on its way to the disk still.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), [`StoreError::Locked`] apart.
+    pub fn read_only(&self, run: &RunName) -> Result<Contents<R>, StoreError> {
+        match &self.0 {
+            Backend::Memory(runs) => runs.read_only(run),
+            Backend::Folder(runs) => runs.read_only(run),
+        }
+    }
+
+    /// The blobs of a run.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such run.
+    pub fn blobs(&self, run: &RunName) -> Result<Blobs, StoreError> {
+        match &self.0 {
+            Backend::Memory(runs) => runs.blobs(run).map(Blobs::memory),
+            Backend::Folder(runs) => runs.blobs(run).map(Blobs::folder),
+        }
+    }
+
+    /// The runs, by name. No log is read.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when a folder cannot be listed.
+    pub fn runs(&self) -> Result<Vec<RunEntry>, StoreError> {
+        match &self.0 {
+            Backend::Memory(runs) => Ok(runs.runs()),
+            Backend::Folder(runs) => runs.runs(),
+        }
+    }
+
+    /// Removes a run with its blobs.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Locked`] when a folder's run is open, [`StoreError::Io`].
+    pub fn remove(&self, run: &RunName) -> Result<(), StoreError> {
+        match &self.0 {
+            Backend::Memory(runs) => runs.remove(run),
+            Backend::Folder(runs) => runs.remove(run),
+        }
+    }
+
+    /// How many times the logs of this store were synced to disk by appends: at most once per append, and less
+    /// where appends waited together; 0 in memory.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        match &self.0 {
+            Backend::Memory(_) => 0,
+            Backend::Folder(runs) => runs.commits(),
+        }
+    }
+}

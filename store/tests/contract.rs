@@ -1,0 +1,173 @@
+//! What both backends promise.
+
+use proptest::prelude::*;
+use superstep_store::{AppendError, Digest, Position, RunName, Store, StoreError};
+use tempfile::TempDir;
+
+use crate::entries::{Entry, entries};
+
+fn run() -> RunName {
+    "run".parse().unwrap()
+}
+
+/// Each backend in turn.
+fn on_both(check: impl Fn(&Store<Entry>)) {
+    check(&Store::memory());
+    let folder = TempDir::new().unwrap();
+    check(&Store::folder(folder.path()).unwrap());
+}
+
+#[test]
+fn what_was_appended_is_there_after_reopening() {
+    on_both(|store| {
+        let mut log = store.create(&run(), "first").unwrap();
+        assert_eq!(log.append(entries(0..2)).wait().unwrap(), Position(0));
+        assert_eq!(log.append(entries(2..5)).wait().unwrap(), Position(2));
+        assert_eq!(log.next(), Position(5));
+        assert_eq!(log.read(Position(1)).unwrap(), entries(1..5));
+        assert_eq!(log.read(Position(5)).unwrap(), []);
+        drop(log);
+        let (mut log, contents) = store.open(&run(), "second").unwrap();
+        assert_eq!((contents.records, contents.sealed, contents.torn), (entries(0..5), false, None));
+        assert_eq!(log.append(entries(5..6)).wait().unwrap(), Position(5));
+        assert_eq!(store.read_only(&run()).unwrap().records, entries(0..6));
+    });
+}
+
+#[test]
+fn an_empty_batch_takes_no_position() {
+    on_both(|store| {
+        let mut log = store.create(&run(), "owner").unwrap();
+        assert_eq!(log.append(vec![]).wait().unwrap(), Position(0));
+        assert_eq!(log.append(entries(0..1)).wait().unwrap(), Position(0));
+        assert_eq!(log.read(Position(0)).unwrap(), entries(0..1));
+    });
+}
+
+#[test]
+fn a_sealed_log_takes_no_more() {
+    on_both(|store| {
+        let mut log = store.create(&run(), "owner").unwrap();
+        let appends = [log.append(entries(0..1)), log.seal()];
+        for (append, position) in appends.into_iter().zip([0, 1]) {
+            assert_eq!(append.wait().unwrap(), Position(position));
+        }
+        assert!(matches!(log.append(entries(1..2)).wait(), Err(AppendError::Sealed { .. })));
+        drop(log);
+        let (mut log, contents) = store.open(&run(), "owner").unwrap();
+        assert!(contents.sealed);
+        assert!(matches!(log.append(entries(1..2)).wait(), Err(AppendError::Sealed { .. })));
+        assert_eq!(store.read_only(&run()).unwrap().records, entries(0..1));
+    });
+}
+
+#[test]
+fn the_catalogue_follows_creation_and_removal() {
+    on_both(|store| {
+        for name in ["b", "a"] {
+            let mut log = store.create(&name.parse().unwrap(), "owner").unwrap();
+            log.append(entries(0..1)).wait().unwrap();
+        }
+        let names = |store: &Store<Entry>| -> Vec<String> {
+            store.runs().unwrap().iter().map(|entry| entry.name.to_string()).collect()
+        };
+        assert_eq!(names(store), ["a", "b"]);
+        let a = "a".parse().unwrap();
+        assert!(matches!(store.create(&a, "owner"), Err(StoreError::Exists { .. })));
+        store.remove(&a).unwrap();
+        assert_eq!(names(store), ["b"]);
+        for outcome in [store.remove(&a), store.open(&a, "").map(drop), store.read_only(&a).map(drop)] {
+            assert!(matches!(outcome, Err(StoreError::NotFound { .. })));
+        }
+        assert!(matches!(store.blobs(&a), Err(StoreError::NotFound { .. })));
+        store.create(&a, "owner").unwrap();
+    });
+}
+
+#[test]
+fn blobs_are_named_by_their_content() {
+    on_both(|store| {
+        let log = store.create(&run(), "owner").unwrap();
+        let blobs = store.blobs(&run()).unwrap();
+        let digest = blobs.put(b"some bytes").unwrap();
+        assert_eq!(blobs.put(b"some bytes").unwrap(), digest);
+        assert_eq!(&*blobs.get(digest).unwrap(), b"some bytes");
+        assert!(blobs.contains(digest).unwrap());
+        assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+        assert!(blobs.delete(digest).unwrap());
+        assert!(!blobs.delete(digest).unwrap());
+        assert!(!blobs.contains(digest).unwrap());
+        assert!(matches!(blobs.get(digest), Err(StoreError::NoBlob { .. })));
+        drop(log);
+    });
+}
+
+#[test]
+fn a_second_writer_in_memory_fences_the_first() {
+    let store = Store::memory();
+    let mut first = store.create(&run(), "first").unwrap();
+    first.append(entries(0..1)).wait().unwrap();
+    let (mut second, _) = store.open(&run(), "second").unwrap();
+    assert!(matches!(first.append(entries(1..2)).wait(), Err(AppendError::Fenced { .. })));
+    assert!(matches!(first.seal().wait(), Err(AppendError::Fenced { .. })));
+    assert_eq!(second.append(entries(1..2)).wait().unwrap(), Position(1));
+    store.remove(&run()).unwrap();
+    assert!(matches!(second.append(entries(2..3)).wait(), Err(AppendError::Fenced { .. })));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append(usize),
+    Reopen,
+    ReadFrom(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0_usize..7).prop_map(Step::Append),
+        1 => Just(Step::Reopen),
+        2 => (0_usize..40).prop_map(Step::ReadFrom),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever is appended, however batches merge and writers change, a log is the list of its records.
+    #[test]
+    fn a_log_is_a_list(steps in prop::collection::vec(step(), 1..40), widths in prop::collection::vec(0_usize..3_000, 8)) {
+        on_both(|store| {
+            let mut log = store.create(&run(), "owner").unwrap();
+            let mut list: Vec<Entry> = Vec::new();
+            let mut waiting = Vec::new();
+            for step in &steps {
+                match *step {
+                    Step::Append(count) => {
+                        let position = Position(list.len() as u64);
+                        let batch: Vec<Entry> = (0..count)
+                            .map(|at| Entry::wide(position.0 + at as u64, widths[(list.len() + at) % widths.len()]))
+                            .collect();
+                        list.extend(batch.iter().cloned());
+                        waiting.push((position, log.append(batch)));
+                    }
+                    Step::Reopen => {
+                        drop(log);
+                        let (reopened, contents) = store.open(&run(), "owner").unwrap();
+                        assert_eq!(contents.records, list);
+                        log = reopened;
+                    }
+                    Step::ReadFrom(from) => {
+                        for (position, append) in waiting.drain(..) {
+                            assert_eq!(append.wait().unwrap(), position);
+                        }
+                        assert_eq!(log.read(Position(from as u64)).unwrap(), list[list.len().min(from)..]);
+                    }
+                }
+            }
+            for (position, append) in waiting {
+                assert_eq!(append.wait().unwrap(), position);
+            }
+            assert_eq!(store.read_only(&run()).unwrap().records, list);
+        });
+    }
+}

