@@ -206,10 +206,9 @@ impl ModelServerSpec {
 
 impl CandleEngine {
     fn check(self, path: &FieldPath, problems: &mut Vec<Problem>) {
-        for (name, number) in [
-            ("contextLength", self.context_length),
-            ("maxConcurrentRequests", self.max_concurrent_requests),
-        ] {
+        for (name, number) in
+            [("contextLength", self.context_length), ("maxConcurrentRequests", self.max_concurrent_requests)]
+        {
             if number == Some(0) {
                 problems.push(Problem::error(path.field(name), format!("{name} is at least 1")));
             }

@@ -1,6 +1,5 @@
 //! The arguments.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the commands that run a graph"))]
 pub(crate) mod runs;
 
 use std::path::PathBuf;
@@ -8,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
+use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs};
 
 /// Runs agent graphs as Pregel programs.
 #[derive(Debug, Parser)]
@@ -21,6 +21,14 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a graph.
+    Run(RunArgs),
+    /// Go on with a run that was interrupted.
+    Resume(ResumeArgs),
+    /// List the runs.
+    Runs(RunsArgs),
+    /// Show what happened in a run.
+    Inspect(InspectArgs),
     /// Check files and show every mistake.
     Validate(ValidateArgs),
     /// Draw a graph.

@@ -3,11 +3,15 @@
 use std::io::{self, Write};
 
 use superstep_api::NoGraph;
+use superstep_runtime::RunError;
+use superstep_store::StoreError;
+
+use crate::input::InputError;
+use crate::models::ModelError;
 
 /// The exit codes, as `superstep --help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[expect(dead_code, reason = "for the commands that run a graph")]
 pub(crate) enum Exit {
     /// What was asked for is done.
     Success = 0,
@@ -28,6 +32,8 @@ pub(crate) enum Exit {
 /// Examples and the exit codes, for `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Examples:
+  superstep run -f manifests/hello --input '{\"text\": \"Hello\"}'
+  superstep resume hello-k3v9q2
   superstep validate -f manifests/quickstart
   superstep render -f manifests/quickstart --format mermaid
 
@@ -56,6 +62,24 @@ pub(crate) enum CommandError {
         #[from]
         error: NoGraph,
     },
+    /// The input does not fit the graph, as was shown.
+    #[error("the input does not fit the graph: {}", .problems.join("; "))]
+    Unfit {
+        /// What is wrong with it.
+        problems: Vec<String>,
+    },
+    /// The input cannot be used.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// No place for runs is known.
+    #[error("there is no home folder to keep runs in: name a folder with --store DIR, or use --ephemeral")]
+    NoStore,
+    /// A model cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The run cannot be begun, read or driven.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
@@ -67,11 +91,41 @@ impl CommandError {
         match self {
             // Whoever closed the pipe has what he wanted.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Success,
-            Self::Mistakes { .. } | Self::NoGraph { .. } | Self::Output(_) => {}
+            Self::Mistakes { .. }
+            | Self::NoGraph { .. }
+            | Self::Unfit { .. }
+            | Self::Input(_)
+            | Self::NoStore
+            | Self::Model(_)
+            | Self::Run(_)
+            | Self::Output(_) => {}
         }
         // Nobody is left to be told if stderr is closed.
         let _unheard = writeln!(io::stderr(), "superstep: {self}");
-        Exit::Invalid
+        self.exit()
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Mistakes { .. } | Self::NoGraph { .. } | Self::Unfit { .. } | Self::Input(_) => {
+                Exit::Invalid
+            }
+            Self::NoStore | Self::Model(_) | Self::Output(_) => Exit::Unusable,
+            Self::Run(error) => match error {
+                RunError::Store(
+                    StoreError::Corrupt { .. }
+                    | StoreError::CorruptBlob { .. }
+                    | StoreError::NewerFormat { .. },
+                )
+                | RunError::Replay { .. }
+                | RunError::Empty { .. } => Exit::CorruptStore,
+                RunError::Store(
+                    StoreError::NotFound { .. } | StoreError::Exists { .. } | StoreError::BadName { .. },
+                ) => Exit::Invalid,
+                RunError::Graph { .. } | RunError::NoGraph(_) | RunError::Program { .. } => Exit::Invalid,
+                RunError::Store(_) | RunError::Append { .. } => Exit::Unusable,
+            },
+        }
     }
 }
 

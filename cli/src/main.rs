@@ -2,15 +2,16 @@
 
 mod args;
 mod exit;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the commands that run a graph"))]
+mod history;
 mod input;
 mod manifests;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the commands that run a graph"))]
+mod models;
 mod output;
+mod progress;
 mod render;
 mod report;
+mod run;
 mod validate;
-#[cfg_attr(not(test), expect(dead_code, reason = "for the commands that run a graph"))]
 mod view;
 
 use clap::Parser;
@@ -20,9 +21,17 @@ use crate::exit::Exit;
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
     let done = match &cli.command {
         Command::Validate(args) => validate::validate(args),
         Command::Render(args) => render::render(args),
+        Command::Run(args) => run::run(args),
+        Command::Resume(args) => run::resume(args),
+        Command::Runs(args) => history::runs(args),
+        Command::Inspect(args) => history::inspect(args),
     };
     done.unwrap_or_else(|error| error.report()).into()
 }

@@ -1,6 +1,5 @@
 //! Reading the files that the user named.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use superstep_api::{Diagnostic, ResourceSet, load, read_paths};
@@ -15,9 +14,6 @@ use crate::report::show;
 pub(crate) struct Manifests {
     /// Graphs, models and patches.
     pub(crate) resources: ResourceSet,
-    /// The answers of scripted models, by the name of the `ModelServer`.
-    #[expect(dead_code, reason = "for the commands that run a graph")]
-    pub(crate) scripts: BTreeMap<String, ScriptedModel>,
 }
 
 /// Reads the files and shows every doubt and mistake: of syntax and form, of the graphs, and of what
@@ -34,26 +30,21 @@ pub(crate) fn read(files: &Files) -> Result<Manifests, CommandError> {
         let problems = superstep_runtime::check(&graph.content.document.spec);
         diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
     }
-    let scripts = scripts(&resources, &mut diagnostics);
+    check_scripts(&resources, &mut diagnostics);
     match show(&diagnostics)? {
-        0 => Ok(Manifests { resources, scripts }),
+        0 => Ok(Manifests { resources }),
         errors => Err(CommandError::Mistakes { errors }),
     }
 }
 
-fn scripts(resources: &ResourceSet, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, ScriptedModel> {
+/// Reads the answers of scripted models, for their mistakes.
+fn check_scripts(resources: &ResourceSet, diagnostics: &mut Vec<Diagnostic>) {
     let path = FieldPath::default().field("engine").field("scripted");
-    let mut scripts = BTreeMap::new();
     for server in resources.model_servers.values() {
-        if server.content.spec.engine.scripted.is_none() {
-            continue;
-        }
-        match server.part(&path) {
-            Ok(script) => {
-                scripts.insert(server.content.metadata.name.clone(), script);
-            }
-            Err(mistakes) => diagnostics.extend(mistakes),
+        if server.content.spec.engine.scripted.is_some()
+            && let Err(mistakes) = server.part::<ScriptedModel>(&path)
+        {
+            diagnostics.extend(mistakes);
         }
     }
-    scripts
 }

@@ -20,10 +20,12 @@ pub use expressions::EdgeExpressions;
 pub use model::{ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Prices, Role};
 #[cfg(feature = "inference")]
 pub use models::{LocalModel, LocalModelError};
-pub use models::{Models, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
+pub use models::{Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
 pub use program::{Activation, Execution, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, read_run, tell};
 pub use schema::{Schema, SchemaError, check_input, smallest};
+#[cfg(feature = "inference")]
+pub use superstep_inference::LoadOptions;
 pub use template::{MAX_TEMPLATE, Template};

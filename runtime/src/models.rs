@@ -3,6 +3,7 @@
 #[cfg(feature = "inference")]
 mod local;
 mod scripted;
+mod wrapped;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::model::Model;
 #[cfg(feature = "inference")]
 pub use local::{LocalModel, LocalModelError};
 pub use scripted::{Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
+pub use wrapped::{NotLoaded, Priced};
 
 /// Models by the names that prompts use.
 #[derive(Clone, Default)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use superstep_engine::{CallOutcome, CallRequest, Payload, Usage};
+use superstep_engine::{CallOutcome, CallRequest, Failure, Payload, Usage};
 
 /// What the outside saw of one idempotency key.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,13 @@ impl ModelServer {
         self.ledger.entry(key.to_owned()).or_default().executions += 1;
         let salt = u64::from(request.digest[1]);
         let nonce = if self.nonce { self.executed } else { 0 };
-        let answer = json!({"text": salt, "nonce": nonce});
+        // An overloaded server, as the key decides: another attempt has another key.
+        let overloaded = key.starts_with('0');
+        let answer = if overloaded {
+            Err(Failure::transient("the server is overloaded"))
+        } else {
+            Ok(Payload::from(json!({"text": salt, "nonce": nonce})))
+        };
         let usage = Usage {
             calls: 1,
             prompt_tokens: request.reserve.prompt_tokens,
@@ -51,7 +57,7 @@ impl ModelServer {
             cost: 0.25,
         };
         self.spent += usage;
-        CallOutcome { answer: Ok(Payload::from(answer)), usage }
+        CallOutcome { answer, usage }
     }
 
     pub(crate) fn executed(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::Files;
 use crate::output::OutputFormat;
@@ -59,6 +59,20 @@ pub(crate) struct RunArgs {
     /// How the result is written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
     pub(crate) output: OutputFormat,
+    /// When progress is shown on stderr.
+    #[arg(long, value_enum, default_value_t = ShowProgress::Auto)]
+    pub(crate) progress: ShowProgress,
+}
+
+/// When progress is shown on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShowProgress {
+    /// If stderr is a terminal.
+    Auto,
+    /// Always; without a line that changes where stderr is no terminal.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// Arguments of `resume`.
@@ -78,6 +92,9 @@ pub(crate) struct ResumeArgs {
     /// How the result is written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
     pub(crate) output: OutputFormat,
+    /// When progress is shown on stderr.
+    #[arg(long, value_enum, default_value_t = ShowProgress::Auto)]
+    pub(crate) progress: ShowProgress,
 }
 
 /// Arguments of `runs`.

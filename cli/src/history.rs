@@ -1,0 +1,155 @@
+//! `superstep runs` and `superstep inspect`: what the logs hold.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use superstep_engine::{Notice, Record, RunStatus};
+use superstep_runtime::{Programs, RunError, read_run, tell};
+use superstep_store::{RunName, Store};
+
+use crate::args::runs::{InspectArgs, RunsArgs};
+use crate::exit::{CommandError, Exit};
+use crate::output;
+use crate::progress::{change, status_text};
+use crate::run::{open_store, plan_of, summary};
+
+/// Lists the runs, the newest last.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) fn runs(args: &RunsArgs) -> Result<Exit, CommandError> {
+    let store = open_store(&args.store)?;
+    let entries = store.runs().map_err(RunError::from)?;
+    let mut rows: Vec<(u64, Value)> =
+        entries.iter().map(|entry| row(&store, &entry.name, entry.bytes)).collect();
+    rows.sort_by_key(|(started, _)| *started);
+    let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
+    output::write(&Value::Array(rows), args.output, &mut io::stdout().lock())?;
+    Ok(Exit::Success)
+}
+
+fn row(store: &Store<Record>, name: &RunName, bytes: u64) -> (u64, Value) {
+    match read_run(store, name) {
+        Err(error) => {
+            (0, json!({"run": name.as_str(), "graph": "-", "status": error.to_string(), "bytes": bytes}))
+        }
+        Ok((started, records)) => {
+            let status = records.iter().rev().find_map(|record| match record {
+                Record::Ended(status) => Some(status_text(status)),
+                _ => None,
+            });
+            let supersteps = records.iter().filter(|record| matches!(record, Record::Committed(_))).count();
+            let row = json!({
+                "run": name.as_str(),
+                "graph": started.root,
+                "status": status.unwrap_or_else(|| "unfinished".to_owned()),
+                "supersteps": supersteps,
+                "bytes": bytes,
+            });
+            (started.started_at, row)
+        }
+    }
+}
+
+/// Shows what happened in a run, superstep by superstep.
+///
+/// # Errors
+/// There is no such run, or its log is corrupt.
+pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
+    let name: RunName = args.run.parse().map_err(RunError::Store)?;
+    let store = open_store(&args.store)?;
+    let (started, records) = read_run(&store, &name)?;
+    let programs = Arc::new(Programs::new(plan_of(&started.attachment)?.not_loaded()));
+    let mut story = Story::default();
+    let (outputs, totals) = tell(&name, &records, &programs, |notice| story.add(&notice))?;
+    let supersteps: Vec<&Value> = story
+        .supersteps
+        .iter()
+        .filter(|(superstep, _)| args.superstep.is_none_or(|only| only == **superstep))
+        .map(|(_, told)| told)
+        .collect();
+    let mut shown = json!({
+        "run": name.as_str(),
+        "graph": started.root,
+        "supersteps": supersteps,
+    });
+    if args.superstep.is_none() {
+        shown["summary"] = summary(story.status.as_ref(), &totals);
+        shown["input"] = started.input.value().clone();
+        shown["outputs"] = outputs.value().clone();
+    } else if supersteps.is_empty() {
+        return Err(CommandError::Unfit { problems: vec![format!("run {name} has no such superstep")] });
+    }
+    output::write(&shown, args.output, &mut io::stdout().lock())?;
+    Ok(Exit::Success)
+}
+
+/// What happened, by superstep.
+#[derive(Default)]
+struct Story {
+    at: u64,
+    supersteps: BTreeMap<u64, Value>,
+    status: Option<RunStatus>,
+}
+
+impl Story {
+    fn add(&mut self, notice: &Notice) {
+        match notice {
+            Notice::SuperstepStarted { superstep, started, carried } => {
+                let entry = self.entry();
+                entry["superstep"] = json!(superstep);
+                entry["started"] = json!(started);
+                entry["carriedOver"] = json!(carried);
+            }
+            Notice::Completed { activation, output, failure, usage } => {
+                let told = json!({
+                    "activation": activation.to_string(),
+                    "output": output.as_ref().map(|output| output.value().clone()),
+                    "failure": failure.as_ref().map(|failure| failure.message.clone()),
+                    "tokens": usage.tokens(),
+                });
+                self.push("completed", told);
+            }
+            Notice::Settled { from, to, port, status, .. } => {
+                let told = json!({
+                    "from": from.as_str(), "to": to.as_str(), "port": port.as_str(), "status": format!("{status:?}"),
+                });
+                self.push("messages", told);
+            }
+            Notice::Mutated { requester, mutation, verdict, .. } => {
+                let told = json!({"requester": requester, "change": change(mutation), "verdict": format!("{verdict:?}")});
+                self.push("mutations", told);
+            }
+            Notice::JoinIncomplete { vertex, action, missing, .. } => {
+                let missing: Vec<&str> = missing.iter().map(superstep_graph::VertexName::as_str).collect();
+                let told =
+                    json!({"vertex": vertex.as_str(), "action": format!("{action:?}"), "missing": missing});
+                self.push("incompleteJoins", told);
+            }
+            Notice::Cancelled { activation } => self.push("cancelled", json!(activation.to_string())),
+            Notice::Asked { activation, question } => {
+                let told = json!({"activation": activation.to_string(), "asks": question.ask.value()});
+                self.push("questions", told);
+            }
+            Notice::Committed { superstep, revision, .. } => {
+                self.entry()["revision"] = json!(revision.to_string());
+                self.at = superstep + 1;
+            }
+            Notice::Ended { status, .. } => self.status = Some(status.clone()),
+            Notice::Started { .. } | Notice::Retrying { .. } | Notice::Paused => {}
+        }
+    }
+
+    fn entry(&mut self) -> &mut Value {
+        self.supersteps.entry(self.at).or_insert_with(|| json!({}))
+    }
+
+    fn push(&mut self, list: &str, told: Value) {
+        match self.entry()[list].as_array_mut() {
+            Some(items) => items.push(told),
+            None => self.entry()[list] = json!([told]),
+        }
+    }
+}

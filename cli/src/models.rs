@@ -1,0 +1,203 @@
+//! From `ModelServer` resources to models that answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use superstep_api::{ModelServer, ModelServerSpec, ResourceSet};
+use superstep_graph::{GraphSpec, Program, VertexName};
+use superstep_runtime::{Model, Models, NotLoaded, Priced, Prices, Scripted, ScriptedModel};
+
+/// Why a model cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ModelError {
+    /// Two graphs of the run use one name for two models.
+    #[error("the graphs of the run call both {first:?} and {second:?} model {name:?}: use different names")]
+    Ambiguous {
+        /// The name.
+        name: VertexName,
+        /// One `ModelServer`.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// No source of the weights is on this machine.
+    #[error("ModelServer {server:?} has no file on this machine: {tried}")]
+    NoFile {
+        /// The resource.
+        server: String,
+        /// What was tried.
+        tried: String,
+    },
+    /// The weights cannot be loaded.
+    #[cfg(feature = "inference")]
+    #[error("ModelServer {server:?}: {source}")]
+    Load {
+        /// The resource.
+        server: String,
+        /// Why.
+        source: superstep_runtime::LocalModelError,
+    },
+    /// This build cannot compute models.
+    #[cfg(not(feature = "inference"))]
+    #[error("ModelServer {server:?} needs a build with the feature inference")]
+    NotBuilt {
+        /// The resource.
+        server: String,
+    },
+    /// The script has another form than this version knows.
+    #[error("the script of ModelServer {server:?} is not valid: {source}")]
+    Script {
+        /// The resource.
+        server: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+/// The models of a run, as its log keeps them: all that is needed to load them again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ModelPlan {
+    /// By the name that graphs use.
+    models: BTreeMap<VertexName, ModelServer>,
+}
+
+/// The graphs that a run of `root` can open, itself included.
+pub(crate) fn reachable(resources: &ResourceSet, root: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut work = vec![root.to_owned()];
+    while let Some(name) = work.pop() {
+        let Some(graph) = resources.graphs.get(&name) else { continue };
+        if !found.insert(name) {
+            continue;
+        }
+        let spec = graph.content.graph.spec();
+        work.extend(spec.vertices.iter().filter_map(|vertex| match vertex.program() {
+            Some(Program::Graph(graph)) => Some(graph.reference.name.clone()),
+            Some(_) | None => None,
+        }));
+        // What a vertex may hand on, a mutation may open.
+        work.extend(spec.vertices.iter().flat_map(|vertex| vertex.capabilities.graphs.iter().cloned()));
+    }
+    found
+}
+
+impl ModelPlan {
+    /// The models that `graphs` name. References were checked when the files were read.
+    ///
+    /// # Errors
+    /// Two graphs use one name for two models.
+    pub(crate) fn of<'a>(
+        resources: &ResourceSet,
+        graphs: impl Iterator<Item = &'a GraphSpec>,
+    ) -> Result<Self, ModelError> {
+        let mut plan = Self::default();
+        for model in graphs.flat_map(|graph| &graph.models) {
+            let Some(server) = resources.model_servers.get(&model.model_server_ref.name) else { continue };
+            let server = server.content.clone();
+            let second = server.metadata.name.clone();
+            if let Some(first) = plan.models.insert(model.name.clone(), server)
+                && first.metadata.name != second
+            {
+                let (name, first) = (model.name.clone(), first.metadata.name);
+                return Err(ModelError::Ambiguous { name, first, second });
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Loads every model; one server serves all names that stand for it.
+    ///
+    /// # Errors
+    /// A model cannot be used.
+    pub(crate) fn load(&self) -> Result<Models, ModelError> {
+        let mut servers: BTreeMap<&str, Arc<dyn Model>> = BTreeMap::new();
+        let mut models = Models::default();
+        for (name, server) in &self.models {
+            let server_name = server.metadata.name.as_str();
+            let model = match servers.get(server_name) {
+                Some(model) => Arc::clone(model),
+                None => load(server_name, &server.spec)?,
+            };
+            servers.insert(server_name, Arc::clone(&model));
+            models.insert(name.clone(), model);
+        }
+        Ok(models)
+    }
+
+    /// The models by name alone, for looking at a run.
+    pub(crate) fn not_loaded(&self) -> Models {
+        let mut models = Models::default();
+        for name in self.models.keys() {
+            models.insert(name.clone(), Arc::new(NotLoaded));
+        }
+        models
+    }
+}
+
+fn load(server: &str, spec: &ModelServerSpec) -> Result<Arc<dyn Model>, ModelError> {
+    let model: Arc<dyn Model> = match &spec.engine.scripted {
+        Some(script) => {
+            let script: ScriptedModel = serde_json::from_value(script.clone())
+                .map_err(|source| ModelError::Script { server: server.to_owned(), source })?;
+            Arc::new(Scripted::new(script))
+        }
+        None => load_weights(server, spec)?,
+    };
+    Ok(match spec.prices {
+        None => model,
+        Some(prices) => Arc::new(Priced::new(
+            model,
+            Prices {
+                prompt_per_million: prices.prompt_per_million,
+                completion_per_million: prices.completion_per_million,
+            },
+        )),
+    })
+}
+
+#[cfg(feature = "inference")]
+fn load_weights(server: &str, spec: &ModelServerSpec) -> Result<Arc<dyn Model>, ModelError> {
+    let path = file_of(server, spec)?;
+    let mut options = superstep_runtime::LoadOptions {
+        sha256: spec.model.as_ref().and_then(|model| model.sha256.clone()),
+        ..superstep_runtime::LoadOptions::default()
+    };
+    if let Some(candle) = spec.engine.candle {
+        let size = |number: Option<u32>| number.map(|number| number as usize);
+        options.context_length = size(candle.context_length).unwrap_or(options.context_length);
+        options.max_concurrent = size(candle.max_concurrent_requests).unwrap_or(options.max_concurrent);
+    }
+    match superstep_runtime::LocalModel::load(&path, &options) {
+        Ok(model) => Ok(Arc::new(model)),
+        Err(source) => Err(ModelError::Load { server: server.to_owned(), source }),
+    }
+}
+
+#[cfg(not(feature = "inference"))]
+fn load_weights(server: &str, spec: &ModelServerSpec) -> Result<Arc<dyn Model>, ModelError> {
+    file_of(server, spec)?;
+    Err(ModelError::NotBuilt { server: server.to_owned() })
+}
+
+/// The first source that is a file of this machine.
+fn file_of(server: &str, spec: &ModelServerSpec) -> Result<PathBuf, ModelError> {
+    let mut tried = Vec::new();
+    for source in spec.model.iter().flat_map(|model| &model.sources) {
+        if let Some(file) = &source.file {
+            let path = PathBuf::from(&file.path);
+            if path.is_file() {
+                return Ok(path);
+            }
+            tried.push(format!("{} is no file", path.display()));
+        }
+        if let Some(hub) = &source.hugging_face {
+            tried.push(format!(
+                "{}/{} is not fetched by a local run: download it, and name it as a file",
+                hub.repo, hub.file
+            ));
+        }
+    }
+    Err(ModelError::NoFile { server: server.to_owned(), tried: tried.join("; ") })
+}

@@ -1,0 +1,189 @@
+//! `superstep run` and `superstep resume`.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+use superstep_engine::{Payload, Record, RunStatus};
+use superstep_runtime::{
+    NewRun, Observer, Programs, Run, RunEnd, RunError, RunHandle, Setup, check_input, read_run,
+};
+use superstep_store::{RunName, Store};
+
+use crate::args::runs::{ResumeArgs, RunArgs, ShowProgress};
+use crate::exit::{CommandError, Exit};
+use crate::models::{ModelPlan, reachable};
+use crate::output::{self, OutputFormat};
+use crate::progress::{Shown, status_text};
+use crate::{input, manifests};
+
+/// Runs a graph to its end.
+///
+/// # Errors
+/// The files or the input are wrong, or the store or a model cannot be used.
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
+    let manifests = manifests::read(&args.files)?;
+    let chosen = manifests.resources.graph(args.graph.as_deref())?;
+    let root = chosen.content.document.metadata.name.clone();
+    let given = args.input.as_deref().map(|argument| input::read(argument, &mut io::stdin())).transpose()?;
+    let given = given.unwrap_or_else(|| json!({}));
+    let problems = check_input(&chosen.content.document.spec, &given);
+    if !problems.is_empty() {
+        return Err(CommandError::Unfit {
+            problems: problems.iter().map(|problem| problem.message.clone()).collect(),
+        });
+    }
+    let graphs: BTreeMap<_, _> = reachable(&manifests.resources, &root)
+        .into_iter()
+        .filter_map(|name| {
+            let graph = manifests.resources.graphs.get(&name)?.content.graph.clone();
+            Some((name, graph))
+        })
+        .collect();
+    let plan =
+        ModelPlan::of(&manifests.resources, graphs.values().map(superstep_graph::ValidatedGraph::spec))?;
+    let name: RunName = match &args.run_id {
+        Some(name) => name.parse().map_err(RunError::Store)?,
+        None => format!("{root}-{}", random_ending()).parse().map_err(RunError::Store)?,
+    };
+    let store = if args.ephemeral { Store::memory() } else { open_store(&args.store)? };
+    let setup = setup(&plan, args.progress, None)?;
+    let attachment = serde_json::to_value(&plan).map(Payload::from).map_err(io::Error::other)?;
+    let started_at =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let new =
+        NewRun { name: name.clone(), root, graphs, input: Payload::from(given), attachment, started_at };
+    let run = Run::create(setup, &store, new)?;
+    drive(run, &Driving { name: &name, output: args.output, resumable: !args.ephemeral })
+}
+
+/// Goes on with a run.
+///
+/// # Errors
+/// There is no such run, its log is corrupt, or a model cannot be used.
+pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
+    let name: RunName = args.run.parse().map_err(RunError::Store)?;
+    let store = open_store(&args.store)?;
+    let (started, records) = read_run(&store, &name)?;
+    let plan = plan_of(&started.attachment)?;
+    let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count() as u64;
+    let setup = setup(&plan, args.progress, Some(committed))?;
+    let run = Run::resume(setup, &store, &name)?;
+    if let Some(torn) = run.torn_tail() {
+        let bytes = torn.bytes;
+        writeln!(
+            io::stderr(),
+            "superstep: {bytes} bytes of a write that was never acknowledged were cut off the log"
+        )?;
+    }
+    drive(run, &Driving { name: &name, output: args.output, resumable: true })
+}
+
+/// The models that the log of a run names.
+pub(crate) fn plan_of(attachment: &Payload) -> Result<ModelPlan, CommandError> {
+    serde_json::from_value(attachment.value().clone())
+        .map_err(|error| CommandError::Output(io::Error::other(error)))
+}
+
+/// The store of runs in a folder.
+pub(crate) fn open_store(store: &crate::args::runs::Store) -> Result<Store<Record>, CommandError> {
+    let folder = store.folder(&|name| std::env::var(name).ok()).ok_or(CommandError::NoStore)?;
+    Ok(Store::folder(folder).map_err(RunError::from)?)
+}
+
+fn setup(plan: &ModelPlan, progress: ShowProgress, resumed_at: Option<u64>) -> Result<Setup, CommandError> {
+    let programs = Arc::new(Programs::new(plan.load()?));
+    let shown = Shown::new(progress, resumed_at).map(|shown| Arc::new(shown) as Arc<dyn Observer>);
+    let owner = format!("superstep {}", std::process::id());
+    Ok(Setup { programs, observers: shown.into_iter().collect(), owner })
+}
+
+struct Driving<'a> {
+    name: &'a RunName,
+    output: OutputFormat,
+    resumable: bool,
+}
+
+/// Drives a run to its end, or until it is interrupted.
+fn drive(run: Run, driving: &Driving<'_>) -> Result<Exit, CommandError> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let handle = run.handle();
+    let end = runtime.block_on(async move {
+        tokio::spawn(interrupt(handle));
+        run.drive().await
+    })?;
+    // A model that is still writing must not hold the command up.
+    runtime.shutdown_background();
+    let Some(end) = end else { return interrupted(driving) };
+    conclude(&end, driving)
+}
+
+/// Detaches the run when the user interrupts or the system ends the process.
+async fn interrupt(handle: RunHandle) {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::warn!(%error, "signals cannot be watched");
+            return;
+        }
+    };
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => if let Err(error) = result {
+            tracing::warn!(%error, "interrupts cannot be watched");
+            return;
+        },
+        _ = terminate.recv() => {}
+    }
+    handle.detach();
+}
+
+fn interrupted(driving: &Driving<'_>) -> Result<Exit, CommandError> {
+    let mut stderr = io::stderr();
+    if driving.resumable {
+        writeln!(stderr, "superstep: interrupted; go on with: superstep resume {}", driving.name)?;
+    } else {
+        writeln!(stderr, "superstep: interrupted; the run was in memory only and is gone")?;
+    }
+    Ok(Exit::Interrupted)
+}
+
+fn conclude(end: &RunEnd, driving: &Driving<'_>) -> Result<Exit, CommandError> {
+    output::write(end.outputs.value(), driving.output, &mut io::stdout().lock())?;
+    let exit = match &end.status {
+        RunStatus::Succeeded => Exit::Success,
+        RunStatus::Failed { .. } | RunStatus::Cancelled => Exit::RunFailed,
+        RunStatus::LimitReached(_) => Exit::LimitReached,
+    };
+    if exit != Exit::Success {
+        writeln!(io::stderr(), "superstep: run {} {}", driving.name, status_text(&end.status))?;
+    }
+    Ok(exit)
+}
+
+/// Six letters and digits that no run of this folder is likely to have.
+fn random_ending() -> String {
+    let mut number = RandomState::new().hash_one(std::process::id());
+    let mut digit = || {
+        let index = usize::try_from(number % 32).unwrap_or_default();
+        number /= 32;
+        char::from(b"abcdefghjkmnpqrstuvwxyz023456789"[index])
+    };
+    (0..6).map(|_| digit()).collect()
+}
+
+/// A status and totals, for people and programs.
+pub(crate) fn summary(status: Option<&RunStatus>, totals: &superstep_engine::Totals) -> Value {
+    json!({
+        "status": status.map_or_else(|| "unfinished".to_owned(), status_text),
+        "supersteps": totals.supersteps,
+        "activations": totals.activations,
+        "calls": totals.usage.calls,
+        "promptTokens": totals.usage.prompt_tokens,
+        "completionTokens": totals.usage.completion_tokens,
+        "cost": totals.usage.cost,
+        "seconds": totals.elapsed as f64 / 1e6,
+    })
+}

@@ -1,0 +1,56 @@
+//! Models around models: with a price, or by name alone.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use superstep_engine::Failure;
+
+use crate::model::{Model, ModelAnswer, ModelRequest, Prices};
+use crate::program::OnText;
+
+/// A model whose tokens cost something.
+pub struct Priced {
+    model: Arc<dyn Model>,
+    prices: Prices,
+}
+
+impl Priced {
+    /// `model` at these prices.
+    pub fn new(model: Arc<dyn Model>, prices: Prices) -> Self {
+        Self { model, prices }
+    }
+}
+
+impl Model for Priced {
+    fn prompt_tokens(&self, request: &ModelRequest) -> u64 {
+        self.model.prompt_tokens(request)
+    }
+
+    fn prices(&self) -> Prices {
+        self.prices.clone()
+    }
+
+    fn generate(
+        &self,
+        request: ModelRequest,
+        on_text: Option<OnText>,
+    ) -> BoxFuture<'static, Result<ModelAnswer, Failure>> {
+        self.model.generate(request, on_text)
+    }
+}
+
+/// A model that is known by name and not loaded: enough to look at a run, not to drive it.
+#[derive(Clone, Copy, Debug)]
+pub struct NotLoaded;
+
+impl Model for NotLoaded {
+    fn generate(
+        &self,
+        request: ModelRequest,
+        _on_text: Option<OnText>,
+    ) -> BoxFuture<'static, Result<ModelAnswer, Failure>> {
+        let message = format!("the model of vertex {:?} is not loaded", request.vertex);
+        futures::future::ready(Err(Failure::permanent(message))).boxed()
+    }
+}

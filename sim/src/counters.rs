@@ -1,0 +1,100 @@
+//! Figures that prove that something happened.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// How often what happened, over one run or many.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Adds the figures of another run.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
+            /// Names and figures, for a table.
+            pub fn rows(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name)),*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Runs compared with an undisturbed one.
+    exact_runs,
+    /// Runs compared with a replay of their log.
+    replayed_runs,
+    /// Events handled.
+    events,
+    /// Supersteps committed.
+    supersteps,
+    /// Activations completed.
+    completed,
+    /// Messages with a final status.
+    messages,
+    /// Messages that came after their quorum had fired.
+    messages_late,
+    /// Messages that waited in a join when it was skipped or the run ended.
+    messages_buffered,
+    /// Messages without receiver.
+    messages_dead,
+    /// Messages to undeclared targets.
+    messages_refused,
+    /// Messages folded into others.
+    messages_combined,
+    /// Batches between partitions.
+    batches,
+    /// Joins that acted incomplete.
+    joins_incomplete,
+    /// Activations cancelled.
+    cancelled,
+    /// Mutations applied.
+    mutations_applied,
+    /// Mutations refused.
+    mutations_refused,
+    /// Sub-graphs opened.
+    frames,
+    /// Attempts made again.
+    retries,
+    /// Questions to the outside.
+    questions,
+    /// Answers from the outside.
+    answers,
+    /// Calls sent.
+    calls_sent,
+    /// Calls sent again after a crash.
+    calls_resent,
+    /// Calls answered from the log.
+    calls_reused,
+    /// Calls refused.
+    calls_refused,
+    /// Durable writes.
+    writes,
+    /// Crashes of the process.
+    crashes,
+    /// Of these, before its term was durable.
+    crashes_in_recovery,
+    /// Of these, by a store that failed before it wrote.
+    store_failed_before,
+    /// Of these, by a store that failed after it wrote.
+    store_failed_after,
+    /// Writes on their way at a crash that landed though nobody waited for them.
+    writes_landed,
+    /// Things that were said twice.
+    duplicates,
+    /// Things that stopped programs said.
+    late_events,
+    /// Runs that went on with another number of partitions.
+    rescaled,
+    /// Runs that succeeded.
+    ended_succeeded,
+    /// Runs that failed.
+    ended_failed,
+    /// Runs that a limit ended.
+    ended_limit,
+    /// Runs that were cancelled.
+    ended_cancelled,
+}

@@ -1,0 +1,114 @@
+//! A log that takes its time, and what was ever durable in it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use superstep_engine::{CallKey, Epoch, PartitionId, Record, Token};
+
+/// An append on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Append {
+    pub(crate) from: Option<PartitionId>,
+    pub(crate) token: Token,
+    pub(crate) records: Vec<Record>,
+}
+
+/// The log of the run, and a witness of all that was ever durable, which no defect erases.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Store {
+    pub(crate) log: Vec<Record>,
+    /// Appends in the order in which they will be written.
+    pub(crate) waiting: VecDeque<Append>,
+    /// When the last of them will be written, and when the last was said to be durable.
+    pub(crate) busy_until: u64,
+    pub(crate) said_until: u64,
+    pub(crate) writes: u64,
+    /// Supersteps committed.
+    pub(crate) commits: u64,
+    epoch: Epoch,
+    pub(crate) intents: BTreeSet<String>,
+    pub(crate) outcomes: BTreeSet<String>,
+    pub(crate) ended: bool,
+    /// Whether a term was taken since the last crash.
+    pub(crate) led: bool,
+}
+
+impl Store {
+    /// Writes the oldest append that waits.
+    ///
+    /// # Errors
+    /// It breaks a rule of the log.
+    pub(crate) fn write(&mut self, run: &str) -> Result<Option<Append>, String> {
+        let Some(append) = self.waiting.pop_front() else { return Ok(None) };
+        self.writes += 1;
+        for record in &append.records {
+            self.witness(record, run)?;
+        }
+        self.log.extend(append.records.iter().cloned());
+        Ok(Some(append))
+    }
+
+    fn witness(&mut self, record: &Record, run: &str) -> Result<(), String> {
+        if self.ended {
+            return Err(format!("after the end of the run {record:?} was written"));
+        }
+        match record {
+            Record::Committed(commit) => {
+                if commit.superstep != self.commits {
+                    return Err(format!(
+                        "superstep {} was committed after {} commits",
+                        commit.superstep, self.commits
+                    ));
+                }
+                self.commits += 1;
+            }
+            Record::EpochTaken { epoch, .. } => {
+                if *epoch <= self.epoch {
+                    return Err(format!("epoch {} was taken after epoch {}", epoch.0, self.epoch.0));
+                }
+                self.epoch = *epoch;
+                self.led = true;
+            }
+            Record::CallIntent { call, .. } => {
+                self.intents.insert(call.idempotency_key(run));
+            }
+            Record::CallEnded { call, .. } => {
+                if !self.outcomes.insert(call.idempotency_key(run)) {
+                    return Err(format!("the call of {} ended twice", call.activation));
+                }
+            }
+            Record::Ended(_) => self.ended = true,
+            Record::RunStarted(_)
+            | Record::AttemptFailed { .. }
+            | Record::Suspended { .. }
+            | Record::Answered { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// What the log says of its calls: for each intent what it reserved, and for each outcome that
+    /// reservation back and what was used.
+    pub(crate) fn charged(&self) -> (u64, u64) {
+        let mut reserved: BTreeMap<&CallKey, u64> = BTreeMap::new();
+        let (mut calls, mut tokens) = (0, 0);
+        for record in &self.log {
+            match record {
+                Record::CallIntent { call, request } => {
+                    reserved.insert(call, request.reserve.tokens());
+                    calls += request.reserve.calls;
+                    tokens += request.reserve.tokens();
+                }
+                Record::CallEnded { call, outcome } => {
+                    tokens = tokens - reserved.get(call).copied().unwrap_or(0) + outcome.usage.tokens();
+                }
+                Record::RunStarted(_)
+                | Record::EpochTaken { .. }
+                | Record::AttemptFailed { .. }
+                | Record::Suspended { .. }
+                | Record::Answered { .. }
+                | Record::Committed(_)
+                | Record::Ended(_) => {}
+            }
+        }
+        (calls, tokens)
+    }
+}

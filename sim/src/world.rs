@@ -1,0 +1,283 @@
+//! One run in a world with a clock, a network, a store, programs and an outside, all of which a seed
+//! determines.
+//!
+//! What the engine assumes of a network, and this world keeps: commands of the coordinator to one
+//! partition, and reports of one partition to the coordinator, arrive once each and in order (a
+//! stream). Messages between partitions are bound to no order and may be repeated: they are gated by
+//! their number and dropped by their ids. Appends are written, and said to be durable, in the order
+//! in which they were asked for; what is said may be said again.
+
+mod crash;
+mod network;
+mod outside;
+mod programs;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use superstep_engine::{
+    ActivationId, ActivationKey, Command, Coordinator, CoordinatorEvent, Notice, Outcome, Partition,
+    PartitionEvent, PartitionId, Patch, Report, Routed, RunStatus, Timestamp, Token,
+};
+
+use crate::counters::Counters;
+use crate::faults::{Faults, Sabotage, Side};
+use crate::model::ModelServer;
+use crate::random::Random;
+use crate::scenario::{ROOT, Scenario};
+use crate::store::{Append, Store};
+
+use programs::{Call, Running};
+
+/// A run that has not ended after so many events never will.
+const MOST_EVENTS: u64 = 100_000;
+
+/// Something that will happen.
+#[derive(Debug)]
+enum Item {
+    Command(PartitionId, Command),
+    Report(PartitionId, Report),
+    Messages { to: PartitionId, superstep: u64, messages: Vec<Routed> },
+    Write,
+    Durable(Option<PartitionId>, Token),
+    /// A program goes on.
+    Step(u64),
+    Finished(ActivationKey, Outcome),
+    CallArrives(u32, Box<superstep_engine::CallRequest>, String),
+    CallReturns(u32, superstep_engine::CallOutcome),
+    Wake,
+    Recover,
+    Answer(ActivationId),
+    Patch(Patch),
+    Cancel,
+}
+
+/// What a run has come to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: Option<RunStatus>,
+    pub(crate) outputs: serde_json::Value,
+    /// Everything that the last life of the process told, from the beginning of the run.
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) log: Vec<superstep_engine::Record>,
+    pub(crate) counters: Counters,
+    pub(crate) violation: Option<String>,
+    /// The hash of everything that the engine wanted done, in order.
+    pub(crate) trace: blake3::Hash,
+    pub(crate) lines: Vec<String>,
+}
+
+/// The parts of the process.
+struct Process {
+    coordinator: Coordinator,
+    partitions: Vec<Partition>,
+}
+
+/// The world of one run.
+pub(crate) struct World<'a> {
+    scenario: &'a Scenario,
+    faults: Faults,
+    random: Random,
+    now: u64,
+    number: u64,
+    agenda: BTreeMap<(u64, u64), (Option<u32>, Item)>,
+    /// Which life of the process it is; what belongs to an earlier one does not happen any more.
+    life: u32,
+    process: Option<Process>,
+    store: Store,
+    model: ModelServer,
+    running: BTreeMap<u64, Running>,
+    calls: BTreeMap<u32, Call>,
+    tickets: u32,
+    runs: u64,
+    links: BTreeMap<(Option<PartitionId>, Option<PartitionId>), u64>,
+    wake_at: Option<u64>,
+    dies_at_first_write: Option<Side>,
+    asked: BTreeMap<ActivationId, u64>,
+    to_answer: BTreeSet<ActivationId>,
+    notices: Vec<Notice>,
+    status: Option<RunStatus>,
+    counters: Counters,
+    violation: Option<String>,
+    trace: blake3::Hasher,
+    verbose: bool,
+    lines: Vec<String>,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(scenario: &'a Scenario, faults: &Faults, verbose: bool) -> Self {
+        Self {
+            scenario,
+            random: Random::new(faults.seed),
+            faults: faults.clone(),
+            now: 0,
+            number: 0,
+            agenda: BTreeMap::new(),
+            life: 0,
+            process: None,
+            store: Store::default(),
+            model: ModelServer::new(scenario.nonce),
+            running: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            tickets: 0,
+            runs: 0,
+            links: BTreeMap::new(),
+            wake_at: None,
+            dies_at_first_write: None,
+            asked: BTreeMap::new(),
+            to_answer: BTreeSet::new(),
+            notices: Vec::new(),
+            status: None,
+            counters: Counters::default(),
+            violation: None,
+            trace: blake3::Hasher::new(),
+            verbose,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Lets everything happen until the run has ended, or a rule is broken.
+    pub(crate) fn run(mut self) -> Ended {
+        for (at, patch) in &self.scenario.patches {
+            self.outside_at(*at, Item::Patch(patch.clone()));
+        }
+        if let Some(at) = self.scenario.cancel_at {
+            self.outside_at(at, Item::Cancel);
+        }
+        self.recover();
+        self.pump();
+        while self.status.is_none() && self.violation.is_none() {
+            self.next();
+        }
+        self.counters.writes = self.store.writes;
+        self.check_budgets();
+        let outputs = self.process.as_ref().map(|process| process.coordinator.outputs().value().clone());
+        Ended {
+            status: self.status,
+            outputs: outputs.unwrap_or_default(),
+            notices: self.notices,
+            log: self.store.log,
+            counters: self.counters,
+            violation: self.violation,
+            trace: self.trace.finalize(),
+            lines: self.lines,
+        }
+    }
+
+    fn next(&mut self) {
+        let Some(((at, _), (life, item))) = self.agenda.pop_first() else {
+            self.broken("nothing is left to happen, and the run has not ended");
+            return;
+        };
+        let request = matches!(item, Item::CallArrives(..));
+        if life.is_some_and(|life| life != self.life) && !request {
+            return;
+        }
+        self.counters.events += 1;
+        if self.counters.events > MOST_EVENTS {
+            self.broken("the run does not end");
+            return;
+        }
+        self.now = at;
+        if self.process.is_some() && self.may_crash() && self.random.below(1_000) < self.faults.crash {
+            self.say(|| "the process dies".to_owned());
+            self.agenda.insert((at, self.number), (life, item));
+            self.number += 1;
+            self.crash();
+            return;
+        }
+        self.handle(item);
+        self.pump();
+    }
+
+    fn handle(&mut self, item: Item) {
+        let now = Timestamp(self.now);
+        match item {
+            Item::Command(to, command) => self.command(to, command),
+            Item::Report(from, report) => self.coordinator(CoordinatorEvent::Report(from, report)),
+            Item::Messages { to, superstep, messages } => {
+                self.partition(to, PartitionEvent::Messages { superstep, messages });
+            }
+            Item::Write => self.write(),
+            Item::Durable(None, token) => self.coordinator(CoordinatorEvent::Durable(token)),
+            Item::Durable(Some(partition), token) => {
+                self.partition(partition, PartitionEvent::Durable(token));
+            }
+            Item::Step(run) => self.step(run),
+            Item::Finished(key, outcome) => {
+                self.partition(key.partition(), PartitionEvent::Finished { key, outcome });
+            }
+            Item::CallArrives(ticket, request, key) => self.call_arrives(ticket, &request, &key),
+            Item::CallReturns(ticket, outcome) => self.call_returns(ticket, outcome),
+            Item::Wake => {
+                self.wake_at = None;
+                if let Some(process) = &mut self.process {
+                    process.coordinator.handle_timeout(now);
+                    process.partitions.iter_mut().for_each(|partition| partition.handle_timeout(now));
+                }
+            }
+            Item::Recover => self.recover(),
+            Item::Answer(activation) => self.answer(activation),
+            Item::Patch(patch) => self.from_outside(Item::Patch(patch.clone()), CoordinatorEvent::Patch(patch)),
+            Item::Cancel => self.from_outside(Item::Cancel, CoordinatorEvent::Cancel),
+        }
+    }
+
+    fn coordinator(&mut self, event: CoordinatorEvent) {
+        let now = Timestamp(self.now);
+        if let Some(process) = &mut self.process {
+            process.coordinator.handle(event, now);
+        }
+    }
+
+    fn partition(&mut self, to: PartitionId, event: PartitionEvent) {
+        let now = Timestamp(self.now);
+        if let Some(partition) = self.process.as_mut().and_then(|process| process.partitions.get_mut(to.0 as usize))
+        {
+            partition.handle(event, now);
+        }
+    }
+
+    /// Plans something of this life of the process.
+    fn later(&mut self, delay: u64, item: Item) {
+        self.at(self.now + delay, Some(self.life), item);
+    }
+
+    fn outside_at(&mut self, at: u64, item: Item) {
+        self.at(at, None, item);
+    }
+
+    fn at(&mut self, at: u64, life: Option<u32>, item: Item) {
+        self.agenda.insert((at, self.number), (life, item));
+        self.number += 1;
+    }
+
+    fn broken(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        self.say(|| format!("BROKEN: {what}"));
+        self.violation.get_or_insert(what);
+    }
+
+    /// Adds a line to the trace.
+    fn say(&mut self, line: impl FnOnce() -> String) {
+        let line = line();
+        self.trace.update(line.as_bytes());
+        if self.verbose {
+            self.lines.push(format!("{:>9} {}: {line}", self.now, self.life));
+        }
+    }
+
+    /// What executions have used stays within the limits of the run's own graph.
+    fn check_budgets(&mut self) {
+        let limits = self.scenario.library[ROOT].limits.clone();
+        let spent = self.model.spent;
+        let (calls, tokens) = self.store.charged();
+        if self.model.executed() > limits.calls || calls > limits.calls {
+            let executed = self.model.executed();
+            self.broken(format!("{executed} calls were made, {calls} charged, of {}", limits.calls));
+        }
+        if limits.tokens.is_some_and(|limit| spent.tokens() > limit || tokens > limit) {
+            let used = spent.tokens();
+            self.broken(format!("{used} tokens were used, {tokens} charged, of {:?}", limits.tokens));
+        }
+    }
+}
