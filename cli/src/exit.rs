@@ -1,10 +1,11 @@
 //! How the command ends, as its exit code tells.
 
+use std::error::Error;
 use std::io::{self, Write};
 
 use superstep_api::NoGraph;
 use superstep_runtime::RunError;
-use superstep_store::StoreError;
+use superstep_store::{RunName, StoreError};
 
 use crate::input::InputError;
 use crate::models::ModelError;
@@ -32,7 +33,7 @@ pub(crate) enum Exit {
 /// Examples and the exit codes, for `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Examples:
-  superstep run -f manifests/hello --input '{\"text\": \"Hello\"}'
+  superstep run -f manifests/hello --input '{\"name\": \"Ada\"}'
   superstep resume hello-k3v9q2
   superstep validate -f manifests/quickstart
   superstep render -f manifests/quickstart --format mermaid
@@ -68,6 +69,14 @@ pub(crate) enum CommandError {
         /// What is wrong with it.
         problems: Vec<String>,
     },
+    /// A run has not come so far.
+    #[error("run \"{run}\" has no superstep {superstep}")]
+    NoSuperstep {
+        /// The run.
+        run: RunName,
+        /// What was asked for.
+        superstep: u64,
+    },
     /// The input cannot be used.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -94,6 +103,7 @@ impl CommandError {
             Self::Mistakes { .. }
             | Self::NoGraph { .. }
             | Self::Unfit { .. }
+            | Self::NoSuperstep { .. }
             | Self::Input(_)
             | Self::NoStore
             | Self::Model(_)
@@ -101,15 +111,17 @@ impl CommandError {
             | Self::Output(_) => {}
         }
         // Nobody is left to be told if stderr is closed.
-        let _unheard = writeln!(io::stderr(), "superstep: {self}");
+        let _unheard = writeln!(io::stderr(), "superstep: {}", with_causes(self));
         self.exit()
     }
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Mistakes { .. } | Self::NoGraph { .. } | Self::Unfit { .. } | Self::Input(_) => {
-                Exit::Invalid
-            }
+            Self::Mistakes { .. }
+            | Self::NoGraph { .. }
+            | Self::Unfit { .. }
+            | Self::NoSuperstep { .. }
+            | Self::Input(_) => Exit::Invalid,
             Self::NoStore | Self::Model(_) | Self::Output(_) => Exit::Unusable,
             Self::Run(error) => match error {
                 RunError::Store(
@@ -117,16 +129,35 @@ impl CommandError {
                     | StoreError::CorruptBlob { .. }
                     | StoreError::NewerFormat { .. },
                 )
-                | RunError::Replay { .. }
-                | RunError::Empty { .. } => Exit::CorruptStore,
+                | RunError::Replay { .. } => Exit::CorruptStore,
                 RunError::Store(
                     StoreError::NotFound { .. } | StoreError::Exists { .. } | StoreError::BadName { .. },
                 ) => Exit::Invalid,
-                RunError::Graph { .. } | RunError::NoGraph(_) | RunError::Program { .. } => Exit::Invalid,
+                // A run that was killed before its first record has not begun, and its log is sound.
+                RunError::Empty { .. }
+                | RunError::Graph { .. }
+                | RunError::NoGraph(_)
+                | RunError::Program { .. } => Exit::Invalid,
                 RunError::Store(_) | RunError::Append { .. } => Exit::Unusable,
             },
         }
     }
+}
+
+/// What `error` says, and what its causes add to it.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        // Some errors say in their own words what caused them.
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        next = cause.source();
+    }
+    text
 }
 
 /// `1 mistake`, `2 mistakes`.

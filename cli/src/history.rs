@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use superstep_engine::{Notice, Record, RunStatus};
+use superstep_graph::Verdict;
 use superstep_runtime::{Programs, RunError, read_run, tell};
 use superstep_store::{RunName, Store};
 
@@ -36,9 +37,8 @@ fn row(store: &Store<Record>, name: &RunName, bytes: u64) -> (u64, Value) {
             (0, json!({"run": name.as_str(), "graph": "-", "status": error.to_string(), "bytes": bytes}))
         }
         Ok((started, records)) => {
-            let status = records.iter().rev().find_map(|record| match record {
-                Record::Ended(status) => Some(status_text(status)),
-                _ => None,
+            let status = records.iter().rev().find_map(|record| {
+                if let Record::Ended(status) = record { Some(status_text(status)) } else { None }
             });
             let supersteps = records.iter().filter(|record| matches!(record, Record::Committed(_))).count();
             let row = json!({
@@ -75,12 +75,16 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
         "graph": started.root,
         "supersteps": supersteps,
     });
-    if args.superstep.is_none() {
-        shown["summary"] = summary(story.status.as_ref(), &totals);
-        shown["input"] = started.input.value().clone();
-        shown["outputs"] = outputs.value().clone();
-    } else if supersteps.is_empty() {
-        return Err(CommandError::Unfit { problems: vec![format!("run {name} has no such superstep")] });
+    match args.superstep {
+        None => {
+            shown["summary"] = summary(story.status.as_ref(), &totals);
+            shown["input"] = started.input.value().clone();
+            shown["outputs"] = outputs.value().clone();
+        }
+        Some(superstep) if supersteps.is_empty() => {
+            return Err(CommandError::NoSuperstep { run: name, superstep });
+        }
+        Some(_) => {}
     }
     output::write(&shown, args.output, &mut io::stdout().lock())?;
     Ok(Exit::Success)
@@ -98,8 +102,8 @@ impl Story {
     fn add(&mut self, notice: &Notice) {
         match notice {
             Notice::SuperstepStarted { superstep, started, carried } => {
+                self.at = *superstep;
                 let entry = self.entry();
-                entry["superstep"] = json!(superstep);
                 entry["started"] = json!(started);
                 entry["carriedOver"] = json!(carried);
             }
@@ -119,7 +123,8 @@ impl Story {
                 self.push("messages", told);
             }
             Notice::Mutated { requester, mutation, verdict, .. } => {
-                let told = json!({"requester": requester, "change": change(mutation), "verdict": format!("{verdict:?}")});
+                let told =
+                    json!({"requester": requester, "change": change(mutation), "verdict": words(verdict)});
                 self.push("mutations", told);
             }
             Notice::JoinIncomplete { vertex, action, missing, .. } => {
@@ -143,7 +148,8 @@ impl Story {
     }
 
     fn entry(&mut self) -> &mut Value {
-        self.supersteps.entry(self.at).or_insert_with(|| json!({}))
+        let at = self.at;
+        self.supersteps.entry(at).or_insert_with(|| json!({"superstep": at}))
     }
 
     fn push(&mut self, list: &str, told: Value) {
@@ -151,5 +157,13 @@ impl Story {
             Some(items) => items.push(told),
             None => self.entry()[list] = json!([told]),
         }
+    }
+}
+
+fn words(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Applied => "applied".to_owned(),
+        Verdict::Collapsed => "applied with an equal one".to_owned(),
+        Verdict::Refused(refusal) => format!("refused: {refusal}"),
     }
 }

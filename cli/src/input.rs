@@ -26,6 +26,9 @@ pub(crate) enum InputError {
         /// Why it is not.
         why: String,
     },
+    /// Stdin is to be read as a file and as the input.
+    #[error("stdin is read once: take it for -f or for --input, not for both")]
+    StdinTwice,
     /// The argument is not JSON.
     #[error("the input is no JSON ({error}): write {{\"text\": \"…\"}}, or @FILE for a file, or - for stdin")]
     Argument {

@@ -124,7 +124,7 @@ impl State {
                     status: status_text(status),
                     supersteps: totals.supersteps,
                     tokens: totals.usage.tokens(),
-                    cost: (totals.usage.cost > 0.0).then_some(totals.usage.cost),
+                    cost: Some(totals.usage.cost),
                     millis: millis(self.begun.elapsed()),
                 })
             }

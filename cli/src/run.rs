@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use superstep_engine::{Payload, Record, RunStatus};
+use superstep_engine::{Notice, Payload, Record, RunStatus};
 use superstep_runtime::{
     NewRun, Observer, Programs, Run, RunEnd, RunError, RunHandle, Setup, check_input, read_run,
 };
@@ -25,6 +25,10 @@ use crate::{input, manifests};
 /// # Errors
 /// The files or the input are wrong, or the store or a model cannot be used.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
+    let reads_stdin = args.files.files.iter().any(|file| file.as_os_str() == "-");
+    if reads_stdin && args.input.as_deref() == Some("-") {
+        return Err(input::InputError::StdinTwice.into());
+    }
     let manifests = manifests::read(&args.files)?;
     let chosen = manifests.resources.graph(args.graph.as_deref())?;
     let root = chosen.content.document.metadata.name.clone();
@@ -57,7 +61,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let new =
         NewRun { name: name.clone(), root, graphs, input: Payload::from(given), attachment, started_at };
     let run = Run::create(setup, &store, new)?;
-    drive(run, &Driving { name: &name, output: args.output, resumable: !args.ephemeral })
+    drive(
+        run,
+        &Driving {
+            name: &name,
+            output: args.output,
+            resumable: !args.ephemeral,
+            store: args.store.folder.as_deref(),
+        },
+    )
 }
 
 /// Goes on with a run.
@@ -79,7 +91,10 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
             "superstep: {bytes} bytes of a write that was never acknowledged were cut off the log"
         )?;
     }
-    drive(run, &Driving { name: &name, output: args.output, resumable: true })
+    drive(
+        run,
+        &Driving { name: &name, output: args.output, resumable: true, store: args.store.folder.as_deref() },
+    )
 }
 
 /// The models that the log of a run names.
@@ -98,13 +113,31 @@ fn setup(plan: &ModelPlan, progress: ShowProgress, resumed_at: Option<u64>) -> R
     let programs = Arc::new(Programs::new(plan.load()?));
     let shown = Shown::new(progress, resumed_at).map(|shown| Arc::new(shown) as Arc<dyn Observer>);
     let owner = format!("superstep {}", std::process::id());
-    Ok(Setup { programs, observers: shown.into_iter().collect(), owner })
+    let asked: Arc<dyn Observer> = Arc::new(Questions);
+    let observers = shown.into_iter().chain([asked]).collect();
+    Ok(Setup { programs, observers, owner, leave_when_paused: true })
 }
 
 struct Driving<'a> {
     name: &'a RunName,
     output: OutputFormat,
     resumable: bool,
+    /// The folder of runs, if the user named one.
+    store: Option<&'a std::path::Path>,
+}
+
+/// Tells the questions of a run, which nobody but the user can answer.
+struct Questions;
+
+impl Observer for Questions {
+    fn notice(&self, notice: &Notice) {
+        if let Notice::Asked { activation, question } = notice
+            && let Err(error) =
+                writeln!(io::stderr(), "superstep: {activation} asks: {}", question.ask.value())
+        {
+            tracing::debug!(%error, "a question cannot be shown");
+        }
+    }
 }
 
 /// Drives a run to its end, or until it is interrupted.
@@ -143,7 +176,8 @@ async fn interrupt(handle: RunHandle) {
 fn interrupted(driving: &Driving<'_>) -> Result<Exit, CommandError> {
     let mut stderr = io::stderr();
     if driving.resumable {
-        writeln!(stderr, "superstep: interrupted; go on with: superstep resume {}", driving.name)?;
+        let store = driving.store.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
+        writeln!(stderr, "superstep: interrupted; go on with: superstep resume {}{store}", driving.name)?;
     } else {
         writeln!(stderr, "superstep: interrupted; the run was in memory only and is gone")?;
     }

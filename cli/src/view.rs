@@ -58,7 +58,7 @@ pub(crate) enum Progress {
         supersteps: u64,
         /// Tokens in all.
         tokens: u64,
-        /// Money in all, if models have prices.
+        /// Cost in all, by the prices of the models.
         cost: Option<f64>,
         /// How long it took.
         millis: u64,

@@ -99,12 +99,20 @@ pub struct Coordinator {
     wanted: Vec<FrameWanted>,
     /// What started in this superstep, for observers.
     begun: u64,
+    /// What was in flight before, for observers.
+    carried: u64,
+    /// Entries of the frames that are being opened.
+    opening: u64,
     /// Messages on their way between partitions, by receiver.
     outbound: BTreeMap<PartitionId, u64>,
     /// Frames whose opener is gone.
     abandoned: Vec<FrameId>,
     patches: Vec<Patch>,
+    /// Answers that are durable.
     answers: Vec<(ActivationId, Payload)>,
+    /// Those of them that the log has before the last commit, or after a pause: they are handed on
+    /// when the superstep starts. Others wait, for a replay takes them in at their place in the log.
+    due_answers: Vec<(ActivationId, Payload)>,
     committing: Option<commit::Committing>,
     answering: BTreeMap<Token, (ActivationId, Payload)>,
     ending: Option<RunStatus>,
@@ -135,10 +143,13 @@ impl Coordinator {
             joins: Vec::new(),
             wanted: Vec::new(),
             begun: 0,
+            carried: 0,
+            opening: 0,
             outbound: BTreeMap::new(),
             abandoned: Vec::new(),
             patches: Vec::new(),
             answers: Vec::new(),
+            due_answers: Vec::new(),
             committing: None,
             answering: BTreeMap::new(),
             ending: None,
@@ -169,7 +180,7 @@ impl Coordinator {
 
     /// When to call [`Self::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        if self.ending.is_some() || matches!(self.phase, Phase::Ended | Phase::Ending(_)) {
+        if self.close_now || matches!(self.phase, Phase::Ended | Phase::Ending(_)) {
             return None;
         }
         let limit = self.frames.get(&FrameId::ROOT)?.graph.spec().limits.duration?;
@@ -293,9 +304,15 @@ impl Coordinator {
     fn answered(&mut self, activation: ActivationId, answer: Payload, now: Timestamp) {
         self.answers.push((activation, answer));
         if self.phase == Phase::Paused {
-            self.working_since = Some(now);
-            self.judge(now);
+            self.wake(now);
         }
+    }
+
+    /// Goes on after a pause with the answers that have come.
+    fn wake(&mut self, now: Timestamp) {
+        self.due_answers.append(&mut self.answers);
+        self.working_since = Some(now);
+        self.judge(now);
     }
 
     fn append(&mut self, records: Vec<Record>) -> Token {

@@ -70,13 +70,15 @@ impl fmt::Display for ActivationId {
     }
 }
 
-/// A handle on a running activation, for the driver. A handle outlives its activation harmlessly.
+/// A handle on one run of an activation's program, for the driver: another attempt, and the run that
+/// goes on after an answer, have others. A handle outlives its run harmlessly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActivationKey {
     pub(crate) partition: PartitionId,
     pub(crate) flight: u32,
     pub(crate) generation: u32,
     pub(crate) element: u32,
+    pub(crate) run: u32,
 }
 
 impl ActivationKey {

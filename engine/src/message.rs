@@ -72,6 +72,7 @@ pub struct Routed {
     pub(crate) payload: Payload,
     pub(crate) trail: Trail,
     pub(crate) orphan: bool,
+    pub(crate) passive: bool,
 }
 
 /// The receiver of a message on its way.

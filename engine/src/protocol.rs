@@ -92,6 +92,8 @@ pub struct Committed {
     pub completed: Vec<Place>,
     /// Graphs that mutations changed, with the vertices removed.
     pub graphs: Vec<(FrameId, ValidatedGraph, Vec<VertexName>)>,
+    /// Whether the run ends with it: then no message leaves its sender's partition any more.
+    pub closing: bool,
 }
 
 /// From a partition to the coordinator.
@@ -176,6 +178,8 @@ pub struct JoinReport {
     pub owing: Vec<SlotIx>,
     /// Whether it holds a message that waits.
     pub half_filled: bool,
+    /// How many activations it would count for if it fired.
+    pub weight: u64,
 }
 
 /// A frame that an activation wants opened.

@@ -1,6 +1,6 @@
 //! Coordinator and partitions of one run in one process.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, RunConfig};
@@ -9,8 +9,8 @@ use crate::ids::{ActivationId, ActivationKey, Epoch, PartitionId, Timestamp, Tok
 use crate::notice::{Notice, RunStatus};
 use crate::partition::{CallDecision, Effect, Job, Partition, PartitionEvent};
 use crate::payload::Payload;
-use crate::program::Outcome;
-use crate::record::{Patch, Record};
+use crate::program::{Outcome, Usage};
+use crate::record::{CallKey, Patch, Record};
 
 /// What a run in one process is told.
 #[derive(Debug)]
@@ -108,6 +108,8 @@ pub struct Solo {
     coordinator: Coordinator,
     partitions: Vec<Partition>,
     actions: VecDeque<Action>,
+    /// What calls without an outcome have reserved, while a log is replayed.
+    intents: BTreeMap<CallKey, Usage>,
 }
 
 impl Solo {
@@ -121,6 +123,7 @@ impl Solo {
             partitions: (0..count).map(partition).collect(),
             coordinator: Coordinator::new(config, expressions),
             actions: VecDeque::new(),
+            intents: BTreeMap::new(),
         }
     }
 
@@ -174,13 +177,15 @@ impl Solo {
             Record::EpochTaken { epoch, .. } => self.coordinator.replay_epoch(*epoch)?,
             Record::CallIntent { call, request } => {
                 self.coordinator.charge(call.activation.frame, request.reserve);
-                self.partitions.iter_mut().for_each(|partition| partition.replay_intent(call, request));
+                self.intents.insert(call.clone(), request.reserve);
+                self.owner(&call.activation).replay_intent(call);
             }
             Record::CallEnded { call, outcome } => {
-                let reserved =
-                    self.partitions.iter_mut().find_map(|partition| partition.replay_outcome(call, outcome));
+                // The activation may be gone: it was cancelled by the commit that this call did not wait for.
+                let reserved = self.intents.remove(call);
                 let reserved = reserved
                     .ok_or_else(|| format!("the call of {} ended without an intent", call.activation))?;
+                self.owner(&call.activation).replay_outcome(call, outcome);
                 self.coordinator.settle(call.activation.frame, reserved, outcome.usage);
             }
             Record::AttemptFailed { activation, attempts, .. } => {
@@ -277,6 +282,12 @@ impl Solo {
 
     fn count(&self) -> u32 {
         u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The partition that has an activation.
+    fn owner(&mut self, activation: &ActivationId) -> &mut Partition {
+        let home = crate::partition::home(&activation.vertex, self.count());
+        &mut self.partitions[home.0 as usize]
     }
 
     fn tell_owner(&mut self, key: ActivationKey, event: PartitionEvent, now: Timestamp) {

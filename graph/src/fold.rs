@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::mutation::{EdgeRef, Mutation, PriorityClass, Refusal, Request, SetField};
 use crate::name::VertexName;
-use crate::spec::{EdgeSpec, GraphSpec, MutationPolicy, VertexSpec};
+use crate::spec::{EdgeSpec, GraphSpec, VertexSpec};
+use crate::validate::problem_of;
 
 /// What of a vertex or an edge only its runtime can check: whether expressions and templates parse.
 pub trait ProgramCheck {
@@ -70,7 +71,7 @@ pub fn fold(base: &GraphSpec, requests: &[Request], allowance: u64, check: &dyn 
 type EdgeKey = EdgeRef;
 
 struct Folding<'a> {
-    policy: &'a MutationPolicy,
+    base: &'a GraphSpec,
     check: &'a dyn ProgramCheck,
     vertices: BTreeMap<VertexName, VertexSpec>,
     edges: BTreeMap<EdgeKey, EdgeSpec>,
@@ -81,7 +82,7 @@ struct Folding<'a> {
 impl<'a> Folding<'a> {
     fn new(base: &'a GraphSpec, check: &'a dyn ProgramCheck) -> Self {
         Self {
-            policy: &base.mutations,
+            base,
             check,
             vertices: base.vertices.iter().map(|vertex| (vertex.name.clone(), vertex.clone())).collect(),
             edges: base.edges.iter().map(|edge| (key_of(edge), edge.clone())).collect(),
@@ -92,7 +93,9 @@ impl<'a> Folding<'a> {
 
     fn apply<'r: 'a>(&mut self, request: &'r Request, allowance: u64) -> Result<Verdict, Refusal> {
         let mutation = &request.mutation;
-        if request.order.class == PriorityClass::Vertex && !self.policy.allow.contains(&mutation.kind()) {
+        if request.order.class == PriorityClass::Vertex
+            && !self.base.mutations.allow.contains(&mutation.kind())
+        {
             return Err(Refusal::NotAllowed(mutation.kind()));
         }
         if self.applied.contains(&mutation) {
@@ -163,8 +166,8 @@ impl<'a> Folding<'a> {
         if !vertex.name.is_well_formed() {
             return Err(invalid(object, "a name has the form [a-z][a-z0-9_]*".to_owned()));
         }
-        if vertex.program().is_none() {
-            return Err(invalid(object, "it needs exactly one program".to_owned()));
+        if let Some(why) = problem_of(self.base, &vertex) {
+            return Err(invalid(object, why));
         }
         self.check.check_vertex(&vertex).map_err(|why| invalid(object, why))?;
         if let Some(capability) = request.capabilities.exceeded_by(&vertex) {
@@ -176,6 +179,9 @@ impl<'a> Folding<'a> {
 
     fn put_edge(&mut self, edge: EdgeSpec) -> Result<(), Refusal> {
         let key = key_of(&edge);
+        if !edge.from.is_well_formed() || !edge.to.is_well_formed() || !edge.port.is_well_formed() {
+            return Err(invalid(edge_text(&key), "a name or port has the form [a-z][a-z0-9_]*".to_owned()));
+        }
         self.check.check_edge(&edge).map_err(|why| invalid(edge_text(&key), why))?;
         self.edges.insert(key, edge);
         Ok(())

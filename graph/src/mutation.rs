@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::name::{Port, VertexName};
-use crate::spec::{AnyVertex, EdgeSpec, Sends, VertexSpec};
+use crate::spec::{AnyVertex, EdgeSpec, OnUnknown, Sends, VertexSpec};
 
 /// One change, as a patch or a vertex writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,6 +166,8 @@ pub struct Capabilities {
     used: BTreeSet<String>,
 }
 
+const SENDS_ANY: &str = "direct sends to Any";
+
 impl Capabilities {
     /// Those of a person: everything that the graph has.
     pub fn unlimited() -> Self {
@@ -191,11 +193,14 @@ impl Capabilities {
         }
         if let Some(custom) = &vertex.custom {
             used.insert(format!("custom program {}", custom.name));
+            if vertex.on_unknown == Some(OnUnknown::Retry) {
+                used.insert(format!("repeated calls of custom program {}", custom.name));
+            }
         }
         match &vertex.sends {
             Some(Sends::To(targets)) => used.extend(targets.iter().map(|to| format!("direct sends to {to}"))),
             Some(Sends::Any(AnyVertex::Any)) => {
-                used.insert("direct sends to Any".to_owned());
+                used.insert(SENDS_ANY.to_owned());
             }
             None => {}
         }
@@ -210,6 +215,10 @@ impl Capabilities {
         if self.unlimited {
             return None;
         }
-        Self::of(vertex).used.into_iter().find(|capability| !self.used.contains(capability))
+        let sends_any = self.used.contains(SENDS_ANY);
+        let covered = |capability: &String| {
+            self.used.contains(capability) || (sends_any && capability.starts_with("direct sends to "))
+        };
+        Self::of(vertex).used.into_iter().find(|capability| !covered(capability))
     }
 }

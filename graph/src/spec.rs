@@ -75,6 +75,8 @@ impl GraphSpec {
         self.edges.sort_by(|a, b| a.key().cmp(&b.key()));
         self.outputs.sort_by(|a, b| a.vertex.cmp(&b.vertex));
         self.aggregators.sort_by(|a, b| a.name.cmp(&b.name));
+        self.mutations.allow.sort();
+        self.vertices.iter_mut().for_each(VertexSpec::sort);
     }
 }
 

@@ -161,7 +161,10 @@ impl Topology {
 
     /// The edge of that key.
     pub fn find_edge(&self, from: VertexIx, port: &Port, to: &VertexName) -> Option<EdgeIx> {
-        self.out(from).find(|(_, edge)| edge.port == *port && edge.to_name == *to).map(|(ix, _)| ix)
+        let out = self.vertex(from).out.clone();
+        let edges = &self.edges[out.start as usize..out.end as usize];
+        let at = edges.binary_search_by(|edge| (&edge.port, &edge.to_name).cmp(&(port, to))).ok()?;
+        u32::try_from(at).ok().map(|at| EdgeIx(out.start + at))
     }
 
     /// Vertices activated in superstep 0, in order.

@@ -4,6 +4,8 @@ mod joins;
 mod names;
 mod vertices;
 
+pub(crate) use vertices::problem_of;
+
 use std::sync::Arc;
 
 use crate::problem::{Problem, Problems, Severity};

@@ -40,6 +40,8 @@ pub struct Setup {
     pub observers: Vec<Arc<dyn Observer>>,
     /// Who drives, for the log.
     pub owner: String,
+    /// Whether a run is left, resumable, when nothing but answers from outside can move it.
+    pub leave_when_paused: bool,
 }
 
 /// A run that has not begun.
@@ -226,8 +228,7 @@ impl Run {
         self.torn.as_ref()
     }
 
-    /// Drives the run to its end; none if it was detached before. It is paused while everything in
-    /// flight waits for an answer.
+    /// Drives the run to its end; none if it was detached before, or left when paused.
     ///
     /// # Errors
     /// The log took no more records. The run can be resumed.

@@ -11,7 +11,7 @@ use superstep_graph::{Mutation, Port, VertexName};
 /// What a program does; handed to it as the parameters of its vertex.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Behaviour {
+pub(crate) struct Behaviour {
     /// How many calls it makes.
     pub calls: u32,
     /// Whether it makes them at once.
@@ -79,12 +79,8 @@ fn request(job: &Job, behaviour: &Behaviour, number: u32, answers: &[CallOutcome
     let seen = digest(job, known, &format!("call {salt}"));
     let mut short = [0; 16];
     short.copy_from_slice(&seen.as_bytes()[..16]);
-    let reserve = Usage {
-        calls: 1,
-        prompt_tokens: 10 + u64::from(short[0] % 20),
-        completion_tokens: 20,
-        cost: 0.5,
-    };
+    let reserve =
+        Usage { calls: 1, prompt_tokens: 10 + u64::from(short[0] % 20), completion_tokens: 20, cost: 0.5 };
     CallRequest { target: format!("model for {}", job.activation), digest: short, reserve }
 }
 
@@ -95,7 +91,8 @@ fn end(job: &Job, behaviour: &Behaviour, answers: &[CallOutcome]) -> Outcome {
     if job.attempts < behaviour.transient {
         return Outcome::Failed(Failure::transient(format!("attempt {} was not the last", job.attempts)));
     }
-    let asked = job.resumption.as_ref().map_or(0, |resumption| resumption.state.value().as_u64().unwrap_or(0));
+    let asked =
+        job.resumption.as_ref().map_or(0, |resumption| resumption.state.value().as_u64().unwrap_or(0));
     if asked < u64::from(behaviour.asks) {
         let state = (!behaviour.answer_is_output).then(|| Payload::from(json!(asked + 1)));
         return Outcome::Suspended(Question { ask: Payload::from(json!({"question": asked})), state });

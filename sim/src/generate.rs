@@ -28,7 +28,7 @@ struct Taste {
 }
 
 /// The scenario of a seed. Half of the scenarios are exact.
-pub fn scenario(random: &mut Random) -> Scenario {
+pub(crate) fn scenario(random: &mut Random) -> Scenario {
     let loose = random.chance(50);
     let mutable = random.chance(35);
     let leaf = Taste { loose, inner: &[], mutable: false, most: 4 };
@@ -46,7 +46,8 @@ pub fn scenario(random: &mut Random) -> Scenario {
         let graph = scenario.library[ROOT].clone();
         for number in 0..random.between(1, 3) {
             let mutations = mutations::some(random, &graph);
-            let patch = Patch { class: PriorityClass::Person, requester: format!("person{number}"), mutations };
+            let patch =
+                Patch { class: PriorityClass::Person, requester: format!("person{number}"), mutations };
             scenario.patches.push((random.between(1_000, 200_000), patch));
         }
     }
@@ -73,7 +74,10 @@ fn graph(random: &mut Random, taste: Taste) -> GraphSpec {
     if count > 2 && random.chance(20) {
         spec.entry.push(names[1].clone());
     }
-    for name in ["sum", "log"].into_iter().filter(|_| random.chance(20)) {
+    for name in ["sum", "log"] {
+        if !random.chance(20) {
+            continue;
+        }
         let folds = [
             superstep_graph::AggregatorFold::Sum,
             superstep_graph::AggregatorFold::Append,
@@ -127,9 +131,10 @@ fn bounds(random: &mut Random, taste: Taste, spec: &mut GraphSpec) {
     }
     spec.barrier = match random.below(4) {
         0 => BarrierSpec { mode: BarrierMode::Any, count: None },
-        1 => {
-            BarrierSpec { mode: BarrierMode::Quorum, count: Some(u32::try_from(random.between(1, 3)).unwrap_or(1)) }
-        }
+        1 => BarrierSpec {
+            mode: BarrierMode::Quorum,
+            count: Some(u32::try_from(random.between(1, 3)).unwrap_or(1)),
+        },
         _ => BarrierSpec::default(),
     };
 }
@@ -235,7 +240,8 @@ fn one_vertex(
     if !taste.inner.is_empty() && random.chance(15) {
         made.custom = None;
         made.sends = None;
-        made.graph = Some(GraphProgram { reference: ProgramRef { name: random.pick(taste.inner).to_owned() } });
+        made.graph =
+            Some(GraphProgram { reference: ProgramRef { name: random.pick(taste.inner).to_owned() } });
     }
     let senders: Vec<VertexName> = spec
         .edges
@@ -260,8 +266,7 @@ fn join(random: &mut Random, mut senders: Vec<VertexName>) -> JoinSpec {
     }
     let fails = random.chance(20);
     let of = (fails || random.chance(40)).then(|| {
-        let mut counted: Vec<VertexName> =
-            senders.iter().filter(|_| random.chance(70)).cloned().collect();
+        let mut counted: Vec<VertexName> = senders.iter().filter(|_| random.chance(70)).cloned().collect();
         if counted.is_empty() {
             counted.push(random.pick(&senders));
         }
@@ -317,7 +322,7 @@ fn give_mutations(random: &mut Random, spec: &mut GraphSpec) {
             behaviour.mutations = wanted;
             behaviour.until = until;
         });
-        vertex.effects.mutations = random.chance(80).then(|| "they".to_owned());
+        vertex.effects.mutations = Some("they".to_owned());
     }
 }
 

@@ -1,1 +1,28 @@
-//! To be written.
+//! A seeded simulator of the engine under faults.
+//!
+//! A seed determines a graph, what its programs do, and a schedule of what goes wrong: messages that
+//! take their time and come twice, a store that fails on either side of a write, processes that die
+//! between any two events and while they recover. The same engine as in production runs in it, its
+//! coordinator and partitions joined by a simulated network, and checkers judge every step and the
+//! end by rule 33 of the semantics. A seed can be replayed.
+
+mod audit;
+mod behaviour;
+mod counters;
+mod faults;
+mod generate;
+mod history;
+mod model;
+mod random;
+mod scenario;
+mod shapes;
+mod store;
+mod trial;
+mod words;
+mod world;
+
+pub use counters::Counters;
+pub use faults::{Faults, Sabotage, Side};
+pub use scenario::Scenario;
+pub use shapes::{NAMES as SHAPES, shape};
+pub use trial::{Verdict, of_seed, run, run_seed};

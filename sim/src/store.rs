@@ -39,6 +39,10 @@ impl Store {
     /// It breaks a rule of the log.
     pub(crate) fn write(&mut self, run: &str) -> Result<Option<Append>, String> {
         let Some(append) = self.waiting.pop_front() else { return Ok(None) };
+        if self.ended && append.from.is_some() {
+            // A partition that has not heard of the end yet: the log is closed.
+            return Ok(None);
+        }
         self.writes += 1;
         for record in &append.records {
             self.witness(record, run)?;

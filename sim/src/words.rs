@@ -7,7 +7,7 @@ use superstep_graph::{EdgeSpec, ProgramCheck, VertexSpec};
 /// Conditions `true`, `odd`, `< N`, `superstep < N` and `fails`; the transformation `wrap` and, as any
 /// other word, the last digit.
 #[derive(Debug)]
-pub struct Words;
+pub(crate) struct Words;
 
 impl ProgramCheck for Words {
     fn check_vertex(&self, _: &VertexSpec) -> Result<(), String> {

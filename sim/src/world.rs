@@ -36,7 +36,11 @@ const MOST_EVENTS: u64 = 100_000;
 enum Item {
     Command(PartitionId, Command),
     Report(PartitionId, Report),
-    Messages { to: PartitionId, superstep: u64, messages: Vec<Routed> },
+    Messages {
+        to: PartitionId,
+        superstep: u64,
+        messages: Vec<Routed>,
+    },
     Write,
     Durable(Option<PartitionId>, Token),
     /// A program goes on.
@@ -87,6 +91,8 @@ pub(crate) struct World<'a> {
     model: ModelServer,
     running: BTreeMap<u64, Running>,
     calls: BTreeMap<u32, Call>,
+    /// How often programs were stopped, by handle.
+    stopped: BTreeMap<ActivationKey, usize>,
     tickets: u32,
     runs: u64,
     links: BTreeMap<(Option<PartitionId>, Option<PartitionId>), u64>,
@@ -118,6 +124,7 @@ impl<'a> World<'a> {
             model: ModelServer::new(scenario.nonce),
             running: BTreeMap::new(),
             calls: BTreeMap::new(),
+            stopped: BTreeMap::new(),
             tickets: 0,
             runs: 0,
             links: BTreeMap::new(),
@@ -148,6 +155,7 @@ impl<'a> World<'a> {
         while self.status.is_none() && self.violation.is_none() {
             self.next();
         }
+        self.drain();
         self.counters.writes = self.store.writes;
         self.check_budgets();
         let outputs = self.process.as_ref().map(|process| process.coordinator.outputs().value().clone());
@@ -160,6 +168,23 @@ impl<'a> World<'a> {
             violation: self.violation,
             trace: self.trace.finalize(),
             lines: self.lines,
+        }
+    }
+
+    /// Lets what is still on its way arrive: it gives messages their last status, and starts nothing.
+    fn drain(&mut self) {
+        while self.violation.is_none()
+            && let Some(((at, _), (life, item))) = self.agenda.pop_first()
+        {
+            self.now = at;
+            if life == Some(self.life) && !matches!(item, Item::Write) {
+                self.handle(item);
+                self.pump();
+            }
+        }
+        for notice in std::mem::take(&mut self.notices) {
+            self.count(&notice);
+            self.notices.push(notice);
         }
     }
 
@@ -217,7 +242,9 @@ impl<'a> World<'a> {
             }
             Item::Recover => self.recover(),
             Item::Answer(activation) => self.answer(activation),
-            Item::Patch(patch) => self.from_outside(Item::Patch(patch.clone()), CoordinatorEvent::Patch(patch)),
+            Item::Patch(patch) => {
+                self.from_outside(Item::Patch(patch.clone()), CoordinatorEvent::Patch(patch))
+            }
             Item::Cancel => self.from_outside(Item::Cancel, CoordinatorEvent::Cancel),
         }
     }
@@ -231,7 +258,8 @@ impl<'a> World<'a> {
 
     fn partition(&mut self, to: PartitionId, event: PartitionEvent) {
         let now = Timestamp(self.now);
-        if let Some(partition) = self.process.as_mut().and_then(|process| process.partitions.get_mut(to.0 as usize))
+        if let Some(partition) =
+            self.process.as_mut().and_then(|process| process.partitions.get_mut(to.0 as usize))
         {
             partition.handle(event, now);
         }

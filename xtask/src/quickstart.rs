@@ -38,7 +38,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let mut command = Command::new(superstep);
     command
         .current_dir(&workspace.root)
-        .args(["run", "-f", MANIFESTS, "--input"])
+        .args(["run", "-f", MANIFESTS, "--progress", "always", "--input"])
         .arg(format!("@{}", Path::new(MANIFESTS).join("input/mail.txt").display()))
         .args(&arguments.extra)
         .env("SUPERSTEP_MODEL", &model.path)

@@ -10,19 +10,23 @@ use crate::output::OutputFormat;
 /// Where runs are kept.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Store {
-    /// The folder of runs; default superstep in the XDG state folder.
-    #[arg(long = "store", value_name = "DIR", env = "SUPERSTEP_STORE")]
+    /// The folder of runs; default SUPERSTEP_STORE, or else superstep in the XDG state folder.
+    #[arg(long = "store", value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
 }
 
 impl Store {
-    /// The folder: as given, else `superstep` in the XDG state folder; none if there is no home.
+    /// The folder: as given, else `SUPERSTEP_STORE`, else `superstep` in the XDG state folder; none if
+    /// there is no home.
+    ///
+    /// The variable is looked up here because it gives way to `--ephemeral`, which the argument does not.
     pub(crate) fn folder(&self, lookup: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
         // The XDG specification ignores paths that are not absolute.
         let absolute = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let state =
             || absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-        self.folder.clone().or_else(|| state().map(|state| state.join("superstep")))
+        let named = || lookup("SUPERSTEP_STORE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.folder.clone().or_else(named).or_else(|| state().map(|state| state.join("superstep")))
     }
 }
 
@@ -143,12 +147,12 @@ mod tests {
         let folder = |xdg: Option<&str>| {
             store.folder(&|name| match name {
                 "XDG_STATE_HOME" => xdg.map(str::to_owned),
-                "HOME" => Some("/home/a".to_owned()),
+                "HOME" => Some("/users/a".to_owned()),
                 _ => None,
             })
         };
         assert_eq!(folder(Some("/state")), Some(PathBuf::from("/state/superstep")));
-        assert_eq!(folder(Some("state")), Some(PathBuf::from("/home/a/.local/state/superstep")));
+        assert_eq!(folder(Some("state")), Some(PathBuf::from("/users/a/.local/state/superstep")));
         assert_eq!(store.folder(&|_| None), None);
     }
 }

@@ -14,7 +14,7 @@ impl Coordinator {
         if self.phase != Phase::Running || self.replaying {
             return;
         }
-        let unsuspended = self.flying.len() - self.suspended.len();
+        let unsuspended = self.flying.iter().filter(|place| !self.suspended.contains(place)).count();
         if self.close_now || opens(self.rule(), unsuspended, self.completed.len()) {
             self.commit(now);
         }

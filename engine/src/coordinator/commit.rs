@@ -100,13 +100,21 @@ impl Coordinator {
                 requests.entry(place.0).or_default().push(request);
             }
         }
-        requests.into_iter().filter_map(|(frame, requests)| self.fold_one(frame, requests)).collect()
+        let mut applied = self.totals.mutations;
+        let mut changes = Vec::new();
+        for (frame, requests) in requests {
+            let Some(change) = self.fold_one(frame, requests, applied) else { continue };
+            applied +=
+                change.fold.verdicts.iter().filter(|verdict| **verdict == Verdict::Applied).count() as u64;
+            changes.push(change);
+        }
+        changes
     }
 
-    fn fold_one(&self, frame: FrameId, requests: Vec<Request>) -> Option<Change> {
+    fn fold_one(&self, frame: FrameId, requests: Vec<Request>, applied: u64) -> Option<Change> {
         let state = self.frames.get(&frame)?;
         let most = self.frames.get(&FrameId::ROOT)?.graph.spec().limits.mutations;
-        let allowance = most.saturating_sub(self.totals.mutations);
+        let allowance = most.saturating_sub(applied);
         let fold = fold(state.graph.spec(), &requests, allowance, &*self.expressions);
         let changed = fold.verdicts.contains(&Verdict::Applied);
         let graph = changed.then(|| ValidatedGraph::after_mutation(fold.spec.clone()));
@@ -118,6 +126,7 @@ impl Coordinator {
         let Some(committing) = self.committing.take() else { return };
         let Committing { record, completed, changes } = committing;
         self.totals.supersteps = record.superstep + 1;
+        self.due_answers.append(&mut self.answers);
         self.restart_clock(record.elapsed, now);
         let mut contributions: BTreeMap<FrameId, Vec<(VertexName, crate::payload::Payload)>> =
             BTreeMap::new();
@@ -135,10 +144,9 @@ impl Coordinator {
         }
         let aggregates = self.aggregate(&contributions);
         let graphs = self.apply(changes);
-        self.command(
-            None,
-            Command::Commit(Committed { superstep: record.superstep, completed: places, graphs }),
-        );
+        let closing = record.closing.is_some();
+        let committed = Committed { superstep: record.superstep, completed: places, graphs, closing };
+        self.command(None, Command::Commit(committed));
         if let Some(root) = self.frames.get(&FrameId::ROOT) {
             let revision = root.graph.revision();
             self.notify(Notice::Committed { superstep: record.superstep, completed: count, revision });
@@ -272,7 +280,8 @@ impl Coordinator {
     /// # Errors
     /// The record does not fit the state that the records before it lead to.
     pub(crate) fn replay_commit(&mut self, record: &Arc<Commit>, now: Timestamp) -> Result<(), String> {
-        if self.phase != Phase::Running || self.superstep != record.superstep {
+        // A question may have been durable before the coordinator heard of it: then it did not pause.
+        if !matches!(self.phase, Phase::Running | Phase::Paused) || self.superstep != record.superstep {
             return Err(format!(
                 "superstep {} is committed while superstep {} is {:?}",
                 record.superstep, self.superstep, self.phase

@@ -21,19 +21,20 @@ impl Coordinator {
         let joins = std::mem::take(&mut self.joins);
         planned.sort_by_key(|planned| planned.place);
         let mut start = Start { superstep: self.superstep, ..Start::default() };
-        self.fail_frames(&mut start);
+        self.fail_frames(&planned, &joins, &mut start);
         planned.retain(|planned| self.frames.contains_key(&planned.place.0));
         let mut fires = 0;
         if !joins.is_empty() || planned.iter().any(|planned| !planned.owed.is_empty()) {
             fires = self.judge_joins(joins, &planned, &mut start);
         }
         planned.retain(|planned| !start.cancel.contains(&planned.place));
-        let acts = fires > 0 || !planned.is_empty();
+        let judged = start.verdicts.iter().any(|(_, action)| *action != WhenIncomplete::Skip);
+        let acts = judged || !planned.is_empty();
         if self.frames.len() > 1 {
             self.close_quiescent(&planned, &mut start);
         }
         let weight: u64 = planned.iter().map(|planned| planned.weight).sum::<u64>() + fires;
-        let acts = acts || !start.closed.is_empty() || !self.answers.is_empty();
+        let acts = acts || !start.closed.is_empty() || !self.due_answers.is_empty();
         if let Some(status) = self.verdict(acts, weight) {
             self.finish(status, now);
             return;
@@ -45,8 +46,9 @@ impl Coordinator {
         }
         self.pause_after_start = waits;
         self.begun = 0;
-        if !self.answers.is_empty() {
-            let answers = std::mem::take(&mut self.answers);
+        self.carried = self.flying.len() as u64;
+        if !self.due_answers.is_empty() {
+            let answers = std::mem::take(&mut self.due_answers);
             self.command(None, Command::Answer(answers));
         }
         self.phase = Phase::Starting(self.config.partitions);
@@ -76,6 +78,8 @@ impl Coordinator {
             && let Some(status) = self.ending.clone()
         {
             self.finish(status, now);
+        } else if !self.answers.is_empty() {
+            self.wake(now);
         }
     }
 
@@ -87,7 +91,7 @@ impl Coordinator {
         live
     }
 
-    /// Lets joins act, pardons slots and picks losers; the number of joins that fire or fail.
+    /// Lets joins act, pardons slots and picks losers; how many activations the joins that fire count for.
     fn judge_joins(
         &mut self,
         joins: Vec<JoinReport>,
@@ -97,7 +101,7 @@ impl Coordinator {
         let mut live = self.live(planned);
         let mut half: Vec<JoinReport> = joins.iter().filter(|join| join.half_filled).cloned().collect();
         half.retain(|join| self.frames.contains_key(&join.place.0));
-        let mut acting = 0;
+        let mut weights: BTreeMap<Place, u64> = BTreeMap::new();
         let mut fired: Vec<(Place, Vec<SlotIx>)> = planned
             .iter()
             .filter(|planned| !planned.owed.is_empty())
@@ -115,7 +119,7 @@ impl Coordinator {
             match action {
                 WhenIncomplete::Fire | WhenIncomplete::Fail => {
                     live.entry(join.place.0).or_default().insert(join.place.1);
-                    acting += 1;
+                    weights.insert(join.place, if action == WhenIncomplete::Fire { join.weight } else { 0 });
                 }
                 WhenIncomplete::Skip => {}
             }
@@ -128,12 +132,15 @@ impl Coordinator {
             self.notify(notice);
         }
         for (place, owed) in fired {
+            if start.cancel.contains(&place) {
+                continue;
+            }
             self.cancel_losers(place, &owed, &mut live, start);
         }
         for join in joins.iter().filter(|join| !join.owing.is_empty()) {
             self.pardon(join, &live, start);
         }
-        acting
+        start.verdicts.iter().filter_map(|(place, _)| weights.get(place)).sum()
     }
 
     /// The half-filled join that acts first: of a component of joins that wait for each other, that
@@ -221,7 +228,7 @@ impl Coordinator {
     }
 
     /// Closes frames that have failed, that are past their own limit, or whose opener is gone.
-    fn fail_frames(&mut self, start: &mut Start) {
+    fn fail_frames(&mut self, planned: &[crate::protocol::Planned], joins: &[JoinReport], start: &mut Start) {
         if self.frames.len() == 1 && self.abandoned.is_empty() {
             return;
         }
@@ -233,8 +240,11 @@ impl Coordinator {
             .iter()
             .filter(|(id, _)| **id != FrameId::ROOT)
             .filter_map(|(id, frame)| {
-                let over =
-                    self.superstep.saturating_sub(frame.opened) >= frame.graph.spec().limits.supersteps;
+                let works = self.flying.iter().any(|place| place.0 == *id)
+                    || planned.iter().any(|planned| planned.place.0 == *id)
+                    || joins.iter().any(|join| join.half_filled && join.place.0 == *id);
+                let age = self.superstep.saturating_sub(frame.opened);
+                let over = works && age >= frame.graph.spec().limits.supersteps;
                 let limit = || Failure {
                     class: FailureClass::Frame,
                     message: format!(

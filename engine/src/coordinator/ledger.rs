@@ -48,6 +48,8 @@ impl Coordinator {
 
     /// The frame and those around it, innermost first.
     fn chain(&self, frame: FrameId) -> Vec<FrameId> {
+        // What a frame that is gone used is the run's.
+        let frame = if self.frames.contains_key(&frame) { frame } else { FrameId::ROOT };
         let mut chain = vec![frame];
         let mut at = frame;
         while let Some(((parent, _), _)) = self.frames.get(&at).and_then(|state| state.parent) {

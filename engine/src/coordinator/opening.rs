@@ -54,8 +54,8 @@ impl Coordinator {
             self.pause(now);
             return;
         }
-        let carried = (self.flying.len() as u64).saturating_sub(self.begun);
-        self.notify(Notice::SuperstepStarted { superstep: self.superstep, started: self.begun, carried });
+        let (started, carried) = (self.begun, self.carried);
+        self.notify(Notice::SuperstepStarted { superstep: self.superstep, started, carried });
         self.phase = Phase::Running;
         self.check_barrier(now);
     }
@@ -63,6 +63,7 @@ impl Coordinator {
     /// Opens what activations want opened, in the order of their names.
     fn open_frames(&mut self) {
         let mut wanted = std::mem::take(&mut self.wanted);
+        self.opening = 0;
         wanted.sort_by_key(|wanted| (wanted.parent, wanted.element));
         let mut openings = Vec::new();
         let mut closed = Vec::new();
@@ -102,6 +103,15 @@ impl Coordinator {
         let failed = |message: String| Failure { class: FailureClass::Frame, message };
         let graph = self.config.library.get(&wanted.graph);
         let graph = graph.cloned().ok_or_else(|| failed(format!("no graph is named {:?}", wanted.graph)))?;
+        let entries = graph.topology().entry().len() as u64;
+        let most = self.frames.get(&FrameId::ROOT).map_or(0, |root| root.graph.spec().limits.activations);
+        if self.totals.activations + self.opening + entries > most {
+            self.ending.get_or_insert(RunStatus::LimitReached(LimitKind::Activations));
+            return Err(failed(format!(
+                "limits.activations allows {most}: there is no room for the sub-graph"
+            )));
+        }
+        self.opening += entries;
         let depth = self.frames.get(&wanted.parent.0).map_or(0, |frame| frame.depth) + 1;
         let most = self.frames.get(&FrameId::ROOT).map_or(0, |root| root.graph.spec().limits.depth);
         if depth > most {

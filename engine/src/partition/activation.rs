@@ -23,8 +23,12 @@ impl Partition {
                 let (_, fires) = planned.remove(position);
                 self.discard(*place, fires, MessageStatus::Cancelled);
                 self.notify_cancelled(*place);
-            } else {
+            } else if self.flight_at(*place).is_some() {
                 self.cancel(*place);
+            } else {
+                // A join that was about to fire incomplete.
+                self.discard(*place, true, MessageStatus::Cancelled);
+                self.notify_cancelled(*place);
             }
         }
         for (place, slot) in &start.pardons {
@@ -88,8 +92,9 @@ impl Partition {
         let activation = flight.element_id(key.element);
         let Some(element) = flight.elements.get_mut(key.element as usize) else { return };
         element.stage = Stage::Running { deadline };
+        element.runs += 1;
         let job = Job {
-            key,
+            key: ActivationKey { run: element.runs, ..key },
             activation,
             view: Arc::clone(&element.view),
             resumption: element.resumption.clone(),

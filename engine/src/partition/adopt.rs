@@ -6,7 +6,7 @@ use std::sync::Arc;
 use superstep_graph::{Topology, ValidatedGraph, VertexIx, VertexName};
 
 use super::flight::{Flight, Stage};
-use super::vertex::{Frame, VertexState, edge_of};
+use super::vertex::{Frame, Readiness, VertexState, edge_of};
 use super::{Effect, Partition};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Routed, Target};
@@ -146,7 +146,12 @@ impl Partition {
         let running: Vec<u32> = match self.flights.get(number) {
             Some(flight) => (0u32..)
                 .zip(&flight.elements)
-                .filter(|(_, element)| matches!(element.stage, Stage::Running { .. } | Stage::InDoubt { .. }))
+                .filter(|(_, element)| {
+                    matches!(
+                        element.stage,
+                        Stage::Running { .. } | Stage::InDoubt { .. } | Stage::Asking { ticket: Some(_), .. }
+                    )
+                })
                 .map(|(index, _)| index)
                 .collect(),
             None => return,
@@ -200,8 +205,11 @@ impl Partition {
             self.settle(frame, &message.key, &to, MessageStatus::Cancelled);
         }
         for (mut vertex, known) in state.vertices.into_iter().zip(state.topology.vertices()) {
+            // Only what waits in a half-filled join was waiting; the rest would have been delivered.
+            let half_filled = vertex.readiness(known) == Readiness::HalfFilled;
+            let status = if half_filled { waiting } else { MessageStatus::Cancelled };
             for message in vertex.empty() {
-                self.settle(frame, &message.key, &known.name, waiting);
+                self.settle(frame, &message.key, &known.name, status);
             }
         }
         self.touched.retain(|place| place.0 != frame);

@@ -28,7 +28,6 @@ pub(super) struct Journal {
 #[derive(Clone, Debug)]
 struct Entry {
     key: CallKey,
-    reserved: Usage,
     outcome: Option<CallOutcome>,
 }
 
@@ -116,18 +115,18 @@ impl Journal {
         }
     }
 
-    fn intend(&mut self, key: &CallKey, reserved: Usage) {
+    fn intend(&mut self, key: &CallKey) {
         let entries = self.entries.entry(key.activation.clone()).or_default();
         if !entries.iter().any(|entry| entry.key == *key) {
-            entries.push(Entry { key: key.clone(), reserved, outcome: None });
+            entries.push(Entry { key: key.clone(), outcome: None });
         }
     }
 
-    /// What was reserved for the call, if its intent is there.
-    fn conclude(&mut self, key: &CallKey, outcome: &CallOutcome) -> Option<Usage> {
-        let entry = self.entries.get_mut(&key.activation)?.iter_mut().find(|entry| entry.key == *key)?;
-        entry.outcome = Some(outcome.clone());
-        Some(entry.reserved)
+    fn conclude(&mut self, key: &CallKey, outcome: &CallOutcome) {
+        let entries = self.entries.get_mut(&key.activation).into_iter().flatten();
+        for entry in entries.filter(|entry| entry.key == *key) {
+            entry.outcome = Some(outcome.clone());
+        }
     }
 }
 
@@ -203,7 +202,14 @@ impl Partition {
             self.effects.push_back(Effect::Decide { key, ticket, decision: CallDecision::Refused(failure) });
             return;
         }
-        self.journal.intend(&open.key, open.request.reserve);
+        if self.flights.resolve(key).is_none() {
+            // Its run was stopped before the call was made.
+            self.journal.open.remove(&(key, ticket));
+            let (frame, reserved) = (open.key.activation.frame, open.request.reserve);
+            self.report(Report::Settle { frame, reserved, used: Usage::default() });
+            return;
+        }
+        self.journal.intend(&open.key);
         let idempotency_key = open.key.idempotency_key(&self.run);
         let then = AfterDurable::Perform { key, ticket, idempotency_key };
         self.append(Record::CallIntent { call: open.key, request: open.request }, then);
@@ -211,7 +217,7 @@ impl Partition {
 
     pub(super) fn call_ended(&mut self, key: ActivationKey, ticket: u32, outcome: CallOutcome) {
         let Some(open) = self.journal.open.remove(&(key, ticket)) else { return };
-        self.journal.intend(&open.key, open.request.reserve);
+        self.journal.intend(&open.key);
         self.journal.conclude(&open.key, &outcome);
         let frame = open.key.activation.frame;
         self.report(Report::Settle { frame, reserved: open.request.reserve, used: outcome.usage });
@@ -219,12 +225,12 @@ impl Partition {
     }
 
     /// Takes a call in from the log.
-    pub(crate) fn replay_intent(&mut self, call: &CallKey, request: &CallRequest) {
-        self.journal.intend(call, request.reserve);
+    pub(crate) fn replay_intent(&mut self, call: &CallKey) {
+        self.journal.intend(call);
     }
 
-    /// Takes the end of a call in from the log; what was reserved for it.
-    pub(crate) fn replay_outcome(&mut self, call: &CallKey, outcome: &CallOutcome) -> Option<Usage> {
-        self.journal.conclude(call, outcome)
+    /// Takes the end of a call in from the log.
+    pub(crate) fn replay_outcome(&mut self, call: &CallKey, outcome: &CallOutcome) {
+        self.journal.conclude(call, outcome);
     }
 }

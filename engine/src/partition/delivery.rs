@@ -111,6 +111,10 @@ impl Partition {
         } else {
             edge_of(&frame.topology, &message.key.from, &message.key.port, &vertex.name)
         };
+        // A passive message has no use once its edge is gone: it must not wake anybody.
+        if message.orphan && message.passive {
+            return Placed::Final(vertex.name.clone(), MessageStatus::DeadLettered);
+        }
         let rank = match edge {
             Some(edge) if edge.delivery == Delivery::Passive => {
                 state.keep(&message.key.from, &message.key.port, &message.payload);
@@ -179,7 +183,8 @@ impl Partition {
                 return false;
             }
             let missing = state.missing(vertex);
-            reports.push(JoinReport { place: *place, missing, owing, half_filled });
+            let weight = weight(frame, *place, true);
+            reports.push(JoinReport { place: *place, missing, owing, half_filled, weight });
             true
         });
         reports

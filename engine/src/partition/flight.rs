@@ -46,6 +46,8 @@ pub(super) struct Unsent {
 pub(super) struct Element {
     pub(super) view: Arc<View>,
     pub(super) attempts: u32,
+    /// How often its program was started in this process.
+    pub(super) runs: u32,
     pub(super) stage: Stage,
     pub(super) resumption: Option<Resumption>,
 }
@@ -53,7 +55,7 @@ pub(super) struct Element {
 impl Element {
     /// An element that is about to run.
     pub(super) fn new(view: Arc<View>) -> Self {
-        Self { view, attempts: 0, stage: Stage::Running { deadline: None }, resumption: None }
+        Self { view, attempts: 0, runs: 0, stage: Stage::Running { deadline: None }, resumption: None }
     }
 
     /// An element that failed before it could run.
@@ -67,7 +69,8 @@ impl Element {
             aggregates: Arc::default(),
             superstep: 0,
         };
-        Self { view: Arc::new(view), attempts: 1, stage: Stage::Ended(Err(failure)), resumption: None }
+        let stage = Stage::Ended(Err(failure));
+        Self { view: Arc::new(view), attempts: 1, runs: 0, stage, resumption: None }
     }
 }
 
@@ -171,19 +174,20 @@ impl Flights {
         self.slots.get_mut(number as usize)?.1.as_mut()
     }
 
+    /// The handle on the present run of an element.
     pub(super) fn key(&self, number: u32, element: u32) -> ActivationKey {
-        ActivationKey {
-            partition: self.me,
-            flight: number,
-            generation: self.slots[number as usize].0,
-            element,
-        }
+        let (generation, flight) = &self.slots[number as usize];
+        let element_of = |flight: &Flight| flight.elements.get(element as usize).map(|element| element.runs);
+        let run = flight.as_ref().and_then(element_of).unwrap_or(0);
+        ActivationKey { partition: self.me, flight: number, generation: *generation, element, run }
     }
 
-    /// The flight behind a handle, if it is still the same.
+    /// The flight behind a handle, if it is still the same run.
     pub(super) fn resolve(&mut self, key: ActivationKey) -> Option<&mut Flight> {
         let (generation, slot) = self.slots.get_mut(key.flight as usize)?;
-        if *generation == key.generation { slot.as_mut() } else { None }
+        let flight = slot.as_mut().filter(|_| *generation == key.generation)?;
+        let element = flight.elements.get(key.element as usize)?;
+        if element.runs == key.run { Some(flight) } else { None }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Flight)> {

@@ -96,6 +96,8 @@ impl Partition {
             return Ok(received);
         };
         let mut folded = Vec::new();
+        // Every message has its status, even if those of one sender cannot be folded.
+        let mut failed = None;
         let mut rest = drained.as_slice();
         while let Some(first) = rest.first() {
             let same = |message: &Queued| {
@@ -113,13 +115,19 @@ impl Partition {
                     self.settle(frame, &message.key, &vertex.name, status);
                 }
                 let payloads: Vec<&Payload> = group.iter().map(|message| &message.payload).collect();
-                let payload = combine(combiner, &payloads)?;
                 let head = &group[0].key;
-                folded.push(Received { from: head.from.clone(), port: head.port.clone(), payload });
+                match combine(combiner, &payloads) {
+                    Ok(payload) => {
+                        folded.push(Received { from: head.from.clone(), port: head.port.clone(), payload })
+                    }
+                    Err(failure) => {
+                        failed.get_or_insert(failure);
+                    }
+                }
             }
             rest = &rest[end..];
         }
-        Ok(folded)
+        failed.map_or(Ok(folded), Err)
     }
 
     fn launch(&mut self, launch: Launch, begun: &mut Begun, now: Timestamp) {

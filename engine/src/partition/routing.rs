@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use superstep_graph::{OnFailure, Port, Topology};
+use superstep_graph::{Delivery, OnFailure, Port, Topology};
 
 use super::activation::{is_fatal, over_limit};
 use super::flight::{Flight, Stage, Staged, Unsent};
@@ -121,7 +121,8 @@ impl Partition {
                 *next
             };
             let target = edge.to.map_or_else(|| Target::Absent(edge.to_name.clone()), Target::At);
-            staged.outbox.push(message(flight, target, key_of(flight, &edge.port, ordinal), payload));
+            let routed = message(flight, target, key_of(flight, &edge.port, ordinal), payload);
+            staged.outbox.push(Routed { passive: edge.delivery == Delivery::Passive, ..routed });
         }
         Ok(())
     }
@@ -137,7 +138,11 @@ impl Partition {
         let emission = Emission { port, payload: Payload::from(payload) };
         let mut staged = Staged::default();
         match self.emit(flight, topology, &emission, &mut BTreeMap::new(), &mut staged) {
-            Ok(()) => (staged, true),
+            // Where every condition was false, no edge takes it.
+            Ok(()) => {
+                let taken = !staged.outbox.is_empty();
+                (staged, taken)
+            }
             // The condition of an error edge has failed too: nothing takes the failure.
             Err(_) => (Staged::default(), false),
         }
@@ -198,6 +203,11 @@ impl Partition {
                 }
             }
         }
+        if committed.closing {
+            // Nobody would deliver them: they get their status here.
+            self.incoming.extend(outgoing.into_values().flatten());
+            return;
+        }
         for (to, messages) in outgoing {
             self.effects.push_back(Effect::Send { to, superstep: committed.superstep + 1, messages });
         }
@@ -247,7 +257,15 @@ fn key_of(flight: &Flight, port: &Port, ordinal: u32) -> MessageKey {
 }
 
 fn message(flight: &Flight, to: Target, key: MessageKey, payload: Payload) -> Routed {
-    Routed { frame: flight.place.0, to, key, payload, trail: flight.trail.clone(), orphan: false }
+    Routed {
+        frame: flight.place.0,
+        to,
+        key,
+        payload,
+        trail: flight.trail.clone(),
+        orphan: false,
+        passive: false,
+    }
 }
 
 fn end_of(flight: &Flight) -> End {
@@ -304,7 +322,10 @@ fn result_of(flight: &Flight) -> Ended {
         for emission in &result.emissions {
             if emission.port.is_default() {
                 on_default = true;
-                own = emission.payload.value().clone();
+                // As for a single activation, the first one is the output.
+                if own.is_null() {
+                    own = emission.payload.value().clone();
+                }
             } else {
                 ports.entry(emission.port.clone()).or_default().push(emission.payload.value().clone());
             }

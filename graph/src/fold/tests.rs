@@ -17,6 +17,10 @@ impl ProgramCheck for Anything {
 fn base() -> GraphSpec {
     serde_json::from_value(json!({
         "entry": ["a"],
+        "models": [
+            {"name": "small", "modelServerRef": {"name": "small"}},
+            {"name": "large", "modelServerRef": {"name": "large"}},
+        ],
         "vertices": [
             {"name": "a", "function": {"cel": "1"}},
             {"name": "b", "prompt": {"model": "small", "template": "hello"}},

@@ -84,6 +84,20 @@ impl VertexSpec {
         if programs.next().is_some() { None } else { first }
     }
 
+    /// Puts lists whose order means nothing into the order of names.
+    pub(super) fn sort(&mut self) {
+        if let Some(of) = &mut self.join.of {
+            of.sort();
+        }
+        match &mut self.sends {
+            Some(Sends::To(targets)) => targets.sort(),
+            Some(Sends::Any(AnyVertex::Any)) | None => {}
+        }
+        self.capabilities.models.sort();
+        self.capabilities.graphs.sort();
+        self.capabilities.custom.sort();
+    }
+
     /// Every program given.
     pub fn programs(&self) -> impl Iterator<Item = Program<'_>> {
         [

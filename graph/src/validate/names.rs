@@ -21,6 +21,11 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         resolve.vertex(root.field("entry").index(index), name, false, problems);
     }
     for (index, output) in spec.outputs.iter().enumerate() {
+        if spec.outputs[..index].iter().any(|other| other.vertex == output.vertex) {
+            let place = root.field("outputs").index(index).field("vertex");
+            let message = format!("vertex {:?} is an output already", output.vertex);
+            problems.push(Problem::error(place, message).hint("an output has one select"));
+        }
         resolve.vertex(root.field("outputs").index(index).field("vertex"), &output.vertex, true, problems);
     }
     edges(&resolve, problems);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::may_grow;
-use crate::problem::{FieldPath, Problem};
+use crate::problem::{FieldPath, Problem, Severity};
 use crate::spec::{
     BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, Program, VertexSpec, WhenIncomplete,
 };
@@ -38,6 +38,18 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         join(&path, vertex, problems);
         effects(spec, &path, vertex, problems);
     }
+}
+
+/// What is wrong with a vertex that a mutation brings or changes, apart from names that need not
+/// resolve.
+pub(crate) fn problem_of(spec: &GraphSpec, vertex: &VertexSpec) -> Option<String> {
+    let mut problems = Vec::new();
+    let models: Vec<&str> = spec.models.iter().map(|model| model.name.as_str()).collect();
+    program(&FieldPath::default(), vertex, &models, &mut problems);
+    join(&FieldPath::default(), vertex, &mut problems);
+    effects(spec, &FieldPath::default(), vertex, &mut problems);
+    let error = problems.into_iter().find(|problem| problem.severity == Severity::Error);
+    error.map(|problem| problem.to_string())
 }
 
 fn program(path: &FieldPath, vertex: &VertexSpec, models: &[&str], problems: &mut Vec<Problem>) {
@@ -106,6 +118,10 @@ fn join(path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
 fn effects(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
     let Effects { value, append, mutations, sends, contribute } = &vertex.effects;
     let path = path.field("effects");
+    if vertex.graph.is_some() && vertex.effects != Effects::default() {
+        let problem = Problem::error(path.clone(), "a sub-graph has no effects: its outputs are its result");
+        problems.push(problem.hint("let the vertex after it have them"));
+    }
     if value.is_some() && append.is_some() {
         problems.push(Problem::error(path.field("append"), "give value or append, not both"));
     }

@@ -28,7 +28,7 @@ impl Model for Priced {
     }
 
     fn prices(&self) -> Prices {
-        self.prices.clone()
+        self.prices
     }
 
     fn generate(

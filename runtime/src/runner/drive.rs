@@ -45,6 +45,7 @@ pub(super) struct Driver {
     tasks: HashMap<ActivationKey, tokio::task::AbortHandle>,
     appends: FuturesUnordered<futures::future::BoxFuture<'static, Appended>>,
     detached: bool,
+    leave_when_paused: bool,
 }
 
 impl Driver {
@@ -78,6 +79,7 @@ impl Driver {
             tasks: HashMap::new(),
             appends: FuturesUnordered::new(),
             detached: false,
+            leave_when_paused: setup.leave_when_paused,
         })
     }
 
@@ -102,11 +104,17 @@ impl Driver {
                     totals: self.solo.coordinator().totals(),
                 }));
             }
-            if self.detached {
+            if self.detached || self.is_left() {
                 return Ok(None);
             }
             self.wait().await?;
         }
+    }
+
+    /// Whether only an answer could move the run, and nobody here gives one.
+    fn is_left(&self) -> bool {
+        let idle = self.tasks.is_empty() && self.appends.is_empty() && !self.solo.has_actions();
+        self.leave_when_paused && idle && self.solo.coordinator().is_paused()
     }
 
     /// Carries out what the engine wants, up to a batch; the end of the run, if it has come.

@@ -1,0 +1,13 @@
+//! Tests of the `superstep` command, as its users start it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests share may fail them as a test may")]
+
+mod bad_files;
+mod command;
+mod crash;
+mod damage;
+mod interrupt;
+mod progress;
+mod render;
+mod run;
+mod runs;

@@ -1,0 +1,61 @@
+//! Progress goes to stderr, is lively only on a terminal, and can be had without colours.
+
+use std::fs::File;
+use std::io::Read;
+use std::process::Stdio;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::command::{Home, Running};
+
+const ARGUMENTS: [&str; 6] = ["run", "-f", "tests/graphs/changes.yaml", "--ephemeral", "--output", "table"];
+
+/// What the command writes to a terminal that is its stderr.
+fn on_terminal(variables: &[(&str, &str)], more: &[&str]) -> String {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = File::options().read(true).write(true).open(name).unwrap();
+    let home = Home::new();
+    let mut command = home.command([&ARGUMENTS, more].concat());
+    command.envs(variables.iter().copied()).stderr(Stdio::from(terminal));
+    let running = Running::start(&mut command);
+    // The command holds an end of the terminal, too, and reading must see the last one closed.
+    drop(command);
+    let mut shown = Vec::new();
+    let mut reader = File::from(master);
+    let mut buffer = [0; 4_096];
+    // A terminal whose other end is closed gives an error, where a pipe would give nothing.
+    while let Ok(count @ 1..) = reader.read(&mut buffer) {
+        shown.extend_from_slice(&buffer[..count]);
+    }
+    running.end().with(0);
+    String::from_utf8(shown).unwrap()
+}
+
+#[test]
+fn a_pipe_gets_no_progress_unless_it_is_asked_for() {
+    let home = Home::new();
+    let quiet = home.run(ARGUMENTS).with(0);
+    assert!(quiet.stderr.starts_with("  ! warning") && !quiet.stderr.contains("superstep 0"), "{quiet:?}");
+    let shown = home.run([&ARGUMENTS[..], &["--progress", "always"]].concat()).with(0);
+    assert_eq!(shown.stdout, quiet.stdout);
+    assert!(!shown.stderr.contains(['\x1b', '\r']), "{shown:?}");
+    for line in ["superstep 0  grow, left, right\n", "adds vertex reviewer\n", "superstep 2  reviewer\n"] {
+        assert!(shown.stderr.contains(line), "{line:?} in {shown:?}");
+    }
+    assert!(shown.stderr.lines().last().unwrap().starts_with("succeeded  3 supersteps, "), "{shown:?}");
+}
+
+#[test]
+fn a_terminal_gets_progress_in_colors_unless_they_are_not_wanted() {
+    let colorful = on_terminal(&[], &[]);
+    assert!(colorful.contains("\x1b[1msuperstep 0\x1b[0m") && colorful.contains("\x1b[32m"), "{colorful:?}");
+    let plain = on_terminal(&[("NO_COLOR", "1")], &[]);
+    assert!(plain.contains("superstep 0  grow, left, right"), "{plain:?}");
+    let letters = |text: &str| text.replace("\x1b[2K", "");
+    assert!(!letters(&plain).contains('\x1b'), "{plain:?}");
+    let silent = on_terminal(&[("NO_COLOR", "1")], &["--progress", "never"]);
+    assert!(!silent.contains("superstep 0"), "{silent:?}");
+}

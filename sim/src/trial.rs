@@ -1,0 +1,88 @@
+//! One seed: its scenario, its faults, and whether the rules held.
+
+use superstep_engine::Record;
+
+use crate::audit::audit;
+use crate::counters::Counters;
+use crate::faults::{Faults, Sabotage};
+use crate::generate;
+use crate::history::History;
+use crate::random::Random;
+use crate::scenario::Scenario;
+use crate::world::{Ended, World};
+
+/// What a trial has come to.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Which rule was broken, if one was.
+    pub violation: Option<String>,
+    /// How often what happened.
+    pub counters: Counters,
+    /// The hash of all that the engine wanted done, in order.
+    pub trace: [u8; 32],
+    /// What happened, if it was asked for.
+    pub lines: Vec<String>,
+    /// How many writes the run's log took.
+    pub writes: u64,
+}
+
+/// The scenario and the faults of a seed.
+pub fn of_seed(seed: u64) -> (Scenario, Faults) {
+    let mut random = Random::new(seed);
+    let scenario = generate::scenario(&mut random.fork());
+    (scenario, Faults::random(&mut random))
+}
+
+/// Runs the scenario of a seed under its faults.
+pub fn run_seed(seed: u64, sabotage: Option<Sabotage>, verbose: bool) -> Verdict {
+    let (scenario, mut faults) = of_seed(seed);
+    faults.sabotage = sabotage;
+    run(&scenario, &faults, verbose)
+}
+
+/// Runs `scenario` under `faults` and judges it by rule 33: an exact scenario comes to the same as an
+/// undisturbed run, and every scenario to the same as a replay of its own log.
+pub fn run(scenario: &Scenario, faults: &Faults, verbose: bool) -> Verdict {
+    let ended = World::new(scenario, faults, verbose).run();
+    let mut counters = ended.counters;
+    let violation = judge(scenario, &ended, &mut counters);
+    Verdict {
+        violation,
+        counters,
+        trace: *ended.trace.as_bytes(),
+        lines: ended.lines,
+        writes: ended.counters.writes,
+    }
+}
+
+fn judge(scenario: &Scenario, ended: &Ended, counters: &mut Counters) -> Option<String> {
+    if let Some(violation) = &ended.violation {
+        return Some(violation.clone());
+    }
+    let history = History::of(&ended.notices, ended.status.clone(), ended.outputs.clone());
+    counters.replayed_runs += 1;
+    let audited = match audit(scenario, &ended.log) {
+        Ok(audited) => audited,
+        Err(error) => return Some(format!("the log cannot be replayed: {error}")),
+    };
+    if let Some(difference) = history.difference(&audited.history) {
+        return Some(format!("the run and the replay of its log differ:\n    {difference}"));
+    }
+    if audited.sent != audited.settled {
+        return Some(format!("{} messages were sent, and {} have a status", audited.sent, audited.settled));
+    }
+    if !matches!(ended.log.last(), Some(Record::Ended(_))) {
+        return Some("the log does not end with the end of the run".to_owned());
+    }
+    if !scenario.is_exact() {
+        return None;
+    }
+    counters.exact_runs += 1;
+    let reference = World::new(scenario, &Faults::none(1), false).run();
+    if let Some(violation) = reference.violation {
+        return Some(format!("without any fault: {violation}"));
+    }
+    let undisturbed = History::of(&reference.notices, reference.status, reference.outputs);
+    let difference = history.difference(&undisturbed)?;
+    Some(format!("the run and an undisturbed one differ:\n    {difference}"))
+}
