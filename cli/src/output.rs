@@ -186,9 +186,9 @@ mod tests {
             &runs,
             OutputFormat::Table,
             expect![[r#"
-            PHASE      RUN   TOKENS
-            Succeeded  a-1
-                       b-12  5
+            RUN   PHASE      TOKENS
+            a-1   Succeeded
+            b-12             5
         "#]],
         );
     }

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         None => format!("{root}-{}", random_ending()).parse().map_err(RunError::Store)?,
     };
     let store = if args.ephemeral { Store::memory() } else { open_store(&args.store)? };
-    let setup = setup(&plan, args.progress, None)?;
+    let setup = setup(&name, &plan, args.progress, None)?;
     let attachment = serde_json::to_value(&plan).map(Payload::from).map_err(io::Error::other)?;
     let started_at =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -82,7 +82,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let (started, records) = read_run(&store, &name)?;
     let plan = plan_of(&started.attachment)?;
     let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count() as u64;
-    let setup = setup(&plan, args.progress, Some(committed))?;
+    let setup = setup(&name, &plan, args.progress, Some(committed))?;
     let run = Run::resume(setup, &store, &name)?;
     if let Some(torn) = run.torn_tail() {
         let bytes = torn.bytes;
@@ -109,10 +109,18 @@ pub(crate) fn open_store(store: &crate::args::runs::Store) -> Result<Store<Recor
     Ok(Store::folder(folder).map_err(RunError::from)?)
 }
 
-fn setup(plan: &ModelPlan, progress: ShowProgress, resumed_at: Option<u64>) -> Result<Setup, CommandError> {
+fn setup(
+    name: &RunName,
+    plan: &ModelPlan,
+    progress: ShowProgress,
+    resumed_at: Option<u64>,
+) -> Result<Setup, CommandError> {
     let programs = Arc::new(Programs::new(plan.load()?));
     let shown = Shown::new(progress, resumed_at).map(|shown| Arc::new(shown) as Arc<dyn Observer>);
-    let owner = format!("superstep {}", std::process::id());
+    if shown.is_some() {
+        writeln!(io::stderr(), "run {name}")?;
+    }
+    let owner = "superstep".to_owned();
     let asked: Arc<dyn Observer> = Arc::new(Questions);
     let observers = shown.into_iter().chain([asked]).collect();
     Ok(Setup { programs, observers, owner, leave_when_paused: true })

@@ -201,6 +201,8 @@ impl Coordinator {
             CoordinatorEvent::Report(from, report) => self.reported(from, report, now),
             CoordinatorEvent::Durable(token) => self.durable(token, now),
             CoordinatorEvent::Patch(patch) => self.patches.push(patch),
+            // Nobody is left who could take it.
+            CoordinatorEvent::Answer(..) if matches!(self.phase, Phase::Ending(_) | Phase::Ended) => {}
             CoordinatorEvent::Answer(activation, answer) => {
                 let record = Record::Answered { activation: activation.clone(), answer: answer.clone() };
                 let token = self.append(vec![record]);
@@ -255,12 +257,15 @@ impl Coordinator {
                 }
             }
             Report::Started { wanted, started } => self.started(wanted, started, now),
-            Report::Completed(completed) => {
-                self.suspended.remove(&completed.place);
-                self.completed.insert(completed.place, completed);
+            Report::Completed(mut completed) => {
+                let Some(place) = self.in_flight(&completed.activation) else { return };
+                completed.place = place;
+                self.suspended.remove(&place);
+                self.completed.insert(place, completed);
                 self.check_barrier(now);
             }
-            Report::Suspension { place, suspended } => {
+            Report::Suspension { activation, suspended } => {
+                let Some(place) = self.in_flight(&activation) else { return };
                 if suspended {
                     self.suspended.insert(place);
                 } else {
@@ -278,6 +283,16 @@ impl Coordinator {
                 self.ending.get_or_insert(RunStatus::LimitReached(limit));
             }
         }
+    }
+
+    /// Where an activation is that a partition speaks of, under the present revision. It may have
+    /// been cancelled, or its vertex removed, while the report was on its way; one that starts may be
+    /// reported before its start is.
+    fn in_flight(&self, activation: &ActivationId) -> Option<Place> {
+        let frame = self.frames.get(&activation.frame)?;
+        let place = (activation.frame, frame.graph.topology().find(&activation.vertex)?);
+        let starts = matches!(self.phase, Phase::Starting(_)) && activation.superstep == self.superstep;
+        (starts || self.flying.contains(&place)).then_some(place)
     }
 
     fn durable(&mut self, token: Token, now: Timestamp) {
@@ -303,7 +318,12 @@ impl Coordinator {
 
     fn answered(&mut self, activation: ActivationId, answer: Payload, now: Timestamp) {
         self.answers.push((activation, answer));
-        if self.phase == Phase::Paused {
+        // The log may have a question after the commit with which the run paused: the coordinator heard
+        // of it before it judged.
+        let paused = self.replaying
+            && self.phase == Phase::Running
+            && self.flying.iter().all(|place| self.suspended.contains(place));
+        if paused || self.phase == Phase::Paused {
             self.wake(now);
         }
     }

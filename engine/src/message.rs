@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use superstep_graph::{Port, VertexIx, VertexName};
+use superstep_graph::{EdgeIx, Port, VertexIx, VertexName};
 
 use crate::ids::FrameId;
 use crate::payload::Payload;
@@ -73,6 +73,8 @@ pub struct Routed {
     pub(crate) trail: Trail,
     pub(crate) orphan: bool,
     pub(crate) passive: bool,
+    /// The edge under the receiver's present revision, where that is known.
+    pub(crate) via: Option<EdgeIx>,
 }
 
 /// The receiver of a message on its way.

@@ -21,7 +21,7 @@ use crate::message::{MessageStatus, Routed};
 use crate::notice::Notice;
 use crate::program::{Failure, Outcome, Resumption, View};
 use crate::protocol::{Command, Report};
-use crate::record::Record;
+use crate::record::{CallKey, Record};
 
 use calls::Journal;
 use flight::{Flights, Stage};
@@ -161,8 +161,8 @@ pub struct Partition {
 enum AfterDurable {
     Nothing,
     Suspend(ActivationKey),
-    Perform { key: ActivationKey, ticket: u32, idempotency_key: String },
-    Recorded { key: ActivationKey, ticket: u32 },
+    Perform { key: ActivationKey, ticket: u32, call: CallKey },
+    Recorded { key: ActivationKey, ticket: u32, call: CallKey },
 }
 
 impl Partition {
@@ -273,13 +273,8 @@ impl Partition {
     fn durable(&mut self, token: Token) {
         match self.tokens.remove(&token) {
             Some(AfterDurable::Suspend(key)) => self.suspended(key),
-            Some(AfterDurable::Perform { key, ticket, idempotency_key }) => {
-                let decision = CallDecision::Perform { idempotency_key };
-                self.effects.push_back(Effect::Decide { key, ticket, decision });
-            }
-            Some(AfterDurable::Recorded { key, ticket }) => {
-                self.effects.push_back(Effect::Decide { key, ticket, decision: CallDecision::Recorded });
-            }
+            Some(AfterDurable::Perform { key, ticket, call }) => self.perform(key, ticket, &call),
+            Some(AfterDurable::Recorded { key, ticket, call }) => self.recorded(key, ticket, &call),
             Some(AfterDurable::Nothing) | None => {}
         }
     }

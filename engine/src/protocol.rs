@@ -120,8 +120,8 @@ pub enum Report {
     Completed(Box<Completed>),
     /// Whether every unfinished element of an activation is suspended has changed.
     Suspension {
-        /// The activation.
-        place: Place,
+        /// The activation, without element.
+        activation: ActivationId,
         /// Whether it is.
         suspended: bool,
     },

@@ -21,7 +21,7 @@ pub use model::{ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, Mod
 #[cfg(feature = "inference")]
 pub use models::{LocalModel, LocalModelError};
 pub use models::{Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
-pub use program::{Activation, Execution, OnText, Program};
+pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, read_run, tell};

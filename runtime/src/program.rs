@@ -4,13 +4,33 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use superstep_engine::{Failure, Outcome, Payload, ProgramResult, Resumption, View};
+use superstep_engine::{ActivationId, Failure, Outcome, Payload, ProgramResult, Resumption, View};
 use superstep_graph::{Port, VertexSpec};
 
 use crate::calls::Calls;
 
 /// Takes the pieces of a text as a model writes it.
 pub type OnText = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Is told which activation's model writes what.
+pub type OnActivationText = Arc<dyn Fn(&ActivationId, &str) + Send + Sync>;
+
+/// Who listens to the models of one activation. It costs next to nothing until one writes.
+#[derive(Clone, Default)]
+pub struct Listener(Option<(OnActivationText, ActivationId)>);
+
+impl Listener {
+    /// Tells `heard` what the models of `activation` write.
+    pub fn new(heard: OnActivationText, activation: ActivationId) -> Self {
+        Self(Some((heard, activation)))
+    }
+
+    /// The listener as a model takes it; none if nobody listens.
+    pub fn on_text(self) -> Option<OnText> {
+        let (heard, activation) = self.0?;
+        Some(Arc::new(move |text| heard(&activation, text)))
+    }
+}
 
 /// One attempt of one activation.
 #[derive(Clone)]
@@ -28,7 +48,7 @@ pub struct Activation {
     /// Derived from the activation: equal whenever the run is repeated.
     pub seed: u64,
     /// Told the text of models while they write it.
-    pub on_text: Option<OnText>,
+    pub listener: Listener,
 }
 
 impl fmt::Debug for Activation {

@@ -189,7 +189,14 @@ impl Run {
         };
         let config = RunConfig { started: Arc::new(started), library: new.graphs, partitions: 1 };
         let mut run = Self::assemble(setup, config, new.name.clone())?;
-        let log = store.create(&new.name, &run.driver.owner)?;
+        let log = match store.create(&new.name, &run.driver.owner) {
+            // A process that was killed before its first record has left a log that holds no run.
+            Err(StoreError::Exists { run: name }) => match store.open(&new.name, &run.driver.owner)? {
+                (log, contents) if contents.records.is_empty() => log,
+                (_, _) => return Err(StoreError::Exists { run: name }.into()),
+            },
+            created => created?,
+        };
         run.driver.begin(log);
         Ok(run)
     }

@@ -33,7 +33,7 @@ pub(crate) fn scenario(random: &mut Random) -> Scenario {
     let mutable = random.chance(35);
     let leaf = Taste { loose, inner: &[], mutable: false, most: 4 };
     let middle = Taste { inner: &["leaf"], most: 5, mutable: random.chance(15), ..leaf };
-    let root = Taste { inner: &["leaf", "middle"], mutable, most: 10, ..leaf };
+    let root = Taste { inner: &["leaf", "middle"], mutable, most: 14, ..leaf };
     let mut scenario = Scenario::default();
     for (name, taste) in [("leaf", leaf), ("middle", middle), (ROOT, root)] {
         scenario.library.insert(name.to_owned(), valid_graph(random, taste));
@@ -142,7 +142,7 @@ fn bounds(random: &mut Random, taste: Taste, spec: &mut GraphSpec) {
 fn edges(random: &mut Random, names: &[VertexName]) -> Vec<EdgeSpec> {
     let mut edges: Vec<EdgeSpec> = Vec::new();
     let mut add = |random: &mut Random, from: usize, to: usize| {
-        let port = match random.below(10) {
+        let port = match random.below(16) {
             0 => Port::from("a"),
             1 => Port::from("b"),
             2 => Port::from(Port::ERROR),
@@ -204,6 +204,12 @@ fn one_vertex(
         .filter(|edge| edge.from == *name && edge.port.as_str() != Port::ERROR)
         .map(|edge| edge.port.to_string())
         .collect();
+    let senders: Vec<VertexName> = spec
+        .edges
+        .iter()
+        .filter(|edge| edge.to == *name && edge.delivery == Delivery::Active)
+        .map(|edge| edge.from.clone())
+        .collect();
     let behaviour = behaviour(random, taste, spec, ports);
     let mut made = vertex(name.as_str(), &behaviour);
     if random.chance(20) {
@@ -218,7 +224,9 @@ fn one_vertex(
             behaviour.until = behaviour.until.max(3);
         });
     }
-    made.for_each = random.chance(20).then_some(ForEachSpec {});
+    // Most that take a list are given one.
+    let lists = senders.iter().any(|sender| gives_list(spec, sender));
+    made.for_each = random.chance(if lists { 50 } else { 4 }).then_some(ForEachSpec {});
     if made.for_each.is_some() {
         made = with(made, |behaviour| (behaviour.counts, behaviour.remembers) = (false, false));
     }
@@ -243,14 +251,14 @@ fn one_vertex(
         made.graph =
             Some(GraphProgram { reference: ProgramRef { name: random.pick(taste.inner).to_owned() } });
     }
-    let senders: Vec<VertexName> = spec
-        .edges
-        .iter()
-        .filter(|edge| edge.to == *name && edge.delivery == Delivery::Active)
-        .map(|edge| edge.from.clone())
-        .collect();
     made.join = join(random, senders);
     made
+}
+
+fn gives_list(spec: &GraphSpec, name: &VertexName) -> bool {
+    let custom =
+        spec.vertices.iter().find(|vertex| vertex.name == *name).and_then(|vertex| vertex.custom.as_ref());
+    custom.is_some_and(|custom| custom.parameters["list"].is_u64())
 }
 
 fn join(random: &mut Random, mut senders: Vec<VertexName>) -> JoinSpec {
@@ -297,7 +305,7 @@ fn behaviour(random: &mut Random, taste: Taste, spec: &GraphSpec, ports: Vec<Str
         list: random.chance(30).then(|| number(random, 0, 4)),
         ports,
         transient: if random.chance(15) { number(random, 1, 2) } else { 0 },
-        permanent: if random.chance(15) { random.between(10, 100) } else { 0 },
+        permanent: if random.chance(10) { random.between(10, 100) } else { 0 },
         asks: if taste.loose && random.chance(15) { number(random, 1, 2) } else { 0 },
         answer_is_output: random.chance(50),
         direct: Vec::new(),

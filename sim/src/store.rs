@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use superstep_engine::{CallKey, Epoch, PartitionId, Record, Token};
+use superstep_engine::{CallKey, CallOutcome, Epoch, PartitionId, Record, Token, Usage};
 
 /// An append on its way.
 #[derive(Clone, Debug)]
@@ -89,20 +89,28 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a call of this digest has this outcome in the log.
+    pub(crate) fn holds(&self, digest: [u8; 16], outcome: &CallOutcome) -> bool {
+        let same = |record: &Record| matches!(record, Record::CallEnded { call, outcome: held } if call.digest == digest && held == outcome);
+        self.log.iter().any(same)
+    }
+
     /// What the log says of its calls: for each intent what it reserved, and for each outcome that
     /// reservation back and what was used.
     pub(crate) fn charged(&self) -> (u64, u64) {
-        let mut reserved: BTreeMap<&CallKey, u64> = BTreeMap::new();
+        let mut reserved: BTreeMap<&CallKey, Usage> = BTreeMap::new();
         let (mut calls, mut tokens) = (0, 0);
         for record in &self.log {
             match record {
                 Record::CallIntent { call, request } => {
-                    reserved.insert(call, request.reserve.tokens());
+                    reserved.insert(call, request.reserve);
                     calls += request.reserve.calls;
                     tokens += request.reserve.tokens();
                 }
                 Record::CallEnded { call, outcome } => {
-                    tokens = tokens - reserved.get(call).copied().unwrap_or(0) + outcome.usage.tokens();
+                    let back = reserved.get(call).copied().unwrap_or_default();
+                    calls = calls - back.calls + outcome.usage.calls;
+                    tokens = tokens - back.tokens() + outcome.usage.tokens();
                 }
                 Record::RunStarted(_)
                 | Record::EpochTaken { .. }

@@ -35,9 +35,18 @@ pub fn of_seed(seed: u64) -> (Scenario, Faults) {
 
 /// Runs the scenario of a seed under its faults.
 pub fn run_seed(seed: u64, sabotage: Option<Sabotage>, verbose: bool) -> Verdict {
-    let (scenario, mut faults) = of_seed(seed);
-    faults.sabotage = sabotage;
-    run(&scenario, &faults, verbose)
+    let judged = std::panic::catch_unwind(|| {
+        let (scenario, mut faults) = of_seed(seed);
+        faults.sabotage = sabotage;
+        run(&scenario, &faults, verbose)
+    });
+    judged.unwrap_or_else(|_| Verdict {
+        violation: Some("the engine panics".to_owned()),
+        counters: Counters::default(),
+        trace: [0; 32],
+        lines: Vec::new(),
+        writes: 0,
+    })
 }
 
 /// Runs `scenario` under `faults` and judges it by rule 33: an exact scenario comes to the same as an

@@ -91,8 +91,8 @@ pub(crate) struct World<'a> {
     model: ModelServer,
     running: BTreeMap<u64, Running>,
     calls: BTreeMap<u32, Call>,
-    /// How often programs were stopped, by handle.
-    stopped: BTreeMap<ActivationKey, usize>,
+    /// How often programs were stopped.
+    stopped: BTreeMap<ActivationId, usize>,
     tickets: u32,
     runs: u64,
     links: BTreeMap<(Option<PartitionId>, Option<PartitionId>), u64>,
@@ -182,10 +182,15 @@ impl<'a> World<'a> {
                 self.pump();
             }
         }
+        let mut frames = BTreeSet::new();
         for notice in std::mem::take(&mut self.notices) {
             self.count(&notice);
+            if let Notice::Started { activation, .. } = &notice {
+                frames.insert(activation.frame);
+            }
             self.notices.push(notice);
         }
+        self.counters.frames = (frames.len() as u64).saturating_sub(1);
     }
 
     fn next(&mut self) {

@@ -18,7 +18,8 @@ use crate::record::Record;
 impl Partition {
     pub(super) fn start(&mut self, start: Start, now: Timestamp) {
         let mut planned = std::mem::take(&mut self.planned);
-        for place in &start.cancel {
+        let cancel: Vec<Place> = start.cancel.iter().copied().filter(|place| self.owns(*place)).collect();
+        for place in &cancel {
             if let Some(position) = planned.iter().position(|(other, _)| other == place) {
                 let (_, fires) = planned.remove(position);
                 self.discard(*place, fires, MessageStatus::Cancelled);
@@ -158,8 +159,8 @@ impl Partition {
         let suspended = flight.is_suspended();
         if suspended != flight.suspended {
             flight.suspended = suspended;
-            let place = flight.place;
-            self.report(Report::Suspension { place, suspended });
+            let activation = flight.id.clone();
+            self.report(Report::Suspension { activation, suspended });
         }
     }
 

@@ -109,6 +109,7 @@ impl Partition {
                     new.find(name).map_or_else(|| Target::Absent(name.clone()), Target::At)
                 }
             };
+            message.via = None;
             mark_orphan(message, new, removed);
         }
         let follow =

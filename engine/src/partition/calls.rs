@@ -23,12 +23,17 @@ pub(super) struct Journal {
     /// How often each digest was asked for in the present attempt.
     cursors: BTreeMap<ActivationId, Vec<([u8; 16], u32)>>,
     open: BTreeMap<(ActivationKey, u32), Open>,
+    /// Who waits until the outcome of a call is durable that an attempt before theirs has left.
+    waiting: Vec<(CallKey, ActivationKey, u32)>,
+    /// Calls in doubt of activations that ask about another one of theirs already.
+    doubts: Vec<(ActivationKey, u32, Open)>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     key: CallKey,
     outcome: Option<CallOutcome>,
+    durable: bool,
 }
 
 /// A call that a running program waits for.
@@ -41,7 +46,8 @@ struct Open {
 /// What the journal knows of a call that is asked for.
 enum Known {
     Nothing,
-    Outcome(CallOutcome),
+    /// How this call has ended; perhaps not yet durable.
+    Outcome(CallKey),
     /// Its intent is there, from before a crash.
     InDoubt(CallKey),
 }
@@ -78,6 +84,8 @@ impl Journal {
             self.entries.remove(&id);
             self.cursors.remove(&id);
             self.open.retain(|_, open| open.key.activation != id);
+            self.waiting.retain(|(call, _, _)| call.activation != id);
+            self.doubts.retain(|(_, _, open)| open.key.activation != id);
         }
     }
 
@@ -110,7 +118,7 @@ impl Journal {
                 Err(failure) if failure.class.is_retryable() && last.key.attempt < wanted.attempt => {
                     Known::Nothing
                 }
-                Ok(_) | Err(_) => Known::Outcome(outcome.clone()),
+                Ok(_) | Err(_) => Known::Outcome(last.key.clone()),
             },
         }
     }
@@ -118,15 +126,12 @@ impl Journal {
     fn intend(&mut self, key: &CallKey) {
         let entries = self.entries.entry(key.activation.clone()).or_default();
         if !entries.iter().any(|entry| entry.key == *key) {
-            entries.push(Entry { key: key.clone(), outcome: None });
+            entries.push(Entry { key: key.clone(), outcome: None, durable: false });
         }
     }
 
-    fn conclude(&mut self, key: &CallKey, outcome: &CallOutcome) {
-        let entries = self.entries.get_mut(&key.activation).into_iter().flatten();
-        for entry in entries.filter(|entry| entry.key == *key) {
-            entry.outcome = Some(outcome.clone());
-        }
+    fn entry(&mut self, key: &CallKey) -> Option<&mut Entry> {
+        self.entries.get_mut(&key.activation)?.iter_mut().find(|entry| entry.key == *key)
     }
 }
 
@@ -135,15 +140,16 @@ impl Partition {
         let Some(flight) = self.flights.resolve(key) else { return };
         let activation = flight.element_id(key.element);
         let policy = on_unknown(&flight.spec);
-        let Some(element) = flight.elements.get(key.element as usize) else { return };
+        let Some(element) =
+            flight.elements.get(key.element as usize).filter(|element| element.stage.may_call())
+        else {
+            return;
+        };
         let attempt = element.attempts;
         let occurrence = self.journal.occurrence(&activation, request.digest);
         let wanted = CallKey { activation, digest: request.digest, occurrence, attempt };
         match self.journal.look_up(&wanted) {
-            Known::Outcome(outcome) => {
-                let decision = CallDecision::Reuse(outcome);
-                self.effects.push_back(Effect::Decide { key, ticket, decision });
-            }
+            Known::Outcome(call) => self.reuse(key, ticket, call),
             Known::Nothing => self.reserve(key, ticket, Open { key: wanted, request }),
             Known::InDoubt(sent) => match policy {
                 OnUnknown::Retry => self.reserve(key, ticket, Open { key: sent, request }),
@@ -163,6 +169,13 @@ impl Partition {
         }
     }
 
+    /// Whether the program behind a handle runs, and waits for what becomes of its calls.
+    fn runs(&mut self, key: ActivationKey) -> bool {
+        let flight = self.flights.resolve(key);
+        let element = flight.and_then(|flight| flight.elements.get(key.element as usize));
+        element.is_some_and(|element| element.stage.may_call())
+    }
+
     fn reserve(&mut self, key: ActivationKey, ticket: u32, open: Open) {
         let (frame, usage) = (open.key.activation.frame, open.request.reserve);
         self.journal.open.insert((key, ticket), open);
@@ -172,6 +185,10 @@ impl Partition {
     /// Asks a person what became of a call, and whether to make it again.
     fn ask_about(&mut self, key: ActivationKey, ticket: u32, open: Open) {
         let activation = open.key.activation.clone();
+        if self.find(&activation).is_some_and(|(_, stage)| stage.is_in_doubt()) {
+            self.journal.doubts.push((key, ticket, open));
+            return;
+        }
         let ask = json!({
             "unknownCall": open.request.target,
             "idempotencyKey": open.key.idempotency_key(&self.run),
@@ -188,10 +205,20 @@ impl Partition {
         let Some(open) = self.journal.open.get(&(key, ticket)).cloned() else { return };
         if answer.value().get("retry") == Some(&Value::Bool(true)) {
             self.reserve(key, ticket, open);
-            return;
+        } else {
+            self.call_told(key, ticket, &open, answer);
         }
+        if let Some(next) = self.journal.doubts.iter().position(|(other, _, _)| *other == key) {
+            let (key, ticket, open) = self.journal.doubts.remove(next);
+            self.ask_about(key, ticket, open);
+        }
+    }
+
+    /// A person says what a call in doubt gave.
+    fn call_told(&mut self, key: ActivationKey, ticket: u32, open: &Open, answer: &Payload) {
         let result = answer.value().get("result").cloned().unwrap_or(Value::Null);
-        let outcome = CallOutcome { answer: Ok(Payload::from(result)), usage: Usage::default() };
+        // What the call used is not known: what was reserved for it stays charged.
+        let outcome = CallOutcome { answer: Ok(Payload::from(result)), usage: open.request.reserve };
         self.call_ended(key, ticket, outcome);
     }
 
@@ -202,26 +229,75 @@ impl Partition {
             self.effects.push_back(Effect::Decide { key, ticket, decision: CallDecision::Refused(failure) });
             return;
         }
-        if self.flights.resolve(key).is_none() {
-            // Its run was stopped before the call was made.
+        if !self.runs(key) {
+            // It was stopped before the call was made.
             self.journal.open.remove(&(key, ticket));
             let (frame, reserved) = (open.key.activation.frame, open.request.reserve);
             self.report(Report::Settle { frame, reserved, used: Usage::default() });
             return;
         }
         self.journal.intend(&open.key);
-        let idempotency_key = open.key.idempotency_key(&self.run);
-        let then = AfterDurable::Perform { key, ticket, idempotency_key };
+        let then = AfterDurable::Perform { key, ticket, call: open.key.clone() };
         self.append(Record::CallIntent { call: open.key, request: open.request }, then);
+    }
+
+    /// Lets a call be made whose intent is durable, unless it has ended meanwhile: an attempt that ran
+    /// out of time may have left it behind.
+    pub(super) fn perform(&mut self, key: ActivationKey, ticket: u32, call: &CallKey) {
+        let Some(open) = self.journal.open.get(&(key, ticket)) else { return };
+        let (frame, reserved) = (open.key.activation.frame, open.request.reserve);
+        if !self.runs(key) {
+            // It was stopped meanwhile, and nobody would make the call.
+            self.journal.open.remove(&(key, ticket));
+            return;
+        }
+        if self.journal.entry(call).is_some_and(|entry| entry.outcome.is_some()) {
+            self.journal.open.remove(&(key, ticket));
+            self.report(Report::Settle { frame, reserved, used: Usage::default() });
+            self.reuse(key, ticket, call.clone());
+            return;
+        }
+        let decision = CallDecision::Perform { idempotency_key: call.idempotency_key(&self.run) };
+        self.effects.push_back(Effect::Decide { key, ticket, decision });
     }
 
     pub(super) fn call_ended(&mut self, key: ActivationKey, ticket: u32, outcome: CallOutcome) {
         let Some(open) = self.journal.open.remove(&(key, ticket)) else { return };
-        self.journal.intend(&open.key);
-        self.journal.conclude(&open.key, &outcome);
         let frame = open.key.activation.frame;
         self.report(Report::Settle { frame, reserved: open.request.reserve, used: outcome.usage });
-        self.append(Record::CallEnded { call: open.key, outcome }, AfterDurable::Recorded { key, ticket });
+        self.journal.intend(&open.key);
+        let Some(entry) = self.journal.entry(&open.key) else { return };
+        if entry.outcome.is_some() {
+            // It was sent by two attempts. The outcome that came first counts.
+            self.reuse(key, ticket, open.key);
+            return;
+        }
+        entry.outcome = Some(outcome.clone());
+        let then = AfterDurable::Recorded { key, ticket, call: open.key.clone() };
+        self.append(Record::CallEnded { call: open.key, outcome }, then);
+    }
+
+    /// The outcome of a call is durable: whoever waits for it goes on.
+    pub(super) fn recorded(&mut self, key: ActivationKey, ticket: u32, call: &CallKey) {
+        self.effects.push_back(Effect::Decide { key, ticket, decision: CallDecision::Recorded });
+        let Some(entry) = self.journal.entry(call) else { return };
+        entry.durable = true;
+        let waiting = std::mem::take(&mut self.journal.waiting);
+        for (wanted, key, ticket) in waiting {
+            self.reuse(key, ticket, wanted);
+        }
+    }
+
+    /// Answers a call by the outcome that is known of it, once that is durable.
+    fn reuse(&mut self, key: ActivationKey, ticket: u32, call: CallKey) {
+        let Some(entry) = self.journal.entry(&call) else { return };
+        match entry.outcome.clone().filter(|_| entry.durable) {
+            Some(outcome) => {
+                let decision = CallDecision::Reuse(outcome);
+                self.effects.push_back(Effect::Decide { key, ticket, decision });
+            }
+            None => self.journal.waiting.push((call, key, ticket)),
+        }
     }
 
     /// Takes a call in from the log.
@@ -231,6 +307,9 @@ impl Partition {
 
     /// Takes the end of a call in from the log.
     pub(crate) fn replay_outcome(&mut self, call: &CallKey, outcome: &CallOutcome) {
-        self.journal.conclude(call, outcome);
+        if let Some(entry) = self.journal.entry(call) {
+            entry.outcome = Some(outcome.clone());
+            entry.durable = true;
+        }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use superstep_graph::{Delivery, JoinMode, VertexName};
 
 use super::Partition;
-use super::vertex::{Arrival, Frame, Queued, Rank, Readiness, VertexState, edge_of, rank_of};
+use super::vertex::{Arrival, Frame, Queued, Rank, Readiness, VertexState, edge_ix, rank_of};
 use crate::ids::{FrameId, Place};
 use crate::message::{MessageStatus, Routed, Target};
 use crate::payload::Payload;
@@ -106,11 +106,12 @@ impl Partition {
         };
         let vertex = frame.topology.vertex(at);
         let state = &mut frame.vertices[at.0 as usize];
-        let edge = if message.key.direct || message.orphan {
-            None
-        } else {
-            edge_of(&frame.topology, &message.key.from, &message.key.port, &vertex.name)
+        let via = match message.via {
+            Some(via) => Some(via),
+            None if message.key.direct || message.orphan => None,
+            None => edge_ix(&frame.topology, &message.key.from, &message.key.port, &vertex.name),
         };
+        let edge = via.map(|via| frame.topology.edge(via));
         // A passive message has no use once its edge is gone: it must not wake anybody.
         if message.orphan && message.passive {
             return Placed::Final(vertex.name.clone(), MessageStatus::DeadLettered);
@@ -129,6 +130,7 @@ impl Partition {
             payload: message.payload.clone(),
             trail: message.trail.clone(),
             rank,
+            via,
         };
         match state.receive(queued, &vertex.name, vertex.join.mode) {
             Arrival::Queued => Placed::Queued((message.frame, at)),

@@ -106,6 +106,16 @@ impl Stage {
         matches!(self, Self::Ended(_))
     }
 
+    /// Whether its program runs.
+    pub(super) fn may_call(&self) -> bool {
+        matches!(self, Self::Running { .. }) || self.is_in_doubt()
+    }
+
+    /// Whether it asks, or is about to ask, what became of a call.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Asking { ticket: Some(_), .. } | Self::InDoubt { .. })
+    }
+
     pub(super) fn timeout(&self) -> Option<Timestamp> {
         match self {
             Self::Running { deadline } => *deadline,

@@ -7,7 +7,7 @@ use superstep_graph::{Delivery, Program};
 use super::activation::over_limit;
 use super::delivery::elements;
 use super::flight::{Element, Flight, Stage};
-use super::vertex::{Queued, edge_of};
+use super::vertex::Queued;
 use super::{Effect, Partition};
 use crate::ids::{ActivationId, FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Trail, merge};
@@ -51,10 +51,8 @@ impl Partition {
             superstep: self.superstep,
         };
         for message in &drained {
-            let retains = |edge: &superstep_graph::Edge| edge.retain && edge.delivery == Delivery::Active;
-            if !message.key.direct
-                && edge_of(&topology, &message.key.from, &message.key.port, &vertex.name).is_some_and(retains)
-            {
+            let edge = message.via.map(|via| topology.edge(via));
+            if edge.is_some_and(|edge| edge.retain && edge.delivery == Delivery::Active) {
                 state.keep(&message.key.from, &message.key.port, &message.payload);
             }
         }
@@ -206,8 +204,8 @@ impl Partition {
                 input,
             });
         }
-        let place = flight.place;
-        self.report(Report::Suspension { place, suspended: true });
+        let activation = flight.id.clone();
+        self.report(Report::Suspension { activation, suspended: true });
     }
 
     pub(super) fn fail_join(&mut self, place: Place) {

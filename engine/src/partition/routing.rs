@@ -100,7 +100,7 @@ impl Partition {
         staged: &mut Staged,
     ) -> Result<(), Failure> {
         let superstep = flight.id.superstep;
-        for (_, edge) in topology.out(flight.place.1).filter(|(_, edge)| edge.port == emission.port) {
+        for (via, edge) in topology.out(flight.place.1).filter(|(_, edge)| edge.port == emission.port) {
             if let Some(when) = &edge.when
                 && !self.expressions.when(when, &emission.payload, superstep)?
             {
@@ -122,7 +122,11 @@ impl Partition {
             };
             let target = edge.to.map_or_else(|| Target::Absent(edge.to_name.clone()), Target::At);
             let routed = message(flight, target, key_of(flight, &edge.port, ordinal), payload);
-            staged.outbox.push(Routed { passive: edge.delivery == Delivery::Passive, ..routed });
+            staged.outbox.push(Routed {
+                passive: edge.delivery == Delivery::Passive,
+                via: edge.to.map(|_| via),
+                ..routed
+            });
         }
         Ok(())
     }
@@ -231,6 +235,7 @@ impl Partition {
             }
             if let Target::At(at) = message.to {
                 message.to = Target::Absent(topology.vertex(at).name.clone());
+                message.via = None;
             }
             outgoing.entry(home).or_default().push(message);
         }
@@ -265,6 +270,7 @@ fn message(flight: &Flight, to: Target, key: MessageKey, payload: Payload) -> Ro
         trail: flight.trail.clone(),
         orphan: false,
         passive: false,
+        via: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use superstep_graph::{Edge, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName};
+use superstep_graph::{Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName};
 
 use crate::message::{MessageKey, Trail, firing_of};
 use crate::payload::Payload;
@@ -14,6 +14,8 @@ pub(super) struct Queued {
     pub(super) payload: Payload,
     pub(super) trail: Trail,
     pub(super) rank: Rank,
+    /// The edge that it came over, if that is still there.
+    pub(super) via: Option<EdgeIx>,
 }
 
 /// What a waiting message does for its receiver's join.
@@ -248,6 +250,9 @@ impl VertexState {
         }
         for message in &mut self.inbox {
             message.rank = rank_after(message, new.0, &after.name, removed);
+            let known = message.rank != Rank::Orphan && !message.key.direct;
+            message.via =
+                known.then(|| edge_ix(new.0, &message.key.from, &message.key.port, &after.name)).flatten();
             if let Rank::Counted(SlotIx(slot)) = message.rank
                 && let Some(filled) = self.join.filled.get_mut(slot as usize)
             {
@@ -282,8 +287,18 @@ pub(super) fn edge_of<'a>(
     port: &Port,
     to: &VertexName,
 ) -> Option<&'a Edge> {
+    edge_ix(topology, from, port, to).map(|edge| topology.edge(edge))
+}
+
+/// The place of that edge.
+pub(super) fn edge_ix(
+    topology: &Topology,
+    from: &VertexName,
+    port: &Port,
+    to: &VertexName,
+) -> Option<EdgeIx> {
     let from = topology.find(from)?;
-    topology.find_edge(from, port, to).map(|edge| topology.edge(edge))
+    topology.find_edge(from, port, to)
 }
 
 /// The vertices of one open graph.

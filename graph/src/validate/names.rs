@@ -1,6 +1,6 @@
 //! Names are well formed, unique, and resolve.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::may_grow;
 use crate::name::{Port, VertexName};
@@ -64,12 +64,12 @@ fn unique(path: &FieldPath, names: &[&VertexName], problems: &mut Vec<Problem>) 
 
 struct Resolve<'a> {
     spec: &'a GraphSpec,
-    known: Vec<&'a str>,
+    known: BTreeSet<&'a str>,
 }
 
 impl Resolve<'_> {
     fn vertex(&self, path: FieldPath, name: &VertexName, may_come_later: bool, problems: &mut Vec<Problem>) {
-        if self.known.contains(&name.as_str()) {
+        if self.known.contains(name.as_str()) {
             return;
         }
         let message = format!("no vertex is named {name:?}");

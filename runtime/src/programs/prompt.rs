@@ -79,7 +79,8 @@ impl Program for Prompt {
             Err(failure) => return Execution::Ready(Outcome::Failed(failure)),
         };
         let asking = Arc::clone(&self.asking);
-        let Activation { calls, seed, on_text, .. } = activation;
+        let Activation { calls, seed, listener, .. } = activation;
+        let on_text = listener.on_text();
         let run = async move {
             match asking.ask(messages, &calls, seed, on_text).await {
                 Ok(payload) => Outcome::Done(ProgramResult::output(payload)),

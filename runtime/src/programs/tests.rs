@@ -34,7 +34,7 @@ fn activation(vertex: &VertexSpec, payloads: &[Value]) -> Activation {
         ports: Arc::from([Port::default(), Port::from("good"), Port::from("bad")]),
         calls: Calls::new(Caller(0), mpsc::unbounded_channel().0),
         seed: 0,
-        on_text: None,
+        listener: crate::program::Listener::default(),
     }
 }
 

@@ -20,7 +20,7 @@ use super::prepared::PreparedVertices;
 use super::{Clock, Control, Observer, RunEnd, RunError, RunLog, Setup};
 use crate::calls::CallEvent;
 use crate::expressions::EdgeExpressions;
-use crate::program::{Activation, Execution, OnText};
+use crate::program::{Activation, Execution, Listener, OnActivationText};
 
 /// How many actions are carried out before the outside is looked at.
 const BATCH: u32 = 256;
@@ -37,6 +37,7 @@ pub(super) struct Driver {
     now: Timestamp,
     prepared: PreparedVertices,
     observers: Vec<Arc<dyn Observer>>,
+    heard: OnActivationText,
     desk: CallDesk,
     call_events: mpsc::UnboundedReceiver<CallEvent>,
     controls: mpsc::UnboundedReceiver<Control>,
@@ -70,6 +71,7 @@ impl Driver {
             clock,
             now: clock.now(),
             prepared,
+            heard: heard_by(setup.observers.clone()),
             observers: setup.observers,
             desk,
             call_events,
@@ -167,12 +169,12 @@ impl Driver {
         let (caller, calls) = self.desk.calls();
         let activation = Activation {
             seed: seed_of(&job.activation),
-            on_text: self.on_text(&job.activation),
             view: job.view,
             resumption: job.resumption,
             vertex: job.vertex,
             ports: prepared.ports,
             calls,
+            listener: Listener::new(Arc::clone(&self.heard), job.activation),
         };
         match prepared.program.start(activation) {
             Execution::Ready(outcome) => self.finish_now(key, outcome),
@@ -189,15 +191,6 @@ impl Driver {
                 self.tasks.insert(key, task.abort_handle());
             }
         }
-    }
-
-    fn on_text(&self, activation: &ActivationId) -> Option<OnText> {
-        if self.observers.is_empty() {
-            return None;
-        }
-        let observers = self.observers.clone();
-        let activation = activation.clone();
-        Some(Arc::new(move |text| observers.iter().for_each(|observer| observer.text(&activation, text))))
     }
 
     fn finish_now(&mut self, key: ActivationKey, outcome: Outcome) {
@@ -299,17 +292,26 @@ impl Drop for Driver {
     }
 }
 
-/// Equal whenever the same activation runs, in this process or another.
+fn heard_by(observers: Vec<Arc<dyn Observer>>) -> OnActivationText {
+    Arc::new(move |activation, text| observers.iter().for_each(|observer| observer.text(activation, text)))
+}
+
+/// Equal whenever the same activation runs, in this process or another: FNV-1a over its name, mixed
+/// as splitmix64 does. Every activation has a seed, so it must cost next to nothing.
 fn seed_of(activation: &ActivationId) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(activation.vertex.as_str().as_bytes());
-    for number in [u64::from(activation.frame.0), u64::from(activation.incarnation), activation.superstep] {
-        hasher.update(&number.to_le_bytes());
-    }
-    hasher.update(&activation.element.map_or(u64::MAX, u64::from).to_le_bytes());
-    let mut seed = [0; 8];
-    seed.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    u64::from_le_bytes(seed)
+    let numbers = [
+        u64::from(activation.frame.0),
+        u64::from(activation.incarnation),
+        activation.superstep,
+        activation.element.map_or(u64::MAX, u64::from),
+    ];
+    let bytes = activation.vertex.as_str().bytes().map(u64::from);
+    let hash = bytes
+        .chain(numbers)
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, part| (hash ^ part).wrapping_mul(0x0100_0000_01b3));
+    let mixed = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {

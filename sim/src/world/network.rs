@@ -183,9 +183,6 @@ impl World<'_> {
             Notice::Retrying { .. } => counters.retries += 1,
             Notice::Asked { .. } => counters.questions += 1,
             Notice::Committed { .. } => counters.supersteps += 1,
-            Notice::Started { activation, .. } => {
-                counters.frames += u64::from(activation.superstep == 0 && activation.frame.0 > 0);
-            }
             Notice::Mutated { verdict, .. } => match verdict {
                 Verdict::Applied => counters.mutations_applied += 1,
                 Verdict::Collapsed => {}
@@ -202,7 +199,7 @@ impl World<'_> {
                     MessageStatus::Delivered | MessageStatus::Filtered | MessageStatus::Cancelled => {}
                 }
             }
-            Notice::SuperstepStarted { .. } | Notice::Paused => {}
+            Notice::Started { .. } | Notice::SuperstepStarted { .. } | Notice::Paused => {}
             Notice::Ended { status, .. } => match status {
                 RunStatus::Succeeded => counters.ended_succeeded += 1,
                 RunStatus::Failed { .. } => counters.ended_failed += 1,

@@ -41,7 +41,10 @@ impl World<'_> {
 
     /// Stops the program behind a handle. Some go on for a while; what they say is to be ignored.
     pub(super) fn stop(&mut self, key: ActivationKey) {
-        *self.stopped.entry(key).or_default() += 1;
+        let activation = self.running.values().find(|running| running.job.key == key);
+        if let Some(activation) = activation.map(|running| running.job.activation.clone()) {
+            *self.stopped.entry(activation).or_default() += 1;
+        }
         if self.random.below(100) < self.faults.late {
             self.counters.late_events += 1;
             return;
@@ -88,6 +91,9 @@ impl World<'_> {
         let Some(call) = self.calls.get_mut(&ticket) else { return };
         match decision {
             CallDecision::Reuse(outcome) => {
+                if !self.store.holds(call.request.digest, &outcome) {
+                    self.broken(format!("call {ticket} is answered by an outcome that is not durable"));
+                }
                 self.counters.calls_reused += 1;
                 self.settled(ticket, outcome);
             }
@@ -100,7 +106,12 @@ impl World<'_> {
                 self.send(ticket, request, idempotency_key);
             }
             CallDecision::Recorded => match call.outcome.clone() {
-                Some(outcome) => self.settled(ticket, outcome),
+                Some(outcome) => {
+                    if !self.store.holds(call.request.digest, &outcome) {
+                        self.broken(format!("call {ticket} is recorded, and is not durable"));
+                    }
+                    self.settled(ticket, outcome);
+                }
                 // A person said how it ended: the driver finds that in the log.
                 None => self.settled_by_log(ticket),
             },
@@ -136,7 +147,8 @@ impl World<'_> {
         let (life, sent) = (self.life, self.model.send(&key, self.life).sent.clone());
         // An attempt that ran out of time leaves a call behind, and the next one sends it again.
         let stopped = self.calls.get(&ticket).and_then(|call| self.running.get(&call.run));
-        let stopped = stopped.and_then(|running| self.stopped.get(&running.job.key)).copied().unwrap_or(0);
+        let stopped =
+            stopped.and_then(|running| self.stopped.get(&running.job.activation)).copied().unwrap_or(0);
         if sent.iter().filter(|before| **before == life).count() > 1 + stopped {
             self.broken(format!("call {key} is sent twice without a crash"));
         }

@@ -24,7 +24,13 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), StoreError> {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
             let Some(parent) = path.parent() else { return Err(error("make folder", path)(missing)) };
             create_folder(parent)?;
-            create_folder(path)
+            // Once only: some file systems say that nothing is there whatever is made above it.
+            match fs::create_dir(path) {
+                Err(refused) if refused.kind() != io::ErrorKind::AlreadyExists => {
+                    Err(error("make folder", path)(refused))
+                }
+                Ok(()) | Err(_) => sync_folder(parent),
+            }
         }
         Err(refused) => Err(error("make folder", path)(refused)),
     }

@@ -38,7 +38,7 @@ fn activation(vertex: &VertexSpec, calls: Calls) -> Activation {
         ports: Arc::from([Port::default()]),
         calls,
         seed: 1,
-        on_text: None,
+        listener: crate::program::Listener::default(),
     }
 }
 
@@ -60,7 +60,15 @@ async fn without_a_schema_the_answer_is_its_text() {
     let heard = Arc::new(Mutex::new(String::new()));
     let mut activation = activation(&vertex, calls);
     let hearing = Arc::clone(&heard);
-    activation.on_text = Some(Arc::new(move |text| hearing.lock().unwrap().push_str(text)));
+    let id = superstep_engine::ActivationId {
+        frame: superstep_engine::FrameId::ROOT,
+        vertex: "ask".into(),
+        incarnation: 0,
+        superstep: 0,
+        element: None,
+    };
+    activation.listener =
+        crate::program::Listener::new(Arc::new(move |_, text| hearing.lock().unwrap().push_str(text)), id);
     let outcome = programs.for_vertex(&vertex).unwrap().start(activation).outcome().await;
     assert_eq!(output(&outcome), json!({"text": "a bug"}));
     assert_eq!(*heard.lock().unwrap(), "a bug");
