@@ -97,6 +97,8 @@ impl Driver {
     }
 
     pub(super) async fn drive(mut self) -> Result<Option<RunEnd>, RunError> {
+        // What was asked of the run before it is driven comes first.
+        self.look()?;
         loop {
             self.now = self.clock.now();
             if let Some(status) = self.act()? {
@@ -115,7 +117,8 @@ impl Driver {
 
     /// Whether only an answer could move the run, and nobody here gives one.
     fn is_left(&self) -> bool {
-        let idle = self.tasks.is_empty() && self.appends.is_empty() && !self.solo.has_actions();
+        let told = self.controls.is_empty() && self.finished.is_empty() && self.call_events.is_empty();
+        let idle = told && self.tasks.is_empty() && self.appends.is_empty() && !self.solo.has_actions();
         self.leave_when_paused && idle && self.solo.coordinator().is_paused()
     }
 
