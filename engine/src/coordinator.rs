@@ -262,6 +262,11 @@ impl Coordinator {
                 completed.place = place;
                 self.suspended.remove(&place);
                 self.completed.insert(place, completed);
+                if self.phase == Phase::Paused {
+                    // It ran again after a crash, to ask anew, and has ended without asking.
+                    self.working_since = Some(now);
+                    self.phase = Phase::Running;
+                }
                 self.check_barrier(now);
             }
             Report::Suspension { activation, suspended } => {

@@ -1,6 +1,6 @@
 //! JSON that travels: shared, immutable, cheap to clone.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -11,9 +11,10 @@ use serde_json::Value;
 pub struct Payload(Arc<Value>);
 
 impl Payload {
-    /// JSON null.
+    /// JSON null; all of them share one value.
     pub fn null() -> Self {
-        Self(Arc::new(Value::Null))
+        static NULL: LazyLock<Arc<Value>> = LazyLock::new(|| Arc::new(Value::Null));
+        Self(Arc::clone(&NULL))
     }
 
     /// The value.

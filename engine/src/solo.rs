@@ -174,7 +174,10 @@ impl Solo {
     fn take_in(&mut self, record: &Record, now: Timestamp) -> Result<(), String> {
         match record {
             Record::RunStarted(_) => self.coordinator.replay_begin(now),
-            Record::EpochTaken { epoch, .. } => self.coordinator.replay_epoch(*epoch)?,
+            Record::EpochTaken { epoch, .. } => {
+                self.coordinator.replay_epoch(*epoch)?;
+                self.partitions.iter_mut().for_each(Partition::replay_epoch);
+            }
             Record::CallIntent { call, request } => {
                 self.coordinator.charge(call.activation.frame, request.reserve);
                 self.intents.insert(call.clone(), request.reserve);

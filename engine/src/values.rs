@@ -138,4 +138,20 @@ mod tests {
         }
         assert_eq!(aggregate(AggregatorFold::Append, None, &refs).unwrap().value(), &json!([1, 2]));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn combiners_are_associative(numbers in proptest::collection::vec(-1_000i64..1_000, 1..12), cut in 0usize..12) {
+            let all: Vec<Payload> = numbers.iter().map(|number| Payload::from(json!(number))).collect();
+            let refs: Vec<&Payload> = all.iter().collect();
+            let (left, right) = refs.split_at(cut.min(refs.len()));
+            for combiner in [Combiner::Sum, Combiner::Min, Combiner::Max, Combiner::First, Combiner::Last] {
+                let whole = combine(combiner, &refs).unwrap();
+                let parts: Vec<Payload> =
+                    [left, right].iter().filter(|part| !part.is_empty()).map(|part| combine(combiner, part).unwrap()).collect();
+                let folded = combine(combiner, &parts.iter().collect::<Vec<_>>()).unwrap();
+                proptest::prop_assert_eq!(whole, folded, "{:?}", combiner);
+            }
+        }
+    }
 }

@@ -96,11 +96,13 @@ pub enum Sabotage {
     LostMessages,
     /// A budget is not charged: an intent in the log reserves nothing.
     FreeIntents,
+    /// Answers that should depend on the request alone do not.
+    ImpureAnswers,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::EarlyDurable,
         Self::ForgottenOutcomes,
         Self::LostTail,
@@ -108,5 +110,6 @@ impl Sabotage {
         Self::FreshKeys,
         Self::LostMessages,
         Self::FreeIntents,
+        Self::ImpureAnswers,
     ];
 }

@@ -108,7 +108,7 @@ fn many(from: u64, count: u64) -> u64 {
                         return;
                     }
                     let mut verdict = run_seed(seed, None, false);
-                    if seed % 10 == 0 && run_seed(seed, None, false).trace != verdict.trace {
+                    if seed.is_multiple_of(10) && run_seed(seed, None, false).trace != verdict.trace {
                         verdict.violation = Some("the same seed did not come to the same twice".to_owned());
                     }
                     let mut total = total.lock().expect("no thread panics while it holds the lock");

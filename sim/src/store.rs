@@ -95,6 +95,14 @@ impl Store {
         self.log.iter().any(same)
     }
 
+    /// The outcome of the last call of this digest.
+    pub(crate) fn last_outcome(&self, digest: [u8; 16]) -> Option<CallOutcome> {
+        self.log.iter().rev().find_map(|record| {
+            let Record::CallEnded { call, outcome } = record else { return None };
+            (call.digest == digest).then(|| outcome.clone())
+        })
+    }
+
     /// What the log says of its calls: for each intent what it reserved, and for each outcome that
     /// reservation back and what was used.
     pub(crate) fn charged(&self) -> (u64, u64) {

@@ -121,7 +121,7 @@ impl<'a> World<'a> {
             life: 0,
             process: None,
             store: Store::default(),
-            model: ModelServer::new(scenario.nonce),
+            model: ModelServer::new(scenario.nonce || faults.sabotage == Some(Sabotage::ImpureAnswers)),
             running: BTreeMap::new(),
             calls: BTreeMap::new(),
             stopped: BTreeMap::new(),
@@ -247,10 +247,8 @@ impl<'a> World<'a> {
             }
             Item::Recover => self.recover(),
             Item::Answer(activation) => self.answer(activation),
-            Item::Patch(patch) => {
-                self.from_outside(Item::Patch(patch.clone()), CoordinatorEvent::Patch(patch))
-            }
-            Item::Cancel => self.from_outside(Item::Cancel, CoordinatorEvent::Cancel),
+            Item::Patch(patch) => self.hand_in(Item::Patch(patch.clone()), CoordinatorEvent::Patch(patch)),
+            Item::Cancel => self.hand_in(Item::Cancel, CoordinatorEvent::Cancel),
         }
     }
 

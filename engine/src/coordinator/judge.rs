@@ -34,7 +34,7 @@ impl Coordinator {
             self.close_quiescent(&planned, &mut start);
         }
         let weight: u64 = planned.iter().map(|planned| planned.weight).sum::<u64>() + fires;
-        let acts = acts || !start.closed.is_empty() || !self.due_answers.is_empty();
+        let acts = acts || !start.closed.is_empty() || self.answers_matter();
         if let Some(status) = self.verdict(acts, weight) {
             self.finish(status, now);
             return;
@@ -53,6 +53,14 @@ impl Coordinator {
         }
         self.phase = Phase::Starting(self.config.partitions);
         self.command(None, Command::Start(start));
+    }
+
+    /// Whether an answer is for somebody who waits: late ones pass no superstep.
+    fn answers_matter(&self) -> bool {
+        let waits = |(activation, _): &(crate::ids::ActivationId, crate::payload::Payload)| {
+            self.in_flight(activation).is_some_and(|place| self.suspended.contains(&place))
+        };
+        self.due_answers.iter().any(waits)
     }
 
     /// Whether the run ends here.

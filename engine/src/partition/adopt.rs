@@ -278,6 +278,16 @@ impl Partition {
         self.suspended(key);
     }
 
+    /// Takes in that another process went on from here: it ran again what was in doubt, so that an
+    /// answer meant nothing before the program had asked anew.
+    pub(crate) fn replay_epoch(&mut self) {
+        for (_, flight) in self.flights.iter_mut() {
+            for element in flight.elements.iter_mut().filter(|element| element.stage.is_in_doubt()) {
+                element.stage = Stage::Running { deadline: None };
+            }
+        }
+    }
+
     /// Begins to work for real after a replay: everything that was running runs again.
     pub(crate) fn go_live(&mut self, now: Timestamp) {
         self.replaying = false;

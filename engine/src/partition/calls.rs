@@ -229,11 +229,15 @@ impl Partition {
             self.effects.push_back(Effect::Decide { key, ticket, decision: CallDecision::Refused(failure) });
             return;
         }
-        if !self.runs(key) {
-            // It was stopped before the call was made.
+        let known = self.journal.entry(&open.key).is_some_and(|entry| entry.outcome.is_some());
+        if known || !self.runs(key) {
+            // It has ended meanwhile, or its program was stopped: there is no call to be made.
             self.journal.open.remove(&(key, ticket));
             let (frame, reserved) = (open.key.activation.frame, open.request.reserve);
             self.report(Report::Settle { frame, reserved, used: Usage::default() });
+            if known {
+                self.reuse(key, ticket, open.key);
+            }
             return;
         }
         self.journal.intend(&open.key);
@@ -244,16 +248,17 @@ impl Partition {
     /// Lets a call be made whose intent is durable, unless it has ended meanwhile: an attempt that ran
     /// out of time may have left it behind.
     pub(super) fn perform(&mut self, key: ActivationKey, ticket: u32, call: &CallKey) {
-        let Some(open) = self.journal.open.get(&(key, ticket)) else { return };
-        let (frame, reserved) = (open.key.activation.frame, open.request.reserve);
+        if !self.journal.open.contains_key(&(key, ticket)) {
+            return;
+        }
         if !self.runs(key) {
             // It was stopped meanwhile, and nobody would make the call.
             self.journal.open.remove(&(key, ticket));
             return;
         }
         if self.journal.entry(call).is_some_and(|entry| entry.outcome.is_some()) {
+            // The log has its second intent, which stays charged.
             self.journal.open.remove(&(key, ticket));
-            self.report(Report::Settle { frame, reserved, used: Usage::default() });
             self.reuse(key, ticket, call.clone());
             return;
         }

@@ -200,6 +200,12 @@ impl Flights {
         if element.runs == key.run { Some(flight) } else { None }
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Flight)> {
+        (0u32..)
+            .zip(&mut self.slots)
+            .filter_map(|(number, (_, slot))| slot.as_mut().map(|flight| (number, flight)))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Flight)> {
         (0u32..)
             .zip(&self.slots)

@@ -82,7 +82,7 @@ impl VertexState {
     pub(super) fn new(vertex: &Vertex, incarnation: u32) -> Self {
         let mut state = Self {
             incarnation,
-            value: Payload::from(vertex.spec.value.clone()),
+            value: initial_value(vertex),
             inbox: Vec::new(),
             kept: Vec::new(),
             flight: None,
@@ -273,6 +273,12 @@ fn rank_after(message: &Queued, topology: &Topology, to: &VertexName, removed: &
         Some(edge) if !removed.contains(&message.key.from) => rank_of(edge),
         Some(_) | None => Rank::Orphan,
     }
+}
+
+/// The value before the first activation; most vertices have none.
+fn initial_value(vertex: &Vertex) -> Payload {
+    let value = &vertex.spec.value;
+    if value.is_null() { Payload::null() } else { Payload::from(value.clone()) }
 }
 
 /// What a message over `edge` does for the join.

@@ -157,3 +157,44 @@ fn the_allowance_is_not_exceeded() {
     assert_eq!(outcome.verdicts.iter().filter(|verdict| **verdict == Verdict::Applied).count(), 1);
     assert!(outcome.verdicts.contains(&Verdict::Refused(Refusal::Limit)));
 }
+
+fn any_mutation() -> impl proptest::strategy::Strategy<Value = serde_json::Value> {
+    use proptest::prelude::*;
+    let name = prop::sample::select(vec!["a", "b", "c", "d"]);
+    let ends = (name.clone(), name.clone());
+    prop_oneof![
+        name.clone().prop_map(|name| json!({"removeVertex": {"name": name}})),
+        (name.clone(), 0i64..3).prop_map(
+            |(name, cel)| json!({"addVertex": {"name": name, "function": {"cel": cel.to_string()}}})
+        ),
+        ends.clone().prop_map(|(from, to)| json!({"removeEdge": {"from": from, "to": to}})),
+        (ends, any::<bool>())
+            .prop_map(|((from, to), retain)| json!({"addEdge": {"from": from, "to": to, "retain": retain}})),
+        (name, 0i64..3).prop_map(
+            |(name, cel)| json!({"set": {"vertex": name, "field": "function.cel", "value": cel.to_string()}})
+        ),
+    ]
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_order_of_requests_changes_what_is_applied(
+        mutations in proptest::collection::vec(any_mutation(), 0..12),
+        rotation in 0usize..12,
+    ) {
+        let requests: Vec<Request> = (0u32..)
+            .zip(mutations)
+            .map(|(number, mutation)| {
+                let mut request = person(["p", "q"][number as usize % 2], mutation);
+                request.order.request = number;
+                request
+            })
+            .collect();
+        let forward = fold(&base(), &requests, 100, &Anything);
+        let mut turned = requests.clone();
+        turned.rotate_left(rotation % requests.len().max(1));
+        let mut other = fold(&base(), &turned, 100, &Anything);
+        other.verdicts.rotate_right(rotation % requests.len().max(1));
+        proptest::prop_assert_eq!(forward, other);
+    }
+}

@@ -43,7 +43,7 @@ impl World<'_> {
     }
 
     /// Hands something in from outside, which tries again while the process is down.
-    pub(super) fn from_outside(&mut self, item: Item, event: CoordinatorEvent) {
+    pub(super) fn hand_in(&mut self, item: Item, event: CoordinatorEvent) {
         if self.process.is_none() {
             self.outside_at(self.now + 5_000, item);
             return;

@@ -120,12 +120,7 @@ impl World<'_> {
 
     fn settled_by_log(&mut self, ticket: u32) {
         let Some(digest) = self.calls.get(&ticket).map(|call| call.request.digest) else { return };
-        let found = self.store.log.iter().rev().find_map(|record| match record {
-            superstep_engine::Record::CallEnded { call, outcome } if call.digest == digest => {
-                Some(outcome.clone())
-            }
-            _ => None,
-        });
+        let found = self.store.last_outcome(digest);
         match found {
             Some(outcome) => self.settled(ticket, outcome),
             None => self.broken(format!("call {ticket} is recorded, and not in the log")),
