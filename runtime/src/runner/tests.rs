@@ -80,7 +80,7 @@ impl Program for Caller {
             digest: [7; 16],
             reserve: Usage { calls: 1, ..Usage::default() },
         };
-        let calls = activation.calls.clone();
+        let calls = activation.calls;
         let calling = async move {
             let made = move |_| async move {
                 count.fetch_add(1, Ordering::SeqCst);
@@ -127,9 +127,8 @@ async fn a_paused_run_is_left_and_goes_on_without_repeating_a_call() {
     let heard = Arc::new(Heard::default());
     let run = Run::create(setup(made(), &heard), &store, new_run(spec)).unwrap();
     assert_eq!(run.drive().await.unwrap(), None);
-    let asked = heard.0.lock().unwrap().iter().find_map(|notice| match notice {
-        Notice::Asked { activation, .. } => Some(activation.clone()),
-        _ => None,
+    let asked = heard.0.lock().unwrap().iter().find_map(|notice| {
+        if let Notice::Asked { activation, .. } = notice { Some(activation.clone()) } else { None }
     });
     let run = Run::resume(setup(made(), &heard), &store, &"test".parse().unwrap()).unwrap();
     run.handle().answer(asked.unwrap(), Payload::from(json!("yes")));
