@@ -309,8 +309,7 @@ impl Driver {
             }
             Notice::Started { .. } => {}
             Notice::Completed { activation, output, failure, .. } => {
-                let output =
-                    output.as_ref().map_or("nothing".to_owned(), |output| output.value().to_string());
+                let output = output.as_ref().map_or("nothing".to_owned(), shown);
                 let end =
                     failure.as_ref().map_or(format!("gave {output}"), |failure| format!("failed: {failure}"));
                 writeln!(text, "  {activation} {end}").unwrap();
@@ -326,7 +325,7 @@ impl Driver {
             }
             Notice::Asked { activation, question } => {
                 self.questions.insert(activation.to_string(), activation.clone());
-                writeln!(text, "{activation} asks {}", question.ask.value()).unwrap();
+                writeln!(text, "{activation} asks {}", shown(&question.ask)).unwrap();
             }
             Notice::Retrying { activation, attempts, failure } => {
                 writeln!(text, "{activation} is tried again after {attempts}: {failure}").unwrap();
@@ -362,7 +361,7 @@ impl Driver {
                 }
                 Record::Suspended { activation, .. } => writeln!(text, "{activation} suspended"),
                 Record::Answered { activation, answer } => {
-                    writeln!(text, "{activation} answered {}", answer.value())
+                    writeln!(text, "{activation} answered {}", shown(answer))
                 }
                 Record::Committed(commit) => {
                     let names: Vec<String> =
@@ -386,7 +385,7 @@ fn seen(job: &Job) -> String {
             .map(|message| {
                 let port =
                     if message.port.is_default() { String::new() } else { format!(":{}", message.port) };
-                format!("{}{port}={}", message.from, message.payload.value())
+                format!("{}{port}={}", message.from, shown(&message.payload))
             })
             .collect();
         all.join(" ")
@@ -398,24 +397,29 @@ fn seen(job: &Job) -> String {
         write!(text, " kept [{}]", list(&view.kept)).unwrap();
     }
     if !view.value.value().is_null() {
-        write!(text, " value {}", view.value.value()).unwrap();
+        write!(text, " value {}", shown(&view.value)).unwrap();
     }
     if let Some(element) = &view.element {
-        write!(text, " element {}", element.value()).unwrap();
+        write!(text, " element {}", shown(element)).unwrap();
     }
     if !view.aggregates.is_empty() {
         let all: Vec<String> =
-            view.aggregates.iter().map(|(name, value)| format!("{name}={}", value.value())).collect();
+            view.aggregates.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect();
         write!(text, " aggregates [{}]", all.join(" ")).unwrap();
     }
     if view.input.value() != &Value::from("input") {
-        write!(text, " input {}", view.input.value()).unwrap();
+        write!(text, " input {}", shown(&view.input)).unwrap();
     }
     if let Some(resumption) = &job.resumption {
-        write!(text, " resumed from {} with {}", resumption.state.value(), resumption.answer.value())
+        write!(text, " resumed from {} with {}", shown(&resumption.state), shown(&resumption.answer))
             .unwrap();
     }
     text
+}
+
+/// The order of members must not depend on how serde_json was built.
+fn shown(payload: &Payload) -> String {
+    superstep_graph::canonical_json(payload.value())
 }
 
 fn answer(outcome: &CallOutcome) -> String {
