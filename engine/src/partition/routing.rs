@@ -278,15 +278,7 @@ fn end_of(flight: &Flight) -> End {
     if flight.derived {
         return End::Derived;
     }
-    let mut ends = flight.elements.iter().filter_map(|element| match &element.stage {
-        Stage::Ended(end) => Some(end.clone()),
-        Stage::Running { .. }
-        | Stage::BackingOff { .. }
-        | Stage::Asking { .. }
-        | Stage::Suspended { .. }
-        | Stage::InDoubt { .. }
-        | Stage::InFrame => None,
-    });
+    let mut ends = ended_elements(flight).cloned();
     if flight.grouped {
         return End::Each(ends.collect());
     }
