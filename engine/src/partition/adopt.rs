@@ -167,14 +167,7 @@ impl Partition {
 
     pub(super) fn notify_cancelled(&mut self, place: Place) {
         let Some(frame) = self.frames.get(&place.0) else { return };
-        let vertex = frame.topology.vertex(place.1);
-        let activation = crate::ids::ActivationId {
-            frame: place.0,
-            vertex: vertex.name.clone(),
-            incarnation: frame.vertices[place.1.0 as usize].incarnation,
-            superstep: self.superstep,
-            element: None,
-        };
+        let activation = frame.activation(place, self.superstep);
         self.effects.push_back(Effect::Notify(Notice::Cancelled { activation }));
     }
 

@@ -30,6 +30,7 @@ impl Partition {
         let Some(frame) = self.frames.get_mut(&place.0) else { return };
         let topology = Arc::clone(&frame.topology);
         let vertex = topology.vertex(place.1);
+        let id = frame.activation(place, self.superstep);
         let state = &mut frame.vertices[place.1.0 as usize];
         let (drained, round) = state.drain(vertex, fires);
         let trail = merge(
@@ -56,13 +57,6 @@ impl Partition {
                 state.keep(&message.key.from, &message.key.port, &message.payload);
             }
         }
-        let id = ActivationId {
-            frame: place.0,
-            vertex: vertex.name.clone(),
-            incarnation: state.incarnation,
-            superstep: self.superstep,
-            element: None,
-        };
         let received = self.receive(vertex, place.0, drained);
         let failed = match received {
             Ok(messages) => {
@@ -218,13 +212,7 @@ impl Partition {
             .filter_map(|slot| frame.topology.vertex(place.1).join.slots[slot.0 as usize])
             .map(|from| frame.topology.vertex(from).name.to_string())
             .collect();
-        let id = ActivationId {
-            frame: place.0,
-            vertex: vertex.name.clone(),
-            incarnation: state.incarnation,
-            superstep: self.superstep,
-            element: None,
-        };
+        let id = frame.activation(place, self.superstep);
         self.discard(place, true, MessageStatus::Cancelled);
         let failure = Failure {
             class: FailureClass::Incomplete,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use superstep_graph::{Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName};
 
+use crate::ids::{ActivationId, Place};
 use crate::message::{MessageKey, Trail, firing_of};
 use crate::payload::Payload;
 
@@ -317,4 +318,17 @@ pub(super) struct Frame {
     pub(super) vertices: Vec<VertexState>,
     /// How often vertices of these names were removed.
     pub(super) incarnations: std::collections::BTreeMap<VertexName, u32>,
+}
+
+impl Frame {
+    /// The name of the activation, or group, that a vertex starts in `superstep`.
+    pub(super) fn activation(&self, place: Place, superstep: u64) -> ActivationId {
+        ActivationId {
+            frame: place.0,
+            vertex: self.topology.vertex(place.1).name.clone(),
+            incarnation: self.vertices[place.1.0 as usize].incarnation,
+            superstep,
+            element: None,
+        }
+    }
 }
