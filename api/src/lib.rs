@@ -23,7 +23,7 @@ pub use files::{STDIN, read_paths};
 pub use metadata::ObjectMeta;
 pub use model_server::{
     CandleEngine, CpuDevices, Devices, Engine, FileSource, HuggingFaceSource, ModelServer, ModelServerSpec,
-    ModelSource, Prices, ServedModel,
+    ModelSource, ServedModel,
 };
 pub use set::{CheckedGraph, Loaded, NoGraph, Resource, ResourceSet, load};
 pub use source::{Place, Position, Source};

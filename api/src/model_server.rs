@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use superstep_graph::{FieldPath, Problem};
+use superstep_graph::{FieldPath, Prices, Problem};
 
 use crate::interpolate::{Uninterpolated, interpolate};
 use crate::metadata::ObjectMeta;
@@ -131,16 +131,6 @@ pub struct Devices {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CpuDevices {}
-
-/// What tokens cost, in the unit of `limits.cost` (dollars, by custom).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Prices {
-    /// A million tokens read.
-    pub prompt_per_million: f64,
-    /// A million tokens written.
-    pub completion_per_million: f64,
-}
 
 impl ModelServerSpec {
     /// Puts the values of variables into the paths of files and into the digest; what cannot be

@@ -280,9 +280,9 @@ impl Loader<'_> {
 /// Every resource that a graph names, with the path of the name from the spec.
 fn references(graph: &AgentGraph) -> Vec<(FieldPath, Kind, String)> {
     let root = FieldPath::default();
-    let models = graph.spec.models.iter().enumerate().map(|(index, model)| {
+    let models = graph.spec.models.iter().enumerate().filter_map(|(index, model)| {
         let path = root.field("models").index(index).field("modelServerRef").field("name");
-        (path, Kind::ModelServer, model.model_server_ref.name.clone())
+        Some((path, Kind::ModelServer, model.model_server_ref.as_ref()?.name.clone()))
     });
     let vertices = graph.spec.vertices.iter().enumerate().flat_map(|(index, vertex)| {
         let path = root.field("vertices").index(index);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use superstep_api::{ModelServer, ModelServerSpec, ResourceSet};
 use superstep_graph::{GraphSpec, Program, VertexName};
-use superstep_runtime::{Model, Models, NotLoaded, Priced, Prices, Scripted, ScriptedModel};
+use superstep_runtime::{Model, Models, NotLoaded, Priced, Scripted, ScriptedModel};
 
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,8 @@ impl ModelPlan {
     ) -> Result<Self, ModelError> {
         let mut plan = Self::default();
         for model in graphs.flat_map(|graph| &graph.models) {
-            let Some(server) = resources.model_servers.get(&model.model_server_ref.name) else { continue };
+            let Some(reference) = &model.model_server_ref else { continue };
+            let Some(server) = resources.model_servers.get(&reference.name) else { continue };
             let server = server.content.clone();
             let second = server.metadata.name.clone();
             if let Some(first) = plan.models.insert(model.name.clone(), server)
@@ -147,13 +148,7 @@ fn load(server: &str, spec: &ModelServerSpec) -> Result<Arc<dyn Model>, ModelErr
     };
     Ok(match spec.prices {
         None => model,
-        Some(prices) => Arc::new(Priced::new(
-            model,
-            Prices {
-                prompt_per_million: prices.prompt_per_million,
-                completion_per_million: prices.completion_per_million,
-            },
-        )),
+        Some(prices) => Arc::new(Priced::new(model, prices)),
     })
 }
 

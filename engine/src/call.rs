@@ -12,6 +12,9 @@ pub struct CallRequest {
     pub target: String,
     /// Hash of the canonical request.
     pub digest: [u8; 16],
+    /// Whether making it twice does no more than making it once, or costs no more than money: then it is
+    /// sent again when a crash hid its outcome, unless its vertex says otherwise.
+    pub repeatable: bool,
     /// The most that the call can use; reserved before it is made.
     pub reserve: Usage,
 }

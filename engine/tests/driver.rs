@@ -236,11 +236,13 @@ impl Driver {
         let mut bytes = [0; 16];
         bytes[..digest.len()].copy_from_slice(digest.as_bytes());
         let reserve = Usage { calls: 1, prompt_tokens: tokens, ..Usage::default() };
-        let request = CallRequest { target: format!("model {digest}"), digest: bytes, reserve };
-        let Some(key) = self.running.get(name).map(|job| job.key) else {
+        let Some(job) = self.running.get(name) else {
             self.complaint = format!("{name} does not run; these do: {:?}\n", self.running.keys());
             return;
         };
+        let key = job.key;
+        let repeatable = job.vertex.prompt.is_some();
+        let request = CallRequest { target: format!("model {digest}"), digest: bytes, repeatable, reserve };
         self.calls.insert(format!("{name}:{digest}"), (key, self.tickets));
         self.event(Event::CallAsked { key, ticket: self.tickets, request });
     }

@@ -27,11 +27,13 @@ pub use name::{Port, VertexName};
 pub use problem::{FieldPath, Problem, Problems, Segment, Severity};
 pub use revision::Revision;
 pub use spec::{
-    AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner, CustomProgram, Delivery,
-    EdgeSpec, Effects, Fold as AggregatorFold, ForEachSpec, FunctionProgram, GraphProgram, GraphSpec,
-    InputSpec, JoinMode, JoinSpec, Limits, ModelServerRef, ModelSpec, MutationPolicy, OnFailure, OnSatisfied,
-    OnUnknown, OutputFormat, OutputSpec, Placement, Program, ProgramRef, PromptProgram, RetrySpec,
-    RouterProgram, Sampling, Select, Sends, VertexSpec, WhenIncomplete,
+    AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner, CommandTool,
+    CredentialRef, CustomProgram, CustomTool, Delivery, EdgeCost, EdgeSpec, Effects, ExternalModel,
+    Fold as AggregatorFold, ForEachSpec, FunctionProgram, GraphProgram, GraphSpec, HeaderAuth, HttpAuth,
+    HttpMethod, HttpTool, InputSpec, JoinMode, JoinSpec, Limits, McpTool, ModelServerRef, ModelSpec,
+    MutationPolicy, OnFailure, OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Placement, Prices, Program,
+    ProgramRef, PromptProgram, Provider, RetrySpec, RouterProgram, Sampling, Select, Sends, ToolKind,
+    ToolSpec, VertexSpec, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, validate};

@@ -5,7 +5,9 @@
 
 mod edge;
 mod limits;
+mod model;
 mod program;
+mod tool;
 mod vertex;
 
 use serde::{Deserialize, Serialize};
@@ -14,11 +16,15 @@ use serde_json::Value;
 use crate::mutation::MutationKind;
 use crate::name::VertexName;
 
-pub use edge::{Delivery, EdgeSpec};
+pub use edge::{Delivery, EdgeCost, EdgeSpec};
 pub use limits::{BarrierMode, BarrierSpec, Limits};
+pub use model::{CredentialRef, ExternalModel, ModelServerRef, ModelSpec, Placement, Prices, Provider};
 pub use program::{
     CustomProgram, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef, PromptProgram,
     RouterProgram, Sampling,
+};
+pub use tool::{
+    CommandTool, CustomTool, HeaderAuth, HttpAuth, HttpMethod, HttpTool, McpTool, ToolKind, ToolSpec,
 };
 pub use vertex::{
     AnyVertex, CapabilitiesSpec, Combiner, Effects, ForEachSpec, JoinMode, JoinSpec, OnFailure, OnSatisfied,
@@ -38,6 +44,9 @@ pub struct GraphSpec {
     /// The models that vertices may name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelSpec>,
+    /// The tools that vertices may name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolSpec>,
     /// Vertices activated in superstep 0, once, with an empty inbox, whatever their join.
     pub entry: Vec<VertexName>,
     /// The vertices; names are unique.
@@ -69,6 +78,7 @@ impl GraphSpec {
     /// effect on anything.
     pub fn sort(&mut self) {
         self.models.sort_by(|a, b| a.name.cmp(&b.name));
+        self.tools.sort_by(|a, b| a.name.cmp(&b.name));
         self.entry.sort();
         self.entry.dedup();
         self.vertices.sort_by(|a, b| a.name.cmp(&b.name));
@@ -86,37 +96,6 @@ impl GraphSpec {
 pub struct InputSpec {
     /// A JSON schema (2020-12) that the input must satisfy.
     pub schema: Value,
-}
-
-/// A model that vertices of this graph may name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ModelSpec {
-    /// The name that vertices use.
-    pub name: VertexName,
-    /// The `ModelServer` that serves it.
-    pub model_server_ref: ModelServerRef,
-    /// Where it runs on a cluster. A local run always has it in its own process.
-    #[serde(default)]
-    pub placement: Placement,
-}
-
-/// A `ModelServer` by name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ModelServerRef {
-    /// Its `metadata.name`.
-    pub name: String,
-}
-
-/// Where a model runs on a cluster.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Placement {
-    /// In pods of its own, shared by graphs.
-    #[default]
-    Server,
-    /// Inside the workers, so that GPU workers exchange messages directly.
-    InWorker,
 }
 
 /// One declared output of a run.

@@ -108,6 +108,7 @@ mod tests {
             port: superstep_graph::Port::default(),
             delivery: superstep_graph::Delivery::Active,
             retain: false,
+            cost: None,
             when: Some(when.to_owned()),
             transform: None,
         };

@@ -12,12 +12,15 @@ mod roots;
 mod runner;
 mod schema;
 mod template;
+mod tool;
 
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
 pub use cel::{Expression, MAX_EXPRESSION};
 pub use check::check;
 pub use expressions::EdgeExpressions;
-pub use model::{ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Prices, Role};
+pub use model::{
+    ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, ToolCall, cost,
+};
 #[cfg(feature = "inference")]
 pub use models::{LocalModel, LocalModelError};
 pub use models::{Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
@@ -29,3 +32,4 @@ pub use schema::{Schema, SchemaError, check_input, smallest};
 #[cfg(feature = "inference")]
 pub use superstep_inference::LoadOptions;
 pub use template::{MAX_TEMPLATE, Template};
+pub use tool::{Tool, ToolRequest, ToolSignature};

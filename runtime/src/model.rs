@@ -6,9 +6,10 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use superstep_engine::{Failure, Usage};
-use superstep_graph::{Sampling, VertexName, canonical_json};
+use superstep_graph::{Prices, Sampling, VertexName, canonical_json};
 
 use crate::program::OnText;
+use crate::tool::ToolSignature;
 
 /// What a model may write when a prompt does not say.
 pub const DEFAULT_MAX_TOKENS: u32 = 256;
@@ -18,7 +19,15 @@ pub trait Model: Send + Sync {
     /// An upper bound of the tokens that the messages of `request` take. Default: their bytes, for a
     /// token has at least one.
     fn prompt_tokens(&self, request: &ModelRequest) -> u64 {
-        request.messages.iter().map(|message| message.content.len() as u64).sum()
+        let messages = request.messages.iter().map(ChatMessage::bytes);
+        let tools = request.tools.iter().map(ToolSignature::bytes);
+        messages.chain(tools).sum()
+    }
+
+    /// Whether it takes the tools of a request and answers with calls of them. A model that does not
+    /// is told of tools in its instructions. Default: it does not.
+    fn calls_tools(&self) -> bool {
+        false
     }
 
     /// What tokens cost. Default: nothing.
@@ -44,7 +53,7 @@ pub trait Model: Send + Sync {
             completion_tokens: u64::from(request.max_tokens()),
             cost: 0.0,
         };
-        Usage { cost: self.prices().cost(&usage), ..usage }
+        Usage { cost: cost(&self.prices(), &usage), ..usage }
     }
 }
 
@@ -55,6 +64,8 @@ pub struct ModelRequest {
     pub vertex: VertexName,
     /// The conversation.
     pub messages: Vec<ChatMessage>,
+    /// The tools that the model may call.
+    pub tools: Arc<[ToolSignature]>,
     /// How tokens are drawn.
     pub sampling: Sampling,
     /// Seed of the draws, where `sampling` has none.
@@ -82,6 +93,7 @@ impl ModelRequest {
         let request = json!({
             "model": model,
             "messages": self.messages,
+            "tools": self.tools,
             "sampling": self.sampling,
             "seed": self.seed(),
             "schema": self.schema,
@@ -94,19 +106,30 @@ impl ModelRequest {
 }
 
 /// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChatMessage {
     /// Who says it.
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// Of the model: the tools that it wants called.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Of a tool: the call that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<String>,
 }
 
 impl ChatMessage {
     /// What `role` says.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into() }
+        Self { role, content: content.into(), tool_calls: Vec::new(), answers: None }
+    }
+
+    fn bytes(&self) -> u64 {
+        let calls = self.tool_calls.iter().map(|call| call.name.len() + call.arguments.to_string().len());
+        (self.content.len() + calls.sum::<usize>()) as u64
     }
 }
 
@@ -120,45 +143,52 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+    /// A tool.
+    Tool,
+}
+
+/// A call of a tool that a model wants made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ToolCall {
+    /// Unique in the conversation; the model's own, else made up.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// Its arguments: an object, as far as the model keeps to the schema. A text that is no JSON stays a
+    /// string.
+    pub arguments: Value,
 }
 
 /// What a model has written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelAnswer {
     /// The text.
     pub text: String,
+    /// What the model thought aloud before it, which is no part of the answer.
+    pub reasoning: Option<String>,
+    /// The tools that it wants called before it goes on.
+    pub tool_calls: Vec<ToolCall>,
     /// Why it ends.
     pub finish: Finish,
-    /// The tokens read and written.
+    /// The tokens read and written; those of reasoning are written too.
     pub usage: Usage,
 }
 
 /// Why an answer ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Finish {
-    /// It is complete.
+    /// It is complete; or the model waits for tools.
+    #[default]
     Stop,
     /// The most tokens allowed were written.
     Length,
 }
 
-/// What tokens cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Prices {
-    /// Cost of a million tokens read.
-    pub prompt_per_million: f64,
-    /// Cost of a million tokens written.
-    pub completion_per_million: f64,
-}
-
-impl Prices {
-    /// What the tokens of `usage` cost.
-    #[expect(clippy::cast_precision_loss, reason = "no run uses 2^53 tokens")]
-    pub fn cost(&self, usage: &Usage) -> f64 {
-        let million = 1_000_000.0;
-        let prompt = usage.prompt_tokens as f64 * self.prompt_per_million;
-        (prompt + usage.completion_tokens as f64 * self.completion_per_million) / million
-    }
+/// What the tokens of `usage` cost.
+#[expect(clippy::cast_precision_loss, reason = "no run uses 2^53 tokens")]
+pub fn cost(prices: &Prices, usage: &Usage) -> f64 {
+    let prompt = usage.prompt_tokens as f64 * prices.prompt_per_million;
+    (prompt + usage.completion_tokens as f64 * prices.completion_per_million) / 1_000_000.0
 }

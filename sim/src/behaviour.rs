@@ -81,7 +81,7 @@ fn request(job: &Job, behaviour: &Behaviour, number: u32, answers: &[CallOutcome
     short.copy_from_slice(&seen.as_bytes()[..16]);
     let reserve =
         Usage { calls: 1, prompt_tokens: 10 + u64::from(short[0] % 20), completion_tokens: 20, cost: 0.5 };
-    CallRequest { target: format!("model for {}", job.activation), digest: short, reserve }
+    CallRequest { target: format!("model for {}", job.activation), digest: short, repeatable: false, reserve }
 }
 
 fn end(job: &Job, behaviour: &Behaviour, answers: &[CallOutcome]) -> Outcome {

@@ -172,6 +172,7 @@ fn edges(random: &mut Random, names: &[VertexName]) -> Vec<EdgeSpec> {
             retain,
             when,
             transform,
+            cost: None,
         };
         if edges.iter().all(|other| other.key() != edge.key()) {
             edges.push(edge);

@@ -62,6 +62,7 @@ fn edge(from: &str, to: &str) -> EdgeSpec {
         port,
         delivery: superstep_graph::Delivery::Active,
         retain: false,
+        cost: None,
         when: None,
         transform: None,
     }

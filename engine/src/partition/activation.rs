@@ -287,6 +287,9 @@ pub(super) fn is_fatal(spec: &superstep_graph::VertexSpec) -> bool {
 }
 
 /// What becomes of a call of `spec` that was in flight at a crash.
-pub(super) fn on_unknown(spec: &superstep_graph::VertexSpec) -> OnUnknown {
-    spec.on_unknown.unwrap_or(if spec.custom.is_some() { OnUnknown::Ask } else { OnUnknown::Retry })
+pub(super) fn on_unknown(
+    spec: &superstep_graph::VertexSpec,
+    request: &crate::call::CallRequest,
+) -> OnUnknown {
+    spec.on_unknown.unwrap_or(if request.repeatable { OnUnknown::Retry } else { OnUnknown::Ask })
 }

@@ -139,7 +139,7 @@ impl Partition {
     pub(super) fn call_asked(&mut self, key: ActivationKey, ticket: u32, request: CallRequest) {
         let Some(flight) = self.flights.resolve(key) else { return };
         let activation = flight.element_id(key.element);
-        let policy = on_unknown(&flight.spec);
+        let policy = on_unknown(&flight.spec, &request);
         let Some(element) =
             flight.elements.get(key.element as usize).filter(|element| element.stage.may_call())
         else {

@@ -28,6 +28,21 @@ pub struct EdgeSpec {
     /// CEL over `message` (the payload): what the receiver gets in place of the payload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<String>,
+    /// What a message over it costs, as long as nothing was measured. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<EdgeCost>,
+}
+
+/// What it costs to get a message over an edge and through the vertex that receives it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EdgeCost {
+    /// Tokens, read and written.
+    pub tokens: f64,
+    /// In units of the models' prices (dollars, by custom).
+    pub money: f64,
+    /// Seconds.
+    pub latency_seconds: f64,
 }
 
 impl EdgeSpec {

@@ -58,8 +58,8 @@ pub struct VertexSpec {
     /// What a failure does when no edge takes the port `error`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_failure: OnFailure,
-    /// What becomes of a call that was in flight at a crash. Default: `Retry` for models and pure
-    /// programs, `Ask` for custom programs.
+    /// What becomes of a call that was in flight at a crash. Default: `Retry` for models and idempotent
+    /// tools, `Ask` for other calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_unknown: Option<OnUnknown>,
     /// How often a failure that may pass is tried again.

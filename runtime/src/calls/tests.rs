@@ -36,7 +36,7 @@ pub(crate) fn perform_all(ordinal: u32, _: &CallRequest) -> CallDecision {
 }
 
 fn request(target: &str) -> CallRequest {
-    CallRequest { target: target.to_owned(), digest: [0; 16], reserve: Usage::default() }
+    CallRequest { target: target.to_owned(), digest: [0; 16], repeatable: true, reserve: Usage::default() }
 }
 
 fn outcome(text: &str) -> CallOutcome {

@@ -76,6 +76,7 @@ impl Model for LocalModel {
                     ..Usage::default()
                 },
                 text: completion.text,
+                ..ModelAnswer::default()
             })
         }
         .boxed()
@@ -125,6 +126,8 @@ fn to_turn(message: &ChatMessage) -> Turn {
         Role::System => Speaker::System,
         Role::User => Speaker::User,
         Role::Assistant => Speaker::Assistant,
+        // Tools are described to it in its instructions, and it hears of their answers from the asking side.
+        Role::Tool => Speaker::User,
     };
     Turn::new(speaker, message.content.clone())
 }
@@ -172,6 +175,7 @@ mod tests {
         ModelRequest {
             vertex: "judge".into(),
             messages: vec![ChatMessage::new(Role::User, "hello")],
+            tools: Arc::default(),
             sampling: Sampling { max_tokens: Some(24), ..Sampling::default() },
             seed: 1,
             schema: schema.map(Arc::new),

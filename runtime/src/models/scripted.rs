@@ -8,9 +8,9 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use superstep_engine::{Failure, FailureClass, Usage};
-use superstep_graph::{DurationSpec, VertexName};
+use superstep_graph::{DurationSpec, Prices, VertexName};
 
-use crate::model::{Finish, Model, ModelAnswer, ModelRequest, Prices};
+use crate::model::{Finish, Model, ModelAnswer, ModelRequest};
 use crate::program::OnText;
 use crate::schema::smallest;
 
@@ -152,6 +152,7 @@ impl Model for Scripted {
                 finish: if text.len() < answer.len() { Finish::Length } else { Finish::Stop },
                 usage: Usage { prompt_tokens, completion_tokens: tokens(text), ..Usage::default() },
                 text: text.to_owned(),
+                ..ModelAnswer::default()
             })
         }
         .boxed()
@@ -186,6 +187,7 @@ mod tests {
         ModelRequest {
             vertex: vertex.into(),
             messages: vec![ChatMessage::new(Role::User, text)],
+            tools: Arc::default(),
             sampling: Sampling::default(),
             seed: 0,
             schema: schema.map(Arc::new),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use superstep_engine::Failure;
+use superstep_graph::Prices;
 
-use crate::model::{Model, ModelAnswer, ModelRequest, Prices};
+use crate::model::{Model, ModelAnswer, ModelRequest};
 use crate::program::OnText;
 
 /// A model whose tokens cost something.
@@ -25,6 +26,10 @@ impl Priced {
 impl Model for Priced {
     fn prompt_tokens(&self, request: &ModelRequest) -> u64 {
         self.model.prompt_tokens(request)
+    }
+
+    fn calls_tools(&self) -> bool {
+        self.model.calls_tools()
     }
 
     fn prices(&self) -> Prices {

@@ -10,7 +10,7 @@ use superstep_graph::{PromptProgram, Sampling, VertexName, VertexSpec};
 
 use super::PrepareError;
 use crate::calls::{CallTicket, Calls};
-use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role};
+use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role, cost};
 use crate::program::{Activation, Execution, OnText, Program};
 use crate::schema::Schema;
 use crate::template::Template;
@@ -112,6 +112,7 @@ impl Asking {
             let request = ModelRequest {
                 vertex: self.vertex.clone(),
                 messages: messages.clone(),
+                tools: Arc::default(),
                 sampling: self.sampling.clone(),
                 seed: seed.wrapping_add(ask),
                 schema: self.schema.as_ref().map(|schema| Arc::clone(schema.value())),
@@ -143,6 +144,7 @@ impl Asking {
         let call = CallRequest {
             target: format!("model {}", self.model_name),
             digest: request.digest(&self.model_name),
+            repeatable: true,
             reserve: self.model.reserve(&request),
         };
         let answer = calls
@@ -159,10 +161,12 @@ impl Asking {
 
     fn outcome(&self, answer: Result<ModelAnswer, Failure>) -> CallOutcome {
         let (answer, usage) = match answer {
-            Ok(ModelAnswer { text, finish, usage }) => (Ok(json!(Recorded { text, finish }).into()), usage),
+            Ok(ModelAnswer { text, finish, usage, .. }) => {
+                (Ok(json!(Recorded { text, finish }).into()), usage)
+            }
             Err(failure) => (Err(failure), Usage::default()),
         };
-        CallOutcome { answer, usage: Usage { calls: 1, cost: self.model.prices().cost(&usage), ..usage } }
+        CallOutcome { answer, usage: Usage { calls: 1, cost: cost(&self.model.prices(), &usage), ..usage } }
     }
 
     /// The payload, or why the answer does not fit.

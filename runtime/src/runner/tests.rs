@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures::FutureExt as _;
 use serde_json::{Value, json};
 use superstep_engine::{CallOutcome, CallRequest, Outcome, ProgramResult, Question, Usage};
-use superstep_graph::{Mutation, PriorityClass, validate};
+use superstep_graph::{Mutation, Prices, PriorityClass, validate};
 
 use super::*;
-use crate::model::Prices;
 use crate::models::Models;
 use crate::program::{Activation, Execution, Program};
 
@@ -78,6 +77,7 @@ impl Program for Caller {
         let request = CallRequest {
             target: "the outside".to_owned(),
             digest: [7; 16],
+            repeatable: false,
             reserve: Usage { calls: 1, ..Usage::default() },
         };
         let calls = activation.calls;

@@ -37,6 +37,7 @@ fn one(random: &mut Random, graph: &GraphSpec) -> Option<Mutation> {
             port: Port::default(),
             delivery: if random.chance(15) { Delivery::Passive } else { Delivery::Active },
             retain: false,
+            cost: None,
             when: Some(format!("superstep < {}", random.between(3, 9))),
             transform: None,
         }),

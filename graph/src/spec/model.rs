@@ -1,0 +1,151 @@
+//! The models of a graph as written.
+
+use serde::{Deserialize, Serialize};
+
+use crate::duration::DurationSpec;
+use crate::name::VertexName;
+
+/// A model that vertices of this graph may name: exactly one of `modelServerRef` and `external`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelSpec {
+    /// The name that vertices use.
+    pub name: VertexName,
+    /// The `ModelServer` that serves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_server_ref: Option<ModelServerRef>,
+    /// A service outside that serves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalModel>,
+    /// Where it runs on a cluster. A local run always has it in its own process.
+    #[serde(default)]
+    pub placement: Placement,
+    /// Other models of this graph that are asked, in this order, where this one fails for good: its
+    /// quota is used up, its credential is refused, or it stays away through all retries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<VertexName>,
+}
+
+/// A `ModelServer` by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelServerRef {
+    /// Its `metadata.name`.
+    pub name: String,
+}
+
+/// Where a model runs on a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Placement {
+    /// In pods of its own, shared by graphs.
+    #[default]
+    Server,
+    /// Inside the workers, so that GPU workers exchange messages directly.
+    InWorker,
+}
+
+/// A model that a service outside serves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExternalModel {
+    /// Whose protocol it speaks.
+    pub provider: Provider,
+    /// The name that the provider knows it by.
+    pub model: String,
+    /// Where it is, when that is not the provider's own address; needed by `OpenAICompatible`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The secret that is sent with each request. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_ref: Option<CredentialRef>,
+    /// The longest that one request may take, all of its answer included; default 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<DurationSpec>,
+    /// What its tokens cost; default nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Prices>,
+}
+
+/// Whose protocol an external model speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Provider {
+    /// OpenAI.
+    OpenAI,
+    /// Any service with OpenAI's chat completions at `baseUrl`.
+    OpenAICompatible,
+    /// Anthropic.
+    Anthropic,
+    /// Google's Gemini.
+    Gemini,
+    /// Groq.
+    Groq,
+    /// `DeepSeek`.
+    DeepSeek,
+    /// Mistral.
+    Mistral,
+    /// `OpenRouter`.
+    OpenRouter,
+    /// xAI.
+    XAI,
+    /// Together.
+    Together,
+    /// Cohere.
+    Cohere,
+    /// A local Ollama.
+    Ollama,
+}
+
+/// A key of a secret. A local run reads an environment variable in its place: the name of the secret
+/// and the key, joined by `_`, in capitals, with an underscore before each inner capital and in place
+/// of each other character: `{name: openai, key: apiKey}` is `OPENAI_API_KEY`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CredentialRef {
+    /// The secret.
+    pub name: String,
+    /// The key in it.
+    pub key: String,
+}
+
+impl CredentialRef {
+    /// The environment variable that a local run reads.
+    pub fn variable(&self) -> String {
+        let mut variable = String::new();
+        let mut lower = false;
+        for letter in self.name.chars().chain(['_']).chain(self.key.chars()) {
+            if lower && letter.is_ascii_uppercase() {
+                variable.push('_');
+            }
+            lower = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+            variable.push(if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' });
+        }
+        variable
+    }
+}
+
+/// What tokens cost, in the unit of `limits.cost` (dollars, by custom).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Prices {
+    /// A million tokens read.
+    pub prompt_per_million: f64,
+    /// A million tokens written.
+    pub completion_per_million: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_have_a_variable() {
+        for (name, key, variable) in [
+            ("openai", "apiKey", "OPENAI_API_KEY"),
+            ("my-org.openai", "token", "MY_ORG_OPENAI_TOKEN"),
+            ("hf", "HF_TOKEN", "HF_HF_TOKEN"),
+        ] {
+            let credential = CredentialRef { name: name.to_owned(), key: key.to_owned() };
+            assert_eq!(credential.variable(), variable);
+        }
+    }
+}

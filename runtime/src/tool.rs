@@ -1,0 +1,53 @@
+//! Tools, as agents and vertices see them.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde_json::Value;
+use superstep_engine::{Failure, Payload};
+
+/// Something outside that can be called with arguments. It is shared by all vertices that name it and
+/// serves calls at the same time.
+pub trait Tool: Send + Sync {
+    /// What it is called with.
+    fn signature(&self) -> &ToolSignature;
+
+    /// Whether a repeated call does no more than one. What became of a call of another tool that was in
+    /// flight at a crash is asked of a person.
+    fn is_idempotent(&self) -> bool;
+
+    /// Makes one call. The arguments fit the signature. Dropping the future gives the call up.
+    ///
+    /// An answer that the tool itself calls an error is a permanent failure with its message; what may
+    /// pass (a connection lost, a server that is busy) is a transient one.
+    fn call(&self, request: ToolRequest) -> BoxFuture<'static, Result<Payload, Failure>>;
+}
+
+/// What a tool is called with, for models and for the check of arguments.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ToolSignature {
+    /// The name that models use.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// A JSON schema of the arguments, an object.
+    pub parameters: Arc<Value>,
+}
+
+impl ToolSignature {
+    /// The bytes that it takes in a request, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.name.len() + self.description.len() + self.parameters.to_string().len()) as u64
+    }
+}
+
+/// One call of a tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolRequest {
+    /// The arguments: an object.
+    pub arguments: Value,
+    /// Equal whenever the same call is sent again. It reaches the outside: over HTTP as the header
+    /// `Idempotency-Key`, in a command as the variable `SUPERSTEP_IDEMPOTENCY_KEY`.
+    pub idempotency_key: String,
+}
