@@ -134,8 +134,8 @@ impl Story {
                 self.push("incompleteJoins", told);
             }
             Notice::Cancelled { activation } => self.push("cancelled", json!(activation.to_string())),
-            Notice::Asked { activation, question } => {
-                let told = json!({"activation": activation.to_string(), "asks": question.ask.value()});
+            Notice::Asked { id, question } => {
+                let told = json!({"question": id.to_string(), "asks": question.ask.value()});
                 self.push("questions", told);
             }
             Notice::Committed { superstep, revision, .. } => {

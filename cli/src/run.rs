@@ -139,9 +139,8 @@ struct Questions;
 
 impl Observer for Questions {
     fn notice(&self, notice: &Notice) {
-        if let Notice::Asked { activation, question } = notice
-            && let Err(error) =
-                writeln!(io::stderr(), "superstep: {activation} asks: {}", question.ask.value())
+        if let Notice::Asked { id, question } = notice
+            && let Err(error) = writeln!(io::stderr(), "superstep: {id} asks: {}", question.ask.value())
         {
             tracing::debug!(%error, "a question cannot be shown");
         }

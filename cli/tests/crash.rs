@@ -114,6 +114,7 @@ fn faults(records: &[Record], kills: u32) -> Vec<String> {
             | Record::AttemptFailed { .. }
             | Record::Suspended { .. }
             | Record::Answered { .. }
+            | Record::Patched(_)
             | Record::Ended(_) => {}
         }
     }

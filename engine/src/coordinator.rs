@@ -8,6 +8,7 @@ mod frame;
 mod judge;
 mod ledger;
 mod opening;
+mod outside;
 mod reach;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,13 +17,14 @@ use std::sync::Arc;
 use superstep_graph::ValidatedGraph;
 
 use crate::expressions::Expressions;
-use crate::ids::{ActivationId, Epoch, FrameId, PartitionId, Place, Timestamp, Token};
+use crate::ids::{ActivationId, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token};
 use crate::notice::{Notice, RunStatus};
 use crate::payload::Payload;
 use crate::protocol::{Command, Completed, FrameWanted, JoinReport, Planned, Report};
 use crate::record::{Patch, Record, RunStarted, Totals};
 
 use frame::FrameState;
+use outside::OpenQuestion;
 
 /// All that a run begins with.
 #[derive(Clone, Debug)]
@@ -42,10 +44,11 @@ pub enum CoordinatorEvent {
     Report(PartitionId, Report),
     /// By the log: an append is durable.
     Durable(Token),
-    /// From outside: change the graph at the next barrier.
+    /// From outside: change the graph at the next barrier after this is durable.
     Patch(Patch),
-    /// From outside: an answer to a question. Taken in once it is durable.
-    Answer(ActivationId, Payload),
+    /// From outside: an answer to a question. Taken in once it is durable, and ignored where nothing
+    /// waits for it.
+    Answer(QuestionId, Payload),
     /// From outside: end the run with what it has.
     Cancel,
 }
@@ -107,14 +110,17 @@ pub struct Coordinator {
     outbound: BTreeMap<PartitionId, u64>,
     /// Frames whose opener is gone.
     abandoned: Vec<FrameId>,
+    /// Changes that are durable and not judged yet.
     patches: Vec<Patch>,
+    questions: BTreeMap<QuestionId, OpenQuestion>,
     /// Answers that are durable.
-    answers: Vec<(ActivationId, Payload)>,
-    /// Those of them that the log has before the last commit, or after a pause: they are handed on
-    /// when the superstep starts. Others wait, for a replay takes them in at their place in the log.
-    due_answers: Vec<(ActivationId, Payload)>,
+    answers: Vec<(QuestionId, Payload)>,
+    /// Those of them that came before the last commit, or after a pause: they are handed on when the
+    /// superstep starts.
+    due_answers: Vec<(QuestionId, Payload)>,
     committing: Option<commit::Committing>,
-    answering: BTreeMap<Token, (ActivationId, Payload)>,
+    answering: BTreeMap<Token, (QuestionId, Payload)>,
+    patching: BTreeMap<Token, Patch>,
     ending: Option<RunStatus>,
     close_now: bool,
     pause_after_start: bool,
@@ -148,10 +154,12 @@ impl Coordinator {
             outbound: BTreeMap::new(),
             abandoned: Vec::new(),
             patches: Vec::new(),
+            questions: BTreeMap::new(),
             answers: Vec::new(),
             due_answers: Vec::new(),
             committing: None,
             answering: BTreeMap::new(),
+            patching: BTreeMap::new(),
             ending: None,
             close_now: false,
             pause_after_start: false,
@@ -200,14 +208,8 @@ impl Coordinator {
         match event {
             CoordinatorEvent::Report(from, report) => self.reported(from, report, now),
             CoordinatorEvent::Durable(token) => self.durable(token, now),
-            CoordinatorEvent::Patch(patch) => self.patches.push(patch),
-            // Nobody is left who could take it.
-            CoordinatorEvent::Answer(..) if matches!(self.phase, Phase::Ending(_) | Phase::Ended) => {}
-            CoordinatorEvent::Answer(activation, answer) => {
-                let record = Record::Answered { activation: activation.clone(), answer: answer.clone() };
-                let token = self.append(vec![record]);
-                self.answering.insert(token, (activation, answer));
-            }
+            CoordinatorEvent::Patch(patch) => self.take_patch(patch),
+            CoordinatorEvent::Answer(question, answer) => self.take_answer(question, answer),
             CoordinatorEvent::Cancel => self.close(RunStatus::Cancelled, now),
         }
     }
@@ -264,8 +266,7 @@ impl Coordinator {
                 self.completed.insert(place, completed);
                 if self.phase == Phase::Paused {
                     // It ran again after a crash, to ask anew, and has ended without asking.
-                    self.working_since = Some(now);
-                    self.phase = Phase::Running;
+                    self.go_on(now);
                 }
                 self.check_barrier(now);
             }
@@ -278,7 +279,7 @@ impl Coordinator {
                 }
                 self.check_barrier(now);
             }
-            Report::Asked { activation, question } => self.notify(Notice::Asked { activation, question }),
+            Report::Asked { id, question } => self.asked(id, question),
             Report::Reserve { frame, key, ticket, usage } => {
                 let refused = self.reserve(frame, usage).err();
                 self.command(Some(from), Command::Reserved { key, ticket, refused });
@@ -301,8 +302,12 @@ impl Coordinator {
     }
 
     fn durable(&mut self, token: Token, now: Timestamp) {
-        if let Some((activation, answer)) = self.answering.remove(&token) {
-            self.answered(activation, answer, now);
+        if let Some((question, answer)) = self.answering.remove(&token) {
+            self.answered(question, answer, now);
+            return;
+        }
+        if let Some(patch) = self.patching.remove(&token) {
+            self.patched(patch, now);
             return;
         }
         match self.phase {
@@ -319,25 +324,6 @@ impl Coordinator {
             | Phase::Ending(_)
             | Phase::Ended => {}
         }
-    }
-
-    fn answered(&mut self, activation: ActivationId, answer: Payload, now: Timestamp) {
-        self.answers.push((activation, answer));
-        // The log may have a question after the commit with which the run paused: the coordinator heard
-        // of it before it judged.
-        let paused = self.replaying
-            && self.phase == Phase::Running
-            && self.flying.iter().all(|place| self.suspended.contains(place));
-        if paused || self.phase == Phase::Paused {
-            self.wake(now);
-        }
-    }
-
-    /// Goes on after a pause with the answers that have come.
-    fn wake(&mut self, now: Timestamp) {
-        self.due_answers.append(&mut self.answers);
-        self.working_since = Some(now);
-        self.judge(now);
     }
 
     fn append(&mut self, records: Vec<Record>) -> Token {

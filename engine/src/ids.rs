@@ -70,6 +70,24 @@ impl fmt::Display for ActivationId {
     }
 }
 
+/// A question of an activation to the outside. The name is the same in every replay of the run, and a
+/// call in doubt that comes up again after another crash is the same question as long as nobody has
+/// answered it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QuestionId {
+    /// The activation that asks.
+    pub activation: ActivationId,
+    /// Which of its questions, from 0.
+    pub number: u32,
+}
+
+impl fmt::Display for QuestionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.activation)?;
+        if self.number > 0 { write!(f, "?{}", self.number) } else { Ok(()) }
+    }
+}
+
 /// A handle on one run of an activation's program, for the driver: another attempt, and the run that
 /// goes on after an answer, have others. A handle outlives its run harmlessly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

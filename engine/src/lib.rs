@@ -24,7 +24,9 @@ mod values;
 pub use call::{CallOutcome, CallRequest};
 pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, RunConfig};
 pub use expressions::Expressions;
-pub use ids::{ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, Timestamp, Token};
+pub use ids::{
+    ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token,
+};
 pub use message::{MessageKey, MessageStatus, Routed};
 pub use notice::{LimitKind, Notice, RunStatus};
 pub use partition::{CallDecision, Effect, Job, Partition, PartitionEvent};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use superstep_graph::{Mutation, Port, Revision, Verdict, VertexName, WhenIncomplete};
 
-use crate::ids::{ActivationId, FrameId};
+use crate::ids::{ActivationId, FrameId, QuestionId};
 use crate::message::MessageStatus;
 use crate::payload::Payload;
 use crate::program::{Failure, Question, Usage};
@@ -40,8 +40,8 @@ pub enum Notice {
     },
     /// An activation waits for an answer.
     Asked {
-        /// Which.
-        activation: ActivationId,
+        /// Which question.
+        id: QuestionId,
         /// What it asks.
         question: Question,
     },

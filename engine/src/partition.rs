@@ -4,8 +4,10 @@ mod activation;
 mod adopt;
 mod calls;
 mod delivery;
+mod element;
 mod flight;
 mod launch;
+mod questions;
 mod routing;
 mod vertex;
 
@@ -24,7 +26,9 @@ use crate::protocol::{Command, Report};
 use crate::record::{CallKey, Record};
 
 use calls::Journal;
-use flight::{Flights, Stage};
+use element::Stage;
+use flight::Flights;
+use questions::Questions;
 use vertex::Frame;
 
 /// What a partition is told.
@@ -150,6 +154,9 @@ pub struct Partition {
     planned: Vec<(Place, bool)>,
     unsettled: BTreeSet<Place>,
     journal: Journal,
+    questions: Questions,
+    /// When which element of which flight is to be looked at.
+    alarms: BTreeSet<(Timestamp, u32, u32)>,
     effects: VecDeque<Effect>,
     tokens: BTreeMap<Token, AfterDurable>,
     next_token: u64,
@@ -188,6 +195,8 @@ impl Partition {
             planned: Vec::new(),
             unsettled: BTreeSet::new(),
             journal: Journal::default(),
+            questions: Questions::default(),
+            alarms: BTreeSet::new(),
             effects: VecDeque::new(),
             tokens: BTreeMap::new(),
             next_token: 0,
@@ -202,11 +211,7 @@ impl Partition {
 
     /// When to call [`Self::handle_timeout`] at the latest.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.flights
-            .iter()
-            .flat_map(|(_, flight)| &flight.elements)
-            .filter_map(|element| element.stage.timeout())
-            .min()
+        self.alarms.first().map(|(due, _, _)| *due)
     }
 
     /// Takes an event in.
@@ -226,28 +231,21 @@ impl Partition {
 
     /// Lets pauses and deadlines that have passed take effect.
     pub fn handle_timeout(&mut self, now: Timestamp) {
-        let due: Vec<(ActivationKey, bool)> = self
-            .flights
-            .iter()
-            .flat_map(|(number, flight)| {
-                (0u32..).zip(&flight.elements).map(move |(element, state)| (number, element, state))
-            })
-            .filter(|(_, _, element)| element.stage.timeout().is_some_and(|due| due <= now))
-            .map(|(number, element, state)| {
-                (self.flights.key(number, element), matches!(state.stage, Stage::BackingOff { .. }))
-            })
-            .collect();
-        for (key, retries) in due {
-            if retries {
+        while let Some((_, number, element)) = self.alarms.first().copied().filter(|(due, _, _)| *due <= now)
+        {
+            self.alarms.pop_first();
+            let key = self.flights.key(number, element);
+            let found = self.flights.get(number).and_then(|flight| flight.elements.get(element));
+            if found.is_some_and(|element| matches!(element.stage(), Stage::BackingOff { .. })) {
                 self.run_element(key, now);
-            } else {
-                self.effects.push_back(Effect::Abort(key));
-                let failure = Failure {
-                    class: crate::program::FailureClass::Timeout,
-                    message: "the attempt took longer than the vertex's timeout".to_owned(),
-                };
-                self.finished(key, Outcome::Failed(failure), now);
+                continue;
             }
+            self.effects.push_back(Effect::Abort(key));
+            let failure = Failure {
+                class: crate::program::FailureClass::Timeout,
+                message: "the attempt took longer than the vertex's timeout".to_owned(),
+            };
+            self.finished(key, Outcome::Failed(failure), now);
         }
     }
 

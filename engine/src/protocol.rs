@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use superstep_graph::{Mutation, SlotIx, ValidatedGraph, VertexName, WhenIncomplete};
 
-use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place};
+use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place, QuestionId};
+use crate::message::MessageStatus;
 use crate::notice::{LimitKind, RunStatus};
 use crate::payload::Payload;
 use crate::program::{Failure, Question, Usage};
@@ -24,7 +25,7 @@ pub enum Command {
         aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, Payload>>)>,
     },
     /// Hand answers to the activations that asked; each completes, or goes on.
-    Answer(Vec<(ActivationId, Payload)>),
+    Answer(Vec<(QuestionId, Payload)>),
     /// Start what was planned at delivery, and what was judged; answer with [`Report::Started`].
     Start(Start),
     /// Open frames and start their entries; answer with [`Report::Started`].
@@ -68,6 +69,15 @@ pub struct Closing {
     pub parent: Option<(Place, u32)>,
     /// What it ended with.
     pub end: Result<Payload, Failure>,
+    /// Whether its own limit ended it.
+    pub limited: bool,
+}
+
+impl Closing {
+    /// What becomes of messages that waited in half-filled joins of the frame.
+    pub(crate) fn fate(&self) -> MessageStatus {
+        if self.end.is_ok() || self.limited { MessageStatus::Buffered } else { MessageStatus::Cancelled }
+    }
 }
 
 /// A frame to open.
@@ -127,8 +137,8 @@ pub enum Report {
     },
     /// An element asks the outside; durable.
     Asked {
-        /// The element.
-        activation: ActivationId,
+        /// Which question.
+        id: QuestionId,
         /// What it asks.
         question: Question,
     },

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use superstep_graph::{GraphSpec, Mutation, PriorityClass, Revision, VertexName};
 
 use crate::call::{CallOutcome, CallRequest};
-use crate::ids::{ActivationId, Epoch, FrameId};
+use crate::ids::{ActivationId, Epoch, FrameId, QuestionId};
 use crate::notice::RunStatus;
 use crate::payload::{Payload, as_json};
 use crate::program::{Failure, ProgramResult, Question, Usage};
@@ -49,21 +49,23 @@ pub enum Record {
     },
     /// An activation waits for an answer from outside.
     Suspended {
-        /// The activation.
-        activation: ActivationId,
+        /// Which question.
+        id: QuestionId,
         /// What it asks.
         question: Question,
-        /// Whether it asks what became of a call that was in flight at a crash: then its program
-        /// runs again, up to that call.
-        in_doubt: bool,
+        /// The call that was in flight at a crash, if the question is what became of it: then the
+        /// program runs again, up to that call.
+        doubt: Option<CallKey>,
     },
-    /// An answer from outside.
+    /// An answer from outside. It is taken up when a superstep starts.
     Answered {
-        /// The activation.
-        activation: ActivationId,
+        /// The question.
+        question: QuestionId,
         /// The answer.
         answer: Payload,
     },
+    /// A change asked for from outside. It is judged at the next barrier.
+    Patched(Patch),
     /// A superstep has ended: the one record that makes its results count.
     Committed(Arc<Commit>),
     /// The run has ended.
@@ -97,8 +99,8 @@ pub struct Commit {
     pub elapsed: u64,
     /// The activations that completed in it, in order of (frame, vertex).
     pub completed: Vec<Completion>,
-    /// Changes asked for from outside and judged at this barrier.
-    pub patches: Vec<Patch>,
+    /// Who asked from outside for the changes that were judged at this barrier.
+    pub patches: Vec<String>,
     /// The revisions that its mutations made.
     pub revisions: Vec<(FrameId, Revision)>,
     /// How the run ends with this commit, if it does; what is in flight is cancelled.
@@ -119,7 +121,7 @@ pub struct Completion {
 /// How an activation ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum End {
-    /// As the state before it determines: a sub-graph that ended, an answer, a join that failed.
+    /// As the state before it determines: a sub-graph that ended, a join that failed, an empty list.
     Derived,
     /// With a result or, after all retries, a failure.
     Single(Result<Arc<ProgramResult>, Failure>),
@@ -132,7 +134,7 @@ pub enum End {
 pub struct Patch {
     /// Who asks, as a class.
     pub class: PriorityClass,
-    /// Who asks, by name; unique among the patches of a barrier.
+    /// Who asks, by name; unique among the patches of a run.
     pub requester: String,
     /// The changes.
     #[serde(with = "as_json")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, RunConfig};
 use crate::expressions::Expressions;
-use crate::ids::{ActivationId, ActivationKey, Epoch, PartitionId, Timestamp, Token};
+use crate::ids::{ActivationId, ActivationKey, Epoch, PartitionId, QuestionId, Timestamp, Token};
 use crate::notice::{Notice, RunStatus};
 use crate::partition::{CallDecision, Effect, Job, Partition, PartitionEvent};
 use crate::payload::Payload;
@@ -44,8 +44,8 @@ pub enum Event {
     Durable(LogToken),
     /// Change the graph at the next barrier.
     Patch(Patch),
-    /// An answer to a question.
-    Answer(ActivationId, Payload),
+    /// An answer to a question; ignored where nothing waits for it.
+    Answer(QuestionId, Payload),
     /// End the run with what it has.
     Cancel,
 }
@@ -176,7 +176,6 @@ impl Solo {
             Record::RunStarted(_) => self.coordinator.replay_begin(now),
             Record::EpochTaken { epoch, .. } => {
                 self.coordinator.replay_epoch(*epoch)?;
-                self.partitions.iter_mut().for_each(Partition::replay_epoch);
             }
             Record::CallIntent { call, request } => {
                 self.coordinator.charge(call.activation.frame, request.reserve);
@@ -196,14 +195,14 @@ impl Solo {
                     .iter_mut()
                     .for_each(|partition| partition.replay_attempts(activation, *attempts));
             }
-            Record::Suspended { activation, question, in_doubt } => {
-                for partition in &mut self.partitions {
-                    partition.replay_question(activation, question.clone(), *in_doubt);
-                }
+            Record::Suspended { id, question, doubt } => {
+                self.owner(&id.activation).replay_question(id, question.clone(), doubt.clone());
             }
-            Record::Answered { activation, answer } => {
-                self.coordinator.replay_answer(activation.clone(), answer.clone(), now);
+            Record::Answered { question, answer } => {
+                let kept = self.owner(&question.activation).replay_answer(question, answer);
+                self.coordinator.replay_answer(question, answer, kept);
             }
+            Record::Patched(patch) => self.coordinator.replay_patch(patch),
             Record::Committed(commit) => {
                 for completion in &commit.completed {
                     let home = crate::partition::home(&completion.vertex, self.count());
@@ -236,8 +235,8 @@ impl Solo {
                 self.partitions[partition.0 as usize].handle(PartitionEvent::Durable(token), now);
             }
             Event::Patch(patch) => self.coordinator.handle(CoordinatorEvent::Patch(patch), now),
-            Event::Answer(activation, answer) => {
-                self.coordinator.handle(CoordinatorEvent::Answer(activation, answer), now);
+            Event::Answer(question, answer) => {
+                self.coordinator.handle(CoordinatorEvent::Answer(question, answer), now);
             }
             Event::Cancel => self.coordinator.handle(CoordinatorEvent::Cancel, now),
         }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use superstep_engine::{
-    Action, ActivationId, CallDecision, CallOutcome, CallRequest, Emission, Event, Expressions, Failure,
-    FailureClass, Job, Notice, Outcome, Patch, Payload, ProgramResult, Question, Record, RunConfig,
-    RunStarted, Solo, Timestamp, Usage, ValueChange,
+    Action, CallDecision, CallOutcome, CallRequest, Emission, Event, Expressions, Failure, FailureClass, Job,
+    Notice, Outcome, Patch, Payload, ProgramResult, Question, QuestionId, Record, RunConfig, RunStarted,
+    Solo, Timestamp, Usage, ValueChange,
 };
 use superstep_graph::{
     EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, ProgramCheck, ValidatedGraph, VertexSpec,
@@ -53,7 +53,7 @@ pub(crate) struct Driver {
     now: u64,
     running: BTreeMap<String, Job>,
     calls: BTreeMap<String, (superstep_engine::ActivationKey, u32)>,
-    questions: BTreeMap<String, ActivationId>,
+    questions: BTreeMap<String, QuestionId>,
     log: Vec<Record>,
     tickets: u32,
     /// Whether messages that were simply delivered are left out.
@@ -101,8 +101,8 @@ impl Driver {
                 self.finish(&word(0), Outcome::Suspended(Question { ask: rest(), state }));
             }
             "answer" => {
-                let activation = self.questions.remove(&word(0)).unwrap();
-                self.event(Event::Answer(activation, rest()));
+                let question = self.questions.remove(&word(0)).unwrap();
+                self.event(Event::Answer(question, rest()));
             }
             "call" => self.call(&word(0), &word(1), word(2).parse().unwrap_or(0)),
             "called" => self.called(&word(0), rest(), word(1).parse().unwrap_or(0)),
@@ -325,9 +325,9 @@ impl Driver {
             Notice::Mutated { requester, mutation, verdict, .. } => {
                 writeln!(text, "{requester} asked for {:?}: {verdict:?}", mutation.kind()).unwrap();
             }
-            Notice::Asked { activation, question } => {
-                self.questions.insert(activation.to_string(), activation.clone());
-                writeln!(text, "{activation} asks {}", shown(&question.ask)).unwrap();
+            Notice::Asked { id, question } => {
+                self.questions.insert(id.activation.to_string(), id.clone());
+                writeln!(text, "{id} asks {}", shown(&question.ask)).unwrap();
             }
             Notice::Retrying { activation, attempts, failure } => {
                 writeln!(text, "{activation} is tried again after {attempts}: {failure}").unwrap();
@@ -361,10 +361,11 @@ impl Driver {
                 Record::AttemptFailed { activation, attempts, .. } => {
                     writeln!(text, "{activation} failed {attempts} times")
                 }
-                Record::Suspended { activation, .. } => writeln!(text, "{activation} suspended"),
-                Record::Answered { activation, answer } => {
-                    writeln!(text, "{activation} answered {}", shown(answer))
+                Record::Suspended { id, .. } => writeln!(text, "{id} suspended"),
+                Record::Answered { question, answer } => {
+                    writeln!(text, "{question} answered {}", shown(answer))
                 }
+                Record::Patched(patch) => writeln!(text, "patch {}", patch.requester),
                 Record::Committed(commit) => {
                     let names: Vec<String> =
                         commit.completed.iter().map(|entry| entry.vertex.to_string()).collect();

@@ -157,6 +157,9 @@ pub enum Refusal {
     /// The run has used up its mutations.
     #[error("the run's limit of mutations is reached")]
     Limit,
+    /// The run ended before a barrier could judge it.
+    #[error("the run has ended")]
+    Ended,
 }
 
 /// What a vertex can reach outside itself: it may hand on no more by a mutation.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, Notice, Patch, Payload, Record, ReplayError, RunConfig, RunStarted, RunStatus, Solo,
-    Timestamp, Totals,
+    ActivationId, Notice, Patch, Payload, QuestionId, Record, ReplayError, RunConfig, RunStarted, RunStatus,
+    Solo, Timestamp, Totals,
 };
 use superstep_graph::{GraphSpec, Problems, ValidatedGraph, VertexName};
 use superstep_store::{AppendError, Log, RunName, Store, StoreError, TornTail};
@@ -139,7 +139,7 @@ pub struct RunHandle {
 #[derive(Debug)]
 enum Control {
     Cancel,
-    Answer(ActivationId, Payload),
+    Answer(QuestionId, Payload),
     Patch(Patch),
     Detach,
 }
@@ -155,9 +155,9 @@ impl RunHandle {
         self.send(Control::Detach);
     }
 
-    /// Answers the question of an activation.
-    pub fn answer(&self, activation: ActivationId, answer: Payload) {
-        self.send(Control::Answer(activation, answer));
+    /// Answers a question. It is ignored where nothing waits for it.
+    pub fn answer(&self, question: QuestionId, answer: Payload) {
+        self.send(Control::Answer(question, answer));
     }
 
     /// Changes the graph at the next barrier.

@@ -84,7 +84,8 @@ impl Store {
             Record::RunStarted(_)
             | Record::AttemptFailed { .. }
             | Record::Suspended { .. }
-            | Record::Answered { .. } => {}
+            | Record::Answered { .. }
+            | Record::Patched(_) => {}
         }
         Ok(())
     }
@@ -125,6 +126,7 @@ impl Store {
                 | Record::AttemptFailed { .. }
                 | Record::Suspended { .. }
                 | Record::Answered { .. }
+                | Record::Patched(_)
                 | Record::Committed(_)
                 | Record::Ended(_) => {}
             }

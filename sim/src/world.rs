@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use superstep_engine::{
     ActivationId, ActivationKey, Command, Coordinator, CoordinatorEvent, Notice, Outcome, Partition,
-    PartitionEvent, PartitionId, Patch, Report, Routed, RunStatus, Timestamp, Token,
+    PartitionEvent, PartitionId, Patch, QuestionId, Report, Routed, RunStatus, Timestamp, Token,
 };
 
 use crate::counters::Counters;
@@ -50,7 +50,7 @@ enum Item {
     CallReturns(u32, superstep_engine::CallOutcome),
     Wake,
     Recover,
-    Answer(ActivationId),
+    Answer(QuestionId),
     Patch(Patch),
     Cancel,
 }
@@ -98,8 +98,7 @@ pub(crate) struct World<'a> {
     links: BTreeMap<(Option<PartitionId>, Option<PartitionId>), u64>,
     wake_at: Option<u64>,
     dies_at_first_write: Option<Side>,
-    asked: BTreeMap<ActivationId, u64>,
-    to_answer: BTreeSet<ActivationId>,
+    to_answer: BTreeSet<QuestionId>,
     notices: Vec<Notice>,
     status: Option<RunStatus>,
     counters: Counters,
@@ -130,7 +129,6 @@ impl<'a> World<'a> {
             links: BTreeMap::new(),
             wake_at: None,
             dies_at_first_write: None,
-            asked: BTreeMap::new(),
             to_answer: BTreeSet::new(),
             notices: Vec::new(),
             status: None,

@@ -1,6 +1,6 @@
 //! When a superstep ends, and when the run does.
 
-use superstep_graph::{BarrierMode, BarrierSpec};
+use superstep_graph::{BarrierMode, BarrierSpec, Refusal, Verdict};
 
 use super::{Coordinator, Phase};
 use crate::ids::{FrameId, Timestamp};
@@ -57,6 +57,7 @@ impl Coordinator {
     /// Ends the run: nothing is started any more, and the end goes to the log.
     pub(super) fn finish(&mut self, status: RunStatus, now: Timestamp) {
         self.stop_clock(now);
+        self.refuse_patches();
         self.command(None, Command::End(status.clone()));
         let token = self.append(vec![Record::Ended(status.clone())]);
         self.ending = Some(status);
@@ -65,6 +66,7 @@ impl Coordinator {
 
     /// Ends the run as its log says.
     pub(crate) fn replay_end(&mut self, status: &RunStatus) {
+        self.refuse_patches();
         if let Phase::Ending(_) = self.phase {
             self.ending = Some(status.clone());
         } else {
@@ -72,6 +74,20 @@ impl Coordinator {
             self.ending = Some(status.clone());
         }
         self.ended();
+    }
+
+    /// Tells what becomes of changes that no barrier will judge.
+    pub(super) fn refuse_patches(&mut self) {
+        for patch in std::mem::take(&mut self.patches) {
+            for mutation in patch.mutations {
+                self.notify(Notice::Mutated {
+                    frame: FrameId::ROOT,
+                    requester: patch.requester.clone(),
+                    mutation,
+                    verdict: Verdict::Refused(Refusal::Ended),
+                });
+            }
+        }
     }
 
     /// Takes a term in from the log.

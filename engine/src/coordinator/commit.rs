@@ -13,7 +13,6 @@ use crate::notice::{Notice, RunStatus};
 use crate::program::{Failure, FailureClass};
 use crate::protocol::{Command, Committed, Completed};
 use crate::record::{Commit, Completion, Patch, Record};
-use crate::values::accepts;
 
 /// A commit on its way to the log, with what follows from it.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ impl Coordinator {
     pub(super) fn commit(&mut self, now: Timestamp) {
         let completed = std::mem::take(&mut self.completed);
         let patches = std::mem::take(&mut self.patches);
-        self.prepare(completed, patches, now);
+        self.prepare(completed, &patches, now);
         let Some(record) = self.committing.as_ref().map(|committing| Arc::clone(&committing.record)) else {
             return;
         };
@@ -45,8 +44,8 @@ impl Coordinator {
         self.phase = Phase::Committing(token);
     }
 
-    fn prepare(&mut self, completed: BTreeMap<Place, Box<Completed>>, patches: Vec<Patch>, now: Timestamp) {
-        let changes = self.judge_mutations(&completed, &patches);
+    fn prepare(&mut self, completed: BTreeMap<Place, Box<Completed>>, patches: &[Patch], now: Timestamp) {
+        let changes = self.judge_mutations(&completed, patches);
         let failing =
             completed.values().find(|completed| completed.fatal && completed.place.0 == FrameId::ROOT);
         if let (Some(failing), false) = (failing, self.close_now) {
@@ -65,7 +64,7 @@ impl Coordinator {
                     end: completed.end.clone(),
                 })
                 .collect(),
-            patches,
+            patches: patches.iter().map(|patch| patch.requester.clone()).collect(),
             revisions: changes
                 .iter()
                 .filter_map(|change| change.graph.as_ref().map(|graph| (change.frame, graph.revision())))
@@ -126,7 +125,9 @@ impl Coordinator {
         let Some(committing) = self.committing.take() else { return };
         let Committing { record, completed, changes } = committing;
         self.totals.supersteps = record.superstep + 1;
-        self.due_answers.append(&mut self.answers);
+        if !self.replaying {
+            self.due_answers.append(&mut self.answers);
+        }
         self.restart_clock(record.elapsed, now);
         let mut contributions: BTreeMap<FrameId, Vec<(VertexName, crate::payload::Payload)>> =
             BTreeMap::new();
@@ -135,6 +136,7 @@ impl Coordinator {
         for (place, completed) in completed {
             places.push(place);
             self.flying.remove(&place);
+            self.close_questions(place.0, |vertex| *vertex == completed.activation.vertex);
             for (partition, messages) in &completed.outbound {
                 *self.outbound.entry(*partition).or_default() += messages;
             }
@@ -193,7 +195,7 @@ impl Coordinator {
                 "vertex {:?} of the sub-graph failed: {}",
                 completed.activation.vertex, failure.message
             );
-            frame.failed = Some(Failure { class: FailureClass::Frame, message });
+            frame.failed = Some((Failure { class: FailureClass::Frame, message }, limited));
         }
     }
 
@@ -204,15 +206,8 @@ impl Coordinator {
     ) -> Vec<(FrameId, Arc<BTreeMap<VertexName, crate::payload::Payload>>)> {
         let mut changed = Vec::new();
         for (id, frame) in &mut self.frames {
-            let declared = &frame.graph.spec().aggregators;
-            let acceptable = |(name, payload): &&(VertexName, crate::payload::Payload)| {
-                declared
-                    .iter()
-                    .any(|aggregator| aggregator.name == *name && accepts(aggregator.fold, payload))
-            };
-            let own: Vec<_> =
-                contributions.get(id).into_iter().flatten().filter(acceptable).cloned().collect();
-            if frame.aggregate(&own) {
+            let own = contributions.get(id).map(Vec::as_slice).unwrap_or_default();
+            if frame.aggregate(own) {
                 changed.push((*id, frame.aggregates()));
             }
         }
@@ -257,6 +252,7 @@ impl Coordinator {
         for place in gone {
             self.forget(place);
         }
+        self.close_questions(frame, |vertex| removed.contains(vertex));
         self.flying = self.flying.iter().copied().filter_map(moved).collect();
         self.suspended = self.suspended.iter().copied().filter_map(moved).collect();
         // What has completed and is not committed is reported anew by its partition.
@@ -280,8 +276,10 @@ impl Coordinator {
     /// # Errors
     /// The record does not fit the state that the records before it lead to.
     pub(crate) fn replay_commit(&mut self, record: &Arc<Commit>, now: Timestamp) -> Result<(), String> {
-        // A question may have been durable before the coordinator heard of it: then it did not pause.
-        if !matches!(self.phase, Phase::Running | Phase::Paused) || self.superstep != record.superstep {
+        if self.phase == Phase::Paused {
+            self.go_on(now);
+        }
+        if self.phase != Phase::Running || self.superstep != record.superstep {
             return Err(format!(
                 "superstep {} is committed while superstep {} is {:?}",
                 record.superstep, self.superstep, self.phase
@@ -297,7 +295,8 @@ impl Coordinator {
             return Err(format!("superstep {} lists activations that have not ended", record.superstep));
         }
         self.ending.clone_from(&record.closing);
-        self.prepare(completed, record.patches.clone(), now);
+        let patches = self.take_patches(&record.patches)?;
+        self.prepare(completed, &patches, now);
         let Some(committing) = &mut self.committing else {
             return Err("the commit was not prepared".to_owned());
         };
@@ -321,7 +320,10 @@ impl Coordinator {
         self.replaying = false;
         self.epoch = epoch;
         match self.phase {
-            Phase::Ended | Phase::Paused => {}
+            Phase::Ended => {}
+            Phase::Paused if !self.patches.is_empty() => self.go_on_and_commit(now),
+            Phase::Paused if !self.answers.is_empty() => self.wake(now),
+            Phase::Paused => {}
             Phase::Ending(_) => {
                 if let Some(status) = self.ending.clone() {
                     self.finish(status, now);
@@ -334,6 +336,7 @@ impl Coordinator {
             | Phase::Running
             | Phase::Committing(_) => {
                 self.working_since = Some(now);
+                self.due_answers.append(&mut self.answers);
                 self.check_barrier(now);
             }
         }
@@ -342,18 +345,5 @@ impl Coordinator {
     /// Begins a replay: the first records are durable already.
     pub(crate) fn replay_begin(&mut self, now: Timestamp) {
         self.open_root(now);
-    }
-
-    /// Takes an answer in from the log.
-    pub(crate) fn replay_answer(
-        &mut self,
-        activation: crate::ids::ActivationId,
-        answer: crate::payload::Payload,
-        now: Timestamp,
-    ) {
-        self.answered(activation, answer, now);
-        if self.replaying {
-            self.working_since = None;
-        }
     }
 }

@@ -21,8 +21,8 @@ pub(super) struct FrameState {
     pub(super) depth: u32,
     /// The superstep in which it was opened.
     pub(super) opened: u64,
-    /// Why it fails, once it does.
-    pub(super) failed: Option<Failure>,
+    /// Why it fails, once it does, and whether a limit of its own is the reason.
+    pub(super) failed: Option<(Failure, bool)>,
     pub(super) reserved: Usage,
     pub(super) settled: Usage,
     outputs: BTreeMap<VertexName, Vec<Payload>>,

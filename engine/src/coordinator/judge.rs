@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use superstep_graph::{JoinMode, OnSatisfied, SlotIx, Topology, VertexIx, WhenIncomplete};
+use superstep_graph::{JoinMode, OnSatisfied, SlotIx, Topology, VertexIx, VertexName, WhenIncomplete};
 
 use super::reach::sources_of;
 use super::{Coordinator, Phase};
@@ -47,20 +47,12 @@ impl Coordinator {
         self.pause_after_start = waits;
         self.begun = 0;
         self.carried = self.flying.len() as u64;
-        if !self.due_answers.is_empty() {
-            let answers = std::mem::take(&mut self.due_answers);
+        let answers = self.hand_on();
+        if !answers.is_empty() {
             self.command(None, Command::Answer(answers));
         }
         self.phase = Phase::Starting(self.config.partitions);
         self.command(None, Command::Start(start));
-    }
-
-    /// Whether an answer is for somebody who waits: late ones pass no superstep.
-    fn answers_matter(&self) -> bool {
-        let waits = |(activation, _): &(crate::ids::ActivationId, crate::payload::Payload)| {
-            self.in_flight(activation).is_some_and(|place| self.suspended.contains(&place))
-        };
-        self.due_answers.iter().any(waits)
     }
 
     /// Whether the run ends here.
@@ -86,8 +78,10 @@ impl Coordinator {
             && let Some(status) = self.ending.clone()
         {
             self.finish(status, now);
-        } else if !self.answers.is_empty() {
+        } else if !self.answers.is_empty() && !self.replaying {
             self.wake(now);
+        } else if !self.patches.is_empty() && !self.replaying {
+            self.go_on_and_commit(now);
         }
     }
 
@@ -197,7 +191,11 @@ impl Coordinator {
         let Some(frame) = self.frames.get(&place.0) else { return };
         let none = BTreeSet::new();
         let own = live.get(&place.0).unwrap_or(&none);
-        for at in super::cancel::losers(&frame.graph, &self.config.library, place.1, owed, own) {
+        let losers = super::cancel::losers(&frame.graph, &self.config.library, place.1, owed, own);
+        let names: Vec<VertexName> =
+            losers.iter().map(|at| frame.graph.topology().vertex(*at).name.clone()).collect();
+        self.close_questions(place.0, |vertex| names.contains(vertex));
+        for at in losers {
             let loser = (place.0, at);
             live.entry(place.0).or_default().remove(&at);
             self.forget(loser);
@@ -243,7 +241,7 @@ impl Coordinator {
         for frame in std::mem::take(&mut self.abandoned) {
             self.close_frame(frame, None, start);
         }
-        let failed: Vec<(FrameId, Failure)> = self
+        let failed: Vec<(FrameId, (Failure, bool))> = self
             .frames
             .iter()
             .filter(|(id, _)| **id != FrameId::ROOT)
@@ -260,11 +258,11 @@ impl Coordinator {
                         frame.graph.spec().limits.supersteps
                     ),
                 };
-                frame.failed.clone().or_else(|| over.then(limit)).map(|failure| (*id, failure))
+                frame.failed.clone().or_else(|| over.then(|| (limit(), true))).map(|failure| (*id, failure))
             })
             .collect();
-        for (id, failure) in failed {
-            self.close_frame(id, Some(Err(failure)), start);
+        for (id, (failure, limited)) in failed {
+            self.close_frame(id, Some((Err(failure), limited)), start);
         }
     }
 
@@ -287,21 +285,23 @@ impl Coordinator {
             self.frames.keys().copied().filter(|id| *id != FrameId::ROOT && !busy.contains(id)).collect();
         for id in quiet {
             let result = self.frames.get(&id).map(super::FrameState::result);
-            self.close_frame(id, result.map(Ok), start);
+            self.close_frame(id, result.map(|result| (Ok(result), false)), start);
         }
         for frame in std::mem::take(&mut self.abandoned) {
             self.close_frame(frame, None, start);
         }
     }
 
-    /// Closes a frame and those inside it. Without an end, its opener is gone.
+    /// Closes a frame and those inside it. An end says also whether a limit of the frame led to it;
+    /// without one, the frame's opener is gone.
     fn close_frame(
         &mut self,
         id: FrameId,
-        end: Option<Result<crate::payload::Payload, Failure>>,
+        end: Option<(Result<crate::payload::Payload, Failure>, bool)>,
         start: &mut Start,
     ) {
         let Some(frame) = self.frames.remove(&id) else { return };
+        self.close_questions(id, |_| true);
         let inside: Vec<Place> = self.flying.iter().copied().filter(|place| place.0 == id).collect();
         for place in inside {
             self.forget(place);
@@ -311,7 +311,8 @@ impl Coordinator {
             message: "the activation that opened the sub-graph is gone".to_owned(),
         };
         let parent = if end.is_some() { frame.parent } else { None };
-        start.closed.push(Closing { frame: id, parent, end: end.unwrap_or(Err(gone)) });
+        let (end, limited) = end.unwrap_or((Err(gone), false));
+        start.closed.push(Closing { frame: id, parent, end, limited });
         let nested: Vec<FrameId> = self
             .frames
             .iter()
@@ -341,7 +342,7 @@ fn predecessors(topology: &Topology, join: VertexIx, slots: &[SlotIx]) -> Vec<Ve
     slots.iter().filter_map(|slot| all.get(slot.0 as usize).copied().flatten()).collect()
 }
 
-fn missing_names(topology: &Topology, join: &JoinReport) -> Vec<superstep_graph::VertexName> {
+fn missing_names(topology: &Topology, join: &JoinReport) -> Vec<VertexName> {
     predecessors(topology, join.place.1, &join.missing)
         .into_iter()
         .map(|at| topology.vertex(at).name.clone())

@@ -77,7 +77,7 @@ impl Coordinator {
                     self.frames.insert(frame, state);
                     openings.push(Opening { frame, graph, input: wanted.input, parent });
                 }
-                Err(failure) => closed.push(Closing { frame, parent, end: Err(failure) }),
+                Err(failure) => closed.push(Closing { frame, parent, end: Err(failure), limited: true }),
             }
         }
         self.phase = Phase::Starting(self.config.partitions);

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use superstep_graph::{OnFailure, OnUnknown, WhenIncomplete};
 
-use super::flight::{Flight, Stage};
+use super::element::Stage;
+use super::flight::Flight;
 use super::launch::Begun;
 use super::{AfterDurable, Effect, Job, Partition};
 use crate::ids::{ActivationId, ActivationKey, Place, Timestamp};
 use crate::message::MessageStatus;
 use crate::notice::Notice;
-use crate::payload::Payload;
-use crate::program::{Failure, FailureClass, Outcome, ProgramResult, Resumption};
+use crate::program::{Failure, FailureClass, Outcome, ProgramResult};
 use crate::protocol::{Closing, Opening, Planned, Report, Start};
 use crate::record::Record;
 
@@ -91,8 +91,7 @@ impl Partition {
         let Some(flight) = self.flights.resolve(key) else { return };
         let deadline = flight.spec.timeout.map(|timeout| now.after_millis(timeout.as_millis()));
         let activation = flight.element_id(key.element);
-        let Some(element) = flight.elements.get_mut(key.element as usize) else { return };
-        element.stage = Stage::Running { deadline };
+        let Some(element) = flight.elements.get_mut(key.element) else { return };
         element.runs += 1;
         let job = Job {
             key: ActivationKey { run: element.runs, ..key },
@@ -102,61 +101,67 @@ impl Partition {
             attempts: element.attempts,
             vertex: Arc::clone(&flight.spec),
         };
+        self.set_stage(key.flight, key.element, Stage::Running { deadline });
         self.journal.begin_attempt(&job.activation);
         self.effects.push_back(Effect::Run(job));
     }
 
     pub(super) fn finished(&mut self, key: ActivationKey, outcome: Outcome, now: Timestamp) {
-        let replaying = self.replaying;
-        let Some(flight) = self.flights.resolve(key) else { return };
-        let activation = flight.element_id(key.element);
-        let retry = flight.spec.retry.clone();
-        let Some(element) = flight.elements.get_mut(key.element as usize) else { return };
-        if !matches!(element.stage, Stage::Running { .. }) {
+        let Some(element) = self.flights.resolve(key).and_then(|flight| flight.elements.get(key.element))
+        else {
+            return;
+        };
+        if !matches!(element.stage(), Stage::Running { .. }) {
             return;
         }
         match outcome {
-            Outcome::Done(result) => element.stage = Stage::Ended(Ok(Arc::new(result))),
-            Outcome::Suspended(question) => {
-                element.stage = Stage::Asking { question: question.clone(), ticket: None };
-                let record = Record::Suspended { activation, question, in_doubt: false };
-                self.append(record, AfterDurable::Suspend(key));
-                return;
+            Outcome::Done(result) => {
+                self.set_stage(key.flight, key.element, Stage::Ended(Ok(Arc::new(result))));
             }
+            Outcome::Suspended(question) => return self.ask(key, question, None),
             Outcome::Failed(failure) => {
-                element.attempts += 1;
-                if failure.class.is_retryable() && element.attempts < retry.max_attempts && !replaying {
-                    let attempts = element.attempts;
-                    let doubled = retry.backoff.as_millis().saturating_mul(1 << (attempts - 1).min(20));
-                    element.stage = Stage::BackingOff {
-                        until: now.after_millis(doubled.min(retry.max_backoff.as_millis())),
-                    };
-                    let notice = Notice::Retrying {
-                        activation: activation.clone(),
-                        attempts,
-                        failure: failure.clone(),
-                    };
-                    self.effects.push_back(Effect::Notify(notice));
-                    self.append(
-                        Record::AttemptFailed { activation, attempts, failure },
-                        AfterDurable::Nothing,
-                    );
+                if self.try_again(key, &failure, now) {
                     return;
                 }
-                element.stage = Stage::Ended(Err(failure));
+                self.set_stage(key.flight, key.element, Stage::Ended(Err(failure)));
             }
         }
         self.after_element(key.flight);
     }
 
+    /// Counts an attempt that failed; whether another one will be made after a pause.
+    fn try_again(&mut self, key: ActivationKey, failure: &Failure, now: Timestamp) -> bool {
+        let replaying = self.replaying;
+        let Some(flight) = self.flights.resolve(key) else { return false };
+        let activation = flight.element_id(key.element);
+        let retry = flight.spec.retry.clone();
+        let Some(element) = flight.elements.get_mut(key.element) else { return false };
+        element.attempts += 1;
+        let attempts = element.attempts;
+        if !failure.class.is_retryable() || attempts >= retry.max_attempts || replaying {
+            return false;
+        }
+        let doubled = retry.backoff.as_millis().saturating_mul(1 << (attempts - 1).min(20));
+        let until = now.after_millis(doubled.min(retry.max_backoff.as_millis()));
+        self.set_stage(key.flight, key.element, Stage::BackingOff { until });
+        let failure = failure.clone();
+        self.effects.push_back(Effect::Notify(Notice::Retrying {
+            activation: activation.clone(),
+            attempts,
+            failure: failure.clone(),
+        }));
+        self.append(Record::AttemptFailed { activation, attempts, failure }, AfterDurable::Nothing);
+        true
+    }
+
     /// Looks at an activation one of whose elements has changed.
     pub(super) fn after_element(&mut self, number: u32) {
         let Some(flight) = self.flights.get_mut(number) else { return };
-        if flight.is_ended() {
+        if flight.elements.have_ended() {
             self.complete(number);
             return;
         }
-        let suspended = flight.is_suspended();
+        let suspended = flight.elements.are_suspended();
         if suspended != flight.suspended {
             flight.suspended = suspended;
             let activation = flight.id.clone();
@@ -164,67 +169,14 @@ impl Partition {
         }
     }
 
-    pub(super) fn suspended(&mut self, key: ActivationKey) {
-        let Some(flight) = self.flights.resolve(key) else { return };
-        let activation = flight.element_id(key.element);
-        let Some(element) = flight.elements.get_mut(key.element as usize) else { return };
-        let (question, ticket) = match &element.stage {
-            Stage::Asking { question, ticket } => (question.clone(), *ticket),
-            Stage::Running { .. }
-            | Stage::BackingOff { .. }
-            | Stage::Suspended { .. }
-            | Stage::InDoubt { .. }
-            | Stage::InFrame
-            | Stage::Ended(_) => return,
-        };
-        element.stage = match ticket {
-            Some(ticket) => Stage::InDoubt { ticket },
-            None => Stage::Suspended { question: question.clone() },
-        };
-        self.report(Report::Asked { activation, question });
-        self.after_element(key.flight);
-    }
-
-    /// Hands answers to elements that asked.
-    pub(super) fn answer(&mut self, answers: Vec<(ActivationId, Payload)>, now: Timestamp) {
-        for (activation, answer) in answers {
-            let Some((key, stage)) = self.find(&activation) else { continue };
-            match stage {
-                Stage::Suspended { question } => match question.state {
-                    None => {
-                        self.set_stage(key, Stage::Ended(Ok(Arc::new(ProgramResult::output(answer)))), true);
-                        self.after_element(key.flight);
-                    }
-                    Some(state) => {
-                        if let Some(flight) = self.flights.resolve(key)
-                            && let Some(element) = flight.elements.get_mut(key.element as usize)
-                        {
-                            element.resumption = Some(Resumption { state, answer });
-                        }
-                        self.run_element(key, now);
-                        self.after_element(key.flight);
-                    }
-                },
-                Stage::InDoubt { ticket } => {
-                    self.set_stage(key, Stage::Running { deadline: None }, false);
-                    self.call_answered(key, ticket, &answer);
-                    self.after_element(key.flight);
-                }
-                Stage::Running { .. }
-                | Stage::BackingOff { .. }
-                | Stage::Asking { .. }
-                | Stage::InFrame
-                | Stage::Ended(_) => {}
-            }
-        }
-    }
-
-    pub(super) fn set_stage(&mut self, key: ActivationKey, stage: Stage, derived: bool) {
-        if let Some(flight) = self.flights.resolve(key) {
-            flight.derived |= derived && !flight.grouped;
-            if let Some(element) = flight.elements.get_mut(key.element as usize) {
-                element.stage = stage;
-            }
+    /// Changes what an element is doing, and when it is to be looked at again.
+    pub(super) fn set_stage(&mut self, number: u32, element: u32, stage: Stage) {
+        let Some(flight) = self.flights.get_mut(number) else { return };
+        let due = stage.timeout();
+        let before = flight.elements.set_stage(element, stage).and_then(|stage| stage.timeout());
+        if before != due {
+            self.alarms.extend(due.map(|due| (due, number, element)));
+            before.map(|before| self.alarms.remove(&(before, number, element)));
         }
     }
 
@@ -238,26 +190,27 @@ impl Partition {
         if flight.element_id(index) != *activation {
             return None;
         }
-        let element = flight.elements.get(index as usize)?;
-        Some((self.flights.key(number, index), element.stage.clone()))
+        let element = flight.elements.get(index)?;
+        Some((self.flights.key(number, index), element.stage().clone()))
     }
 
     /// Ends the element that opened a frame; the frame itself is gone.
     fn close(&mut self, closing: Closing) {
-        self.drop_frame(closing.frame, &closing.end.as_ref().map(|_| ()).map_err(Clone::clone));
+        self.drop_frame(closing.frame, closing.fate());
         let Some((place, index)) = closing.parent else { return };
         if !self.owns(place) {
             return;
         }
-        let Some(flight) = self.flight_at(place) else { return };
-        let Some(element) = flight.elements.get_mut(index as usize) else { return };
-        element.stage = Stage::Ended(closing.end.map(|output| Arc::new(ProgramResult::output(output))));
-        flight.derived = true;
         let Some(number) =
             self.frames.get(&place.0).and_then(|frame| frame.vertices[place.1.0 as usize].flight)
         else {
             return;
         };
+        let end = closing.end.map(|output| Arc::new(ProgramResult::output(output)));
+        self.set_stage(number, index, Stage::Ended(end));
+        if let Some(flight) = self.flights.get_mut(number) {
+            flight.derived = true;
+        }
         self.after_element(number);
     }
 

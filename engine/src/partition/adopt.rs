@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use superstep_graph::{Topology, ValidatedGraph, VertexIx, VertexName};
 
-use super::flight::{Flight, Stage};
+use super::element::Stage;
+use super::flight::Flight;
 use super::vertex::{Frame, Readiness, VertexState, edge_of};
 use super::{Effect, Partition};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Routed, Target};
 use crate::notice::{Notice, RunStatus};
-use crate::program::{Failure, FailureClass};
 use crate::protocol::Opening;
 use crate::record::{Completion, End};
 
@@ -24,6 +24,7 @@ pub(super) fn open_frame(opening: &Opening) -> Frame {
         input: opening.input.clone(),
         aggregates: Arc::default(),
         fan_out: opening.graph.spec().limits.fan_out,
+        aggregators: opening.graph.spec().aggregators.clone(),
         vertices,
         incarnations: BTreeMap::new(),
     }
@@ -144,25 +145,37 @@ impl Partition {
     }
 
     fn abort(&mut self, number: u32) {
-        let running: Vec<u32> = match self.flights.get(number) {
-            Some(flight) => (0u32..)
-                .zip(&flight.elements)
-                .filter(|(_, element)| {
-                    matches!(
-                        element.stage,
-                        Stage::Running { .. } | Stage::InDoubt { .. } | Stage::Asking { ticket: Some(_), .. }
-                    )
-                })
-                .map(|(index, _)| index)
-                .collect(),
-            None => return,
-        };
+        let Some(flight) = self.flights.get(number) else { return };
+        let runs = |stage: &Stage| stage.may_call();
+        let running: Vec<u32> = flight
+            .elements
+            .iter()
+            .filter(|(_, element)| runs(element.stage()))
+            .map(|(index, _)| index)
+            .collect();
+        let alarms: Vec<(Timestamp, u32, u32)> = flight
+            .elements
+            .iter()
+            .filter_map(|(index, element)| element.stage().timeout().map(|due| (due, number, index)))
+            .collect();
         for element in running {
             self.effects.push_back(Effect::Abort(self.flights.key(number, element)));
         }
+        for alarm in alarms {
+            self.alarms.remove(&alarm);
+        }
         let Some(flight) = self.flights.remove(number) else { return };
-        self.journal.forget(&flight);
+        self.give_up_calls(&flight);
+        self.forget_outside(&flight);
         self.effects.push_back(Effect::Notify(Notice::Cancelled { activation: flight.id }));
+    }
+
+    /// Drops what is known of the calls and questions of an activation that is committed or gone.
+    pub(super) fn forget_outside(&mut self, flight: &Flight) {
+        self.journal.forget(flight);
+        for element in 0..flight.elements.len() {
+            self.questions.forget(&flight.element_id(element));
+        }
     }
 
     pub(super) fn notify_cancelled(&mut self, place: Place) {
@@ -171,8 +184,9 @@ impl Partition {
         self.effects.push_back(Effect::Notify(Notice::Cancelled { activation }));
     }
 
-    /// Drops a frame: what is in flight in it is cancelled, and what waits has its final status.
-    pub(super) fn drop_frame(&mut self, frame: FrameId, end: &Result<(), Failure>) {
+    /// Drops a frame: what is in flight in it is cancelled, and what waits in half-filled joins has
+    /// the status `waiting`.
+    pub(super) fn drop_frame(&mut self, frame: FrameId, waiting: MessageStatus) {
         let flying: Vec<u32> = self
             .flights
             .iter()
@@ -182,11 +196,6 @@ impl Partition {
         for number in flying {
             self.abort(number);
         }
-        let waiting = match end {
-            Ok(()) => MessageStatus::Buffered,
-            Err(failure) if failure.class == FailureClass::Limit => MessageStatus::Buffered,
-            Err(_) => MessageStatus::Cancelled,
-        };
         let (gone, rest): (Vec<Routed>, Vec<Routed>) =
             std::mem::take(&mut self.incoming).into_iter().partition(|message| message.frame == frame);
         self.incoming = rest;
@@ -213,17 +222,13 @@ impl Partition {
 
     /// Ends the run: nothing is in flight after it, and every message has its status.
     pub(super) fn end(&mut self, status: &RunStatus) {
-        let end = match status {
-            RunStatus::Succeeded => Ok(()),
-            RunStatus::LimitReached(limit) => {
-                Err(Failure { class: FailureClass::Limit, message: format!("limits.{}", limit.field()) })
-            }
-            RunStatus::Failed { failure, .. } => Err(failure.clone()),
-            RunStatus::Cancelled => Err(Failure::permanent("the run was cancelled")),
+        let waiting = match status {
+            RunStatus::Succeeded | RunStatus::LimitReached(_) => MessageStatus::Buffered,
+            RunStatus::Failed { .. } | RunStatus::Cancelled => MessageStatus::Cancelled,
         };
         let frames: Vec<FrameId> = self.frames.keys().rev().copied().collect();
         for frame in frames {
-            self.drop_frame(frame, &end);
+            self.drop_frame(frame, waiting);
         }
     }
 
@@ -234,14 +239,25 @@ impl Partition {
         let frame = self.frames.get(&completion.frame).ok_or_else(absent)?;
         let at = frame.topology.find(&completion.vertex).ok_or_else(absent)?;
         let number = frame.vertices[at.0 as usize].flight.ok_or_else(absent)?;
-        let flight = self.flights.get_mut(number).ok_or_else(absent)?;
-        match &completion.end {
-            End::Derived if flight.is_ended() => return Ok(()),
+        let flight = self.flights.get(number).ok_or_else(absent)?;
+        let ends = match &completion.end {
+            End::Derived if flight.elements.have_ended() => return Ok(()),
             End::Derived => {
                 return Err(format!("vertex {:?} should have ended by itself", completion.vertex));
             }
-            End::Single(end) => set_ends(flight, std::slice::from_ref(end))?,
-            End::Each(ends) => set_ends(flight, ends)?,
+            End::Single(end) => std::slice::from_ref(end),
+            End::Each(ends) => ends.as_slice(),
+        };
+        let elements = flight.elements.len();
+        if elements as usize != ends.len() {
+            return Err(format!(
+                "vertex {:?} has {elements} elements, not {}",
+                completion.vertex,
+                ends.len()
+            ));
+        }
+        for (element, end) in (0u32..).zip(ends) {
+            self.set_stage(number, element, Stage::Ended(end.clone()));
         }
         self.complete(number);
         Ok(())
@@ -250,69 +266,27 @@ impl Partition {
     /// Takes the number of attempts of an activation in from the log.
     pub(crate) fn replay_attempts(&mut self, activation: &crate::ids::ActivationId, attempts: u32) {
         let Some((key, _)) = self.find(activation) else { return };
-        if let Some(element) =
-            self.flights.resolve(key).and_then(|flight| flight.elements.get_mut(key.element as usize))
-        {
+        let flight = self.flights.resolve(key);
+        if let Some(element) = flight.and_then(|flight| flight.elements.get_mut(key.element)) {
             element.attempts = attempts;
-        }
-    }
-
-    /// Takes a question in from the log.
-    pub(crate) fn replay_question(
-        &mut self,
-        activation: &crate::ids::ActivationId,
-        question: crate::program::Question,
-        in_doubt: bool,
-    ) {
-        let Some((key, _)) = self.find(activation) else { return };
-        // No program waits for this ticket: after the replay it runs again, and asks anew.
-        let ticket = in_doubt.then_some(u32::MAX);
-        self.set_stage(key, Stage::Asking { question, ticket }, false);
-        self.suspended(key);
-    }
-
-    /// Takes in that another process went on from here: it ran again what was in doubt, so that an
-    /// answer meant nothing before the program had asked anew.
-    pub(crate) fn replay_epoch(&mut self) {
-        for (_, flight) in self.flights.iter_mut() {
-            for element in flight.elements.iter_mut().filter(|element| element.stage.is_in_doubt()) {
-                element.stage = Stage::Running { deadline: None };
-            }
         }
     }
 
     /// Begins to work for real after a replay: everything that was running runs again.
     pub(crate) fn go_live(&mut self, now: Timestamp) {
         self.replaying = false;
+        let runs = |stage: &Stage| matches!(stage, Stage::Running { .. } | Stage::InDoubt { .. });
         let running: Vec<_> = self
             .flights
             .iter()
             .flat_map(|(number, flight)| {
-                (0u32..).zip(&flight.elements).map(move |(index, element)| (number, index, element))
+                flight.elements.iter().map(move |(index, element)| (number, index, element))
             })
-            .filter(|(_, _, element)| matches!(element.stage, Stage::Running { .. } | Stage::InDoubt { .. }))
+            .filter(|(_, _, element)| runs(element.stage()))
             .map(|(number, index, _)| self.flights.key(number, index))
             .collect();
         for key in running {
             self.run_element(key, now);
         }
     }
-}
-
-fn set_ends(
-    flight: &mut Flight,
-    ends: &[Result<Arc<crate::program::ProgramResult>, Failure>],
-) -> Result<(), String> {
-    if flight.elements.len() != ends.len() {
-        return Err(format!(
-            "vertex {:?} has {} elements, not {}",
-            flight.id.vertex,
-            flight.elements.len(),
-            ends.len()
-        ));
-    }
-    for (element, end) in flight.elements.iter_mut().zip(ends) {
-        element.stage = Stage::Ended(end.clone());
-    }
-    Ok(())
 }

@@ -1,13 +1,13 @@
 //! External calls: each has an intent in the log before it is made, and an outcome there before it
 //! is used. What has an outcome is never made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use superstep_graph::OnUnknown;
 
 use super::activation::on_unknown;
-use super::flight::{Flight, Stage};
+use super::flight::Flight;
 use super::{AfterDurable, CallDecision, Effect, Partition};
 use crate::call::{CallOutcome, CallRequest};
 use crate::ids::{ActivationId, ActivationKey};
@@ -41,6 +41,18 @@ struct Entry {
 struct Open {
     key: CallKey,
     request: CallRequest,
+    step: Step,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing but its reservation is asked for, if that.
+    Reserving,
+    /// Its intent is on its way to the log.
+    Intended,
+    /// It is made.
+    Performing,
 }
 
 /// What the journal knows of a call that is asked for.
@@ -65,7 +77,7 @@ impl Journal {
         if self.entries.is_empty() {
             return usage;
         }
-        for element in (0u32..).take(flight.elements.len()) {
+        for element in 0..flight.elements.len() {
             let entries = self.entries.get(&flight.element_id(element)).into_iter().flatten();
             for outcome in entries.filter_map(|entry| entry.outcome.as_ref()) {
                 usage += outcome.usage;
@@ -79,11 +91,12 @@ impl Journal {
         if self.entries.is_empty() {
             return;
         }
-        for element in (0u32..).take(flight.elements.len()) {
+        for element in 0..flight.elements.len() {
             let id = flight.element_id(element);
             self.entries.remove(&id);
             self.cursors.remove(&id);
-            self.open.retain(|_, open| open.key.activation != id);
+            // Whoever grants a reservation hears that it is not needed any more.
+            self.open.retain(|_, open| open.key.activation != id || open.step == Step::Reserving);
             self.waiting.retain(|(call, _, _)| call.activation != id);
             self.doubts.retain(|(_, _, open)| open.key.activation != id);
         }
@@ -130,6 +143,11 @@ impl Journal {
         }
     }
 
+    fn outcome(&self, key: &CallKey) -> Option<&CallOutcome> {
+        let entries = self.entries.get(&key.activation)?;
+        entries.iter().find(|entry| entry.key == *key)?.outcome.as_ref()
+    }
+
     fn entry(&mut self, key: &CallKey) -> Option<&mut Entry> {
         self.entries.get_mut(&key.activation)?.iter_mut().find(|entry| entry.key == *key)
     }
@@ -140,8 +158,7 @@ impl Partition {
         let Some(flight) = self.flights.resolve(key) else { return };
         let activation = flight.element_id(key.element);
         let policy = on_unknown(&flight.spec, &request);
-        let Some(element) =
-            flight.elements.get(key.element as usize).filter(|element| element.stage.may_call())
+        let Some(element) = flight.elements.get(key.element).filter(|element| element.stage().may_call())
         else {
             return;
         };
@@ -150,9 +167,11 @@ impl Partition {
         let wanted = CallKey { activation, digest: request.digest, occurrence, attempt };
         match self.journal.look_up(&wanted) {
             Known::Outcome(call) => self.reuse(key, ticket, call),
-            Known::Nothing => self.reserve(key, ticket, Open { key: wanted, request }),
+            Known::Nothing => self.reserve(key, ticket, Open { key: wanted, request, step: Step::Reserving }),
             Known::InDoubt(sent) => match policy {
-                OnUnknown::Retry => self.reserve(key, ticket, Open { key: sent, request }),
+                OnUnknown::Retry => {
+                    self.reserve(key, ticket, Open { key: sent, request, step: Step::Reserving })
+                }
                 OnUnknown::Fail => {
                     let failure = Failure::permanent(format!(
                         "what became of the call of {} is unknown",
@@ -164,7 +183,9 @@ impl Partition {
                         decision: CallDecision::Refused(failure),
                     });
                 }
-                OnUnknown::Ask => self.ask_about(key, ticket, Open { key: sent, request }),
+                OnUnknown::Ask => {
+                    self.ask_about(key, ticket, Open { key: sent, request, step: Step::Reserving })
+                }
             },
         }
     }
@@ -172,8 +193,14 @@ impl Partition {
     /// Whether the program behind a handle runs, and waits for what becomes of its calls.
     fn runs(&mut self, key: ActivationKey) -> bool {
         let flight = self.flights.resolve(key);
-        let element = flight.and_then(|flight| flight.elements.get(key.element as usize));
-        element.is_some_and(|element| element.stage.may_call())
+        let element = flight.and_then(|flight| flight.elements.get(key.element));
+        element.is_some_and(|element| element.stage().may_call())
+    }
+
+    fn step(&mut self, key: ActivationKey, ticket: u32, step: Step) {
+        if let Some(open) = self.journal.open.get_mut(&(key, ticket)) {
+            open.step = step;
+        }
     }
 
     fn reserve(&mut self, key: ActivationKey, ticket: u32, open: Open) {
@@ -189,15 +216,46 @@ impl Partition {
             self.journal.doubts.push((key, ticket, open));
             return;
         }
+        let call = open.key.clone();
         let ask = json!({
             "unknownCall": open.request.target,
-            "idempotencyKey": open.key.idempotency_key(&self.run),
+            "idempotencyKey": call.idempotency_key(&self.run),
             "answerWith": {"retry": true, "or": {"result": "what the call gave"}},
         });
         self.journal.open.insert((key, ticket), open);
-        let question = Question { ask: Payload::from(ask), state: None };
-        self.set_stage(key, Stage::Asking { question: question.clone(), ticket: Some(ticket) }, false);
-        self.append(Record::Suspended { activation, question, in_doubt: true }, AfterDurable::Suspend(key));
+        match self.questions.take_told(&call) {
+            Some(answer) => self.call_answered(key, ticket, &answer),
+            None => self.ask(key, Question { ask: Payload::from(ask), state: None }, Some((ticket, call))),
+        }
+    }
+
+    /// Whether an open call is `wanted`.
+    pub(super) fn is_about(&self, open: (ActivationKey, u32), wanted: &CallKey) -> bool {
+        self.journal.open.get(&open).is_some_and(|open| open.key == *wanted)
+    }
+
+    /// Gives up the calls of an activation that is cancelled. What a call under way has used is not
+    /// known: all that was reserved for it counts as used.
+    pub(super) fn give_up_calls(&mut self, flight: &Flight) {
+        if self.journal.open.is_empty() {
+            return;
+        }
+        let ids: BTreeSet<ActivationId> =
+            (0..flight.elements.len()).map(|element| flight.element_id(element)).collect();
+        let mut under_way: BTreeMap<CallKey, Open> = BTreeMap::new();
+        for open in self.journal.open.values() {
+            let known = || self.journal.outcome(&open.key).is_some();
+            if open.step != Step::Reserving && ids.contains(&open.key.activation) && !known() {
+                under_way.insert(open.key.clone(), open.clone());
+            }
+        }
+        for (call, Open { request, step, .. }) in under_way {
+            let used = if step == Step::Performing { request.reserve } else { Usage::default() };
+            self.report(Report::Settle { frame: call.activation.frame, reserved: request.reserve, used });
+            let answer = Err(Failure::permanent(format!("the call of {} was given up", request.target)));
+            let outcome = CallOutcome { answer, usage: used };
+            self.append(Record::CallEnded { call, outcome }, AfterDurable::Nothing);
+        }
     }
 
     /// Goes on with a call in doubt as a person said.
@@ -241,6 +299,7 @@ impl Partition {
             return;
         }
         self.journal.intend(&open.key);
+        self.step(key, ticket, Step::Intended);
         let then = AfterDurable::Perform { key, ticket, call: open.key.clone() };
         self.append(Record::CallIntent { call: open.key, request: open.request }, then);
     }
@@ -262,6 +321,7 @@ impl Partition {
             self.reuse(key, ticket, call.clone());
             return;
         }
+        self.step(key, ticket, Step::Performing);
         let decision = CallDecision::Perform { idempotency_key: call.idempotency_key(&self.run) };
         self.effects.push_back(Effect::Decide { key, ticket, decision });
     }
@@ -308,6 +368,8 @@ impl Partition {
     /// Takes a call in from the log.
     pub(crate) fn replay_intent(&mut self, call: &CallKey) {
         self.journal.intend(call);
+        // A person's word counts for one more sending.
+        self.questions.take_told(call);
     }
 
     /// Takes the end of a call in from the log.

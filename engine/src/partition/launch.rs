@@ -6,7 +6,8 @@ use superstep_graph::{Delivery, Program};
 
 use super::activation::over_limit;
 use super::delivery::elements;
-use super::flight::{Element, Flight, Stage};
+use super::element::{Element, Elements, Stage};
+use super::flight::Flight;
 use super::vertex::Queued;
 use super::{Effect, Partition};
 use crate::ids::{ActivationId, FrameId, Place, Timestamp};
@@ -144,6 +145,7 @@ impl Partition {
             Some(Program::Graph(program)) if !derived => Some(program.reference.name.clone()),
             Some(_) | None => None,
         };
+        let elements = Elements::new(elements);
         let flight =
             Flight { place, id, spec, trail, elements, grouped, derived, suspended: false, staged: None };
         let number = self.take_off(flight);
@@ -183,8 +185,10 @@ impl Partition {
     fn want_frames(&mut self, number: u32, graph: &str, begun: &mut Begun) {
         let Some(flight) = self.flights.get_mut(number) else { return };
         flight.suspended = true;
-        for (index, element) in (0u32..).zip(&mut flight.elements) {
-            element.stage = Stage::InFrame;
+        for index in 0..flight.elements.len() {
+            flight.elements.set_stage(index, Stage::InFrame);
+        }
+        for (index, element) in flight.elements.iter() {
             let view = &element.view;
             let input = match (&view.element, view.messages.as_slice()) {
                 (Some(element), _) => element.clone(),
@@ -213,6 +217,7 @@ impl Partition {
             .map(|from| frame.topology.vertex(from).name.to_string())
             .collect();
         let id = frame.activation(place, self.superstep);
+        let trail = merge(state.inbox.iter().map(|message| &message.trail), None);
         self.discard(place, true, MessageStatus::Cancelled);
         let failure = Failure {
             class: FailureClass::Incomplete,
@@ -226,8 +231,8 @@ impl Partition {
             place,
             id,
             spec: vertex,
-            trail: Trail::None,
-            elements: vec![Element::failed(failure)],
+            trail,
+            elements: Elements::new(vec![Element::failed(failure)]),
             grouped: false,
             derived: true,
             suspended: false,

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use superstep_graph::{Delivery, OnFailure, Port, Topology};
 
 use super::activation::{is_fatal, over_limit};
-use super::flight::{Flight, Stage, Staged, Unsent};
+use super::element::Stage;
+use super::flight::{Flight, Staged, Unsent};
 use super::{Effect, Partition};
 use crate::ids::PartitionId;
 use crate::message::{MessageKey, MessageStatus, Routed, Target};
@@ -27,7 +28,9 @@ impl Partition {
         let topology = Arc::clone(&frame.topology);
         let outcome = result_of(flight);
         let routed = match &outcome {
-            Ok(result) => self.route(flight, &topology, result, frame.fan_out),
+            Ok(result) => frame
+                .check_contributions(&result.contributions)
+                .and_then(|()| self.route(flight, &topology, result, frame.fan_out)),
             Err(failure) => Err(failure.clone()),
         };
         let failure = routed.as_ref().err().cloned();
@@ -187,7 +190,7 @@ impl Partition {
             }
             let staged = flight.staged.clone().unwrap_or_default();
             change_value(&mut state.value, staged.value);
-            self.journal.forget(&flight);
+            self.forget_outside(&flight);
             for unsent in staged.settled {
                 let key = key_of(&flight, &unsent.port, 0);
                 self.settle(place.0, &key, &unsent.to, unsent.status);
@@ -286,7 +289,7 @@ fn end_of(flight: &Flight) -> End {
 }
 
 fn ended_elements(flight: &Flight) -> impl Iterator<Item = &Ended> {
-    flight.elements.iter().filter_map(|element| match &element.stage {
+    flight.elements.iter().filter_map(|(_, element)| match element.stage() {
         Stage::Ended(end) => Some(end),
         Stage::Running { .. }
         | Stage::BackingOff { .. }

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use superstep_graph::{Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName};
+use superstep_graph::{
+    AggregatorSpec, Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName,
+};
 
 use crate::ids::{ActivationId, Place};
 use crate::message::{MessageKey, Trail, firing_of};
 use crate::payload::Payload;
+use crate::program::Failure;
+use crate::values::accepts;
 
 /// A message that waits in an inbox.
 #[derive(Clone, Debug)]
@@ -87,7 +91,9 @@ impl VertexState {
             inbox: Vec::new(),
             kept: Vec::new(),
             flight: None,
-            join: JoinState::default(),
+            // Numbers of firings are never used twice: what descends from an earlier vertex of the name
+            // descends from no firing of this one.
+            join: JoinState { firing: u64::from(incarnation) << 32, ..JoinState::default() },
         };
         state.resize_join(vertex);
         state
@@ -315,12 +321,28 @@ pub(super) struct Frame {
     pub(super) input: Payload,
     pub(super) aggregates: Arc<std::collections::BTreeMap<VertexName, Payload>>,
     pub(super) fan_out: u64,
+    pub(super) aggregators: Vec<AggregatorSpec>,
     pub(super) vertices: Vec<VertexState>,
     /// How often vertices of these names were removed.
     pub(super) incarnations: std::collections::BTreeMap<VertexName, u32>,
 }
 
 impl Frame {
+    /// Whether every contribution is for an aggregator that can take it.
+    pub(super) fn check_contributions(&self, contributions: &[(VertexName, Payload)]) -> Result<(), Failure> {
+        for (name, payload) in contributions {
+            let wrong = match self.aggregators.iter().find(|aggregator| aggregator.name == *name) {
+                None => format!("no aggregator is named {name:?}"),
+                Some(aggregator) if !accepts(aggregator.fold, payload) => {
+                    format!("aggregator {name:?} folds numbers, and was given {}", payload.value())
+                }
+                Some(_) => continue,
+            };
+            return Err(Failure::permanent(wrong));
+        }
+        Ok(())
+    }
+
     /// The name of the activation, or group, that a vertex starts in `superstep`.
     pub(super) fn activation(&self, place: Place, superstep: u64) -> ActivationId {
         ActivationId {

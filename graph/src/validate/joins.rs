@@ -28,7 +28,7 @@ pub(super) fn check(spec: &GraphSpec, topology: &Topology, problems: &mut Vec<Pr
             }
             continue;
         }
-        if !possible.partly[ix.0 as usize] {
+        if !possible.fires(ix) {
             let message = format!("the join of vertex {:?} can fire in no run", vertex.name);
             let path = path.field("join");
             let problem =
@@ -53,6 +53,14 @@ impl<'a> Possible<'a> {
         possible.whole = possible.fixpoint(sends_any, false);
         possible.partly = possible.fixpoint(sends_any, true);
         possible
+    }
+
+    /// Whether the join of `ix` itself fires in some run, whatever else activates the vertex.
+    fn fires(&self, ix: VertexIx) -> bool {
+        let join = &self.topology.vertex(ix).join;
+        let filled = self.filled(ix, &self.partly);
+        let gives_up = join.when_incomplete == WhenIncomplete::Fire && filled > 0;
+        self.partly[ix.0 as usize] && (filled >= join.need || gives_up)
     }
 
     fn fixpoint(&self, sends_any: bool, incomplete: bool) -> Vec<bool> {

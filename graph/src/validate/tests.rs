@@ -81,6 +81,14 @@ fn a_join_that_cannot_fire_is_rejected() {
         "{fire}"
     );
     assert_eq!(joined(json!({"mode": "Quorum", "count": 2}), to_j), "");
+    let entered = problems(json!({
+        "entry": ["j"], "edges": [{"from": "c", "to": "j"}],
+        "vertices": [function("c"), {"name": "j", "function": {"cel": "1"}, "join": {"mode": "All"}}],
+    }));
+    assert!(
+        entered.contains("the join of vertex \"j\" can fire in no run"),
+        "an entry is no firing: {entered}"
+    );
 }
 
 #[test]

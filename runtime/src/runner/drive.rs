@@ -280,9 +280,7 @@ impl Driver {
         self.now = self.clock.now();
         match control {
             Control::Cancel => self.solo.handle(Event::Cancel, self.now),
-            Control::Answer(activation, answer) => {
-                self.solo.handle(Event::Answer(activation, answer), self.now)
-            }
+            Control::Answer(question, answer) => self.solo.handle(Event::Answer(question, answer), self.now),
             Control::Patch(patch) => self.solo.handle(Event::Patch(patch), self.now),
             Control::Detach => self.detached = true,
         }

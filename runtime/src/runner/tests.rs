@@ -127,9 +127,12 @@ async fn a_paused_run_is_left_and_goes_on_without_repeating_a_call() {
     let heard = Arc::new(Heard::default());
     let run = Run::create(setup(made(), &heard), &store, new_run(spec)).unwrap();
     assert_eq!(run.drive().await.unwrap(), None);
-    let asked = heard.0.lock().unwrap().iter().find_map(|notice| {
-        if let Notice::Asked { activation, .. } = notice { Some(activation.clone()) } else { None }
-    });
+    let asked = heard
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .find_map(|notice| if let Notice::Asked { id, .. } = notice { Some(id.clone()) } else { None });
     let run = Run::resume(setup(made(), &heard), &store, &"test".parse().unwrap()).unwrap();
     run.handle().answer(asked.unwrap(), Payload::from(json!("yes")));
     // The answer is taken in before the run is found to be paused again.

@@ -89,7 +89,6 @@ impl World<'_> {
         self.calls.clear();
         self.stopped.clear();
         self.links.clear();
-        self.asked.clear();
         self.wake_at = None;
         if self.faults.rescales {
             let before = self.faults.partitions;

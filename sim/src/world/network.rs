@@ -153,7 +153,7 @@ impl World<'_> {
             Notice::Ended { .. } if !self.store.ended => {
                 self.broken("the run is shown as ended, and that is not durable");
             }
-            Notice::Asked { activation, .. } => self.question(activation),
+            Notice::Asked { id, .. } => self.question(id),
             Notice::Started { .. }
             | Notice::SuperstepStarted { .. }
             | Notice::Retrying { .. }
