@@ -8,6 +8,7 @@
 //! The tensor library is an implementation detail: no other crate of the workspace names it.
 
 mod attention;
+mod chat;
 mod constraint;
 mod error;
 mod generator;
@@ -23,6 +24,7 @@ mod rope;
 mod sampling;
 mod scheduler;
 mod sequence;
+mod shadow;
 mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

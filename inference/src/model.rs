@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat;
 use crate::constraint::Grammar;
 use crate::error::{ChatError, GenerateError, LoadError};
 use crate::gguf::{Gguf, Value};
@@ -137,9 +138,9 @@ impl Model {
         self.template.as_ref().ok_or(ChatError::NoTemplate)?.render(messages)
     }
 
-    /// The tokens of a rendered chat.
+    /// The tokens of a chat; what its messages say never becomes a control token.
     pub(crate) fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, GenerateError> {
-        self.tokenizer.encode_prompt(&self.render_chat(messages)?)
+        chat::prompt(self.template.as_ref().ok_or(ChatError::NoTemplate)?, &self.tokenizer, messages)
     }
 
     pub(crate) fn context(&self) -> usize {
@@ -159,7 +160,7 @@ impl Model {
     }
 }
 
-fn load_template(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Option<Template>, LoadError> {
+pub(crate) fn load_template(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Option<Template>, LoadError> {
     let Some(Value::String(source)) = gguf.metadata("tokenizer.chat_template") else {
         return Ok(None);
     };
