@@ -11,6 +11,7 @@ mod attention;
 mod chat;
 mod constraint;
 mod error;
+mod footprint;
 mod generator;
 mod gguf;
 mod hyperparameters;
@@ -33,6 +34,7 @@ mod tokenizer;
 mod weights;
 
 pub use error::{ChatError, GenerateError, LoadError};
+pub use footprint::Footprint;
 pub use generator::{Generator, Stream};
 pub use model::{Description, Format, LoadOptions, Model};
 pub use request::{ChatMessage, Completion, Event, Finish, Request, Role, Sampling, TokenLogprob, Usage};

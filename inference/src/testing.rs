@@ -42,6 +42,8 @@ pub struct TinyModel {
     pub pre: String,
     /// The chat template.
     pub template: Option<String>,
+    /// Whether the output has a matrix of its own, beside the embedding.
+    pub untied: bool,
 }
 
 impl Default for TinyModel {
@@ -54,6 +56,7 @@ impl Default for TinyModel {
             architecture: "llama".to_owned(),
             pre: "smollm".to_owned(),
             template: Some(CHAT_ML.to_owned()),
+            untied: false,
         }
     }
 }
@@ -80,6 +83,9 @@ impl TinyModel {
         let (hidden, feed_forward) = (self.hidden, 2 * self.hidden);
         let key = hidden / QUERY_HEADS * KEY_VALUE_HEADS;
         self.put_matrix(&mut writer, "token_embd.weight", (vocabulary, hidden), &mut random);
+        if self.untied {
+            self.put_matrix(&mut writer, "output.weight", (vocabulary, hidden), &mut random);
+        }
         for layer in 0..2 {
             let matrices = [
                 ("attn_q", hidden, hidden),
