@@ -90,6 +90,24 @@ pub struct HuggingFaceSource {
     pub revision: String,
 }
 
+impl HuggingFaceSource {
+    /// The first field that is no name of the hub, and what it should be: a name that led elsewhere
+    /// would be a file of this machine, or of another repository.
+    pub fn misnamed(&self) -> Option<(&'static str, &'static str)> {
+        let is_name = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
+        let is_path = |path: &str| path.split('/').all(is_name);
+        if !is_path(&self.repo) || self.repo.split('/').count() != 2 {
+            Some(("repo", "a repository is OWNER/NAME"))
+        } else if !is_path(&self.file) {
+            Some(("file", "a file is a path inside the repository"))
+        } else if !is_path(&self.revision) {
+            Some(("revision", "a revision is a branch, tag or commit"))
+        } else {
+            None
+        }
+    }
+}
+
 fn main_branch() -> String {
     "main".to_owned()
 }
@@ -213,6 +231,11 @@ impl ServedModel {
                 let problem =
                     Problem::error(path.field("sources").index(index), "a source is in exactly one place");
                 problems.push(problem.hint("give one of file, huggingFace"));
+            }
+            let hub = path.field("sources").index(index).field("huggingFace");
+            if let Some((field, what)) = source.hugging_face.as_ref().and_then(HuggingFaceSource::misnamed) {
+                let example = "as in {repo: OWNER/NAME, file: model.gguf, revision: main}";
+                problems.push(Problem::error(hub.field(field), what).hint(example));
             }
         }
         let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());

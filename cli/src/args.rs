@@ -1,5 +1,6 @@
 //! The arguments.
 
+pub(crate) mod models;
 pub(crate) mod runs;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
+use models::ModelsArgs;
 use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs};
 
 /// Runs agent graphs as Pregel programs.
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     /// Draw a graph.
     Render(RenderArgs),
+    /// Fetch, list and measure models.
+    Models(ModelsArgs),
 }
 
 /// The files of graphs, models and patches.

@@ -145,7 +145,7 @@ impl CommandError {
 }
 
 /// What `error` says, and what its causes add to it.
-fn with_causes(error: &dyn Error) -> String {
+pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

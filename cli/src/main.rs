@@ -32,6 +32,7 @@ fn main() -> std::process::ExitCode {
         Command::Resume(args) => run::resume(args),
         Command::Runs(args) => history::runs(args),
         Command::Inspect(args) => history::inspect(args),
+        Command::Models(args) => models::models(args),
     };
     done.unwrap_or_else(|error| error.report()).into()
 }

@@ -1,5 +1,13 @@
 //! From `ModelServer` resources to models that answer.
 
+mod bar;
+mod cache;
+mod commands;
+mod download;
+mod fetch_error;
+mod hub;
+mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +16,13 @@ use serde::{Deserialize, Serialize};
 use superstep_api::{ModelServer, ModelServerSpec, ResourceSet};
 use superstep_graph::{GraphSpec, Program, VertexName};
 use superstep_runtime::{Model, Models, NotLoaded, Priced, Scripted, ScriptedModel};
+
+use crate::args::runs::ShowProgress;
+use fetch_error::FetchError;
+use sources::{CacheUse, Search};
+
+pub(crate) use commands::models;
+pub(crate) use hub::HubFile;
 
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +37,15 @@ pub(crate) enum ModelError {
         /// The other.
         second: String,
     },
-    /// No source of the weights is on this machine.
-    #[error("ModelServer {server:?} has no file on this machine: {tried}")]
+    /// A model cannot be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A file cannot be read as a model.
+    #[cfg(feature = "inference")]
+    #[error(transparent)]
+    File(#[from] superstep_runtime::LoadError),
+    /// No source of the weights gives a file.
+    #[error("ModelServer {server:?} has no file: {tried}")]
     NoFile {
         /// The resource.
         server: String,
@@ -41,10 +63,10 @@ pub(crate) enum ModelError {
     },
     /// This build cannot compute models.
     #[cfg(not(feature = "inference"))]
-    #[error("ModelServer {server:?} needs a build with the feature inference")]
+    #[error("{what} needs a build with the feature inference")]
     NotBuilt {
-        /// The resource.
-        server: String,
+        /// What needs it.
+        what: String,
     },
     /// The script has another form than this version knows.
     #[error("the script of ModelServer {server:?} is not valid: {source}")]
@@ -108,18 +130,18 @@ impl ModelPlan {
         Ok(plan)
     }
 
-    /// Loads every model; one server serves all names that stand for it.
+    /// Loads every model, fetched where that is needed; one server serves all names that stand for it.
     ///
     /// # Errors
     /// A model cannot be used.
-    pub(crate) fn load(&self) -> Result<Models, ModelError> {
+    pub(crate) fn load(&self, show: ShowProgress) -> Result<Models, ModelError> {
         let mut servers: BTreeMap<&str, Arc<dyn Model>> = BTreeMap::new();
         let mut models = Models::default();
         for (name, server) in &self.models {
             let server_name = server.metadata.name.as_str();
             let model = match servers.get(server_name) {
                 Some(model) => Arc::clone(model),
-                None => load(server_name, &server.spec)?,
+                None => load(server_name, &server.spec, show)?,
             };
             servers.insert(server_name, Arc::clone(&model));
             models.insert(name.clone(), model);
@@ -137,14 +159,14 @@ impl ModelPlan {
     }
 }
 
-fn load(server: &str, spec: &ModelServerSpec) -> Result<Arc<dyn Model>, ModelError> {
+fn load(server: &str, spec: &ModelServerSpec, show: ShowProgress) -> Result<Arc<dyn Model>, ModelError> {
     let model: Arc<dyn Model> = match &spec.engine.scripted {
         Some(script) => {
             let script: ScriptedModel = serde_json::from_value(script.clone())
                 .map_err(|source| ModelError::Script { server: server.to_owned(), source })?;
             Arc::new(Scripted::new(script))
         }
-        None => load_weights(server, spec)?,
+        None => load_weights(server, spec, show)?,
     };
     Ok(match spec.prices {
         None => model,
@@ -153,8 +175,20 @@ fn load(server: &str, spec: &ModelServerSpec) -> Result<Arc<dyn Model>, ModelErr
 }
 
 #[cfg(feature = "inference")]
-fn load_weights(server: &str, spec: &ModelServerSpec) -> Result<Arc<dyn Model>, ModelError> {
-    let path = file_of(server, spec)?;
+fn load_weights(
+    server: &str,
+    spec: &ModelServerSpec,
+    show: ShowProgress,
+) -> Result<Arc<dyn Model>, ModelError> {
+    let path = file_of(server, spec, Search { show, cache: CacheUse::Fill })?;
+    match superstep_runtime::LocalModel::load(&path, &options(spec)) {
+        Ok(model) => Ok(Arc::new(model)),
+        Err(source) => Err(ModelError::Load { server: server.to_owned(), source }),
+    }
+}
+
+#[cfg(feature = "inference")]
+fn options(spec: &ModelServerSpec) -> superstep_runtime::LoadOptions {
     let mut options = superstep_runtime::LoadOptions {
         sha256: spec.model.as_ref().and_then(|model| model.sha256.clone()),
         ..superstep_runtime::LoadOptions::default()
@@ -164,35 +198,17 @@ fn load_weights(server: &str, spec: &ModelServerSpec) -> Result<Arc<dyn Model>, 
         options.context_length = size(candle.context_length).unwrap_or(options.context_length);
         options.max_concurrent = size(candle.max_concurrent_requests).unwrap_or(options.max_concurrent);
     }
-    match superstep_runtime::LocalModel::load(&path, &options) {
-        Ok(model) => Ok(Arc::new(model)),
-        Err(source) => Err(ModelError::Load { server: server.to_owned(), source }),
-    }
+    options
 }
 
 #[cfg(not(feature = "inference"))]
-fn load_weights(server: &str, spec: &ModelServerSpec) -> Result<Arc<dyn Model>, ModelError> {
-    file_of(server, spec)?;
-    Err(ModelError::NotBuilt { server: server.to_owned() })
+fn load_weights(server: &str, _: &ModelServerSpec, _: ShowProgress) -> Result<Arc<dyn Model>, ModelError> {
+    Err(ModelError::NotBuilt { what: format!("ModelServer {server:?}") })
 }
 
-/// The first source that is a file of this machine.
-fn file_of(server: &str, spec: &ModelServerSpec) -> Result<PathBuf, ModelError> {
-    let mut tried = Vec::new();
-    for source in spec.model.iter().flat_map(|model| &model.sources) {
-        if let Some(file) = &source.file {
-            let path = PathBuf::from(&file.path);
-            if path.is_file() {
-                return Ok(path);
-            }
-            tried.push(format!("{} is no file", path.display()));
-        }
-        if let Some(hub) = &source.hugging_face {
-            tried.push(format!(
-                "{}/{} is not fetched by a local run: download it, and name it as a file",
-                hub.repo, hub.file
-            ));
-        }
-    }
-    Err(ModelError::NoFile { server: server.to_owned(), tried: tried.join("; ") })
+/// The file of the weights, from the first source that gives one.
+fn file_of(server: &str, spec: &ModelServerSpec, search: Search) -> Result<PathBuf, ModelError> {
+    let found = spec.model.as_ref().map(|model| search.resolve(model));
+    let found = found.unwrap_or_else(|| Err("it names no model".to_owned()));
+    found.map_err(|tried| ModelError::NoFile { server: server.to_owned(), tried })
 }

@@ -115,7 +115,7 @@ fn setup(
     progress: ShowProgress,
     resumed_at: Option<u64>,
 ) -> Result<Setup, CommandError> {
-    let programs = Arc::new(Programs::new(plan.load()?));
+    let programs = Arc::new(Programs::new(plan.load(progress)?));
     let shown = Shown::new(progress, resumed_at).map(|shown| Arc::new(shown) as Arc<dyn Observer>);
     if shown.is_some() {
         writeln!(io::stderr(), "run {name}")?;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
@@ -10,16 +10,14 @@ use crate::command::{Home, Running};
 
 const ARGUMENTS: [&str; 6] = ["run", "-f", "tests/graphs/changes.yaml", "--ephemeral", "--output", "table"];
 
-/// What the command writes to a terminal that is its stderr.
-fn on_terminal(variables: &[(&str, &str)], more: &[&str]) -> String {
+/// What a command writes to a terminal that is its stderr, until it ends well.
+pub(crate) fn on_terminal(mut command: Command) -> String {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
     let terminal = File::options().read(true).write(true).open(name).unwrap();
-    let home = Home::new();
-    let mut command = home.command([&ARGUMENTS, more].concat());
-    command.envs(variables.iter().copied()).stderr(Stdio::from(terminal));
+    command.stderr(Stdio::from(terminal));
     let running = Running::start(&mut command);
     // The command holds an end of the terminal, too, and reading must see the last one closed.
     drop(command);
@@ -32,6 +30,14 @@ fn on_terminal(variables: &[(&str, &str)], more: &[&str]) -> String {
     }
     running.end().with(0);
     String::from_utf8(shown).unwrap()
+}
+
+/// The lines of a run, with variables and further arguments.
+fn shown(variables: &[(&str, &str)], more: &[&str]) -> String {
+    let home = Home::new();
+    let mut command = home.command([&ARGUMENTS, more].concat());
+    command.envs(variables.iter().copied());
+    on_terminal(command)
 }
 
 #[test]
@@ -50,12 +56,12 @@ fn a_pipe_gets_no_progress_unless_it_is_asked_for() {
 
 #[test]
 fn a_terminal_gets_progress_in_colors_unless_they_are_not_wanted() {
-    let colorful = on_terminal(&[], &[]);
+    let colorful = shown(&[], &[]);
     assert!(colorful.contains("\x1b[1msuperstep 0\x1b[0m") && colorful.contains("\x1b[32m"), "{colorful:?}");
-    let plain = on_terminal(&[("NO_COLOR", "1")], &[]);
+    let plain = shown(&[("NO_COLOR", "1")], &[]);
     assert!(plain.contains("superstep 0  grow, left, right"), "{plain:?}");
     let letters = |text: &str| text.replace("\x1b[2K", "");
     assert!(!letters(&plain).contains('\x1b'), "{plain:?}");
-    let silent = on_terminal(&[("NO_COLOR", "1")], &["--progress", "never"]);
+    let silent = shown(&[("NO_COLOR", "1")], &["--progress", "never"]);
     assert!(!silent.contains("superstep 0"), "{silent:?}");
 }

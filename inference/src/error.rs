@@ -184,6 +184,16 @@ pub enum ChatError {
         /// What the template said.
         reason: String,
     },
+    /// The template changes the messages where they look like control tokens, so that it cannot be told which control
+    /// tokens are its own.
+    #[error(
+        "the chat template of the model rewrites messages that contain {characters:?}, which its control tokens are \
+         written with, so that text could become a control token: leave these characters out of the messages"
+    )]
+    Rewritten {
+        /// The characters that make the difference.
+        characters: String,
+    },
 }
 
 /// Why a request was refused or ended without a result.

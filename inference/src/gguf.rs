@@ -178,6 +178,19 @@ impl Gguf {
         LoadError::Metadata { path: self.path.clone(), key: key.to_owned(), expected }
     }
 
+    /// The format in which a tensor is stored, and its bytes.
+    pub(crate) fn stored(&self, name: &str, entry: &TensorEntry) -> Result<(GgmlDType, u64), LoadError> {
+        let dtype = dtype(entry.type_id).ok_or_else(|| LoadError::Dtype {
+            path: self.path.clone(),
+            tensor: name.to_owned(),
+            found: type_name(entry.type_id),
+            supported: &SUPPORTED,
+        })?;
+        let len = byte_len(&entry.shape, dtype)
+            .ok_or_else(|| self.malformed(format!("tensor {name:?} is not a whole number of blocks")))?;
+        Ok((dtype, len))
+    }
+
     /// Reads the bytes of a tensor after comparing its shape.
     pub(crate) fn tensor(&self, name: &str, expected: &[usize]) -> Result<StoredTensor, LoadError> {
         let entry = self
@@ -192,14 +205,7 @@ impl Gguf {
                 found: entry.shape.clone(),
             });
         }
-        let dtype = dtype(entry.type_id).ok_or_else(|| LoadError::Dtype {
-            path: self.path.clone(),
-            tensor: name.to_owned(),
-            found: type_name(entry.type_id),
-            supported: &SUPPORTED,
-        })?;
-        let len = byte_len(&entry.shape, dtype)
-            .ok_or_else(|| self.malformed(format!("tensor {name:?} is not a whole number of blocks")))?;
+        let (dtype, len) = self.stored(name, entry)?;
         let len =
             usize::try_from(len).map_err(|_| self.malformed(format!("tensor {name:?} is too large")))?;
         let mut bytes = vec![0_u8; len];

@@ -1,5 +1,6 @@
 //! The keys and values of every token that a slot holds, allocated once.
 
+use crate::hyperparameters::Hyperparameters;
 use crate::kernel::LANES;
 
 /// The sides of a cache.
@@ -11,6 +12,26 @@ pub(crate) struct KvShape {
     pub(crate) head_dim: usize,
     /// Positions per slot, a multiple of [`LANES`].
     pub(crate) positions: usize,
+}
+
+impl KvShape {
+    /// The cache of a network for `slots` generations of `context` positions.
+    pub(crate) fn of(sizes: &Hyperparameters, slots: usize, context: usize) -> Self {
+        Self {
+            slots,
+            layers: sizes.layers,
+            heads: sizes.heads.key_value,
+            head_dim: sizes.heads.dim,
+            positions: context.next_multiple_of(LANES),
+        }
+    }
+
+    /// The bytes of keys and values together.
+    pub(crate) fn bytes(&self) -> u64 {
+        let sides =
+            [self.slots, self.layers, self.heads, self.head_dim, self.positions, 2 * size_of::<f32>()];
+        sides.into_iter().fold(1_u64, |product, side| product.saturating_mul(side as u64))
+    }
 }
 
 /// Keys and values, `[slot][layer][head]` outside.
@@ -28,6 +49,12 @@ impl KvCache {
     pub(crate) fn new(shape: KvShape) -> Self {
         let len = shape.slots * shape.layers * shape.heads * shape.positions * shape.head_dim;
         Self { shape, keys: vec![0.0; len], values: vec![0.0; len] }
+    }
+
+    /// The bytes that it takes when it is full.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> u64 {
+        (size_of_val(&*self.keys) + size_of_val(&*self.values)) as u64
     }
 
     /// Stores the key and the value of one position for all heads of a layer.

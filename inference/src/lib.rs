@@ -8,8 +8,10 @@
 //! The tensor library is an implementation detail: no other crate of the workspace names it.
 
 mod attention;
+mod chat;
 mod constraint;
 mod error;
+mod footprint;
 mod generator;
 mod gguf;
 mod hyperparameters;
@@ -23,6 +25,7 @@ mod rope;
 mod sampling;
 mod scheduler;
 mod sequence;
+mod shadow;
 mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -31,6 +34,7 @@ mod tokenizer;
 mod weights;
 
 pub use error::{ChatError, GenerateError, LoadError};
+pub use footprint::Footprint;
 pub use generator::{Generator, Stream};
 pub use model::{Description, Format, LoadOptions, Model};
 pub use request::{ChatMessage, Completion, Event, Finish, Request, Role, Sampling, TokenLogprob, Usage};

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat;
 use crate::constraint::Grammar;
 use crate::error::{ChatError, GenerateError, LoadError};
 use crate::gguf::{Gguf, Value};
 use crate::hyperparameters::Hyperparameters;
-use crate::kernel::LANES;
 use crate::kv::{KvCache, KvShape};
 use crate::network::Network;
 use crate::request::ChatMessage;
@@ -31,6 +31,16 @@ pub struct LoadOptions {
 impl Default for LoadOptions {
     fn default() -> Self {
         Self { context_length: 4096, max_concurrent: 8, sha256: None }
+    }
+}
+
+impl LoadOptions {
+    pub(crate) fn check(&self) -> Result<(), LoadError> {
+        let sizes = [("context_length", self.context_length), ("max_concurrent", self.max_concurrent)];
+        match sizes.into_iter().find(|(_, size)| *size == 0) {
+            Some((option, _)) => Err(LoadError::Option { option }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -87,12 +97,7 @@ impl Model {
     /// # Errors
     /// [`LoadError`] says what is wrong with the file and what is supported.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
-        if options.context_length == 0 {
-            return Err(LoadError::Option { option: "context_length" });
-        }
-        if options.max_concurrent == 0 {
-            return Err(LoadError::Option { option: "max_concurrent" });
-        }
+        options.check()?;
         let gguf = Gguf::open(path)?;
         if let Some(expected) = &options.sha256 {
             gguf.check_digest(expected)?;
@@ -137,9 +142,9 @@ impl Model {
         self.template.as_ref().ok_or(ChatError::NoTemplate)?.render(messages)
     }
 
-    /// The tokens of a rendered chat.
+    /// The tokens of a chat; what its messages say never becomes a control token.
     pub(crate) fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, GenerateError> {
-        self.tokenizer.encode_prompt(&self.render_chat(messages)?)
+        chat::prompt(self.template.as_ref().ok_or(ChatError::NoTemplate)?, &self.tokenizer, messages)
     }
 
     pub(crate) fn context(&self) -> usize {
@@ -148,18 +153,11 @@ impl Model {
 
     /// An empty cache for all slots.
     pub(crate) fn cache(&self) -> KvCache {
-        let sizes = self.network.sizes();
-        KvCache::new(KvShape {
-            slots: self.slots,
-            layers: sizes.layers,
-            heads: sizes.heads.key_value,
-            head_dim: sizes.heads.dim,
-            positions: self.context().next_multiple_of(LANES),
-        })
+        KvCache::new(KvShape::of(self.network.sizes(), self.slots, self.context()))
     }
 }
 
-fn load_template(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Option<Template>, LoadError> {
+pub(crate) fn load_template(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Option<Template>, LoadError> {
     let Some(Value::String(source)) = gguf.metadata("tokenizer.chat_template") else {
         return Ok(None);
     };
@@ -169,21 +167,10 @@ fn load_template(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Option<Template>,
 }
 
 fn describe(gguf: &Gguf, weights: &Weights<'_>, sizes: &Hyperparameters, context: usize) -> Description {
-    let formats = |census: &Census| {
-        census
-            .iter()
-            .map(|(name, (tensors, bytes))| Format { name: name.clone(), tensors: *tensors, bytes: *bytes })
-            .collect()
-    };
     Description {
         name: gguf.string("general.name").ok().map(str::to_owned),
         architecture: sizes.architecture.name.to_owned(),
-        parameters: gguf
-            .entries()
-            .map(|(_, entry)| {
-                entry.shape.iter().fold(1_u64, |product, side| product.saturating_mul(*side as u64))
-            })
-            .fold(0, u64::saturating_add),
+        parameters: parameters(gguf),
         context_length: context,
         trained_context_length: sizes.context,
         vocabulary: sizes.vocabulary,
@@ -191,6 +178,23 @@ fn describe(gguf: &Gguf, weights: &Weights<'_>, sizes: &Hyperparameters, context
         held: formats(&weights.held),
         file_bytes: gguf.size(),
     }
+}
+
+/// The tensors of a census by format.
+pub(crate) fn formats(census: &Census) -> Vec<Format> {
+    let format = |(name, (tensors, bytes)): (&String, &(usize, u64))| Format {
+        name: name.clone(),
+        tensors: *tensors,
+        bytes: *bytes,
+    };
+    census.iter().map(format).collect()
+}
+
+/// The number of weights in a file.
+pub(crate) fn parameters(gguf: &Gguf) -> u64 {
+    let size =
+        |shape: &[usize]| shape.iter().fold(1_u64, |product, side| product.saturating_mul(*side as u64));
+    gguf.entries().map(|(_, entry)| size(&entry.shape)).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

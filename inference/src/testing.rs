@@ -1,5 +1,6 @@
 //! Tiny model files for tests: real in every part, random in their weights, loaded in milliseconds.
 
+mod present;
 mod writer;
 
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::path::Path;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
+pub use self::present::present_model;
 use self::writer::Writer;
 use crate::tokenizer::character_of;
 
@@ -40,6 +42,8 @@ pub struct TinyModel {
     pub pre: String,
     /// The chat template.
     pub template: Option<String>,
+    /// Whether the output has a matrix of its own, beside the embedding.
+    pub untied: bool,
 }
 
 impl Default for TinyModel {
@@ -52,6 +56,7 @@ impl Default for TinyModel {
             architecture: "llama".to_owned(),
             pre: "smollm".to_owned(),
             template: Some(CHAT_ML.to_owned()),
+            untied: false,
         }
     }
 }
@@ -78,6 +83,9 @@ impl TinyModel {
         let (hidden, feed_forward) = (self.hidden, 2 * self.hidden);
         let key = hidden / QUERY_HEADS * KEY_VALUE_HEADS;
         self.put_matrix(&mut writer, "token_embd.weight", (vocabulary, hidden), &mut random);
+        if self.untied {
+            self.put_matrix(&mut writer, "output.weight", (vocabulary, hidden), &mut random);
+        }
         for layer in 0..2 {
             let matrices = [
                 ("attn_q", hidden, hidden),

@@ -1,7 +1,10 @@
 //! Text to tokens and back, built from the tables inside the model file.
 
 mod bytes;
+mod control;
 mod pipeline;
+
+use std::collections::HashSet;
 
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::{AddedToken, Tokenizer as Encoder};
@@ -9,9 +12,11 @@ use tokenizers::{AddedToken, Tokenizer as Encoder};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::bytes::character_of;
 use self::bytes::token_bytes;
+use self::control::{ControlNames, Piece};
 use self::pipeline::Pipeline;
 use crate::error::{GenerateError, LoadError};
 use crate::gguf::{Gguf, Value};
+use crate::shadow::Shadow;
 
 /// Names that mark the end of a turn whichever id the metadata gives as the end of the sequence.
 const END_NAMES: [&str; 6] =
@@ -29,7 +34,9 @@ enum Kind {
 
 /// A byte-level BPE tokenizer.
 pub(crate) struct Tokenizer {
+    /// Knows no control token, so that no text gives one.
     encoder: Encoder,
+    control: ControlNames,
     bytes: Vec<Vec<u8>>,
     kinds: Vec<Kind>,
     bos: Option<u32>,
@@ -64,6 +71,11 @@ impl Tokenizer {
         let tokens = gguf.strings("tokenizer.ggml.tokens")?;
         let kinds = read_kinds(gguf, tokens.len())?;
         let encoder = build_encoder(gguf, &pipeline, &tokens, &kinds)?;
+        let control = (0_u32..)
+            .zip(&tokens)
+            .filter(|(id, _)| kinds[*id as usize] == Kind::Control)
+            .map(|(id, name)| (*name, id));
+        let control = ControlNames::new(control).map_err(|reason| malformed(gguf, reason))?;
         let id = |key: &str| -> Result<Option<u32>, LoadError> {
             if gguf.metadata(key).is_none() {
                 return Ok(None);
@@ -87,7 +99,7 @@ impl Tokenizer {
         ends.dedup();
         let bytes = tokens.iter().zip(&kinds).map(|(token, kind)| token_bytes(token, *kind)).collect();
         let add_bos = gguf.flag("tokenizer.ggml.add_bos_token").unwrap_or(pipeline.adds_bos);
-        Ok(Self { encoder, bytes, kinds, bos, eos, ends, add_bos })
+        Ok(Self { encoder, control, bytes, kinds, bos, eos, ends, add_bos })
     }
 
     /// The number of tokens that the file names.
@@ -97,20 +109,39 @@ impl Tokenizer {
 
     /// Encodes text; the names of control tokens in it become those tokens, and nothing is put around it.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, GenerateError> {
-        self.encoder
-            .encode_fast(text, false)
-            .map(|encoding| encoding.get_ids().to_vec())
-            .map_err(|error| GenerateError::Tokenize { reason: error.to_string() })
+        self.encode_pieces(text, &Shadow::default())
     }
 
-    /// Encodes a rendered chat: puts the beginning-of-sequence token in front where the model wants one and the
-    /// template has not written it.
-    pub(crate) fn encode_prompt(&self, text: &str) -> Result<Vec<u32>, GenerateError> {
-        let mut ids = self.encode(text)?;
+    /// Encodes a rendered chat in which characters of the messages stand in shadow: only names of control tokens
+    /// that are not in shadow become those tokens. Puts the beginning-of-sequence token in front where the model
+    /// wants one and the template has not written it.
+    pub(crate) fn encode_prompt(&self, text: &str, shadow: &Shadow) -> Result<Vec<u32>, GenerateError> {
+        let mut ids = self.encode_pieces(text, shadow)?;
         if let Some(bos) = self.bos.filter(|bos| self.add_bos && ids.first() != Some(bos)) {
             ids.insert(0, bos);
         }
         Ok(ids)
+    }
+
+    fn encode_pieces(&self, text: &str, shadow: &Shadow) -> Result<Vec<u32>, GenerateError> {
+        let mut ids = Vec::new();
+        for piece in self.control.pieces(text) {
+            match piece {
+                Piece::Control(id) => ids.push(id),
+                Piece::Text(text) => {
+                    let encoding = self.encoder.encode_fast(shadow.lifted(text), false);
+                    let encoding =
+                        encoding.map_err(|error| GenerateError::Tokenize { reason: error.to_string() })?;
+                    ids.extend_from_slice(encoding.get_ids());
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The names of the control tokens.
+    pub(crate) fn control_names(&self) -> &ControlNames {
+        &self.control
     }
 
     /// The bytes that a token stands for; control tokens stand for none.
@@ -173,15 +204,21 @@ fn build_encoder(
     tokens: &[&str],
     kinds: &[Kind],
 ) -> Result<Encoder, LoadError> {
-    let merges = gguf
-        .strings("tokenizer.ggml.merges")?
-        .into_iter()
-        .map(|merge| match merge.split_once(' ') {
-            Some((left, right)) => Ok((left.to_owned(), right.to_owned())),
-            None => Err(malformed(gguf, format!("merge {merge:?} has no space"))),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let vocabulary = (0_u32..).zip(tokens).map(|(id, token)| ((*token).to_owned(), id));
+    let names = |kind: Kind| tokens.iter().zip(kinds).filter(move |(_, found)| **found == kind);
+    let control: HashSet<&str> = names(Kind::Control).map(|(name, _)| *name).collect();
+    let mut merges = Vec::new();
+    for merge in gguf.strings("tokenizer.ggml.merges")? {
+        let (left, right) =
+            merge.split_once(' ').ok_or_else(|| malformed(gguf, format!("merge {merge:?} has no space")))?;
+        // Text is not to become a control token, by a merge either.
+        if ![left, right, &format!("{left}{right}")].iter().any(|name| control.contains(name)) {
+            merges.push((left.to_owned(), right.to_owned()));
+        }
+    }
+    let vocabulary = (0_u32..)
+        .zip(tokens)
+        .filter(|(_, token)| !control.contains(*token))
+        .map(|(id, token)| ((*token).to_owned(), id));
     let bpe = BPE::builder()
         .vocab_and_merges(vocabulary.collect::<Vocab>(), merges)
         .ignore_merges(pipeline.ignores_merges)
@@ -189,13 +226,9 @@ fn build_encoder(
         .map_err(|error| malformed(gguf, error.to_string()))?;
     let mut encoder = Encoder::new(bpe);
     pipeline.install(&mut encoder).map_err(|error| malformed(gguf, error.to_string()))?;
-    let added = |kind: Kind| tokens.iter().zip(kinds).filter(move |(_, found)| **found == kind);
-    let control: Vec<_> =
-        added(Kind::Control).map(|(t, _)| AddedToken::from((*t).to_owned(), true)).collect();
-    let user: Vec<_> = added(Kind::UserDefined)
-        .map(|(t, _)| AddedToken::from((*t).to_owned(), false).normalized(false))
+    let user: Vec<_> = names(Kind::UserDefined)
+        .map(|(name, _)| AddedToken::from((*name).to_owned(), false).normalized(false))
         .collect();
-    encoder.add_special_tokens(control).map_err(|error| malformed(gguf, error.to_string()))?;
     encoder.add_tokens(user).map_err(|error| malformed(gguf, error.to_string()))?;
     Ok(encoder)
 }

@@ -103,9 +103,9 @@ impl<'a> Weights<'a> {
     /// A vector as floats.
     pub(crate) fn vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>, LoadError> {
         let stored = self.gguf.tensor(name, &[len])?;
-        count(&mut self.stored, stored.dtype, stored.bytes.len());
+        count(&mut self.stored, stored.dtype, stored.bytes.len() as u64);
         let floats = floats(&stored, 1, len).map_err(|error| self.convert(name, &error))?;
-        count(&mut self.held, GgmlDType::F32, len * 4);
+        count(&mut self.held, GgmlDType::F32, len as u64 * 4);
         Ok(floats)
     }
 
@@ -143,21 +143,21 @@ impl<'a> Weights<'a> {
         columns: usize,
     ) -> Result<Arc<QTensor>, LoadError> {
         let stored = self.gguf.tensor(name, &[rows, columns])?;
-        count(&mut self.stored, stored.dtype, stored.bytes.len());
-        count(&mut self.held, stored.dtype, stored.bytes.len());
+        count(&mut self.stored, stored.dtype, stored.bytes.len() as u64);
+        count(&mut self.held, stored.dtype, stored.bytes.len() as u64);
         let table = qtensor(stored.dtype, &stored.bytes, (rows, columns));
         table.map(Arc::new).map_err(|error| self.convert(name, &error))
     }
 
     fn rows(&mut self, name: &str, rows: usize, columns: usize) -> Result<Rows, LoadError> {
         let stored = self.gguf.tensor(name, &[rows, columns])?;
-        count(&mut self.stored, stored.dtype, stored.bytes.len());
+        count(&mut self.stored, stored.dtype, stored.bytes.len() as u64);
         let mut converted = convert(stored, rows, columns).map_err(|error| self.convert(name, &error))?;
         let row_bytes = converted.bytes.len() / rows;
         converted.rows = rows.next_multiple_of(ROWS);
         // In every block format a block of zero bytes stands for zeros.
         converted.bytes.resize(converted.rows * row_bytes, 0);
-        count(&mut self.held, converted.dtype, converted.bytes.len());
+        count(&mut self.held, converted.dtype, converted.bytes.len() as u64);
         Ok(converted)
     }
 
@@ -170,10 +170,24 @@ impl<'a> Weights<'a> {
     }
 }
 
-fn count(census: &mut Census, dtype: GgmlDType, bytes: usize) {
+/// Counts a tensor.
+pub(crate) fn count(census: &mut Census, dtype: GgmlDType, bytes: u64) {
     let entry = census.entry(format!("{dtype:?}")).or_default();
     entry.0 += 1;
-    entry.1 += bytes as u64;
+    entry.1 = entry.1.saturating_add(bytes);
+}
+
+/// The format in which a stored tensor is held, and the bytes that it then takes: matrices as [`Weights::linear`]
+/// converts them, vectors as floats.
+pub(crate) fn held(stored: GgmlDType, shape: &[usize]) -> (GgmlDType, u64) {
+    let (dtype, rows, columns) = match shape {
+        [rows, columns] => {
+            (held_format(stored), rows.next_multiple_of(ROWS), columns.next_multiple_of(COLUMNS))
+        }
+        _ => (GgmlDType::F32, 1, shape.iter().product()),
+    };
+    let blocks = (rows as u64).saturating_mul(columns as u64) / dtype.block_size() as u64;
+    (dtype, blocks.saturating_mul(dtype.type_size() as u64))
 }
 
 fn qtensor(dtype: GgmlDType, bytes: &[u8], shape: (usize, usize)) -> candle_core::Result<QTensor> {
@@ -191,15 +205,22 @@ fn floats(stored: &StoredTensor, rows: usize, columns: usize) -> candle_core::Re
 /// neighbours.
 fn convert(stored: StoredTensor, rows: usize, columns: usize) -> candle_core::Result<Rows> {
     let padded = columns.next_multiple_of(COLUMNS);
-    let dtype = stored.dtype;
-    let kept = |dtype, bytes| Ok(Rows { dtype, columns: padded, rows, bytes });
-    match dtype {
-        GgmlDType::Q4K | GgmlDType::Q6K => kept(dtype, stored.bytes),
-        GgmlDType::Q8_0 => {
-            let block = dtype.type_size();
-            let len = columns / dtype.block_size() * block;
-            kept(dtype, widen(&stored.bytes, len, padded / dtype.block_size() * block))
-        }
+    let dtype = held_format(stored.dtype);
+    let kept = |bytes| Ok(Rows { dtype, columns: padded, rows, bytes });
+    if stored.dtype != dtype {
+        let floats = floats(&stored, rows, columns)?;
+        let wide = if padded == columns { floats } else { widen(&floats, columns, padded) };
+        let wide = Tensor::from_vec(wide, (rows, padded), &Device::Cpu)?;
+        return kept(QTensor::quantize(&wide, dtype)?.data()?.into_owned());
+    }
+    let row = |columns: usize| columns / dtype.block_size() * dtype.type_size();
+    kept(if padded == columns { stored.bytes } else { widen(&stored.bytes, row(columns), row(padded)) })
+}
+
+/// The format that has a fast kernel and loses the least.
+fn held_format(stored: GgmlDType) -> GgmlDType {
+    match stored {
+        GgmlDType::Q4K | GgmlDType::Q6K => stored,
         GgmlDType::F32
         | GgmlDType::F16
         | GgmlDType::BF16
@@ -207,17 +228,12 @@ fn convert(stored: StoredTensor, rows: usize, columns: usize) -> candle_core::Re
         | GgmlDType::Q4_1
         | GgmlDType::Q5_0
         | GgmlDType::Q5_1
+        | GgmlDType::Q8_0
         | GgmlDType::Q8_1
         | GgmlDType::Q2K
         | GgmlDType::Q3K
         | GgmlDType::Q5K
-        | GgmlDType::Q8K => {
-            let floats = floats(&stored, rows, columns)?;
-            let wide = if padded == columns { floats } else { widen(&floats, columns, padded) };
-            let wide = Tensor::from_vec(wide, (rows, padded), &Device::Cpu)?;
-            let quantized = QTensor::quantize(&wide, GgmlDType::Q8_0)?;
-            kept(GgmlDType::Q8_0, quantized.data()?.into_owned())
-        }
+        | GgmlDType::Q8K => GgmlDType::Q8_0,
     }
 }
 

@@ -87,6 +87,13 @@ impl<'a> Checking<'a> {
         }
         if let Some(output) = &prompt.output {
             self.schema(path.field("output").field("schema"), &output.schema);
+            if prompt.sampling.stop.iter().any(|stop| !stop.is_empty()) {
+                let message =
+                    "a stop text can cut the JSON that output.schema asks for; a local model refuses the two";
+                let problem = Problem::warning(path.field("sampling").field("stop"), message);
+                self.problems
+                    .push(problem.hint("leave stop out: what has a schema ends where the JSON is complete"));
+            }
         }
     }
 

@@ -30,6 +30,6 @@ pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, read_run, tell};
 pub use schema::{Schema, SchemaError, check_input, smallest};
 #[cfg(feature = "inference")]
-pub use superstep_inference::LoadOptions;
+pub use superstep_inference::{Footprint, LoadError, LoadOptions};
 pub use template::{MAX_TEMPLATE, Template};
 pub use tool::{Tool, ToolRequest, ToolSignature};

@@ -8,6 +8,7 @@ mod plan;
 mod report;
 mod series;
 
+use crate::binary::Profile;
 use crate::model::{self, Source};
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
@@ -107,7 +108,8 @@ fn plan(workspace: &Workspace, arguments: &Arguments, parts: &[Part], folder: &P
     }
     if generation {
         programs.throughput = example(workspace, "superstep-inference", "throughput");
-        let model = model::obtain(&Source::parse(arguments.model.as_deref())?)?;
+        let source = Source::parse(arguments.model.as_deref());
+        let model = model::obtain(workspace, Profile::Release, &source)?;
         series.extend(programs.generation(&model.path, !arguments.skip_llama_cpp));
     }
     Ok(series)

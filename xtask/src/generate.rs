@@ -10,7 +10,18 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&str; 6] = ["run", "resume", "runs", "inspect", "validate", "render"];
+const COMMANDS: [&str; 10] = [
+    "run",
+    "resume",
+    "runs",
+    "inspect",
+    "validate",
+    "render",
+    "models",
+    "models pull",
+    "models list",
+    "models size",
+];
 
 /// Options of `cargo xtask generate`.
 #[derive(Args)]
@@ -66,7 +77,8 @@ fn help(superstep: &Path) -> Result<String> {
     let mut text = section("superstep", superstep, &["--help"])?;
     for command in COMMANDS {
         text.push_str("\n\n");
-        text.push_str(&section(&format!("superstep {command}"), superstep, &[command, "--help"])?);
+        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        text.push_str(&section(&format!("superstep {command}"), superstep, &arguments)?);
     }
     Ok(text)
 }

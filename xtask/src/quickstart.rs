@@ -32,8 +32,8 @@ pub(crate) struct Arguments {
 
 /// Builds, fetches and runs; the streams of `superstep run` are this process's own.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
-    let source = Source::parse(arguments.model.as_deref())?;
-    let model = model::obtain(&source)?;
+    let source = Source::parse(arguments.model.as_deref());
+    let model = model::obtain(workspace, arguments.profile, &source)?;
     let superstep = binary::build(workspace, arguments.profile)?;
     let mut command = Command::new(superstep);
     command

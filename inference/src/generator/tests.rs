@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use super::*;
 use crate::model::LoadOptions;
 use crate::request::{ChatMessage, Finish, Role, Sampling};
@@ -133,24 +131,9 @@ fn requests_that_cannot_run_are_refused_at_once() {
     assert_eq!(refused, GenerateError::Chat(crate::ChatError::NoTemplate));
 }
 
-/// The real model, if it is on this machine.
-fn real() -> Option<PathBuf> {
-    let path = std::env::var_os("SUPERSTEP_TEST_MODEL").map(PathBuf::from).or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-        Some(cache.join("superstep/models/SmolLM2-135M-Instruct.Q4_1.gguf"))
-    });
-    let found = path.filter(|path| path.exists());
-    if found.is_none() {
-        eprintln!("skipped: there is no real model, set SUPERSTEP_TEST_MODEL");
-    }
-    found
-}
-
 #[test]
 fn the_real_model_knows_the_capital_of_france() {
-    let Some(path) = real() else { return };
+    let Some(path) = crate::testing::present_model("SmolLM2-135M-Instruct.Q4_1.gguf") else { return };
     let digest = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
     let options = LoadOptions { sha256: Some(digest.to_owned()), ..LoadOptions::default() };
     let model = Model::load(&path, &options).unwrap();

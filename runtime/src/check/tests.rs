@@ -200,3 +200,17 @@ fn where_vertices_may_add_edges_a_missing_edge_is_a_warning() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].severity, Severity::Warning);
 }
+
+#[test]
+fn a_stop_text_beside_a_schema_is_a_warning() {
+    let stop = |vertex: usize, stop: &[&str]| {
+        problems(|graph| graph["vertices"][vertex]["prompt"]["sampling"] = json!({"stop": stop}))
+    };
+    let found = stop(0, &["\n"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].severity, Severity::Warning);
+    assert_eq!(found[0].path.to_string(), "vertices[0].prompt.sampling.stop");
+    assert!(found[0].hint.as_deref().is_some_and(|hint| hint.contains("leave stop out")), "{found:?}");
+    assert_eq!(stop(0, &[""]), [], "an empty text stops nothing");
+    assert_eq!(stop(1, &["\n"]), [], "there is no schema");
+}

@@ -1,0 +1,129 @@
+//! How much memory a model takes, told from the header of its file.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::LoadError;
+use crate::gguf::Gguf;
+use crate::hyperparameters::Hyperparameters;
+use crate::kv::KvShape;
+use crate::model::{Format, LoadOptions, formats, parameters};
+use crate::weights::{Census, count, held};
+
+/// What a model takes in memory once it is loaded. All sizes are in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Footprint {
+    /// The name that the file gives itself, if any.
+    pub name: Option<String>,
+    /// The architecture.
+    pub architecture: String,
+    /// The number of weights in the file.
+    pub parameters: u64,
+    /// Formats in the file.
+    pub stored: Vec<Format>,
+    /// Formats in memory, after the conversion to those that have fast kernels.
+    pub held: Vec<Format>,
+    /// Positions that one generation may fill: what was asked for, cut to what the model was made for.
+    pub context_length: usize,
+    /// Generations that run side by side.
+    pub concurrent: usize,
+    /// The file.
+    pub file_bytes: u64,
+    /// All weights, as held.
+    pub weights_bytes: u64,
+    /// Keys and values of all generations, when each has filled its context; before that, less.
+    pub kv_cache_bytes: u64,
+}
+
+impl Footprint {
+    /// Reads the header of the GGUF file at `path`, and no weights.
+    ///
+    /// Of `options`, the digest is not checked: that would read the whole file.
+    ///
+    /// # Errors
+    /// The header cannot be read, or names an architecture or a format that is not supported.
+    pub fn read(path: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        options.check()?;
+        let gguf = Gguf::open(path)?;
+        let sizes = Hyperparameters::from_gguf(&gguf)?;
+        let context = options.context_length.min(sizes.context);
+        let (mut stored, mut in_memory) = (Census::new(), Census::new());
+        let untied = gguf.entry("output.weight").is_some();
+        for (name, entry) in gguf.entries() {
+            let (dtype, bytes) = gguf.stored(name, entry)?;
+            count(&mut stored, dtype, bytes);
+            let is_table = untied && name == "token_embd.weight";
+            let (dtype, bytes) = if is_table { (dtype, bytes) } else { held(dtype, &entry.shape) };
+            count(&mut in_memory, dtype, bytes);
+        }
+        Ok(Self {
+            name: gguf.string("general.name").ok().map(str::to_owned),
+            architecture: sizes.architecture.name.to_owned(),
+            parameters: parameters(&gguf),
+            weights_bytes: in_memory.values().map(|(_, bytes)| bytes).sum(),
+            stored: formats(&stored),
+            held: formats(&in_memory),
+            context_length: context,
+            concurrent: options.max_concurrent,
+            file_bytes: gguf.size(),
+            kv_cache_bytes: KvShape::of(&sizes, options.max_concurrent, context).bytes(),
+        })
+    }
+
+    /// Weights and cache together.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.weights_bytes.saturating_add(self.kv_cache_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Model;
+    use crate::testing::TinyModel;
+
+    #[test]
+    fn it_tells_what_loading_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        let formats = ["F32", "Q4_1", "Q8_0", "Q4_K", "Q6_K"];
+        for format in formats {
+            for (hidden, architecture, untied) in [(256, "llama", true), (512, "qwen2", false)] {
+                let (format, architecture) = (format.to_owned(), architecture.to_owned());
+                let tiny = TinyModel { format, hidden, architecture, untied, ..TinyModel::default() };
+                tiny.write(&path).unwrap();
+                let options = LoadOptions { context_length: 100, max_concurrent: 3, sha256: None };
+                let read = Footprint::read(&path, &options).unwrap();
+                let model = Model::load(&path, &options).unwrap();
+                let description = model.description();
+                assert_eq!(read.held, description.held, "{tiny:?}");
+                assert_eq!(read.stored, description.stored);
+                assert_eq!(read.parameters, description.parameters);
+                assert_eq!(read.kv_cache_bytes, model.cache().bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_context_is_cut_and_what_is_no_model_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        TinyModel::default().write(&path).unwrap();
+        let read = |context_length| {
+            Footprint::read(&path, &LoadOptions { context_length, ..LoadOptions::default() })
+        };
+        assert_eq!(read(4096).unwrap(), read(512).unwrap());
+        assert_eq!(read(512).unwrap().kv_cache_bytes, 2 * read(256).unwrap().kv_cache_bytes);
+        assert!(matches!(read(0), Err(LoadError::Option { .. })));
+        let other = TinyModel { format: "IQ4_NL".to_owned(), ..TinyModel::default() };
+        other.write(&path).unwrap();
+        assert!(matches!(read(1), Err(LoadError::Dtype { .. })));
+        assert!(matches!(
+            Footprint::read(folder.path(), &LoadOptions::default()),
+            Err(LoadError::Read { .. })
+        ));
+    }
+}
