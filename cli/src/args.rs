@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
-use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs};
+use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store};
 
 /// Runs agent graphs as Pregel programs.
 #[derive(Debug, Parser)]
@@ -31,7 +31,7 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Check files and show every mistake.
     Validate(ValidateArgs),
-    /// Draw a graph.
+    /// Draw a graph, or the graph of a run.
     Render(RenderArgs),
 }
 
@@ -64,16 +64,29 @@ pub(crate) struct ValidateArgs {
 #[command(after_help = "\
 Examples:
   superstep render -f graph.yaml --format mermaid
-  superstep render -f manifests/ --graph triage --format dot | dot -Tsvg > triage.svg
+  superstep render -f manifests/ --graph triage --format svg > triage.svg
+  superstep render triage-k3v9q2 --superstep 3
+  superstep render triage-k3v9q2 --format gexf > triage.gexf
 
-Passive edges are dashed; a join is written into its vertex where it is not any.")]
+With -f a graph is drawn as written, with RUN as its run has changed it. Passive edges are dashed; a
+join is written into its vertex where it is not any. Formats svg and png need the command dot of
+Graphviz. For a run gexf has every superstep, and Gephi plays them.")]
 pub(crate) struct RenderArgs {
-    /// Where the graph is.
-    #[command(flatten)]
-    pub(crate) files: Files,
+    /// The run whose graph is drawn, with all mutations so far.
+    #[arg(value_name = "RUN", conflicts_with_all = ["files", "graph"])]
+    pub(crate) run: Option<String>,
+    /// A YAML or JSON file, a folder, or - for stdin.
+    #[arg(short = 'f', long = "file", value_name = "FILE", required_unless_present = "run", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
     /// The graph, if the files have several.
     #[arg(long, value_name = "NAME")]
     pub(crate) graph: Option<String>,
+    /// The run's graph as it was in this superstep.
+    #[arg(long, value_name = "N", requires = "run")]
+    pub(crate) superstep: Option<u64>,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
     /// The language to draw in.
     #[arg(long, value_enum, default_value_t = DrawingFormat::Mermaid)]
     pub(crate) format: DrawingFormat,
@@ -86,4 +99,12 @@ pub(crate) enum DrawingFormat {
     Mermaid,
     /// The language of Graphviz.
     Dot,
+    /// GraphML, which yEd, networkx and igraph read.
+    Graphml,
+    /// GEXF 1.3, which Gephi reads; of a run with its supersteps as time.
+    Gexf,
+    /// An image, by Graphviz.
+    Svg,
+    /// An image, by Graphviz.
+    Png,
 }

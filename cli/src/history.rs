@@ -61,7 +61,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;
-    let programs = Arc::new(Programs::new(plan_of(&started.attachment)?.not_loaded()));
+    let programs = Arc::new(Programs::new(plan_of(&name, &started.attachment)?.not_loaded()));
     let mut story = Story::default();
     let (outputs, totals) = tell(&name, &records, &programs, |notice| story.add(&notice))?;
     let supersteps: Vec<&Value> = story

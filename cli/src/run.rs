@@ -80,7 +80,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;
-    let plan = plan_of(&started.attachment)?;
+    let plan = plan_of(&name, &started.attachment)?;
     let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count() as u64;
     let setup = setup(&name, &plan, args.progress, Some(committed))?;
     let run = Run::resume(setup, &store, &name)?;
@@ -98,9 +98,12 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
 }
 
 /// The models that the log of a run names.
-pub(crate) fn plan_of(attachment: &Payload) -> Result<ModelPlan, CommandError> {
+///
+/// # Errors
+/// They have a form that this version does not know.
+pub(crate) fn plan_of(run: &RunName, attachment: &Payload) -> Result<ModelPlan, CommandError> {
     serde_json::from_value(attachment.value().clone())
-        .map_err(|error| CommandError::Output(io::Error::other(error)))
+        .map_err(|source| CommandError::Attachment { run: run.clone(), source })
 }
 
 /// The store of runs in a folder.

@@ -24,7 +24,7 @@ pub use models::{Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedM
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use roots::{CompileError, Position, Reference, Scope};
-pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, read_run, tell};
+pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, follow, read_run, tell};
 pub use schema::{Schema, SchemaError, check_input, smallest};
 #[cfg(feature = "inference")]
 pub use superstep_inference::LoadOptions;
