@@ -1,5 +1,6 @@
 //! The arguments.
 
+pub(crate) mod reference;
 pub(crate) mod runs;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
+use reference::{CompletionsArgs, ManArgs, SchemaArgs};
 use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store};
 
 /// Runs agent graphs as Pregel programs.
@@ -33,6 +35,12 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     /// Draw a graph, or the graph of a run.
     Render(RenderArgs),
+    /// Print the JSON schema of the files, for editors.
+    Schema(SchemaArgs),
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
+    /// Print a manual page, or write all of them.
+    Man(ManArgs),
 }
 
 /// The files of graphs, models and patches.

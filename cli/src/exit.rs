@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use superstep_api::NoGraph;
 use superstep_runtime::RunError;
@@ -98,6 +99,20 @@ pub(crate) enum CommandError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// There is no manual page.
+    #[error("there is no command \"superstep {name}\", and no page of it")]
+    NoCommand {
+        /// What was asked for.
+        name: String,
+    },
+    /// A manual page cannot be written.
+    #[error("cannot write {}", path.display())]
+    Page {
+        /// Its file, or the folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// There is no image.
     #[error(transparent)]
     Graphviz(#[from] GraphvizError),
@@ -124,6 +139,8 @@ impl CommandError {
             | Self::Model(_)
             | Self::Run(_)
             | Self::Attachment { .. }
+            | Self::NoCommand { .. }
+            | Self::Page { .. }
             | Self::Graphviz(_)
             | Self::ImageOnTerminal
             | Self::Output(_) => {}
@@ -140,8 +157,11 @@ impl CommandError {
             | Self::Unfit { .. }
             | Self::NoSuperstep { .. }
             | Self::ImageOnTerminal
+            | Self::NoCommand { .. }
             | Self::Input(_) => Exit::Invalid,
-            Self::NoStore | Self::Model(_) | Self::Graphviz(_) | Self::Output(_) => Exit::Unusable,
+            Self::NoStore | Self::Model(_) | Self::Page { .. } | Self::Graphviz(_) | Self::Output(_) => {
+                Exit::Unusable
+            }
             Self::Attachment { .. } => Exit::CorruptStore,
             Self::Run(error) => match error {
                 RunError::Store(

@@ -8,6 +8,7 @@ mod manifests;
 mod models;
 mod output;
 mod progress;
+mod reference;
 mod render;
 mod report;
 mod run;
@@ -28,6 +29,9 @@ fn main() -> std::process::ExitCode {
     let done = match &cli.command {
         Command::Validate(args) => validate::validate(args),
         Command::Render(args) => render::render(args),
+        Command::Schema(args) => reference::schema(args),
+        Command::Completions(args) => reference::completions(args),
+        Command::Man(args) => reference::man(args),
         Command::Run(args) => run::run(args),
         Command::Resume(args) => run::resume(args),
         Command::Runs(args) => history::runs(args),

@@ -10,7 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&str; 6] = ["run", "resume", "runs", "inspect", "validate", "render"];
+const COMMANDS: [&str; 9] =
+    ["run", "resume", "runs", "inspect", "validate", "render", "schema", "completions", "man"];
 
 /// Options of `cargo xtask generate`.
 #[derive(Args)]
