@@ -99,6 +99,12 @@ pub(crate) enum CommandError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// A run cannot be removed; why was told with the others.
+    #[error("run \"{run}\" cannot be removed")]
+    NotRemoved {
+        /// The run.
+        run: RunName,
+    },
     /// There is no manual page.
     #[error("there is no command \"superstep {name}\", and no page of it")]
     NoCommand {
@@ -139,6 +145,7 @@ impl CommandError {
             | Self::Model(_)
             | Self::Run(_)
             | Self::Attachment { .. }
+            | Self::NotRemoved { .. }
             | Self::NoCommand { .. }
             | Self::Page { .. }
             | Self::Graphviz(_)
@@ -159,9 +166,12 @@ impl CommandError {
             | Self::ImageOnTerminal
             | Self::NoCommand { .. }
             | Self::Input(_) => Exit::Invalid,
-            Self::NoStore | Self::Model(_) | Self::Page { .. } | Self::Graphviz(_) | Self::Output(_) => {
-                Exit::Unusable
-            }
+            Self::NoStore
+            | Self::Model(_)
+            | Self::Page { .. }
+            | Self::NotRemoved { .. }
+            | Self::Graphviz(_)
+            | Self::Output(_) => Exit::Unusable,
             Self::Attachment { .. } => Exit::CorruptStore,
             Self::Run(error) => match error {
                 RunError::Store(

@@ -6,12 +6,14 @@ mod history;
 mod input;
 mod manifests;
 mod models;
+mod moment;
 mod output;
 mod progress;
 mod reference;
 mod render;
 mod report;
 mod run;
+mod runs;
 mod validate;
 mod view;
 
@@ -34,7 +36,7 @@ fn main() -> std::process::ExitCode {
         Command::Man(args) => reference::man(args),
         Command::Run(args) => run::run(args),
         Command::Resume(args) => run::resume(args),
-        Command::Runs(args) => history::runs(args),
+        Command::Runs(args) => runs::runs(args),
         Command::Inspect(args) => history::inspect(args),
     };
     done.unwrap_or_else(|error| error.report()).into()

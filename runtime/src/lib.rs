@@ -1,6 +1,7 @@
 //! The local runner and the vertex programs.
 
 mod calls;
+mod catalogue;
 mod cel;
 mod check;
 mod expressions;
@@ -14,6 +15,7 @@ mod schema;
 mod template;
 
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
+pub use catalogue::{RunPhase, RunSummary, list_runs, note_end};
 pub use cel::{Expression, MAX_EXPRESSION};
 pub use check::check;
 pub use expressions::EdgeExpressions;

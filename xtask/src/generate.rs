@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&str; 9] =
-    ["run", "resume", "runs", "inspect", "validate", "render", "schema", "completions", "man"];
+const COMMANDS: [&str; 10] =
+    ["run", "resume", "runs", "runs gc", "inspect", "validate", "render", "schema", "completions", "man"];
 
 /// Options of `cargo xtask generate`.
 #[derive(Args)]
@@ -66,8 +66,13 @@ fn graph(workspace: &Workspace, superstep: &Path) -> Result<String> {
 fn help(superstep: &Path) -> Result<String> {
     let mut text = section("superstep", superstep, &["--help"])?;
     for command in COMMANDS {
+        let words: Vec<&str> = command.split(' ').collect();
         text.push_str("\n\n");
-        text.push_str(&section(&format!("superstep {command}"), superstep, &[command, "--help"])?);
+        text.push_str(&section(
+            &format!("superstep {command}"),
+            superstep,
+            &[&words[..], &["--help"]].concat(),
+        )?);
     }
     Ok(text)
 }
