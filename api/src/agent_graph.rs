@@ -1,18 +1,22 @@
 //! Graphs, and changes to them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use superstep_graph::{FieldPath, GraphSpec, Mutation, Problem};
+use superstep_graph::{FieldPath, GraphSpec, Mutation, Port, Problem, VertexName};
 
+use crate::kind::API_VERSION;
 use crate::metadata::ObjectMeta;
 
 /// An agent graph.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AgentGraph {
     /// `superstep.dev/v1alpha1`.
+    #[schemars(extend("const" = API_VERSION))]
     pub api_version: String,
     /// `AgentGraph`.
+    #[schemars(extend("const" = "AgentGraph"))]
     pub kind: String,
     /// Its name.
     pub metadata: ObjectMeta,
@@ -24,12 +28,14 @@ pub struct AgentGraph {
 }
 
 /// Changes to a graph or to one of its runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AgentGraphPatch {
     /// `superstep.dev/v1alpha1`.
+    #[schemars(extend("const" = API_VERSION))]
     pub api_version: String,
     /// `AgentGraphPatch`.
+    #[schemars(extend("const" = "AgentGraphPatch"))]
     pub kind: String,
     /// Its name.
     pub metadata: ObjectMeta,
@@ -41,7 +47,7 @@ pub struct AgentGraphPatch {
 }
 
 /// The `spec` of an [`AgentGraphPatch`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PatchSpec {
     /// The graph that is changed.
@@ -53,11 +59,12 @@ pub struct PatchSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The changes. They apply at one barrier, in Pregel's order.
+    #[schemars(length(min = 1))]
     pub mutations: Vec<Mutation>,
 }
 
 /// A resource by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectRef {
     /// Its `metadata.name`.
@@ -71,6 +78,9 @@ impl PatchSpec {
         if self.mutations.is_empty() {
             return vec![Problem::error(root, "the patch has no mutation")];
         }
+        let forms = self.mutations.iter().enumerate();
+        let mut problems: Vec<Problem> =
+            forms.flat_map(|(index, mutation)| ill_formed_names(&root.index(index), mutation)).collect();
         let check = |(index, mutation): (usize, &Mutation)| {
             let path = root.index(index);
             match mutation {
@@ -95,6 +105,35 @@ impl PatchSpec {
                 | Mutation::Set(_) => None,
             }
         };
-        self.mutations.iter().enumerate().filter_map(check).collect()
+        problems.extend(self.mutations.iter().enumerate().filter_map(check));
+        problems
     }
+}
+
+/// The names in a mutation that nothing can ever have.
+fn ill_formed_names(path: &FieldPath, mutation: &Mutation) -> Vec<Problem> {
+    let edge = |path: FieldPath, from: &VertexName, port: &Port, to: &VertexName| {
+        [("from", from.as_str()), ("port", port.as_str()), ("to", to.as_str())]
+            .map(|(field, name)| (path.field(field), name.to_owned()))
+            .to_vec()
+    };
+    let vertex = |path: FieldPath, name: &VertexName| vec![(path, name.to_string())];
+    let names = match mutation {
+        Mutation::RemoveEdge(gone) => edge(path.field("removeEdge"), &gone.from, &gone.port, &gone.to),
+        Mutation::AddEdge(new) => edge(path.field("addEdge"), &new.from, &new.port, &new.to),
+        Mutation::RemoveVertex(gone) => vertex(path.field("removeVertex").field("name"), &gone.name),
+        Mutation::AddVertex(new) => vertex(path.field("addVertex").field("name"), &new.name),
+        Mutation::Set(set) => match (&set.vertex, &set.edge) {
+            (Some(name), _) => vertex(path.field("set").field("vertex"), name),
+            (None, Some(of)) => edge(path.field("set").field("edge"), &of.from, &of.port, &of.to),
+            (None, None) => Vec::new(),
+        },
+    };
+    let ill_formed = names.into_iter().filter(|(_, name)| !VertexName::from(name.as_str()).is_well_formed());
+    ill_formed
+        .map(|(path, name)| {
+            let hint = "a name begins with a-z and goes on with a-z, 0-9 and _";
+            Problem::error(path, format!("{name:?} is no name")).hint(hint)
+        })
+        .collect()
 }

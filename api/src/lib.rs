@@ -10,20 +10,24 @@ mod diagnostic;
 mod document;
 mod files;
 mod interpolate;
+mod kind;
 mod metadata;
 mod model_server;
 mod node;
 mod read;
+mod schema;
 mod set;
 mod source;
 
 pub use agent_graph::{AgentGraph, AgentGraphPatch, ObjectRef, PatchSpec};
 pub use diagnostic::Diagnostic;
 pub use files::{STDIN, read_paths};
+pub use kind::Kind;
 pub use metadata::ObjectMeta;
 pub use model_server::{
     CandleEngine, CpuDevices, Devices, Engine, FileSource, HuggingFaceSource, ModelServer, ModelServerSpec,
     ModelSource, ServedModel,
 };
+pub use schema::schema;
 pub use set::{CheckedGraph, Loaded, NoGraph, Resource, ResourceSet, load};
 pub use source::{Place, Position, Source};

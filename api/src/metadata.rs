@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use superstep_graph::{FieldPath, Problem};
 
 /// The `metadata` of a resource. Members that the API server sets are accepted, so that what
 /// `kubectl get -o yaml` prints can be read back; they mean nothing to a local run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ObjectMeta {
     /// Unique among the resources of its kind in one run.
+    #[schemars(
+        length(max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
     /// Where it lives on a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,19 +1,23 @@
 //! Models, and how they are served.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use superstep_graph::{FieldPath, Prices, Problem};
+use superstep_graph::{FieldPath, Prices, Problem, exactly_one};
 
 use crate::interpolate::{Uninterpolated, interpolate};
+use crate::kind::API_VERSION;
 use crate::metadata::ObjectMeta;
 
 /// A served model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModelServer {
     /// `superstep.dev/v1alpha1`.
+    #[schemars(extend("const" = API_VERSION))]
     pub api_version: String,
     /// `ModelServer`.
+    #[schemars(extend("const" = "ModelServer"))]
     pub kind: String,
     /// Its name, which the `models` of a graph refer to.
     pub metadata: ObjectMeta,
@@ -25,7 +29,7 @@ pub struct ModelServer {
 }
 
 /// The `spec` of a [`ModelServer`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModelServerSpec {
     /// What is served; needed by engines that load weights.
@@ -42,7 +46,7 @@ pub struct ModelServerSpec {
 }
 
 /// The weights of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServedModel {
     /// The name that clients send.
@@ -53,12 +57,14 @@ pub struct ServedModel {
     /// The SHA-256 of the file, in hexadecimal; empty or left out, any bytes are taken. Environment
     /// variables stand in it as `${NAME}`, `${NAME:-default}` and `${NAME-default}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9A-Fa-f]{64})?$|\$\{"))]
     pub sha256: Option<String>,
 }
 
 /// One place of weights: exactly one member.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = one_place)]
 pub struct ModelSource {
     /// A file of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,7 +75,7 @@ pub struct ModelSource {
 }
 
 /// A file of this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FileSource {
     /// Its path, from the working directory. Environment variables stand in it as `${NAME}`,
@@ -78,7 +84,7 @@ pub struct FileSource {
 }
 
 /// A file of a Hugging Face repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HuggingFaceSource {
     /// `owner/name`.
@@ -108,13 +114,22 @@ impl HuggingFaceSource {
     }
 }
 
+fn one_place(schema: &mut schemars::Schema) {
+    exactly_one(schema, &["file", "huggingFace"]);
+}
+
+fn one_engine(schema: &mut schemars::Schema) {
+    exactly_one(schema, &["candle", "scripted"]);
+}
+
 fn main_branch() -> String {
     "main".to_owned()
 }
 
 /// What serves a model: exactly one member.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = one_engine)]
 pub struct Engine {
     /// In the process itself, on candle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,19 +140,21 @@ pub struct Engine {
 }
 
 /// Settings of the engine in the process itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CandleEngine {
     /// The most tokens of prompt and answer together; default what the model was trained for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub context_length: Option<u32>,
     /// How many prompts are decoded as one batch; the engine has a default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub max_concurrent_requests: Option<u32>,
 }
 
 /// Where a model is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Devices {
     /// On the CPU, which is the default.
@@ -146,7 +163,7 @@ pub struct Devices {
 }
 
 /// The CPU; it has no settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CpuDevices {}
 

@@ -9,28 +9,12 @@ use superstep_graph::{FieldPath, Problem, Problems, Severity, ValidatedGraph, va
 use crate::agent_graph::{AgentGraph, AgentGraphPatch};
 use crate::diagnostic::{Diagnostic, did_you_mean, nearest};
 use crate::document::{Document, documents};
+use crate::kind::{API_VERSION, GROUP, Kind};
 use crate::metadata::ObjectMeta;
 use crate::model_server::ModelServer;
 use crate::node::Node;
 use crate::read::read;
 use crate::source::{Place, Source};
-
-const GROUP: &str = "superstep.dev";
-const API_VERSION: &str = "superstep.dev/v1alpha1";
-
-/// A kind of resource that a local run reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    AgentGraph,
-    ModelServer,
-    AgentGraphPatch,
-}
-
-const KINDS: [(&str, Kind); 3] = [
-    ("AgentGraph", Kind::AgentGraph),
-    ("ModelServer", Kind::ModelServer),
-    ("AgentGraphPatch", Kind::AgentGraphPatch),
-];
 
 /// A resource and the text that it was read from.
 #[derive(Clone, Debug)]
@@ -335,10 +319,10 @@ fn kind_of(document: &Document) -> Result<Option<Kind>, Vec<Diagnostic>> {
         };
         return Err(missing.map(report).collect());
     };
-    let names = || KINDS.iter().map(|(name, _)| *name);
+    let names = || Kind::ALL.iter().map(|kind| kind.name());
     let group = version.split('/').next().unwrap_or(version);
     let is_ours = nearest(group, [GROUP]).is_some() || nearest(kind, names()).is_some();
-    let known = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, kind)| *kind);
+    let known = Kind::named(kind);
     match known {
         _ if !is_ours => Ok(None),
         Some(kind) if version == API_VERSION => Ok(Some(kind)),

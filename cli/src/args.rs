@@ -1,6 +1,7 @@
 //! The arguments.
 
 pub(crate) mod models;
+pub(crate) mod reference;
 pub(crate) mod runs;
 
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
 use models::ModelsArgs;
-use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs};
+use reference::{CompletionsArgs, ManArgs, SchemaArgs};
+use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store};
 
 /// Runs agent graphs as Pregel programs.
 #[derive(Debug, Parser)]
@@ -33,10 +35,16 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Check files and show every mistake.
     Validate(ValidateArgs),
-    /// Draw a graph.
+    /// Draw a graph, or the graph of a run.
     Render(RenderArgs),
     /// Fetch, list and measure models.
     Models(ModelsArgs),
+    /// Print the JSON schema of the files, for editors.
+    Schema(SchemaArgs),
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
+    /// Print a manual page, or write all of them.
+    Man(ManArgs),
 }
 
 /// The files of graphs, models and patches.
@@ -68,16 +76,29 @@ pub(crate) struct ValidateArgs {
 #[command(after_help = "\
 Examples:
   superstep render -f graph.yaml --format mermaid
-  superstep render -f manifests/ --graph triage --format dot | dot -Tsvg > triage.svg
+  superstep render -f manifests/ --graph triage --format svg > triage.svg
+  superstep render triage-k3v9q2 --superstep 3
+  superstep render triage-k3v9q2 --format gexf > triage.gexf
 
-Passive edges are dashed; a join is written into its vertex where it is not any.")]
+With -f a graph is drawn as written, with RUN as its run has changed it. Passive edges are dashed; a
+join is written into its vertex where it is not any. Formats svg and png need the command dot of
+Graphviz. For a run gexf has every superstep, and Gephi plays them.")]
 pub(crate) struct RenderArgs {
-    /// Where the graph is.
-    #[command(flatten)]
-    pub(crate) files: Files,
+    /// The run whose graph is drawn, with all mutations so far.
+    #[arg(value_name = "RUN", conflicts_with_all = ["files", "graph"])]
+    pub(crate) run: Option<String>,
+    /// A YAML or JSON file, a folder, or - for stdin.
+    #[arg(short = 'f', long = "file", value_name = "FILE", required_unless_present = "run", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
     /// The graph, if the files have several.
     #[arg(long, value_name = "NAME")]
     pub(crate) graph: Option<String>,
+    /// The run's graph as it was in this superstep.
+    #[arg(long, value_name = "N", requires = "run")]
+    pub(crate) superstep: Option<u64>,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
     /// The language to draw in.
     #[arg(long, value_enum, default_value_t = DrawingFormat::Mermaid)]
     pub(crate) format: DrawingFormat,
@@ -90,4 +111,12 @@ pub(crate) enum DrawingFormat {
     Mermaid,
     /// The language of Graphviz.
     Dot,
+    /// GraphML, which yEd, networkx and igraph read.
+    Graphml,
+    /// GEXF 1.3, which Gephi reads; of a run with its supersteps as time.
+    Gexf,
+    /// An image, by Graphviz.
+    Svg,
+    /// An image, by Graphviz.
+    Png,
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use superstep_api::NoGraph;
 use superstep_runtime::RunError;
@@ -9,6 +10,7 @@ use superstep_store::{RunName, StoreError};
 
 use crate::input::InputError;
 use crate::models::ModelError;
+use crate::render::GraphvizError;
 
 /// The exit codes, as `superstep --help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub(crate) enum Exit {
     Interrupted = 4,
     /// The store is corrupt, and the run refuses to go on from it.
     CorruptStore = 5,
-    /// The store or a model cannot be used.
+    /// The store, a model or another program cannot be used.
     Unusable = 6,
 }
 
@@ -45,7 +47,7 @@ Exit codes:
   3  a limit ended the run; its partial outputs are on stdout
   4  interrupted or waiting for an answer; superstep resume goes on
   5  the store is corrupt, and the run refuses to go on from it
-  6  the store or a model cannot be used";
+  6  the store, a model or another program cannot be used";
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +91,40 @@ pub(crate) enum CommandError {
     /// The run cannot be begun, read or driven.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// What the log of a run says of its models is not understood.
+    #[error("the log of run \"{run}\" has a list of models that this version cannot read: {source}")]
+    Attachment {
+        /// The run.
+        run: RunName,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A run cannot be removed; why was told with the others.
+    #[error("run \"{run}\" cannot be removed")]
+    NotRemoved {
+        /// The run.
+        run: RunName,
+    },
+    /// There is no manual page.
+    #[error("there is no command \"superstep {name}\", and no page of it")]
+    NoCommand {
+        /// What was asked for.
+        name: String,
+    },
+    /// A manual page cannot be written.
+    #[error("cannot write {}", path.display())]
+    Page {
+        /// Its file, or the folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no image.
+    #[error(transparent)]
+    Graphviz(#[from] GraphvizError),
+    /// An image would be written to a terminal.
+    #[error("an image is no text for a terminal: write it to a file, as in superstep render … > graph.png")]
+    ImageOnTerminal,
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
@@ -108,6 +144,12 @@ impl CommandError {
             | Self::NoStore
             | Self::Model(_)
             | Self::Run(_)
+            | Self::Attachment { .. }
+            | Self::NotRemoved { .. }
+            | Self::NoCommand { .. }
+            | Self::Page { .. }
+            | Self::Graphviz(_)
+            | Self::ImageOnTerminal
             | Self::Output(_) => {}
         }
         // Nobody is left to be told if stderr is closed.
@@ -121,8 +163,16 @@ impl CommandError {
             | Self::NoGraph { .. }
             | Self::Unfit { .. }
             | Self::NoSuperstep { .. }
+            | Self::ImageOnTerminal
+            | Self::NoCommand { .. }
             | Self::Input(_) => Exit::Invalid,
-            Self::NoStore | Self::Model(_) | Self::Output(_) => Exit::Unusable,
+            Self::NoStore
+            | Self::Model(_)
+            | Self::Page { .. }
+            | Self::NotRemoved { .. }
+            | Self::Graphviz(_)
+            | Self::Output(_) => Exit::Unusable,
+            Self::Attachment { .. } => Exit::CorruptStore,
             Self::Run(error) => match error {
                 RunError::Store(
                     StoreError::Corrupt { .. }

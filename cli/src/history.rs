@@ -1,57 +1,20 @@
-//! `superstep runs` and `superstep inspect`: what the logs hold.
+//! `superstep inspect`: what the log of a run holds.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use superstep_engine::{Notice, Record, RunStatus};
+use superstep_engine::{Notice, RunStatus};
 use superstep_graph::Verdict;
 use superstep_runtime::{Programs, RunError, read_run, tell};
-use superstep_store::{RunName, Store};
+use superstep_store::RunName;
 
-use crate::args::runs::{InspectArgs, RunsArgs};
+use crate::args::runs::InspectArgs;
 use crate::exit::{CommandError, Exit};
 use crate::output;
-use crate::progress::{change, status_text};
+use crate::progress::change;
 use crate::run::{open_store, plan_of, summary};
-
-/// Lists the runs, the newest last.
-///
-/// # Errors
-/// The store cannot be read.
-pub(crate) fn runs(args: &RunsArgs) -> Result<Exit, CommandError> {
-    let store = open_store(&args.store)?;
-    let entries = store.runs().map_err(RunError::from)?;
-    let mut rows: Vec<(u64, Value)> =
-        entries.iter().map(|entry| row(&store, &entry.name, entry.bytes)).collect();
-    rows.sort_by_key(|(started, _)| *started);
-    let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
-    output::write(&Value::Array(rows), args.output, &mut io::stdout().lock())?;
-    Ok(Exit::Success)
-}
-
-fn row(store: &Store<Record>, name: &RunName, bytes: u64) -> (u64, Value) {
-    match read_run(store, name) {
-        Err(error) => {
-            (0, json!({"run": name.as_str(), "graph": "-", "status": error.to_string(), "bytes": bytes}))
-        }
-        Ok((started, records)) => {
-            let status = records.iter().rev().find_map(|record| {
-                if let Record::Ended(status) = record { Some(status_text(status)) } else { None }
-            });
-            let supersteps = records.iter().filter(|record| matches!(record, Record::Committed(_))).count();
-            let row = json!({
-                "run": name.as_str(),
-                "graph": started.root,
-                "status": status.unwrap_or_else(|| "unfinished".to_owned()),
-                "supersteps": supersteps,
-                "bytes": bytes,
-            });
-            (started.started_at, row)
-        }
-    }
-}
 
 /// Shows what happened in a run, superstep by superstep.
 ///
@@ -61,7 +24,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;
-    let programs = Arc::new(Programs::new(plan_of(&started.attachment)?.not_loaded()));
+    let programs = Arc::new(Programs::new(plan_of(&name, &started.attachment)?.not_loaded()));
     let mut story = Story::default();
     let (outputs, totals) = tell(&name, &records, &programs, |notice| story.add(&notice))?;
     let supersteps: Vec<&Value> = story

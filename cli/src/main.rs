@@ -6,11 +6,14 @@ mod history;
 mod input;
 mod manifests;
 mod models;
+mod moment;
 mod output;
 mod progress;
+mod reference;
 mod render;
 mod report;
 mod run;
+mod runs;
 mod validate;
 mod view;
 
@@ -28,9 +31,12 @@ fn main() -> std::process::ExitCode {
     let done = match &cli.command {
         Command::Validate(args) => validate::validate(args),
         Command::Render(args) => render::render(args),
+        Command::Schema(args) => reference::schema(args),
+        Command::Completions(args) => reference::completions(args),
+        Command::Man(args) => reference::man(args),
         Command::Run(args) => run::run(args),
         Command::Resume(args) => run::resume(args),
-        Command::Runs(args) => history::runs(args),
+        Command::Runs(args) => runs::runs(args),
         Command::Inspect(args) => history::inspect(args),
         Command::Models(args) => models::models(args),
     };

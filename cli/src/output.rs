@@ -22,6 +22,13 @@ pub(crate) enum OutputFormat {
 /// # Errors
 /// `out` cannot be written to.
 pub(crate) fn write(value: &Value, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
+    // Stdout is written to line by line by itself.
+    let mut buffered = io::BufWriter::with_capacity(1 << 16, out);
+    write_all(value, format, &mut buffered)?;
+    buffered.flush()
+}
+
+fn write_all(value: &Value, format: OutputFormat, out: &mut dyn Write) -> io::Result<()> {
     match format {
         OutputFormat::Json => {
             serde_json::to_writer_pretty(&mut *out, value)?;

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use superstep_engine::{Notice, Payload, Record, RunStatus};
 use superstep_runtime::{
-    NewRun, Observer, Programs, Run, RunEnd, RunError, RunHandle, Setup, check_input, read_run,
+    NewRun, Observer, Programs, Run, RunEnd, RunError, RunHandle, Setup, check_input, note_end, read_run,
 };
 use superstep_store::{RunName, Store};
 
@@ -58,18 +58,19 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let attachment = serde_json::to_value(&plan).map(Payload::from).map_err(io::Error::other)?;
     let started_at =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let new =
-        NewRun { name: name.clone(), root, graphs, input: Payload::from(given), attachment, started_at };
+    let input = Payload::from(given);
+    let new = NewRun { name: name.clone(), root: root.clone(), graphs, input, attachment, started_at };
     let run = Run::create(setup, &store, new)?;
-    drive(
-        run,
-        &Driving {
-            name: &name,
-            output: args.output,
-            resumable: !args.ephemeral,
-            store: args.store.folder.as_deref(),
-        },
-    )
+    let driving = Driving {
+        name: &name,
+        output: args.output,
+        resumable: !args.ephemeral,
+        folder: args.store.folder.as_deref(),
+        store: &store,
+        graph: &root,
+        started_at,
+    };
+    drive(run, &driving)
 }
 
 /// Goes on with a run.
@@ -80,7 +81,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;
-    let plan = plan_of(&started.attachment)?;
+    let plan = plan_of(&name, &started.attachment)?;
     let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count() as u64;
     let setup = setup(&name, &plan, args.progress, Some(committed))?;
     let run = Run::resume(setup, &store, &name)?;
@@ -91,16 +92,25 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
             "superstep: {bytes} bytes of a write that was never acknowledged were cut off the log"
         )?;
     }
-    drive(
-        run,
-        &Driving { name: &name, output: args.output, resumable: true, store: args.store.folder.as_deref() },
-    )
+    let driving = Driving {
+        name: &name,
+        output: args.output,
+        resumable: true,
+        folder: args.store.folder.as_deref(),
+        store: &store,
+        graph: &started.root,
+        started_at: started.started_at,
+    };
+    drive(run, &driving)
 }
 
 /// The models that the log of a run names.
-pub(crate) fn plan_of(attachment: &Payload) -> Result<ModelPlan, CommandError> {
+///
+/// # Errors
+/// They have a form that this version does not know.
+pub(crate) fn plan_of(run: &RunName, attachment: &Payload) -> Result<ModelPlan, CommandError> {
     serde_json::from_value(attachment.value().clone())
-        .map_err(|error| CommandError::Output(io::Error::other(error)))
+        .map_err(|source| CommandError::Attachment { run: run.clone(), source })
 }
 
 /// The store of runs in a folder.
@@ -131,7 +141,13 @@ struct Driving<'a> {
     output: OutputFormat,
     resumable: bool,
     /// The folder of runs, if the user named one.
-    store: Option<&'a std::path::Path>,
+    folder: Option<&'a std::path::Path>,
+    /// Where the run is kept.
+    store: &'a Store<Record>,
+    /// The name of its graph.
+    graph: &'a str,
+    /// When it was started, in seconds since 1970.
+    started_at: u64,
 }
 
 /// Tells the questions of a run, which nobody but the user can answer.
@@ -158,6 +174,7 @@ fn drive(run: Run, driving: &Driving<'_>) -> Result<Exit, CommandError> {
     // A model that is still writing must not hold the command up.
     runtime.shutdown_background();
     let Some(end) = end else { return interrupted(driving) };
+    note_end(driving.store, driving.name, driving.graph, driving.started_at, &end);
     conclude(&end, driving)
 }
 
@@ -183,7 +200,7 @@ async fn interrupt(handle: RunHandle) {
 fn interrupted(driving: &Driving<'_>) -> Result<Exit, CommandError> {
     let mut stderr = io::stderr();
     if driving.resumable {
-        let store = driving.store.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
+        let store = driving.folder.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
         writeln!(stderr, "superstep: interrupted; go on with: superstep resume {}{store}", driving.name)?;
     } else {
         writeln!(stderr, "superstep: interrupted; the run was in memory only and is gone")?;

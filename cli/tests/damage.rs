@@ -1,8 +1,10 @@
 //! A damaged log is found, named, and not gone on from.
 
 use std::fs;
+use std::sync::Arc;
 
-use superstep_engine::Record;
+use serde_json::json;
+use superstep_engine::{Payload, Record};
 
 use crate::command::{Home, calls};
 
@@ -47,4 +49,21 @@ fn a_run_that_was_killed_before_its_first_record_is_not_taken_for_corrupt() {
         home.line(line).with(2).saying("the log of run early holds no run");
     }
     home.line("runs").with(0);
+}
+
+#[test]
+fn a_list_of_models_that_is_not_understood_is_no_failure_to_write() {
+    let home = Home::new();
+    home.run(["run", "-f", "../manifests/hello", "--input", "{\"name\": \"Ada\"}", "--run-id", "hello"])
+        .with(0);
+    let mut records = home.records("hello");
+    let Some(Record::RunStarted(started)) = records.first_mut() else { panic!("{records:?}") };
+    Arc::make_mut(started).attachment = Payload::from(json!({"models": 7}));
+    let mut log = home.store().create(&"odd".parse().unwrap(), "test").unwrap();
+    log.append(records).wait().unwrap();
+    drop(log);
+    for line in ["resume odd", "inspect odd", "render odd"] {
+        let said = "the log of run \"odd\" has a list of models that this version cannot read: invalid type";
+        home.line(line).with(5).saying(said);
+    }
 }

@@ -10,6 +10,7 @@ mod hub;
 mod interrupt;
 mod models;
 mod progress;
+mod reference;
 mod render;
 mod run;
 mod runs;

@@ -29,6 +29,21 @@ impl DurationSpec {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for DurationSpec {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "One to four pairs of a number and h, m, s or ms, as in 1h30m or 500ms.",
+            "type": "string",
+            "pattern": "^([0-9]+(h|m|s|ms)){1,4}$",
+        })
+    }
+}
+
 impl From<Duration> for DurationSpec {
     fn from(duration: Duration) -> Self {
         Self(duration)

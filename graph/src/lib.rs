@@ -12,6 +12,8 @@ mod mutation;
 mod name;
 mod problem;
 mod revision;
+#[cfg(feature = "schema")]
+mod schema;
 mod spec;
 mod topology;
 mod validate;
@@ -26,6 +28,8 @@ pub use mutation::{
 pub use name::{Port, VertexName};
 pub use problem::{FieldPath, Problem, Problems, Segment, Severity};
 pub use revision::Revision;
+#[cfg(feature = "schema")]
+pub use schema::exactly_one;
 pub use spec::{
     AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner, CommandTool,
     CredentialRef, CustomProgram, CustomTool, Delivery, EdgeCost, EdgeSpec, Effects, ExternalModel,

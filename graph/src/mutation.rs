@@ -10,6 +10,7 @@ use crate::spec::{AnyVertex, EdgeSpec, OnUnknown, Sends, VertexSpec};
 
 /// One change, as a patch or a vertex writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Mutation {
     /// Removes an edge.
@@ -26,6 +27,7 @@ pub enum Mutation {
 
 /// An edge by its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EdgeRef {
     /// The sending vertex.
@@ -39,6 +41,7 @@ pub struct EdgeRef {
 
 /// A vertex by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VertexRef {
     /// The name.
@@ -47,7 +50,9 @@ pub struct VertexRef {
 
 /// Sets one field of a vertex or an edge; exactly one of `vertex` and `edge` is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::one_object))]
 pub struct SetField {
     /// The vertex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +68,7 @@ pub struct SetField {
 
 /// The kind of a mutation, in the order in which kinds are applied (Pregel §3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum MutationKind {
     /// Edges go first.

@@ -33,6 +33,7 @@ pub use vertex::{
 
 /// The `spec` of an `AgentGraph`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GraphSpec {
     /// What the graph is for, in a sentence.
@@ -48,8 +49,10 @@ pub struct GraphSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<ToolSpec>,
     /// Vertices activated in superstep 0, once, with an empty inbox, whatever their join.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub entry: Vec<VertexName>,
     /// The vertices; names are unique.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub vertices: Vec<VertexSpec>,
     /// The edges; (from, port, to) is unique.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -92,6 +95,7 @@ impl GraphSpec {
 
 /// What a run's input must look like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InputSpec {
     /// A JSON schema (2020-12) that the input must satisfy.
@@ -100,6 +104,7 @@ pub struct InputSpec {
 
 /// One declared output of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OutputSpec {
     /// The vertex whose outputs these are.
@@ -111,6 +116,7 @@ pub struct OutputSpec {
 
 /// Which of the outputs that a vertex had over a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Select {
     /// That of its last commit.
     #[default]
@@ -123,6 +129,7 @@ pub enum Select {
 
 /// A value folded from what vertices contribute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AggregatorSpec {
     /// The name under which vertices contribute and read.
@@ -136,6 +143,7 @@ pub struct AggregatorSpec {
 
 /// How values become one; all are associative, and folded in a fixed order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Fold {
     /// The sum of numbers.
     Sum,
@@ -154,6 +162,7 @@ pub enum Fold {
 /// Which changes to a running graph its own vertices may ask for. People and optimisers are bound
 /// by their own permissions, not by this list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MutationPolicy {
     /// The kinds of mutation allowed. Default: none.

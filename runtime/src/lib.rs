@@ -1,6 +1,7 @@
 //! The local runner and the vertex programs.
 
 mod calls;
+mod catalogue;
 mod cel;
 mod check;
 mod expressions;
@@ -15,6 +16,7 @@ mod template;
 mod tool;
 
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
+pub use catalogue::{RunPhase, RunSummary, list_runs, note_end};
 pub use cel::{Expression, MAX_EXPRESSION};
 pub use check::check;
 pub use expressions::EdgeExpressions;
@@ -27,7 +29,7 @@ pub use models::{Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedM
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use roots::{CompileError, Position, Reference, Scope};
-pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, read_run, tell};
+pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, follow, read_run, tell};
 pub use schema::{Schema, SchemaError, check_input, smallest};
 #[cfg(feature = "inference")]
 pub use superstep_inference::{Footprint, LoadError, LoadOptions};

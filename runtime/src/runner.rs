@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, Notice, Patch, Payload, QuestionId, Record, ReplayError, RunConfig, RunStarted, RunStatus,
-    Solo, Timestamp, Totals,
+    ActivationId, Coordinator, Notice, Patch, Payload, QuestionId, Record, ReplayError, RunConfig,
+    RunStarted, RunStatus, Solo, Timestamp, Totals,
 };
 use superstep_graph::{GraphSpec, Problems, ValidatedGraph, VertexName};
 use superstep_store::{AppendError, Log, RunName, Store, StoreError, TornTail};
@@ -266,12 +266,32 @@ pub fn tell(
     programs: &Arc<Programs>,
     mut told: impl FnMut(Notice),
 ) -> Result<(Payload, Totals), RunError> {
+    follow(name, records, programs, |notice, _| told(notice))
+}
+
+/// As [`tell`], with the coordinator beside each notice, as it is once the record is taken in that led
+/// to the notice: its graphs are those of the superstep that comes next.
+///
+/// # Errors
+/// As [`tell`].
+pub fn follow(
+    name: &RunName,
+    records: &[Record],
+    programs: &Arc<Programs>,
+    mut told: impl FnMut(Notice, &Coordinator),
+) -> Result<(Payload, Totals), RunError> {
     let config = config_of(name, records)?;
     let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
-    solo.replay(records).map_err(|source| RunError::Replay { run: name.clone(), source })?;
-    while let Some(action) = solo.poll_action() {
-        if let superstep_engine::Action::Notify(notice) = action {
-            told(notice);
+    for (position, record) in records.iter().enumerate() {
+        let replayed = solo.replay(std::slice::from_ref(record));
+        replayed.map_err(|found| RunError::Replay {
+            run: name.clone(),
+            source: ReplayError { position, why: found.why },
+        })?;
+        while let Some(action) = solo.poll_action() {
+            if let superstep_engine::Action::Notify(notice) = action {
+                told(notice, solo.coordinator());
+            }
         }
     }
     Ok((solo.coordinator().outputs(), solo.coordinator().totals()))

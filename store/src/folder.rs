@@ -4,6 +4,7 @@
 //! runs/NAME/lock                    who writes the log
 //! runs/NAME/0000000000000000.log    segments, named by the number of their first record
 //! runs/NAME/blobs/ab/cdef…          blobs, named by their digest
+//! runs/NAME/note                    what may be lost
 //! ```
 
 mod commit;
@@ -25,6 +26,8 @@ use lock::Lock;
 use log::FolderLog;
 
 use crate::{Contents, Record, RunEntry, RunName, StoreError, frame::Chain, segment};
+
+const NOTE: &str = "note";
 
 /// The runs of a folder store.
 #[derive(Debug)]
@@ -101,17 +104,39 @@ impl FolderRuns {
 
     pub(crate) fn runs(&self) -> Result<Vec<RunEntry>, StoreError> {
         let mut runs = Vec::new();
-        for name in self.names()? {
-            let Ok(run) = name.parse::<RunName>() else { continue };
-            match entry(&self.folder(&run), run) {
+        for run in self.names()? {
+            match self.entry(&run) {
                 Ok(found) => runs.push(found),
                 // It is being made or removed by another process.
                 Err(StoreError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        runs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(runs)
+    }
+
+    pub(crate) fn names(&self) -> Result<Vec<RunName>, StoreError> {
+        let mut names: Vec<RunName> =
+            self.folders()?.iter().filter_map(|name| name.parse::<RunName>().ok()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    pub(crate) fn entry(&self, run: &RunName) -> Result<RunEntry, StoreError> {
+        entry(&self.folder(run), run.clone())
+    }
+
+    pub(crate) fn note(&self, run: &RunName) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.folder(run).join(NOTE);
+        match fs::read(&path) {
+            Ok(note) => Ok(Some(note)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(disk::error("read", &path)(error)),
+        }
+    }
+
+    pub(crate) fn keep_note(&self, run: &RunName, note: &[u8]) -> Result<(), StoreError> {
+        disk::write_loosely(&self.folder(run).join(NOTE), note)
     }
 
     pub(crate) fn commits(&self) -> u64 {
@@ -136,7 +161,7 @@ impl FolderRuns {
         Ok(FolderLog { run, folder, log, jobs, next, sealed })
     }
 
-    fn names(&self) -> Result<Vec<String>, StoreError> {
+    fn folders(&self) -> Result<Vec<String>, StoreError> {
         let listed = || disk::error("list", &self.root);
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root).map_err(listed())? {
@@ -146,7 +171,7 @@ impl FolderRuns {
     }
 
     fn sweep(&self) -> Result<(), StoreError> {
-        for name in self.names()?.iter().filter(|name| name.starts_with(".removed-")) {
+        for name in self.folders()?.iter().filter(|name| name.starts_with(".removed-")) {
             let path = self.root.join(name);
             match fs::remove_dir_all(&path) {
                 // Another process sweeps, too.

@@ -21,6 +21,13 @@ struct MemoryRun<R> {
     blobs: MemoryBlobs,
 }
 
+impl<R> MemoryRun<R> {
+    fn entry(&self, name: &RunName) -> RunEntry {
+        let history = lock(&self.history);
+        RunEntry { name: name.clone(), bytes: 0, created: history.created, modified: history.modified }
+    }
+}
+
 #[derive(Debug)]
 struct MemoryHistory<R> {
     /// Each batch as it was appended, with the position of its first record: records are never moved again.
@@ -95,11 +102,11 @@ impl<R: Record> MemoryRuns<R> {
     }
 
     pub(crate) fn runs(&self) -> Vec<RunEntry> {
-        let entry = |(name, run): (&RunName, &MemoryRun<R>)| {
-            let history = lock(&run.history);
-            RunEntry { name: name.clone(), bytes: 0, created: history.created, modified: history.modified }
-        };
-        lock(&self.0).iter().map(entry).collect()
+        lock(&self.0).iter().map(|(name, run)| run.entry(name)).collect()
+    }
+
+    pub(crate) fn entry(&self, run: &RunName) -> Result<RunEntry, StoreError> {
+        self.with(run, |found| found.entry(run))
     }
 
     fn with<T>(&self, run: &RunName, look: impl FnOnce(&MemoryRun<R>) -> T) -> Result<T, StoreError> {

@@ -125,6 +125,52 @@ impl<R: Record> Store<R> {
         }
     }
 
+    /// The names of the runs, sorted. No run is looked at.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the folder cannot be listed.
+    pub fn names(&self) -> Result<Vec<RunName>, StoreError> {
+        match &self.0 {
+            Backend::Memory(runs) => Ok(runs.runs().into_iter().map(|entry| entry.name).collect()),
+            Backend::Folder(runs) => runs.names(),
+        }
+    }
+
+    /// One run of the catalogue. Its log is not read.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such run, [`StoreError::Io`] when it cannot be looked at.
+    pub fn entry(&self, run: &RunName) -> Result<RunEntry, StoreError> {
+        match &self.0 {
+            Backend::Memory(runs) => runs.entry(run),
+            Backend::Folder(runs) => runs.entry(run),
+        }
+    }
+
+    /// What somebody noted beside the log of a run, to find it sooner the next time. It is a copy of what the
+    /// log says, may be older than the log, and may be lost at any time. A store in memory keeps none.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it cannot be read.
+    pub fn note(&self, run: &RunName) -> Result<Option<Vec<u8>>, StoreError> {
+        match &self.0 {
+            Backend::Memory(_) => Ok(None),
+            Backend::Folder(runs) => runs.note(run),
+        }
+    }
+
+    /// Notes something beside the log of a run, in place of what was noted before; whole or not at all, and not
+    /// durably.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it cannot be written, which is so when the run is gone.
+    pub fn keep_note(&self, run: &RunName, note: &[u8]) -> Result<(), StoreError> {
+        match &self.0 {
+            Backend::Memory(_) => Ok(()),
+            Backend::Folder(runs) => runs.keep_note(run, note),
+        }
+    }
+
     /// Removes a run with its blobs.
     ///
     /// # Errors

@@ -171,3 +171,36 @@ proptest! {
         });
     }
 }
+
+#[test]
+fn a_run_is_in_the_catalogue_by_itself_and_by_name() {
+    on_both(|store| {
+        for name in ["b", "a"] {
+            let mut log = store.create(&name.parse().unwrap(), "owner").unwrap();
+            log.append(entries(0..1)).wait().unwrap();
+        }
+        let names = store.names().unwrap();
+        assert_eq!(names.iter().map(RunName::as_str).collect::<Vec<_>>(), ["a", "b"]);
+        let entries: Vec<_> = names.iter().map(|name| store.entry(name).unwrap()).collect();
+        assert_eq!(entries, store.runs().unwrap());
+        assert!(matches!(store.entry(&run()), Err(StoreError::NotFound { .. })));
+    });
+}
+
+#[test]
+fn a_note_is_kept_beside_a_log_and_goes_with_it() {
+    let folder = TempDir::new().unwrap();
+    let store = Store::<Entry>::folder(folder.path()).unwrap();
+    drop(store.create(&run(), "owner").unwrap());
+    let before = store.entry(&run()).unwrap();
+    assert_eq!(store.note(&run()).unwrap(), None);
+    for note in ["first", "2"] {
+        store.keep_note(&run(), note.as_bytes()).unwrap();
+        assert_eq!(store.note(&run()).unwrap(), Some(note.as_bytes().to_vec()));
+    }
+    assert_eq!(store.entry(&run()).unwrap(), before);
+    store.remove(&run()).unwrap();
+    assert_eq!(store.note(&run()).unwrap(), None);
+    assert!(store.keep_note(&run(), b"late").is_err());
+    assert_eq!(store.names().unwrap(), []);
+}

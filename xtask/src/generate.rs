@@ -10,19 +10,6 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&str; 10] = [
-    "run",
-    "resume",
-    "runs",
-    "inspect",
-    "validate",
-    "render",
-    "models",
-    "models pull",
-    "models list",
-    "models size",
-];
-
 /// Options of `cargo xtask generate`.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -75,12 +62,28 @@ fn graph(workspace: &Workspace, superstep: &Path) -> Result<String> {
 
 fn help(superstep: &Path) -> Result<String> {
     let mut text = section("superstep", superstep, &["--help"])?;
-    for command in COMMANDS {
+    // Commands whose sections are still to be written, the next one last.
+    let mut work: Vec<Vec<String>> = commands(&text, &[]);
+    while let Some(command) = work.pop() {
+        let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+        let own = section(&format!("superstep {}", command.join(" ")), superstep, &words)?;
+        work.extend(commands(&own, &command));
         text.push_str("\n\n");
-        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
-        text.push_str(&section(&format!("superstep {command}"), superstep, &arguments)?);
+        text.push_str(&own);
     }
     Ok(text)
+}
+
+/// The commands that a help lists, in reverse order.
+fn commands(help: &str, parent: &[String]) -> Vec<Vec<String>> {
+    let list =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names =
+        list.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|name| !name.is_empty());
+    let mut found: Vec<Vec<String>> =
+        names.filter(|name| *name != "help").map(|name| [parent, &[name.to_owned()]].concat()).collect();
+    found.reverse();
+    found
 }
 
 fn section(title: &str, superstep: &Path, arguments: &[&str]) -> Result<String> {

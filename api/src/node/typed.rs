@@ -83,9 +83,28 @@ impl<'de> Deserializer<'de> for &'de Node {
         }
     }
 
+    /// Serde would take a list for an object, its items for the members in the order of the type.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match &self.kind {
+            Kind::List(_) => Err(Fault::invalid_type(self.unexpected(), &visitor)),
+            Kind::Null
+            | Kind::Bool(_)
+            | Kind::Signed(_)
+            | Kind::Unsigned(_)
+            | Kind::Float(_)
+            | Kind::Text(_)
+            | Kind::Object(_) => self.deserialize_any(visitor),
+        }
+    }
+
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        tuple_struct map identifier ignored_any
     }
 }
 

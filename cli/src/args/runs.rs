@@ -1,10 +1,12 @@
 //! The arguments of commands that run a graph, or look at runs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::Files;
+use crate::moment::length;
 use crate::output::OutputFormat;
 
 /// Where runs are kept.
@@ -103,15 +105,87 @@ pub(crate) struct ResumeArgs {
 
 /// Arguments of `runs`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "\
 Examples:
   superstep runs
-  superstep runs --output json")]
+  superstep runs --status unfinished,failed --limit 10
+  superstep runs --output json
+  superstep runs gc --older-than 30d
+
+The newest stand first."
+)]
 pub(crate) struct RunsArgs {
+    /// What to do with runs, if not list them.
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
+    /// Only runs that came to this.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STATUS")]
+    pub(crate) status: Vec<PhaseName>,
+    /// Only so many.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
     /// Where the runs are kept.
     #[command(flatten)]
     pub(crate) store: Store,
     /// How the list is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+}
+
+/// What to do with runs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Remove runs that have ended.
+    Gc(SweepArgs),
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PhaseName {
+    /// At work somewhere, or to be resumed.
+    Unfinished,
+    /// Ended with nothing left to do.
+    Succeeded,
+    /// Ended by the failure of a vertex.
+    Failed,
+    /// Ended by a limit.
+    LimitReached,
+    /// Ended by somebody.
+    Cancelled,
+    /// With a log that cannot be read.
+    Unreadable,
+}
+
+/// Arguments of `runs gc`.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("what").args(["keep", "older_than"]).required(true).multiple(true), after_help = "\
+Examples:
+  superstep runs gc --older-than 30d
+  superstep runs gc --keep 100 --dry-run
+  superstep runs gc --keep 10 --older-than 12h --output json
+
+With both limits a run is removed only if both let it go; --keep 0 removes every run that has ended.
+A run that another process has open is left, whatever is asked for.")]
+pub(crate) struct SweepArgs {
+    /// Keep the newest runs, so many of those that could be removed.
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+    /// Remove only what was last written to before so long, as in 12h or 30d.
+    #[arg(long, value_name = "DURATION", value_parser = length)]
+    pub(crate) older_than: Option<Duration>,
+    /// Also remove runs that could be resumed, and those whose logs cannot be read.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Remove nothing, and tell what would be removed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where the runs are kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How the list of removed runs is written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub(crate) output: OutputFormat,
 }

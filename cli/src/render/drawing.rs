@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 
 use superstep_graph::{
-    AnyVertex, BarrierMode, Delivery, EdgeSpec, GraphSpec, JoinMode, JoinSpec, Program, Sends, VertexName,
-    VertexSpec,
+    AnyVertex, BarrierMode, Delivery, EdgeSpec, GraphSpec, JoinMode, JoinSpec, Port, Program, Sends,
+    VertexName, VertexSpec,
 };
 
 /// The longest part of a condition that is shown, in characters.
 const MOST_OF_CONDITION: usize = 40;
 
-/// A graph to be drawn. Vertices are in the order of their names.
+/// A graph to be drawn. Vertices are in the order of their names, and what edges merely name comes last.
 pub(super) struct Drawing {
+    /// The name of the graph.
+    pub(super) name: String,
+    /// What it is for.
+    pub(super) description: Option<String>,
     /// The name, and the barrier where it is not the usual one.
     pub(super) title: String,
     /// What is drawn as a shape.
@@ -21,11 +25,18 @@ pub(super) struct Drawing {
 }
 
 /// A vertex.
+#[derive(Clone)]
 pub(super) struct Figure {
     /// The name.
     pub(super) name: VertexName,
+    /// What it is for.
+    pub(super) description: Option<String>,
+    /// The member that holds its program; none if it is not there.
+    pub(super) program: Option<&'static str>,
     /// What is written into it.
     pub(super) lines: Vec<String>,
+    /// What it waits for, where that is not any message.
+    pub(super) join: Option<String>,
     /// What it looks like.
     pub(super) shape: Shape,
     /// Whether a run begins here.
@@ -49,11 +60,20 @@ pub(super) enum Shape {
 }
 
 /// An edge, or a declared direct message.
+#[derive(Clone)]
 pub(super) struct Arrow {
     /// The sender.
     pub(super) from: VertexName,
     /// The receiver.
     pub(super) to: VertexName,
+    /// The port that an edge listens to.
+    pub(super) port: Option<Port>,
+    /// The condition of an edge, whole.
+    pub(super) when: Option<String>,
+    /// What an edge makes of a payload.
+    pub(super) transform: Option<String>,
+    /// Whether an edge keeps its last message.
+    pub(super) retain: bool,
     /// What is written beside it; may be empty.
     pub(super) label: String,
     /// What it looks like.
@@ -82,7 +102,10 @@ impl Drawing {
             .iter()
             .map(|vertex| Figure {
                 name: vertex.name.clone(),
+                description: vertex.description.clone(),
+                program: vertex.program().map(|program| program.kind()),
                 lines: lines(vertex),
+                join: join(&vertex.join),
                 shape: shape(vertex),
                 is_entry: spec.entry.contains(&vertex.name),
                 is_output: outputs.contains(&vertex.name),
@@ -92,7 +115,7 @@ impl Drawing {
         let mut arrows: Vec<Arrow> = spec.edges.iter().map(arrow).collect();
         arrows.extend(spec.vertices.iter().flat_map(direct));
         figures.extend(absent(spec, &arrows));
-        Self { title, figures, arrows }
+        Self { name: name.to_owned(), description: spec.description.clone(), title, figures, arrows }
     }
 }
 
@@ -170,7 +193,16 @@ fn arrow(edge: &EdgeSpec) -> Arrow {
         Delivery::Active => Stroke::Active,
         Delivery::Passive => Stroke::Passive,
     };
-    Arrow { from: edge.from.clone(), to: edge.to.clone(), label: parts.join(", "), stroke }
+    Arrow {
+        from: edge.from.clone(),
+        to: edge.to.clone(),
+        port: Some(edge.port.clone()),
+        when: edge.when.clone(),
+        transform: edge.transform.clone(),
+        retain: edge.retain,
+        label: parts.join(", "),
+        stroke,
+    }
 }
 
 fn direct(vertex: &VertexSpec) -> Vec<Arrow> {
@@ -181,6 +213,10 @@ fn direct(vertex: &VertexSpec) -> Vec<Arrow> {
     let arrow = |to: &VertexName| Arrow {
         from: vertex.name.clone(),
         to: to.clone(),
+        port: None,
+        when: None,
+        transform: None,
+        retain: false,
         label: "direct".to_owned(),
         stroke: Stroke::Direct,
     };
@@ -193,6 +229,9 @@ fn absent(spec: &GraphSpec, arrows: &[Arrow]) -> Vec<Figure> {
     let named: BTreeSet<&VertexName> = arrows.iter().flat_map(|arrow| [&arrow.from, &arrow.to]).collect();
     let figure = |name: &VertexName| Figure {
         name: name.clone(),
+        description: None,
+        program: None,
+        join: None,
         lines: vec![name.to_string(), "not there yet".to_owned()],
         shape: Shape::Absent,
         is_entry: false,

@@ -6,6 +6,7 @@ use crate::name::{Port, VertexName};
 
 /// A directed edge: messages that leave `from` on `port` reach `to`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EdgeSpec {
     /// The sending vertex.
@@ -35,6 +36,7 @@ pub struct EdgeSpec {
 
 /// What it costs to get a message over an edge and through the vertex that receives it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EdgeCost {
     /// Tokens, read and written.
@@ -54,6 +56,7 @@ impl EdgeSpec {
 
 /// Whether a message wakes its receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Delivery {
     /// It does, as the receiver's join decides.
     #[default]

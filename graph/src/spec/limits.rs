@@ -6,6 +6,7 @@ use crate::duration::DurationSpec;
 
 /// When a superstep ends, counted over the unsuspended activations in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BarrierSpec {
     /// How many of them must have completed.
@@ -13,11 +14,13 @@ pub struct BarrierSpec {
     pub mode: BarrierMode,
     /// For `Quorum`: the number; at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub count: Option<u32>,
 }
 
 /// How many activations a barrier waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum BarrierMode {
     /// All of them.
     #[default]
@@ -30,6 +33,7 @@ pub enum BarrierMode {
 
 /// What ends a run early, with its partial outputs and a named reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
     /// Supersteps; default 1,000.

@@ -7,7 +7,9 @@ use crate::name::VertexName;
 
 /// A model that vertices of this graph may name: exactly one of `modelServerRef` and `external`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::one_model))]
 pub struct ModelSpec {
     /// The name that vertices use.
     pub name: VertexName,
@@ -28,6 +30,7 @@ pub struct ModelSpec {
 
 /// A `ModelServer` by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModelServerRef {
     /// Its `metadata.name`.
@@ -36,6 +39,7 @@ pub struct ModelServerRef {
 
 /// Where a model runs on a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Placement {
     /// In pods of its own, shared by graphs.
     #[default]
@@ -46,6 +50,7 @@ pub enum Placement {
 
 /// A model that a service outside serves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExternalModel {
     /// Whose protocol it speaks.
@@ -68,6 +73,7 @@ pub struct ExternalModel {
 
 /// Whose protocol an external model speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Provider {
     /// OpenAI.
     OpenAI,
@@ -99,6 +105,7 @@ pub enum Provider {
 /// and the key, joined by `_`, in capitals, with an underscore before each inner capital and in place
 /// of each other character: `{name: openai, key: apiKey}` is `OPENAI_API_KEY`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CredentialRef {
     /// The secret.
@@ -125,11 +132,14 @@ impl CredentialRef {
 
 /// What tokens cost, in the unit of `limits.cost` (dollars, by custom).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Prices {
     /// A million tokens read.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
     pub prompt_per_million: f64,
     /// A million tokens written.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
     pub completion_per_million: f64,
 }
 

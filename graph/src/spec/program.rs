@@ -21,6 +21,9 @@ pub enum Program<'a> {
 }
 
 impl Program<'_> {
+    /// The members of a vertex that hold programs.
+    pub const KINDS: [&'static str; 5] = ["prompt", "function", "router", "graph", "custom"];
+
     /// The name of the member that holds it.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -35,6 +38,7 @@ impl Program<'_> {
 
 /// One call of a model. Without an output schema it answers `{text: …}`; with one, the object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PromptProgram {
     /// A model of the graph.
@@ -54,6 +58,7 @@ pub struct PromptProgram {
 
 /// What a model's answer must look like.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OutputFormat {
     /// A JSON schema. A local model is held to it while it decodes; any other answer is checked.
@@ -62,19 +67,23 @@ pub struct OutputFormat {
 
 /// How tokens are drawn. What is left out has the model's own default: greedy, without penalties.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Sampling {
     /// 0 takes the likeliest token.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100)))]
     pub temperature: Option<f64>,
     /// Nucleus sampling: the least set of tokens whose probability reaches this.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
     pub top_p: Option<f64>,
     /// Only the likeliest tokens, so many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_k: Option<u32>,
     /// Only tokens at least this likely, relative to the likeliest.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
     pub min_p: Option<f64>,
     /// Subtracted from the logit of a token that has occurred.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +93,7 @@ pub struct Sampling {
     pub frequency_penalty: Option<f64>,
     /// Divides (a negative logit: multiplies) the logit of a token that has occurred.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0)))]
     pub repetition_penalty: Option<f64>,
     /// Seed of the draws. Left out, it is derived from the activation, so that a repeated run
     /// repeats its draws.
@@ -94,11 +104,13 @@ pub struct Sampling {
     pub stop: Vec<String>,
     /// The most tokens to write; default 256.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_tokens: Option<u32>,
 }
 
 /// A CEL expression over what the vertex sees; its value is the payload on the default port.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FunctionProgram {
     /// The expression.
@@ -107,6 +119,7 @@ pub struct FunctionProgram {
 
 /// Sends on the ports that an expression names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RouterProgram {
     /// CEL that gives a port or a list of ports. A port to which no edge listens fails the vertex.
@@ -119,6 +132,7 @@ pub struct RouterProgram {
 
 /// Another graph, run as a frame on the same superstep clock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GraphProgram {
     /// The graph.
@@ -128,6 +142,7 @@ pub struct GraphProgram {
 
 /// Another `AgentGraph` by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProgramRef {
     /// Its `metadata.name`.
@@ -136,6 +151,7 @@ pub struct ProgramRef {
 
 /// A program that the embedding process registered under a name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomProgram {
     /// The name it was registered under.

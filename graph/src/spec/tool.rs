@@ -12,7 +12,9 @@ use crate::name::VertexName;
 
 /// A tool that vertices of this graph may name: exactly one of `http`, `command`, `mcp`, `custom`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::one_tool))]
 pub struct ToolSpec {
     /// The name that vertices and models use.
     pub name: VertexName,
@@ -40,6 +42,7 @@ pub struct ToolSpec {
 /// percent-encoded; the others go into the query with `GET`, `HEAD` and `DELETE`, else into a JSON
 /// object as the body.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpTool {
     /// The method; default `GET`.
@@ -79,6 +82,7 @@ impl HttpTool {
 
 /// A method of HTTP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HttpMethod {
     /// `GET`
@@ -98,7 +102,9 @@ pub enum HttpMethod {
 
 /// How a request shows who sends it: exactly one member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::one_auth))]
 pub struct HttpAuth {
     /// `Authorization: Bearer …`
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -110,6 +116,7 @@ pub struct HttpAuth {
 
 /// A header that holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeaderAuth {
     /// The header.
@@ -121,6 +128,7 @@ pub struct HeaderAuth {
 /// A tool that is a command: the arguments come as one JSON object on its standard input, and its
 /// standard output is the answer, JSON or else a text. No shell is involved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CommandTool {
     /// The program and its arguments.
@@ -142,7 +150,9 @@ pub struct CommandTool {
 /// The tools of a server of the Model Context Protocol: exactly one of `url` and `argv`. Models see
 /// them under their own names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::one_server))]
 pub struct McpTool {
     /// Where the server is, spoken to by streamable HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,6 +175,7 @@ pub struct McpTool {
 
 /// A function that the embedding process registered as a tool; it brings its own schema.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomTool {
     /// The name it was registered under.

@@ -12,7 +12,9 @@ use crate::name::VertexName;
 
 /// A vertex: a program, a private value, and a join.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::one_program))]
 pub struct VertexSpec {
     /// Unique in the graph.
     pub name: VertexName,
@@ -115,6 +117,7 @@ impl VertexSpec {
 /// What must have arrived before a vertex is activated. Each predecessor counted is a slot; any
 /// active edge from it fills the slot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JoinSpec {
     /// How many slots must be filled.
@@ -125,6 +128,7 @@ pub struct JoinSpec {
     pub of: Option<Vec<VertexName>>,
     /// For `Quorum`: the number of slots; at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub count: Option<u32>,
     /// For `Quorum`: what becomes of the branches that lost.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -136,6 +140,7 @@ pub struct JoinSpec {
 
 /// How many slots a join needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum JoinMode {
     /// One; it activates on every arrival.
     #[default]
@@ -148,6 +153,7 @@ pub enum JoinMode {
 
 /// What becomes of the branches that lost a quorum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum OnSatisfied {
     /// They run to their end; their messages are late.
     #[default]
@@ -158,6 +164,7 @@ pub enum OnSatisfied {
 
 /// What a join does when nothing is left that could complete it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum WhenIncomplete {
     /// It runs with what is there.
     #[default]
@@ -170,11 +177,13 @@ pub enum WhenIncomplete {
 
 /// One activation per element of the incoming list; the group is one activation to all others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ForEachSpec {}
 
 /// How several messages of one sender become one, folded at the receiver in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Combiner {
     /// The sum of numbers.
     Sum,
@@ -192,6 +201,7 @@ pub enum Combiner {
 
 /// Whom a vertex may send to without an edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Sends {
     /// These vertices.
@@ -202,6 +212,7 @@ pub enum Sends {
 
 /// The word `Any`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AnyVertex {
     /// Every vertex.
     Any,
@@ -210,6 +221,7 @@ pub enum AnyVertex {
 /// What else a result has beside its payload. Each member is a CEL expression over `output` (the
 /// payload) and over all that the vertex saw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Effects {
     /// The new value of the vertex.
@@ -231,6 +243,7 @@ pub struct Effects {
 
 /// What a vertex may hand on by mutations beyond what it uses itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CapabilitiesSpec {
     /// Models of the graph.
@@ -246,6 +259,7 @@ pub struct CapabilitiesSpec {
 
 /// What a failure does when no edge takes the port `error`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum OnFailure {
     /// The run fails, with its partial outputs; other results of the superstep are committed.
     #[default]
@@ -256,6 +270,7 @@ pub enum OnFailure {
 
 /// What becomes of a call whose outcome a crash has hidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum OnUnknown {
     /// It is sent again, once per crash, with the same idempotency key.
     Retry,
@@ -267,6 +282,7 @@ pub enum OnUnknown {
 
 /// How often, and after which pauses, a failure that may pass is tried again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RetrySpec {
     /// Attempts in all, the first one counted; default 3.

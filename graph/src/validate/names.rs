@@ -73,7 +73,8 @@ impl Resolve<'_> {
             return;
         }
         let message = format!("no vertex is named {name:?}");
-        let problem = if may_come_later && may_grow(self.spec) {
+        // No vertex can ever come that has an ill-formed name.
+        let problem = if may_come_later && may_grow(self.spec) && name.is_well_formed() {
             Problem::warning(path, message)
         } else {
             Problem::error(path, message)

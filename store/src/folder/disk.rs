@@ -44,9 +44,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 
 /// Writes a file that is there whole or not at all, durably.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    static TEMPORARIES: AtomicU64 = AtomicU64::new(0);
-    let number = TEMPORARIES.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_extension(format!("{}-{number}.tmp", process::id()));
+    let temporary = temporary(path);
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()
@@ -54,6 +52,20 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     written.map_err(error("write", &temporary))?;
     fs::rename(&temporary, path).map_err(error("name", path))?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Writes a file that is there whole or not at all, until the power fails.
+pub(crate) fn write_loosely(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let temporary = temporary(path);
+    fs::write(&temporary, bytes).map_err(error("write", &temporary))?;
+    fs::rename(&temporary, path).map_err(error("name", path))
+}
+
+/// A name that no other process and no other write has, beside `path`.
+fn temporary(path: &Path) -> PathBuf {
+    static TEMPORARIES: AtomicU64 = AtomicU64::new(0);
+    let number = TEMPORARIES.fetch_add(1, Ordering::Relaxed);
+    path.with_extension(format!("{}-{number}.tmp", process::id()))
 }
 
 /// A file that is written at its end, with zeros allocated ahead.

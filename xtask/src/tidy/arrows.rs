@@ -20,8 +20,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
 
 /// Crates of plain data and pure decisions: no IO, async, clock or randomness, by naming all that they may use.
 const PURE: [&str; 2] = ["superstep-graph", "superstep-engine"];
-const PURE_DEPENDENCIES: [&str; 7] =
-    ["blake3", "indexmap", "serde", "serde_json", "smallvec", "strsim", "thiserror"];
+const PURE_DEPENDENCIES: [&str; 8] =
+    ["blake3", "indexmap", "schemars", "serde", "serde_json", "smallvec", "strsim", "thiserror"];
 
 const TENSORS: [&str; 2] = ["candle", "cudarc"];
 

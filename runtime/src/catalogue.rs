@@ -1,0 +1,223 @@
+//! The runs of a store, with what each came to, without reading every log.
+//!
+//! A log is the only truth of its run. Beside it lies a note of what it says in short, with the length and
+//! the time of the log that it speaks of; a note that is missing, or speaks of another log, is made again from
+//! the log.
+
+use std::cmp::Reverse;
+use std::num::NonZero;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use superstep_engine::{Record, RunStarted, RunStatus, Usage};
+use superstep_store::{RunEntry, RunName, Store, StoreError};
+
+use crate::runner::{RunEnd, RunError, read_run};
+
+/// How far a run has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum RunPhase {
+    /// It has not ended: it is at work somewhere, or can be resumed.
+    Unfinished,
+    /// It has ended.
+    Ended(RunStatus),
+    /// Its log cannot be read; why.
+    Unreadable(String),
+}
+
+/// A run in short.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSummary {
+    /// Its name.
+    pub name: RunName,
+    /// The name of its graph; empty if its log cannot be read.
+    pub graph: String,
+    /// How far it has come.
+    pub phase: RunPhase,
+    /// When it was started, in seconds since 1970.
+    pub started_at: u64,
+    /// Supersteps committed.
+    pub supersteps: u64,
+    /// What its calls used that have ended.
+    pub usage: Usage,
+    /// The bytes that its log takes.
+    pub bytes: u64,
+    /// When something was last appended to its log.
+    pub modified: SystemTime,
+}
+
+/// What is noted beside a log.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    /// Raised when a field changes, so that older notes are made again.
+    format: u32,
+    /// The length of the log.
+    bytes: u64,
+    /// The time of the log, since 1970.
+    modified: Duration,
+    graph: String,
+    phase: RunPhase,
+    started_at: u64,
+    supersteps: u64,
+    usage: Usage,
+}
+
+const FORMAT: u32 = 1;
+
+/// A log that was written to so lately may be written to again without a change of its length or time, for
+/// clocks of file systems tick slowly.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// The runs of a store, the newest first. What one cannot tell of a run because it was removed meanwhile is
+/// left out; a log that cannot be read is told as such.
+///
+/// # Errors
+/// The store cannot be listed.
+pub fn list_runs(store: &Store<Record>) -> Result<Vec<RunSummary>, RunError> {
+    let names = store.names()?;
+    // Looking at a run is mostly waiting for the operating system.
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(8);
+    let share = names.len().div_ceil(threads).max(64);
+    let mut runs: Vec<RunSummary> = thread::scope(|scope| {
+        let looking: Vec<_> = names
+            .chunks(share)
+            .map(|names| {
+                scope.spawn(|| names.iter().filter_map(|name| summary(store, name)).collect::<Vec<_>>())
+            })
+            .collect();
+        looking.into_iter().flat_map(|part| part.join().expect("looking at a run does not panic")).collect()
+    });
+    runs.sort_by(|a, b| (Reverse(a.started_at), &a.name).cmp(&(Reverse(b.started_at), &b.name)));
+    Ok(runs)
+}
+
+/// One run in short; none if there is no such run.
+fn summary(store: &Store<Record>, name: &RunName) -> Option<RunSummary> {
+    let entry = match store.entry(name) {
+        Ok(entry) => entry,
+        Err(StoreError::NotFound { .. }) => return None,
+        Err(error) => return Some(unreadable(name, &error.to_string())),
+    };
+    if let Some(note) = noted(store, &entry) {
+        return Some(note.summary(entry));
+    }
+    let note = match read_run(store, name) {
+        Ok((started, records)) => Note::of_log(&entry, &started, &records),
+        Err(RunError::Store(StoreError::NotFound { .. })) => return None,
+        Err(error) => Note::unreadable(&entry, &error.to_string()),
+    };
+    let settled = entry.modified.elapsed().is_ok_and(|since| since > SETTLED);
+    if settled || matches!(note.phase, RunPhase::Ended(_)) {
+        note.keep(store, name);
+    }
+    Some(note.summary(entry))
+}
+
+/// Notes how a run ended, so that its log is not read to list it.
+pub fn note_end(store: &Store<Record>, name: &RunName, graph: &str, started_at: u64, end: &RunEnd) {
+    match store.entry(name) {
+        Ok(entry) => Note {
+            phase: RunPhase::Ended(end.status.clone()),
+            supersteps: end.totals.supersteps,
+            usage: end.totals.usage,
+            ..Note::begun(&entry, graph, started_at)
+        }
+        .keep(store, name),
+        Err(error) => tracing::debug!(run = %name, %error, "the end of the run is not noted"),
+    }
+}
+
+/// The note of a run, if it speaks of the log as it is.
+fn noted(store: &Store<Record>, entry: &RunEntry) -> Option<Note> {
+    let bytes = match store.note(&entry.name) {
+        Ok(bytes) => bytes?,
+        Err(error) => {
+            tracing::debug!(run = %entry.name, %error, "a note cannot be read");
+            return None;
+        }
+    };
+    // A note that is cut short, or of another version, is as good as none.
+    let note = serde_json::from_slice::<Note>(&bytes).ok()?;
+    let same =
+        note.format == FORMAT && note.bytes == entry.bytes && note.modified == since_1970(entry.modified);
+    same.then_some(note)
+}
+
+impl Note {
+    /// What is noted of a run that has done nothing.
+    fn begun(entry: &RunEntry, graph: &str, started_at: u64) -> Self {
+        Self {
+            format: FORMAT,
+            bytes: entry.bytes,
+            modified: since_1970(entry.modified),
+            graph: graph.to_owned(),
+            phase: RunPhase::Unfinished,
+            started_at,
+            supersteps: 0,
+            usage: Usage::default(),
+        }
+    }
+
+    fn of_log(entry: &RunEntry, started: &RunStarted, records: &[Record]) -> Self {
+        let mut note = Self::begun(entry, &started.root, started.started_at);
+        for record in records {
+            match record {
+                Record::Committed(_) => note.supersteps += 1,
+                Record::CallEnded { outcome, .. } => note.usage += outcome.usage,
+                Record::Ended(status) => note.phase = RunPhase::Ended(status.clone()),
+                Record::RunStarted(_)
+                | Record::EpochTaken { .. }
+                | Record::CallIntent { .. }
+                | Record::AttemptFailed { .. }
+                | Record::Suspended { .. }
+                | Record::Answered { .. }
+                | Record::Patched(_) => {}
+            }
+        }
+        note
+    }
+
+    fn unreadable(entry: &RunEntry, why: &str) -> Self {
+        let phase = RunPhase::Unreadable(why.to_owned());
+        Self { phase, ..Self::begun(entry, "", since_1970(entry.created).as_secs()) }
+    }
+
+    /// A note that cannot be kept is made again when it is wanted.
+    fn keep(&self, store: &Store<Record>, name: &RunName) {
+        let bytes = serde_json::to_vec(self).expect("a note has string keys only");
+        if let Err(error) = store.keep_note(name, &bytes) {
+            tracing::debug!(run = %name, %error, "a note cannot be kept");
+        }
+    }
+
+    fn summary(self, entry: RunEntry) -> RunSummary {
+        RunSummary {
+            name: entry.name,
+            graph: self.graph,
+            phase: self.phase,
+            started_at: self.started_at,
+            supersteps: self.supersteps,
+            usage: self.usage,
+            bytes: entry.bytes,
+            modified: entry.modified,
+        }
+    }
+}
+
+fn unreadable(name: &RunName, why: &str) -> RunSummary {
+    RunSummary {
+        name: name.clone(),
+        graph: String::new(),
+        phase: RunPhase::Unreadable(why.to_owned()),
+        started_at: 0,
+        supersteps: 0,
+        usage: Usage::default(),
+        bytes: 0,
+        modified: SystemTime::UNIX_EPOCH,
+    }
+}
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
