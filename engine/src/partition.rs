@@ -242,10 +242,10 @@ impl Partition {
                 self.run_element(key, now);
             } else {
                 self.effects.push_back(Effect::Abort(key));
-                let failure = Failure {
-                    class: crate::program::FailureClass::Timeout,
-                    message: "the attempt took longer than the vertex's timeout".to_owned(),
-                };
+                let failure = Failure::new(
+                    crate::program::FailureClass::Timeout,
+                    "the attempt took longer than the vertex's timeout".to_owned(),
+                );
                 self.finished(key, Outcome::Failed(failure), now);
             }
         }

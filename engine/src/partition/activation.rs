@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use superstep_graph::{OnFailure, OnUnknown, WhenIncomplete};
+use superstep_graph::{DurationSpec, OnFailure, OnUnknown, WhenIncomplete};
 
 use super::flight::{Flight, Stage};
 use super::launch::Begun;
@@ -128,8 +128,9 @@ impl Partition {
                 if failure.class.is_retryable() && element.attempts < retry.max_attempts && !replaying {
                     let attempts = element.attempts;
                     let doubled = retry.backoff.as_millis().saturating_mul(1 << (attempts - 1).min(20));
+                    let asked = failure.retry_after.map_or(0, |pause| DurationSpec::from(pause).as_millis());
                     element.stage = Stage::BackingOff {
-                        until: now.after_millis(doubled.min(retry.max_backoff.as_millis())),
+                        until: now.after_millis(doubled.min(retry.max_backoff.as_millis()).max(asked)),
                     };
                     let notice = Notice::Retrying {
                         activation: activation.clone(),
@@ -275,10 +276,7 @@ impl Partition {
 }
 
 pub(super) fn over_limit(limit: &str, wanted: u64, most: u64) -> Failure {
-    Failure {
-        class: FailureClass::Limit,
-        message: format!("limits.{limit} allows {most}, and {wanted} were wanted"),
-    }
+    Failure::new(FailureClass::Limit, format!("limits.{limit} allows {most}, and {wanted} were wanted"))
 }
 
 /// Whether a failure of `spec` ends the run when no edge takes it.

@@ -216,7 +216,7 @@ impl Partition {
         let end = match status {
             RunStatus::Succeeded => Ok(()),
             RunStatus::LimitReached(limit) => {
-                Err(Failure { class: FailureClass::Limit, message: format!("limits.{}", limit.field()) })
+                Err(Failure::new(FailureClass::Limit, format!("limits.{}", limit.field())))
             }
             RunStatus::Failed { failure, .. } => Err(failure.clone()),
             RunStatus::Cancelled => Err(Failure::permanent("the run was cancelled")),
