@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod interrupt;
 mod progress;
+mod providers;
 mod render;
 mod run;
 mod runs;

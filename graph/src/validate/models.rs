@@ -53,6 +53,13 @@ pub fn check_external(path: &FieldPath, external: &ExternalModel, problems: &mut
     if external.timeout.is_some_and(|timeout| timeout.as_millis() == 0) {
         problems.push(Problem::error(path.field("timeout"), "a request takes some time"));
     }
+    let is_open = matches!(external.provider, Provider::Ollama | Provider::OpenAICompatible);
+    if external.credential_ref.is_none() && external.base_url.is_none() && !is_open {
+        let message = format!("provider {:?} takes no request without a credential", external.provider);
+        let hint =
+            "give credentialRef, for example {name: openai, key: apiKey} for the variable OPENAI_API_KEY";
+        problems.push(Problem::error(path.clone(), message).hint(hint));
+    }
     if let Some(credential) = &external.credential_ref
         && (credential.name.is_empty() || credential.key.is_empty())
     {

@@ -115,7 +115,8 @@ fn a_model_is_in_one_place_and_can_be_asked() {
         {"name": "good", "external": external},
         {"name": "homeless", "external": {"provider": "OpenAICompatible", "model": "m"}},
         {"name": "open", "external": {"provider": "Ollama", "model": "m", "baseUrl": "http://example.com"}},
-        {"name": "odd", "external": {"provider": "Groq", "model": " ", "timeout": "0s", "prices": {
+        {"name": "closed", "external": {"provider": "Anthropic", "model": "m"}},
+        {"name": "odd", "external": {"provider": "Ollama", "model": " ", "timeout": "0s", "prices": {
             "promptPerMillion": -1.0, "completionPerMillion": 1.0}}},
     ]));
     for expected in [
@@ -123,13 +124,14 @@ fn a_model_is_in_one_place_and_can_be_asked() {
         "models[1].external: model \"both\" is in two places (give one of",
         "models[3].external: provider OpenAICompatible has no address of its own (give baseUrl",
         "models[4].external.baseUrl: baseUrl \"http://example.com\" sends prompts",
-        "models[5].external.model: \" \" is no name of a model",
-        "models[5].external.timeout: a request takes some time",
-        "models[5].external.prices.promptPerMillion: a price is 0 or more",
+        "models[5].external: provider Anthropic takes no request without a credential (give credentialRef",
+        "models[6].external.model: \" \" is no name of a model",
+        "models[6].external.timeout: a request takes some time",
+        "models[6].external.prices.promptPerMillion: a price is 0 or more",
     ] {
         assert!(text.contains(expected), "{expected}\nin\n{text}");
     }
-    assert_eq!(text.lines().count(), 7, "{text}");
+    assert_eq!(text.lines().count(), 8, "{text}");
 }
 
 #[test]
