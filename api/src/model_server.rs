@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use superstep_graph::{FieldPath, Prices, Problem, exactly_one};
+use superstep_graph::{ExternalModel, FieldPath, Prices, Problem, check_external, exactly_one};
 
 use crate::interpolate::{Uninterpolated, interpolate};
 use crate::kind::API_VERSION;
@@ -137,6 +137,9 @@ pub struct Engine {
     /// Answers written down beforehand; the runtime knows their form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scripted: Option<Value>,
+    /// By a service outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalModel>,
 }
 
 /// Settings of the engine in the process itself.
@@ -193,23 +196,27 @@ impl ModelServerSpec {
         let root = FieldPath::default();
         let mut problems = Vec::new();
         let engine = root.field("engine");
-        match (&self.engine.candle, &self.engine.scripted) {
-            (Some(candle), None) => {
-                candle.check(&engine.field("candle"), &mut problems);
-                if self.model.as_ref().is_none_or(|model| model.sources.is_empty()) {
-                    let problem = Problem::error(
-                        root.field("model").field("sources"),
-                        "engine candle needs the weights of a model",
-                    );
-                    problems.push(problem.hint("give model.sources, for example - file: {path: model.gguf}"));
-                }
-            }
-            (None, Some(_)) => {}
-            (None, None) | (Some(_), Some(_)) => {
-                problems.push(
-                    Problem::error(engine, "a model has exactly one engine")
-                        .hint("give one of candle, scripted"),
+        self.engine.check(&engine, &mut problems);
+        if let Some(candle) = self.engine.candle {
+            candle.check(&engine.field("candle"), &mut problems);
+            if self.model.as_ref().is_none_or(|model| model.sources.is_empty()) {
+                let problem = Problem::error(
+                    root.field("model").field("sources"),
+                    "engine candle needs the weights of a model",
                 );
+                problems.push(problem.hint("give model.sources, for example - file: {path: model.gguf}"));
+            }
+        }
+        if let Some(external) = &self.engine.external {
+            let path = engine.field("external");
+            check_external(&path, external, &mut problems);
+            if self.model.is_some() {
+                let problem = Problem::error(root.field("model"), "engine external loads no weights");
+                problems.push(problem.hint("leave model out; engine.external.model names it"));
+            }
+            if self.prices.is_some() && external.prices.is_some() {
+                let problem = Problem::error(path.field("prices"), "the prices are given twice");
+                problems.push(problem.hint("leave one out, here or in spec.prices"));
             }
         }
         if let Some(model) = &self.model {
@@ -226,6 +233,18 @@ impl ModelServerSpec {
             }
         }
         problems
+    }
+}
+
+impl Engine {
+    fn check(&self, path: &FieldPath, problems: &mut Vec<Problem>) {
+        let members = [self.candle.is_some(), self.scripted.is_some(), self.external.is_some()];
+        if members.into_iter().filter(|is_given| *is_given).count() != 1 {
+            problems.push(
+                Problem::error(path.clone(), "a model has exactly one engine")
+                    .hint("give one of candle, scripted, external"),
+            );
+        }
     }
 }
 

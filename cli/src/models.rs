@@ -1,4 +1,6 @@
-//! From `ModelServer` resources to models that answer.
+//! From `ModelServer` resources and models of providers to models that answer.
+
+mod external;
 
 mod bar;
 mod cache;
@@ -68,6 +70,23 @@ pub(crate) enum ModelError {
         /// What needs it.
         what: String,
     },
+    /// Two graphs of the run give a model different fallbacks.
+    #[error("the graphs of the run give model {name:?} different fallbacks: use different names")]
+    Fallbacks {
+        /// The name.
+        name: VertexName,
+    },
+    /// A provider cannot be asked.
+    #[cfg(feature = "providers")]
+    #[error(transparent)]
+    Provider(#[from] superstep_providers::ProviderError),
+    /// This build asks no providers.
+    #[cfg(not(feature = "providers"))]
+    #[error("model {model:?} is external, which needs a build with the feature providers")]
+    NoProviders {
+        /// The model.
+        model: VertexName,
+    },
     /// The script has another form than this version knows.
     #[error("the script of ModelServer {server:?} is not valid: {source}")]
     Script {
@@ -83,6 +102,9 @@ pub(crate) enum ModelError {
 pub(crate) struct ModelPlan {
     /// By the name that graphs use.
     models: BTreeMap<VertexName, ModelServer>,
+    /// Those of providers, and which stands in for which.
+    #[serde(flatten)]
+    outside: external::Outside,
 }
 
 /// The graphs that a run of `root` can open, itself included.
@@ -116,10 +138,12 @@ impl ModelPlan {
     ) -> Result<Self, ModelError> {
         let mut plan = Self::default();
         for model in graphs.flat_map(|graph| &graph.models) {
+            plan.outside.add(model, plan.models.get(&model.name))?;
             let Some(reference) = &model.model_server_ref else { continue };
             let Some(server) = resources.model_servers.get(&reference.name) else { continue };
             let server = server.content.clone();
             let second = server.metadata.name.clone();
+            plan.outside.is_no_other(model, &second)?;
             if let Some(first) = plan.models.insert(model.name.clone(), server)
                 && first.metadata.name != second
             {
@@ -136,37 +160,44 @@ impl ModelPlan {
     /// A model cannot be used.
     pub(crate) fn load(&self, show: ShowProgress) -> Result<Models, ModelError> {
         let mut servers: BTreeMap<&str, Arc<dyn Model>> = BTreeMap::new();
-        let mut models = Models::default();
+        let mut models = BTreeMap::new();
+        let mut asked = external::Asked::default();
         for (name, server) in &self.models {
             let server_name = server.metadata.name.as_str();
             let model = match servers.get(server_name) {
                 Some(model) => Arc::clone(model),
-                None => load(server_name, &server.spec, show)?,
+                None => load(server_name, &server.spec, show, &mut asked)?,
             };
             servers.insert(server_name, Arc::clone(&model));
             models.insert(name.clone(), model);
         }
-        Ok(models)
+        self.outside.load(models, &mut asked)
     }
 
     /// The models by name alone, for looking at a run.
     pub(crate) fn not_loaded(&self) -> Models {
         let mut models = Models::default();
-        for name in self.models.keys() {
+        for name in self.models.keys().chain(self.outside.names()) {
             models.insert(name.clone(), Arc::new(NotLoaded));
         }
         models
     }
 }
 
-fn load(server: &str, spec: &ModelServerSpec, show: ShowProgress) -> Result<Arc<dyn Model>, ModelError> {
-    let model: Arc<dyn Model> = match &spec.engine.scripted {
-        Some(script) => {
+fn load(
+    server: &str,
+    spec: &ModelServerSpec,
+    show: ShowProgress,
+    asked: &mut external::Asked,
+) -> Result<Arc<dyn Model>, ModelError> {
+    let model: Arc<dyn Model> = match (&spec.engine.scripted, &spec.engine.external) {
+        (Some(script), _) => {
             let script: ScriptedModel = serde_json::from_value(script.clone())
                 .map_err(|source| ModelError::Script { server: server.to_owned(), source })?;
             Arc::new(Scripted::new(script))
         }
-        None => load_weights(server, spec, show)?,
+        (None, Some(external)) => asked.model(&server.into(), external)?,
+        (None, None) => load_weights(server, spec, show)?,
     };
     Ok(match spec.prices {
         None => model,

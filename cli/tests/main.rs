@@ -10,6 +10,7 @@ mod hub;
 mod interrupt;
 mod models;
 mod progress;
+mod providers;
 mod reference;
 mod render;
 mod run;

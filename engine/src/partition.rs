@@ -241,10 +241,10 @@ impl Partition {
                 continue;
             }
             self.effects.push_back(Effect::Abort(key));
-            let failure = Failure {
-                class: crate::program::FailureClass::Timeout,
-                message: "the attempt took longer than the vertex's timeout".to_owned(),
-            };
+            let failure = Failure::new(
+                crate::program::FailureClass::Timeout,
+                "the attempt took longer than the vertex's timeout",
+            );
             self.finished(key, Outcome::Failed(failure), now);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use superstep_graph::{Mutation, Port, VertexName};
@@ -149,6 +150,10 @@ pub struct Failure {
     pub class: FailureClass,
     /// What happened, naming the object.
     pub message: String,
+    /// How long whoever failed asks to be left alone, where it says so: another attempt does not begin
+    /// before. No record keeps it; after a crash the next attempt begins at once.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }
 
 /// Kinds of failure.
@@ -179,14 +184,25 @@ impl FailureClass {
 }
 
 impl Failure {
+    /// A failure of this class.
+    pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), retry_after: None }
+    }
+
     /// A failure that would happen again.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Permanent, message: message.into() }
+        Self::new(FailureClass::Permanent, message)
     }
 
     /// A failure that may pass.
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Transient, message: message.into() }
+        Self::new(FailureClass::Transient, message)
+    }
+
+    /// The same failure, of one that asks to be left alone for so long.
+    #[must_use]
+    pub fn retry_after(self, pause: Option<Duration>) -> Self {
+        Self { retry_after: pause, ..self }
     }
 }
 

@@ -434,11 +434,12 @@ fn answer(outcome: &CallOutcome) -> String {
 
 fn failure(kind: &str) -> Failure {
     let class = match kind {
-        "transient" => FailureClass::Transient,
+        "transient" | "busy" => FailureClass::Transient,
         "timeout" => FailureClass::Timeout,
         _ => FailureClass::Permanent,
     };
-    Failure { class, message: format!("{kind} trouble") }
+    let pause = (kind == "busy").then_some(std::time::Duration::from_secs(3));
+    Failure::new(class, format!("{kind} trouble")).retry_after(pause)
 }
 
 fn parse(input: &str) -> Value {

@@ -40,4 +40,4 @@ pub use spec::{
     ToolSpec, VertexSpec, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
-pub use validate::{ValidatedGraph, validate};
+pub use validate::{ValidatedGraph, check_external, validate};

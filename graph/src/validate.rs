@@ -1,9 +1,11 @@
 //! From a document to a graph that can be trusted, or to everything that is wrong with it.
 
 mod joins;
+mod models;
 mod names;
 mod vertices;
 
+pub use models::check_external;
 pub(crate) use vertices::problem_of;
 
 use std::sync::Arc;
@@ -62,6 +64,7 @@ pub fn validate(spec: &GraphSpec) -> Result<ValidatedGraph, Problems> {
     let mut problems = Vec::new();
     names::check(spec, &mut problems);
     vertices::check(spec, &mut problems);
+    models::check(spec, &mut problems);
     // Joins are judged on the compiled graph, which needs names that are unique and resolve.
     if problems.iter().all(|problem| problem.severity == Severity::Warning) {
         let mut sorted = spec.clone();

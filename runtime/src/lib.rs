@@ -21,11 +21,14 @@ pub use cel::{Expression, MAX_EXPRESSION};
 pub use check::check;
 pub use expressions::EdgeExpressions;
 pub use model::{
-    ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, ToolCall, cost,
+    ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, StandIn, ToolCall,
+    UsageParts, cost,
+};
+pub use models::{
+    Fallbacks, Member, Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule,
 };
 #[cfg(feature = "inference")]
 pub use models::{LocalModel, LocalModelError};
-pub use models::{Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use roots::{CompileError, Position, Reference, Scope};

@@ -119,17 +119,22 @@ pub struct ChatMessage {
     /// Of a tool: the call that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<String>,
+    /// Of the model: what its provider wants back with this message, in a form that only that provider
+    /// reads; see [`ModelAnswer::keepsake`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keepsake: Option<Value>,
 }
 
 impl ChatMessage {
     /// What `role` says.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), tool_calls: Vec::new(), answers: None }
+        Self { role, content: content.into(), tool_calls: Vec::new(), answers: None, keepsake: None }
     }
 
     fn bytes(&self) -> u64 {
         let calls = self.tool_calls.iter().map(|call| call.name.len() + call.arguments.to_string().len());
-        (self.content.len() + calls.sum::<usize>()) as u64
+        let keepsake = self.keepsake.as_ref().map_or(0, |keepsake| keepsake.to_string().len());
+        (self.content.len() + calls.sum::<usize>() + keepsake) as u64
     }
 }
 
@@ -173,6 +178,49 @@ pub struct ModelAnswer {
     pub finish: Finish,
     /// The tokens read and written; those of reasoning are written too.
     pub usage: Usage,
+    /// Parts of the usage that some providers tell.
+    pub parts: UsageParts,
+    /// What the provider wants back with this answer when the conversation goes on, as signatures of
+    /// its reasoning: it belongs into the [`ChatMessage::keepsake`] of the answer.
+    pub keepsake: Option<Value>,
+    /// Who answered, where that is not the model that was asked.
+    pub stand_in: Option<StandIn>,
+}
+
+impl ModelAnswer {
+    /// The answer as a message of the conversation that goes on.
+    pub fn message(&self) -> ChatMessage {
+        ChatMessage {
+            tool_calls: self.tool_calls.clone(),
+            keepsake: self.keepsake.clone(),
+            ..ChatMessage::new(Role::Assistant, self.text.clone())
+        }
+    }
+
+    /// What the call of a model with these prices has used, of which this is the answer: the prices are
+    /// those of the stand-in, if one answered.
+    pub fn call_usage(&self, prices: &Prices) -> Usage {
+        let prices = self.stand_in.as_ref().map_or(prices, |stand_in| &stand_in.prices);
+        Usage { calls: 1, cost: cost(prices, &self.usage), ..self.usage }
+    }
+}
+
+/// Parts of the tokens that are counted as read and written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsageParts {
+    /// Tokens read that the provider had kept from an earlier request.
+    pub cached: u64,
+    /// Tokens written that are reasoning.
+    pub reasoning: u64,
+}
+
+/// A model that answered in place of the one that was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandIn {
+    /// Its name in the graph.
+    pub model: VertexName,
+    /// What its tokens cost.
+    pub prices: Prices,
 }
 
 /// Why an answer ends.

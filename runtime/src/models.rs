@@ -1,5 +1,6 @@
 //! The models of a run, by the names that its graph uses.
 
+mod fallbacks;
 #[cfg(feature = "inference")]
 mod local;
 mod scripted;
@@ -13,6 +14,7 @@ use superstep_graph::VertexName;
 
 use crate::model::Model;
 
+pub use fallbacks::{Fallbacks, Member};
 #[cfg(feature = "inference")]
 pub use local::{LocalModel, LocalModelError};
 pub use scripted::{Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};

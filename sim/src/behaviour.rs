@@ -99,10 +99,10 @@ fn end(job: &Job, behaviour: &Behaviour, answers: &[CallOutcome]) -> Outcome {
     }
     let number = number(job, answers, "payload");
     if number % 100 < behaviour.permanent {
-        return Outcome::Failed(Failure {
-            class: FailureClass::Permanent,
-            message: format!("{number} is an unlucky number"),
-        });
+        return Outcome::Failed(Failure::new(
+            FailureClass::Permanent,
+            format!("{number} is an unlucky number"),
+        ));
     }
     Outcome::Done(result(job, behaviour, number))
 }

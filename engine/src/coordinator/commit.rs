@@ -195,7 +195,7 @@ impl Coordinator {
                 "vertex {:?} of the sub-graph failed: {}",
                 completed.activation.vertex, failure.message
             );
-            frame.failed = Some((Failure { class: FailureClass::Frame, message }, limited));
+            frame.failed = Some((Failure::new(FailureClass::Frame, message), limited));
         }
     }
 

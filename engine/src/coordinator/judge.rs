@@ -251,12 +251,14 @@ impl Coordinator {
                     || joins.iter().any(|join| join.half_filled && join.place.0 == *id);
                 let age = self.superstep.saturating_sub(frame.opened);
                 let over = works && age >= frame.graph.spec().limits.supersteps;
-                let limit = || Failure {
-                    class: FailureClass::Frame,
-                    message: format!(
-                        "the sub-graph reached its limit of {} supersteps",
-                        frame.graph.spec().limits.supersteps
-                    ),
+                let limit = || {
+                    Failure::new(
+                        FailureClass::Frame,
+                        format!(
+                            "the sub-graph reached its limit of {} supersteps",
+                            frame.graph.spec().limits.supersteps
+                        ),
+                    )
                 };
                 frame.failed.clone().or_else(|| over.then(|| (limit(), true))).map(|failure| (*id, failure))
             })
@@ -306,10 +308,8 @@ impl Coordinator {
         for place in inside {
             self.forget(place);
         }
-        let gone = Failure {
-            class: FailureClass::Frame,
-            message: "the activation that opened the sub-graph is gone".to_owned(),
-        };
+        let gone =
+            Failure::new(FailureClass::Frame, "the activation that opened the sub-graph is gone".to_owned());
         let parent = if end.is_some() { frame.parent } else { None };
         let (end, limited) = end.unwrap_or((Err(gone), false));
         start.closed.push(Closing { frame: id, parent, end, limited });

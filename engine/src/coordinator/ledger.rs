@@ -15,7 +15,7 @@ impl Coordinator {
                 self.ending.get_or_insert(RunStatus::LimitReached(limit));
             }
             let message = format!("limits.{} of the graph leaves no room for the call", limit.field());
-            return Err(Failure { class: FailureClass::Limit, message });
+            return Err(Failure::new(FailureClass::Limit, message));
         }
         self.charge(frame, usage);
         Ok(())

@@ -100,7 +100,7 @@ impl Coordinator {
     }
 
     fn openable(&mut self, wanted: &FrameWanted) -> Result<(ValidatedGraph, u32), Failure> {
-        let failed = |message: String| Failure { class: FailureClass::Frame, message };
+        let failed = |message: String| Failure::new(FailureClass::Frame, message);
         let graph = self.config.library.get(&wanted.graph);
         let graph = graph.cloned().ok_or_else(|| failed(format!("no graph is named {:?}", wanted.graph)))?;
         let entries = graph.topology().entry().len() as u64;

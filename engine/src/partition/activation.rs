@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use superstep_graph::{OnFailure, OnUnknown, WhenIncomplete};
+use superstep_graph::{DurationSpec, OnFailure, OnUnknown, WhenIncomplete};
 
 use super::element::Stage;
 use super::flight::Flight;
@@ -142,7 +142,8 @@ impl Partition {
             return false;
         }
         let doubled = retry.backoff.as_millis().saturating_mul(1 << (attempts - 1).min(20));
-        let until = now.after_millis(doubled.min(retry.max_backoff.as_millis()));
+        let asked = failure.retry_after.map_or(0, |pause| DurationSpec::from(pause).as_millis());
+        let until = now.after_millis(doubled.min(retry.max_backoff.as_millis()).max(asked));
         self.set_stage(key.flight, key.element, Stage::BackingOff { until });
         let failure = failure.clone();
         self.effects.push_back(Effect::Notify(Notice::Retrying {
@@ -228,10 +229,7 @@ impl Partition {
 }
 
 pub(super) fn over_limit(limit: &str, wanted: u64, most: u64) -> Failure {
-    Failure {
-        class: FailureClass::Limit,
-        message: format!("limits.{limit} allows {most}, and {wanted} were wanted"),
-    }
+    Failure::new(FailureClass::Limit, format!("limits.{limit} allows {most}, and {wanted} were wanted"))
 }
 
 /// Whether a failure of `spec` ends the run when no edge takes it.

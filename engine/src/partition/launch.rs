@@ -219,14 +219,14 @@ impl Partition {
         let id = frame.activation(place, self.superstep);
         let trail = merge(state.inbox.iter().map(|message| &message.trail), None);
         self.discard(place, true, MessageStatus::Cancelled);
-        let failure = Failure {
-            class: FailureClass::Incomplete,
-            message: format!(
+        let failure = Failure::new(
+            FailureClass::Incomplete,
+            format!(
                 "the join of vertex {:?} is incomplete: nothing came from {}",
                 vertex.name,
                 missing.join(", ")
             ),
-        };
+        );
         let flight = Flight {
             place,
             id,

@@ -69,6 +69,14 @@ pub struct ExternalModel {
     /// What its tokens cost; default nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
+    /// Whether it takes tools and answers with calls of them; default true. If not, its prompts describe
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls_tools: Option<bool>,
+    /// Whether the provider holds its answers to a JSON schema; default true. If not, its prompts
+    /// describe the schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps_schemas: Option<bool>,
 }
 
 /// Whose protocol an external model speaks.

@@ -109,6 +109,61 @@ fn what_names_nothing_is_a_warning_where_vertices_may_be_added() {
     assert!(graph(json!(["addVertex"])).starts_with("Warning edges[0].to"));
 }
 
+fn models(models: Value) -> String {
+    problems(json!({"entry": ["a"], "vertices": [function("a")], "models": models}))
+}
+
+#[test]
+fn a_model_is_in_one_place_and_can_be_asked() {
+    let external =
+        json!({"provider": "OpenAI", "model": "m", "credentialRef": {"name": "openai", "key": "apiKey"}});
+    let text = models(json!([
+        {"name": "nowhere"},
+        {"name": "both", "modelServerRef": {"name": "s"}, "external": external},
+        {"name": "good", "external": external},
+        {"name": "homeless", "external": {"provider": "OpenAICompatible", "model": "m"}},
+        {"name": "open", "external": {"provider": "Ollama", "model": "m", "baseUrl": "http://example.com"}},
+        {"name": "closed", "external": {"provider": "Anthropic", "model": "m"}},
+        {"name": "odd", "external": {"provider": "Ollama", "model": " ", "timeout": "0s", "prices": {
+            "promptPerMillion": -1.0, "completionPerMillion": 1.0}}},
+    ]));
+    for expected in [
+        "models[0]: model \"nowhere\" is nowhere (give modelServerRef",
+        "models[1].external: model \"both\" is in two places (give one of",
+        "models[3].external: provider OpenAICompatible has no address of its own (give baseUrl",
+        "models[4].external.baseUrl: baseUrl \"http://example.com\" sends prompts",
+        "models[5].external: provider Anthropic takes no request without a credential (give credentialRef",
+        "models[6].external.model: \" \" is no name of a model",
+        "models[6].external.timeout: a request takes some time",
+        "models[6].external.prices.promptPerMillion: a price is 0 or more",
+    ] {
+        assert!(text.contains(expected), "{expected}\nin\n{text}");
+    }
+    assert_eq!(text.lines().count(), 8, "{text}");
+}
+
+#[test]
+fn fallbacks_are_models_and_end() {
+    let model = |name: &str, fallbacks: &[&str]| json!({"name": name, "modelServerRef": {"name": "s"}, "fallbacks": fallbacks});
+    assert_eq!(models(json!([model("a", &["b", "c"]), model("b", &["c"]), model("c", &[])])), "");
+    let text = models(json!([
+        model("alone", &["alone"]),
+        model("first", &["second", "thrid"]),
+        model("second", &["third"]),
+        model("third", &["first", "alone", "alone"]),
+    ]));
+    for expected in [
+        "models[0].fallbacks[0]: model \"alone\" is its own fallback (let the last",
+        "models[1].fallbacks[0]: the fallbacks of \"second\" lead back to \"first\"",
+        "models[1].fallbacks[1]: no model is named \"thrid\" (did you mean \"third\"?)",
+        "models[2].fallbacks[0]: the fallbacks of \"third\" lead back to \"second\"",
+        "models[3].fallbacks[0]: the fallbacks of \"first\" lead back to \"third\"",
+        "models[3].fallbacks[2]: model \"alone\" stands here already",
+    ] {
+        assert!(text.contains(expected), "{expected}\nin\n{text}");
+    }
+}
+
 #[test]
 fn a_document_survives_its_own_writing() {
     let graph = spec(json!({

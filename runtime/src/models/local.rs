@@ -110,7 +110,7 @@ fn failure(error: GenerateError) -> Failure {
         | GenerateError::SchemaTooLong { .. }
         | GenerateError::SchemaUnfinished { .. } => FailureClass::Permanent,
     };
-    Failure { class, message: format!("local model: {error}") }
+    Failure::new(class, format!("local model: {error}"))
 }
 
 fn to_request(request: &ModelRequest) -> Request {

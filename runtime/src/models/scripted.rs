@@ -92,7 +92,7 @@ impl Scripted {
             let count = |failed: u32| (failed < fail.times).then_some(failed + 1);
             if self.failed[index].fetch_update(Ordering::Relaxed, Ordering::Relaxed, count).is_ok() {
                 let class = if fail.permanent { FailureClass::Permanent } else { FailureClass::Transient };
-                return (Err(Failure { class, message: fail.message.clone() }), latency);
+                return (Err(Failure::new(class, fail.message.clone())), latency);
             }
         }
         (Ok(text_of(&rule.answer)), latency)

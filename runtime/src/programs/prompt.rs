@@ -10,7 +10,7 @@ use superstep_graph::{PromptProgram, Sampling, VertexName, VertexSpec};
 
 use super::PrepareError;
 use crate::calls::{CallTicket, Calls};
-use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role, cost};
+use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role};
 use crate::program::{Activation, Execution, OnText, Program};
 use crate::schema::Schema;
 use crate::template::Template;
@@ -96,6 +96,9 @@ impl Program for Prompt {
 struct Recorded {
     text: String,
     finish: Finish,
+    /// The fallback that answered, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<VertexName>,
 }
 
 impl Asking {
@@ -160,13 +163,17 @@ impl Asking {
     }
 
     fn outcome(&self, answer: Result<ModelAnswer, Failure>) -> CallOutcome {
-        let (answer, usage) = match answer {
-            Ok(ModelAnswer { text, finish, usage, .. }) => {
-                (Ok(json!(Recorded { text, finish }).into()), usage)
+        match answer {
+            Ok(answer) => {
+                let usage = answer.call_usage(&self.model.prices());
+                let ModelAnswer { text, finish, stand_in, .. } = answer;
+                let model = stand_in.map(|stand_in| stand_in.model);
+                CallOutcome { answer: Ok(json!(Recorded { text, finish, model }).into()), usage }
             }
-            Err(failure) => (Err(failure), Usage::default()),
-        };
-        CallOutcome { answer, usage: Usage { calls: 1, cost: cost(&self.model.prices(), &usage), ..usage } }
+            Err(failure) => {
+                CallOutcome { answer: Err(failure), usage: Usage { calls: 1, ..Usage::default() } }
+            }
+        }
     }
 
     /// The payload, or why the answer does not fit.

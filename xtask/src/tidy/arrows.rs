@@ -6,15 +6,16 @@ use crate::workspace::{Dependency, DependencyKind, Package};
 const OURS: &str = "superstep-";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
     ("superstep-store", &["engine", "graph"]),
     ("superstep-sim", &["engine", "store", "graph"]),
     ("superstep-inference", &[]),
     ("superstep-runtime", &["engine", "store", "graph", "inference"]),
+    ("superstep-providers", &["runtime", "engine", "graph"]),
     ("superstep-api", &["graph"]),
-    ("superstep-cli", &["runtime", "api", "graph", "engine", "store"]),
+    ("superstep-cli", &["runtime", "providers", "api", "graph", "engine", "store"]),
     ("xtask", &[]),
 ];
 

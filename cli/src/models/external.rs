@@ -1,0 +1,155 @@
+//! Models of providers, and models that stand in for others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use superstep_api::ModelServer;
+use superstep_graph::{ExternalModel, ModelSpec, VertexName};
+use superstep_runtime::{Fallbacks, Member, Model, Models};
+
+use super::ModelError;
+
+/// What a run's log keeps of models beside their servers. No secret is in it: a credential is kept by its
+/// name, and read again when a run is resumed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Outside {
+    /// Models of providers, by the name that graphs use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    external: BTreeMap<VertexName, ExternalModel>,
+    /// Who stands in for whom.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    fallbacks: BTreeMap<VertexName, Vec<VertexName>>,
+    /// Models whose fallbacks are known, though they have none.
+    #[serde(skip)]
+    seen: BTreeSet<VertexName>,
+}
+
+impl Outside {
+    /// Adds what a graph says of `model`; `server` is what another graph calls so.
+    ///
+    /// # Errors
+    /// Another graph says otherwise.
+    pub(super) fn add(&mut self, model: &ModelSpec, server: Option<&ModelServer>) -> Result<(), ModelError> {
+        let name = &model.name;
+        if !self.seen.insert(name.clone()) && self.fallbacks(name) != model.fallbacks {
+            return Err(ModelError::Fallbacks { name: name.clone() });
+        }
+        if !model.fallbacks.is_empty() {
+            self.fallbacks.insert(name.clone(), model.fallbacks.clone());
+        }
+        let Some(external) = &model.external else { return Ok(()) };
+        let first = server.map(|server| server.metadata.name.clone());
+        let other = self.external.insert(name.clone(), external.clone()).filter(|other| other != external);
+        match first.or_else(|| other.as_ref().map(shown)) {
+            None => Ok(()),
+            Some(first) => Err(ModelError::Ambiguous { name: name.clone(), first, second: shown(external) }),
+        }
+    }
+
+    /// Checks that no graph before called a model of a provider as this one calls the `server`.
+    ///
+    /// # Errors
+    /// One did.
+    pub(super) fn is_no_other(&self, model: &ModelSpec, server: &str) -> Result<(), ModelError> {
+        match self.external.get(&model.name) {
+            None => Ok(()),
+            Some(external) => Err(ModelError::Ambiguous {
+                name: model.name.clone(),
+                first: shown(external),
+                second: server.to_owned(),
+            }),
+        }
+    }
+
+    /// The names of models of providers.
+    pub(super) fn names(&self) -> impl Iterator<Item = &VertexName> {
+        self.external.keys()
+    }
+
+    fn fallbacks(&self, name: &VertexName) -> &[VertexName] {
+        self.fallbacks.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The models of a run: `served`, those of providers, and each with those that stand in for it.
+    ///
+    /// # Errors
+    /// A credential is not there.
+    pub(super) fn load(
+        &self,
+        served: BTreeMap<VertexName, Arc<dyn Model>>,
+        asked: &mut Asked,
+    ) -> Result<Models, ModelError> {
+        let mut plain = served;
+        for (name, external) in &self.external {
+            plain.insert(name.clone(), asked.model(name, external)?);
+        }
+        let mut models = Models::default();
+        for name in plain.keys() {
+            if let Some(model) = self.with_fallbacks(name, &plain) {
+                models.insert(name.clone(), model);
+            }
+        }
+        Ok(models)
+    }
+
+    /// A model and those that stand in for it, which was checked to end.
+    fn with_fallbacks(
+        &self,
+        name: &VertexName,
+        plain: &BTreeMap<VertexName, Arc<dyn Model>>,
+    ) -> Option<Arc<dyn Model>> {
+        let first = Arc::clone(plain.get(name)?);
+        let others = self.fallbacks(name).iter();
+        let others = others.filter_map(|other| Some((other, self.with_fallbacks(other, plain)?)));
+        let others: Vec<Member> = others.map(|(other, model)| Member::new(other.clone(), model)).collect();
+        if others.is_empty() {
+            return Some(first);
+        }
+        Some(Arc::new(Fallbacks::new(Member::new(name.clone(), first), others)))
+    }
+}
+
+fn shown(external: &ExternalModel) -> String {
+    format!("{:?} {}", external.provider, external.model)
+}
+
+/// The providers that are asked. They are made with the first model that needs them.
+#[derive(Default)]
+pub(super) struct Asked {
+    #[cfg(feature = "providers")]
+    providers: Option<superstep_providers::Providers>,
+}
+
+impl Asked {
+    /// The model of a provider, called `name` in messages.
+    ///
+    /// # Errors
+    /// Its credential is not there.
+    #[cfg(feature = "providers")]
+    pub(super) fn model(
+        &mut self,
+        name: &VertexName,
+        external: &ExternalModel,
+    ) -> Result<Arc<dyn Model>, ModelError> {
+        let providers = match &mut self.providers {
+            Some(providers) => providers,
+            none => none.insert(superstep_providers::Providers::new()?),
+        };
+        Ok(providers.model(name, external, &|variable| std::env::var(variable).ok())?)
+    }
+
+    /// No model, for this build asks no providers.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(feature = "providers"))]
+    #[expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "as with the feature")]
+    pub(super) fn model(
+        &mut self,
+        name: &VertexName,
+        _external: &ExternalModel,
+    ) -> Result<Arc<dyn Model>, ModelError> {
+        Err(ModelError::NoProviders { model: name.clone() })
+    }
+}

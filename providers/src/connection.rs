@@ -1,0 +1,180 @@
+//! Sending a request and reading its answer, within limits.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response};
+use tokio::time::timeout;
+
+use crate::dialect::{Dialect, Wire};
+use crate::draft::Draft;
+use crate::fault::{self, Fault, FaultKind};
+use crate::frames::{Frames, Framing};
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a stream may be silent. Models that reason can be so for minutes.
+const SILENCE: Duration = Duration::from_secs(180);
+/// The most bytes of an answer.
+const MAX_ANSWER: usize = 32 << 20;
+/// The most bytes of one piece of a stream.
+const MAX_PIECE: usize = 8 << 20;
+/// The most bytes of an error that are read.
+const MAX_ERROR: usize = 64 << 10;
+
+/// How silent a stream may be, and how large an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) silence: Duration,
+    pub(crate) answer: usize,
+    pub(crate) piece: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { silence: SILENCE, answer: MAX_ANSWER, piece: MAX_PIECE }
+    }
+}
+
+/// A pool of connections. It follows no redirect, since a prompt or a credential would go where nobody
+/// has sent it.
+///
+/// # Errors
+/// The system's certificates cannot be read.
+pub(crate) fn client() -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .connect_timeout(CONNECT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("superstep/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Where and how requests go.
+pub(crate) struct Line {
+    pub(crate) client: Client,
+    pub(crate) base_url: String,
+    pub(crate) dialect: Dialect,
+    /// The header with the credential.
+    pub(crate) credential: Option<(HeaderName, HeaderValue)>,
+    pub(crate) bounds: Bounds,
+}
+
+impl Line {
+    /// Sends `wire` and reads the answer into `draft`. Dropping the future closes the request.
+    ///
+    /// # Errors
+    /// The request did not come through, or the answer is an error or cannot be read. What was read until
+    /// then is in `draft`.
+    pub(crate) async fn exchange(&self, wire: Wire, stream: bool, draft: &mut Draft) -> Result<(), Fault> {
+        let mut response = self.send(wire).await?;
+        let status = response.status();
+        if !status.is_success() {
+            let headers = response.headers().clone();
+            let body = error_body(&mut response).await;
+            return Err(fault::of_response(status, &headers, &body, SystemTime::now()));
+        }
+        let framing = self.framing(stream, response.headers());
+        let mut frames = Frames::new(
+            framing,
+            if framing == Framing::Whole { self.bounds.answer } else { self.bounds.piece },
+        );
+        let mut total = 0;
+        while let Some(chunk) = self.chunk(&mut response, framing, draft).await? {
+            total += chunk.len();
+            if total > self.bounds.answer {
+                let detail = format!("more than {} bytes", self.bounds.answer);
+                return Err(Fault::new(FaultKind::TooLarge, detail));
+            }
+            for piece in frames.push(&chunk)? {
+                self.dialect.read(&piece, draft)?;
+            }
+        }
+        match frames.finish() {
+            Some(piece) => self.dialect.read(&piece, draft),
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&self, wire: Wire) -> Result<Response, Fault> {
+        let mut request = self
+            .client
+            .post(format!("{}{}", self.base_url, wire.path))
+            .header(CONTENT_TYPE, "application/json")
+            .body(wire.body.to_string());
+        for (name, value) in wire.headers.into_iter().chain(self.credential.clone()) {
+            request = request.header(name, value);
+        }
+        request.send().await.map_err(|error| lost(&error))
+    }
+
+    /// How the answer is cut: as it says, for some servers stream to nobody.
+    fn framing(&self, stream: bool, headers: &HeaderMap) -> Framing {
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        match (stream, self.dialect.framing()) {
+            (true, Framing::Events) if kind.starts_with("application/json") => Framing::Whole,
+            (true, framing) => framing,
+            (false, _) => Framing::Whole,
+        }
+    }
+
+    /// The next bytes; none at the end. What is lost after the answer was complete is not missed.
+    async fn chunk(
+        &self,
+        response: &mut Response,
+        framing: Framing,
+        draft: &Draft,
+    ) -> Result<Option<Bytes>, Fault> {
+        let chunk = if framing == Framing::Whole {
+            response.chunk().await
+        } else {
+            match timeout(self.bounds.silence, response.chunk()).await {
+                Ok(chunk) => chunk,
+                Err(_) if draft.finish.is_some() => return Ok(None),
+                Err(_) => {
+                    let detail = format!("the stream was silent for {} s", self.bounds.silence.as_secs_f32());
+                    return Err(Fault::new(FaultKind::Timeout, detail));
+                }
+            }
+        };
+        match chunk {
+            Ok(chunk) => Ok(chunk),
+            Err(error) if draft.finish.is_some() => {
+                tracing::debug!(%error, "the connection was lost after the answer");
+                Ok(None)
+            }
+            Err(error) => {
+                let fault = lost(&error);
+                Err(Fault::new(FaultKind::Broken, fault.detail))
+            }
+        }
+    }
+}
+
+/// As much of an error as is read. What cannot be read is left out: the status says enough.
+async fn error_body(response: &mut Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < MAX_ERROR {
+        match timeout(CONNECT, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the body of an error cannot be read");
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    body.truncate(MAX_ERROR);
+    body
+}
+
+fn lost(error: &reqwest::Error) -> Fault {
+    let kind = if error.is_timeout() { FaultKind::Timeout } else { FaultKind::Connection };
+    // The innermost cause says most, and has no address in it.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Fault::new(kind, cause.to_string())
+}

@@ -1,0 +1,291 @@
+//! Models of providers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use superstep_engine::Failure;
+use superstep_graph::{CredentialRef, ExternalModel, Prices, VertexName};
+use superstep_runtime::{Model, ModelAnswer, ModelRequest, OnText};
+
+use crate::breaker::Breaker;
+use crate::connection::{Bounds, Line, client};
+use crate::credential::Credential;
+use crate::dialect::{Dialect, Question};
+use crate::draft::Draft;
+use crate::fault::{Fault, FaultKind, Named, Scope};
+use crate::provider::home;
+
+/// How long a request may take where the model does not say.
+const TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+/// Why a model of a provider cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// Its credential is not there.
+    #[error(
+        "model {model:?} needs the environment variable {variable}, which is not set: its credentialRef is \
+         {{name: {name}, key: {key}}}"
+    )]
+    NoCredential {
+        /// The model, as the graph calls it.
+        model: VertexName,
+        /// The variable.
+        variable: String,
+        /// The secret that is meant.
+        name: String,
+        /// The key in it.
+        key: String,
+    },
+    /// Its credential is no text that can be sent.
+    #[error("the environment variable {variable} of model {model:?} has characters that no credential has")]
+    BadCredential {
+        /// The model, as the graph calls it.
+        model: VertexName,
+        /// The variable.
+        variable: String,
+    },
+    /// Nothing can be sent to anybody.
+    #[error("no connection can be made to providers: {0}")]
+    Client(#[source] reqwest::Error),
+}
+
+/// Makes models of providers. Those that it makes share connections, and what was found out about an
+/// account concerns all of its models.
+pub struct Providers {
+    client: reqwest::Client,
+    accounts: BTreeMap<Account, Arc<Breaker>>,
+    models: BTreeMap<(Account, String), Arc<Breaker>>,
+}
+
+/// Who pays, and where.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Account {
+    base_url: String,
+    credential: Option<CredentialRef>,
+}
+
+impl Providers {
+    /// Makes nothing yet, and connects to nobody.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub fn new() -> Result<Self, ProviderError> {
+        let client = client().map_err(ProviderError::Client)?;
+        Ok(Self { client, accounts: BTreeMap::new(), models: BTreeMap::new() })
+    }
+
+    /// The model that the graph calls `name`. Its credential is what `variable` gives for the name of its
+    /// environment variable. The document was checked by [`check_external`](superstep_graph::check_external).
+    ///
+    /// # Errors
+    /// The credential is not there.
+    pub fn model(
+        &mut self,
+        name: &VertexName,
+        spec: &ExternalModel,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Arc<dyn Model>, ProviderError> {
+        let credential = credential(name, spec, variable)?;
+        let home = home(spec.provider);
+        let base_url = spec.base_url.as_deref().unwrap_or(home.base_url).trim_end_matches('/').to_owned();
+        let (header, prefix) = home.dialect.credential_header();
+        let value = credential.as_ref().map(|credential| {
+            let bad = |_| ProviderError::BadCredential {
+                model: name.clone(),
+                variable: credential.variable().to_owned(),
+            };
+            credential.header(prefix).map_err(bad)
+        });
+        let value = value.transpose()?;
+        let account = Account { base_url: base_url.clone(), credential: spec.credential_ref.clone() };
+        let of_model = self.models.entry((account.clone(), spec.model.clone())).or_default();
+        let keeps_schemas = spec.keeps_schemas.unwrap_or(match home.dialect {
+            Dialect::OpenAi(flavor) => flavor.keeps_schemas,
+            Dialect::Anthropic | Dialect::Gemini | Dialect::Ollama => true,
+        });
+        let external = External {
+            label: format!("model {:?} ({:?} {})", name.as_str(), spec.provider, spec.model),
+            model: spec.model.clone(),
+            credential,
+            timeout: spec.timeout.map_or(TIMEOUT, superstep_graph::DurationSpec::duration),
+            prices: spec.prices.unwrap_or_default(),
+            calls_tools: spec.calls_tools.unwrap_or(true),
+            keeps_schemas,
+            breakers: Breakers {
+                model: Arc::clone(of_model),
+                account: Arc::clone(self.accounts.entry(account).or_default()),
+            },
+            line: Line {
+                client: self.client.clone(),
+                base_url,
+                dialect: home.dialect,
+                credential: value.map(|value| (header, value)),
+                bounds: Bounds::default(),
+            },
+        };
+        Ok(Arc::new(Shared(Arc::new(external))))
+    }
+}
+
+impl fmt::Debug for Providers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Providers").finish_non_exhaustive()
+    }
+}
+
+fn credential(
+    model: &VertexName,
+    spec: &ExternalModel,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Credential>, ProviderError> {
+    let Some(reference) = &spec.credential_ref else { return Ok(None) };
+    let found = Credential::find(reference, lookup).ok_or_else(|| ProviderError::NoCredential {
+        model: model.clone(),
+        variable: reference.variable(),
+        name: reference.name.clone(),
+        key: reference.key.clone(),
+    });
+    found.map(Some)
+}
+
+/// What is remembered about an account and one of its models.
+struct Breakers {
+    account: Arc<Breaker>,
+    model: Arc<Breaker>,
+}
+
+/// A model of a provider.
+struct External {
+    /// Names it in messages.
+    label: String,
+    /// As the provider knows it.
+    model: String,
+    credential: Option<Credential>,
+    /// The longest that one request may take.
+    timeout: Duration,
+    prices: Prices,
+    calls_tools: bool,
+    keeps_schemas: bool,
+    breakers: Breakers,
+    line: Line,
+}
+
+struct Shared(Arc<External>);
+
+impl Model for Shared {
+    fn calls_tools(&self) -> bool {
+        self.0.calls_tools
+    }
+
+    fn prices(&self) -> Prices {
+        self.0.prices
+    }
+
+    fn generate(
+        &self,
+        request: ModelRequest,
+        on_text: Option<OnText>,
+    ) -> BoxFuture<'static, Result<ModelAnswer, Failure>> {
+        let external = Arc::clone(&self.0);
+        async move { external.generate(&request, on_text).await }.boxed()
+    }
+}
+
+impl External {
+    async fn generate(
+        &self,
+        request: &ModelRequest,
+        on_text: Option<OnText>,
+    ) -> Result<ModelAnswer, Failure> {
+        let answer = self.ask(request, on_text).await;
+        match answer {
+            Ok(answer) => {
+                let usage = answer.usage;
+                tracing::debug!(
+                    vertex = %request.vertex, model = %self.label, prompt_tokens = usage.prompt_tokens,
+                    completion_tokens = usage.completion_tokens, cached_tokens = answer.parts.cached,
+                    reasoning_tokens = answer.parts.reasoning, "a provider has answered"
+                );
+                Ok(answer)
+            }
+            Err(fault) => Err(self.failure(fault)),
+        }
+    }
+
+    /// Waits until the provider takes requests again.
+    ///
+    /// # Errors
+    /// Requests are known to fail.
+    async fn wait(&self) -> Result<(), Fault> {
+        loop {
+            let now = Instant::now();
+            let Breakers { account, model } = &self.breakers;
+            if let Some(fault) = account.fault(now).or_else(|| model.fault(now)) {
+                return Err(fault);
+            }
+            let pause = model.pause(now);
+            if pause.is_zero() {
+                return Ok(());
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn ask(&self, request: &ModelRequest, on_text: Option<OnText>) -> Result<ModelAnswer, Fault> {
+        self.wait().await?;
+        let first = self.breakers.model.follow().await;
+        if first.is_none() {
+            self.wait().await?;
+        }
+        let stream = on_text.is_some();
+        let question = Question { request, model: &self.model, stream, keeps_schemas: self.keeps_schemas };
+        let wire = self.line.dialect.write(&question)?;
+        let mut draft = Draft::new(on_text);
+        let exchange = tokio::time::timeout(self.timeout, self.line.exchange(wire, stream, &mut draft)).await;
+        let ended = match exchange {
+            Ok(ended) => ended,
+            Err(_) if draft.finish.is_some() => Ok(()),
+            Err(_) => {
+                let detail = format!("timeout {} s", self.timeout.as_secs_f32());
+                Err(Fault::new(FaultKind::Timeout, detail))
+            }
+        };
+        let answer = ended.and_then(|()| draft.answer(request));
+        if let Err(fault) = &answer {
+            self.remember(fault);
+        }
+        self.breakers.model.ended();
+        answer
+    }
+
+    /// Lets later requests know.
+    fn remember(&self, fault: &Fault) {
+        let now = Instant::now();
+        match fault.kind.scope() {
+            Scope::Account => self.breakers.account.trip(fault, now),
+            Scope::Model => self.breakers.model.trip(fault, now),
+            Scope::Request => {
+                if let Some(pause) = fault.wait {
+                    self.breakers.model.hold(pause, now);
+                }
+            }
+        }
+    }
+
+    fn failure(&self, fault: Fault) -> Failure {
+        let detail = match &self.credential {
+            Some(credential) => credential.redact(&fault.detail),
+            None => fault.detail.clone(),
+        };
+        let named = Named {
+            label: &self.label,
+            base_url: &self.line.base_url,
+            variable: self.credential.as_ref().map(Credential::variable),
+        };
+        Fault { detail, ..fault }.failure(&named)
+    }
+}
