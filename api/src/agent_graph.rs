@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use superstep_graph::{FieldPath, GraphSpec, Mutation, Problem};
+use superstep_graph::{FieldPath, GraphSpec, Mutation, Problem, Program};
 
 use crate::metadata::ObjectMeta;
 
@@ -79,7 +79,7 @@ impl PatchSpec {
                         path.field("addVertex"),
                         format!("vertex {:?} needs one program", vertex.name),
                     );
-                    Some(problem.hint("give exactly one of prompt, function, router, graph, custom"))
+                    Some(problem.hint(format!("give exactly one of {}", Program::KINDS)))
                 }
                 Mutation::Set(set) if set.vertex.is_some() == set.edge.is_some() => {
                     let problem = Problem::error(

@@ -33,7 +33,7 @@ pub use spec::{
     HttpMethod, HttpTool, InputSpec, JoinMode, JoinSpec, Limits, McpTool, ModelServerRef, ModelSpec,
     MutationPolicy, OnFailure, OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Placement, Prices, Program,
     ProgramRef, PromptProgram, Provider, RetrySpec, RouterProgram, Sampling, Select, Sends, ToolKind,
-    ToolSpec, VertexSpec, WhenIncomplete,
+    ToolProgram, ToolSpec, VertexSpec, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, validate};

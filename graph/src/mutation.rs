@@ -178,6 +178,7 @@ impl Capabilities {
     pub fn of(vertex: &VertexSpec) -> Self {
         let mut used = Self::used_by(vertex);
         used.extend(vertex.capabilities.models.iter().map(|model| format!("model {model}")));
+        used.extend(vertex.capabilities.tools.iter().map(|tool| format!("tool {tool}")));
         used.extend(vertex.capabilities.graphs.iter().map(|graph| format!("graph {graph}")));
         used.extend(vertex.capabilities.custom.iter().map(|custom| format!("custom program {custom}")));
         Self { unlimited: false, used }
@@ -187,6 +188,12 @@ impl Capabilities {
         let mut used = BTreeSet::new();
         if let Some(prompt) = &vertex.prompt {
             used.insert(format!("model {}", prompt.model));
+        }
+        if let Some(tool) = &vertex.tool {
+            used.insert(format!("tool {}", tool.name));
+            if vertex.on_unknown == Some(OnUnknown::Retry) {
+                used.insert(format!("repeated calls of tool {}", tool.name));
+            }
         }
         if let Some(graph) = &vertex.graph {
             used.insert(format!("graph {}", graph.reference.name));

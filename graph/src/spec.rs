@@ -21,7 +21,7 @@ pub use limits::{BarrierMode, BarrierSpec, Limits};
 pub use model::{CredentialRef, ExternalModel, ModelServerRef, ModelSpec, Placement, Prices, Provider};
 pub use program::{
     CustomProgram, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef, PromptProgram,
-    RouterProgram, Sampling,
+    RouterProgram, Sampling, ToolProgram,
 };
 pub use tool::{
     CommandTool, CustomTool, HeaderAuth, HttpAuth, HttpMethod, HttpTool, McpTool, ToolKind, ToolSpec,

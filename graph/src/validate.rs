@@ -2,6 +2,8 @@
 
 mod joins;
 mod names;
+mod programs;
+mod tools;
 mod vertices;
 
 pub(crate) use vertices::problem_of;
@@ -61,6 +63,7 @@ impl ValidatedGraph {
 pub fn validate(spec: &GraphSpec) -> Result<ValidatedGraph, Problems> {
     let mut problems = Vec::new();
     names::check(spec, &mut problems);
+    tools::check(spec, &mut problems);
     vertices::check(spec, &mut problems);
     // Joins are judged on the compiled graph, which needs names that are unique and resolve.
     if problems.iter().all(|problem| problem.severity == Severity::Warning) {

@@ -5,7 +5,7 @@ mod shape;
 
 use superstep_graph::{
     AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, MutationKind, Problem, Program, PromptProgram,
-    Sends, VertexName, VertexSpec,
+    Sends, ToolSpec, VertexName, VertexSpec,
 };
 
 use crate::cel::Expression;
@@ -22,6 +22,9 @@ pub fn check(spec: &GraphSpec) -> Vec<Problem> {
     let root = FieldPath::default();
     if let Some(input) = &spec.input {
         checking.schema(root.field("input").field("schema"), &input.schema);
+    }
+    for (index, tool) in spec.tools.iter().enumerate() {
+        checking.tool(&root.field("tools").index(index), tool);
     }
     for (index, vertex) in spec.vertices.iter().enumerate() {
         checking.vertex(&root.field("vertices").index(index), vertex);
@@ -56,6 +59,11 @@ impl<'a> Checking<'a> {
                         self.expression(here.field("payload"), vertex, payload, Scope::Vertex);
                     }
                 }
+                Program::Tool(tool) => {
+                    if let Some(arguments) = &tool.arguments {
+                        self.expression(here.field("arguments"), vertex, arguments, Scope::Vertex);
+                    }
+                }
                 Program::Graph(_) | Program::Custom(_) => {}
             }
         }
@@ -73,6 +81,17 @@ impl<'a> Checking<'a> {
         }
         for (name, source) in &effects.contribute {
             self.expression(here.field("contribute").field(name.as_str()), vertex, source, Scope::Effects);
+        }
+    }
+
+    /// The parameters that a tool declares are the schema of an object.
+    fn tool(&mut self, path: &FieldPath, tool: &ToolSpec) {
+        let http = tool.http.as_ref().map(|http| ("http", &http.parameters));
+        let command = tool.command.as_ref().map(|command| ("command", &command.parameters));
+        for (kind, parameters) in http.into_iter().chain(command) {
+            if let Some(parameters) = parameters {
+                self.schema(path.field(kind).field("parameters"), parameters);
+            }
         }
     }
 

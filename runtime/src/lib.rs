@@ -13,6 +13,7 @@ mod runner;
 mod schema;
 mod template;
 mod tool;
+mod tools;
 
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
 pub use cel::{Expression, MAX_EXPRESSION};
@@ -33,3 +34,4 @@ pub use schema::{Schema, SchemaError, check_input, smallest};
 pub use superstep_inference::LoadOptions;
 pub use template::{MAX_TEMPLATE, Template};
 pub use tool::{Tool, ToolRequest, ToolSignature};
+pub use tools::{ToolError, Tools};

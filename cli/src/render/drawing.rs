@@ -114,7 +114,7 @@ fn shape(vertex: &VertexSpec) -> Shape {
         Some(Program::Function(_)) => Shape::Function,
         Some(Program::Router(_)) => Shape::Router,
         Some(Program::Graph(_)) => Shape::Graph,
-        Some(Program::Custom(_)) => Shape::Custom,
+        Some(Program::Tool(_) | Program::Custom(_)) => Shape::Custom,
         None => Shape::Absent,
     }
 }
@@ -124,6 +124,7 @@ fn lines(vertex: &VertexSpec) -> Vec<String> {
     lines.extend(vertex.program().map(|program| match program {
         Program::Prompt(prompt) => format!("prompt {}", prompt.model),
         Program::Graph(graph) => format!("graph {}", graph.reference.name),
+        Program::Tool(tool) => format!("tool {}", tool.name),
         Program::Custom(custom) => format!("custom {}", custom.name),
         Program::Function(_) | Program::Router(_) => program.kind().to_owned(),
     }));

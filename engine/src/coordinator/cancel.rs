@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use superstep_graph::{
-    Delivery, JoinMode, OnUnknown, Program, SlotIx, Topology, ValidatedGraph, Vertex, VertexIx,
+    Delivery, JoinMode, OnUnknown, Program, SlotIx, ToolSpec, ValidatedGraph, Vertex, VertexIx, VertexName,
 };
 
 use super::reach::{reached_without, sources_of};
@@ -23,18 +23,19 @@ pub(super) fn losers(
     live.iter()
         .copied()
         .filter(|at| *at != join && candidates[at.0 as usize])
-        .filter(|at| !is_observable(topology, library, *at, join))
+        .filter(|at| !is_observable(graph, library, *at, join))
         .collect()
 }
 
 /// Whether anything that a user could notice is reached from `start`, the satisfied join and every
 /// edge into it left out.
 fn is_observable(
-    topology: &Topology,
+    graph: &ValidatedGraph,
     library: &BTreeMap<String, ValidatedGraph>,
     start: VertexIx,
     join: VertexIx,
 ) -> bool {
+    let topology = graph.topology();
     reached_without(topology, start, join).into_iter().any(|at| {
         let vertex = topology.vertex(at);
         let passive =
@@ -42,35 +43,45 @@ fn is_observable(
         (at != start && vertex.join.mode != JoinMode::Any)
             || vertex.is_output
             || topology.out(at).any(|(_, edge)| passive(edge))
-            || has_effects(vertex, library, 0)
+            || has_effects(graph, vertex, library, 0)
     })
 }
 
-fn has_effects(vertex: &Vertex, library: &BTreeMap<String, ValidatedGraph>, depth: u32) -> bool {
+fn has_effects(
+    graph: &ValidatedGraph,
+    vertex: &Vertex,
+    library: &BTreeMap<String, ValidatedGraph>,
+    depth: u32,
+) -> bool {
     let spec = &vertex.spec;
-    if spec.sends.is_some() || spec.effects.mutations.is_some() || !spec.effects.contribute.is_empty() {
-        return true;
-    }
-    match spec.program() {
+    spec.sends.is_some()
+        || spec.effects.mutations.is_some()
+        || !spec.effects.contribute.is_empty()
+        || reaches_outside(graph, vertex, library, depth)
+}
+
+/// Whether its program does something outside that is not to be done twice. Of a sub-graph only that can
+/// be noticed: its sends, mutations and aggregators stay inside.
+fn reaches_outside(
+    graph: &ValidatedGraph,
+    vertex: &Vertex,
+    library: &BTreeMap<String, ValidatedGraph>,
+    depth: u32,
+) -> bool {
+    let is_repeatable = vertex.spec.on_unknown == Some(OnUnknown::Retry);
+    match vertex.spec.program() {
         // A program that is not declared to be repeatable counts as a tool that is not idempotent.
-        Some(Program::Custom(_)) => spec.on_unknown != Some(OnUnknown::Retry),
-        Some(Program::Graph(graph)) => library.get(&graph.reference.name).is_none_or(|inner| {
-            depth > 16
-                || inner.topology().vertices().iter().any(|vertex| tool_inside(vertex, library, depth + 1))
+        Some(Program::Custom(_)) => !is_repeatable,
+        Some(Program::Tool(tool)) => !is_repeatable && !is_idempotent(graph, &tool.name),
+        Some(Program::Graph(inner)) => library.get(&inner.reference.name).is_none_or(|inner| {
+            let mut vertices = inner.topology().vertices().iter();
+            depth > 16 || vertices.any(|vertex| reaches_outside(inner, vertex, library, depth + 1))
         }),
         Some(Program::Prompt(_) | Program::Function(_) | Program::Router(_)) | None => false,
     }
 }
 
-/// Of a sub-graph only its tools can be noticed outside: its sends, mutations and aggregators stay
-/// inside.
-fn tool_inside(vertex: &Vertex, library: &BTreeMap<String, ValidatedGraph>, depth: u32) -> bool {
-    match vertex.spec.program() {
-        Some(Program::Custom(_)) => vertex.spec.on_unknown != Some(OnUnknown::Retry),
-        Some(Program::Graph(graph)) => library.get(&graph.reference.name).is_none_or(|inner| {
-            depth > 16
-                || inner.topology().vertices().iter().any(|vertex| tool_inside(vertex, library, depth + 1))
-        }),
-        Some(Program::Prompt(_) | Program::Function(_) | Program::Router(_)) | None => false,
-    }
+fn is_idempotent(graph: &ValidatedGraph, tool: &VertexName) -> bool {
+    let tools = &graph.spec().tools;
+    tools.iter().find(|known| known.name == *tool).is_some_and(ToolSpec::is_idempotent)
 }

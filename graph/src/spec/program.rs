@@ -16,11 +16,16 @@ pub enum Program<'a> {
     Router(&'a RouterProgram),
     /// Another graph, run as a frame.
     Graph(&'a GraphProgram),
+    /// One call of a tool.
+    Tool(&'a ToolProgram),
     /// A program that the embedding process registered.
     Custom(&'a CustomProgram),
 }
 
 impl Program<'_> {
+    /// The members of a vertex of which exactly one is given.
+    pub const KINDS: &'static str = "prompt, function, router, graph, tool, custom";
+
     /// The name of the member that holds it.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -28,6 +33,7 @@ impl Program<'_> {
             Program::Function(_) => "function",
             Program::Router(_) => "router",
             Program::Graph(_) => "graph",
+            Program::Tool(_) => "tool",
             Program::Custom(_) => "custom",
         }
     }
@@ -115,6 +121,21 @@ pub struct RouterProgram {
     /// list of payloads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
+}
+
+/// One call of a tool. Its answer is the payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ToolProgram {
+    /// A tool of the graph.
+    pub name: VertexName,
+    /// Which of its tools, where the tool is a server that offers several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp_tool: Option<String>,
+    /// CEL that gives the arguments, an object. Default: the element in a forEach, else the payload of the
+    /// only message; without a message, no arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
 }
 
 /// Another graph, run as a frame on the same superstep clock.

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::edge::is_default;
-use super::program::{CustomProgram, FunctionProgram, GraphProgram, Program, PromptProgram, RouterProgram};
+use super::program::{
+    CustomProgram, FunctionProgram, GraphProgram, Program, PromptProgram, RouterProgram, ToolProgram,
+};
 use crate::duration::DurationSpec;
 use crate::name::VertexName;
 
@@ -31,6 +33,9 @@ pub struct VertexSpec {
     /// Program: another graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph: Option<GraphProgram>,
+    /// Program: one call of a tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<ToolProgram>,
     /// Program: one registered by the embedding process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomProgram>,
@@ -94,6 +99,7 @@ impl VertexSpec {
             Some(Sends::Any(AnyVertex::Any)) | None => {}
         }
         self.capabilities.models.sort();
+        self.capabilities.tools.sort();
         self.capabilities.graphs.sort();
         self.capabilities.custom.sort();
     }
@@ -105,6 +111,7 @@ impl VertexSpec {
             self.function.as_ref().map(Program::Function),
             self.router.as_ref().map(Program::Router),
             self.graph.as_ref().map(Program::Graph),
+            self.tool.as_ref().map(Program::Tool),
             self.custom.as_ref().map(Program::Custom),
         ]
         .into_iter()
@@ -236,6 +243,9 @@ pub struct CapabilitiesSpec {
     /// Models of the graph.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<VertexName>,
+    /// Tools of the graph.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<VertexName>,
     /// Graphs to open as sub-graphs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub graphs: Vec<String>,

@@ -30,7 +30,13 @@ impl<'a> Shape<'a> {
                 Some(output) => Self::Schema(&output.schema),
                 None => Self::Text,
             },
-            Some(Program::Function(_) | Program::Router(_) | Program::Graph(_) | Program::Custom(_))
+            Some(
+                Program::Function(_)
+                | Program::Router(_)
+                | Program::Graph(_)
+                | Program::Tool(_)
+                | Program::Custom(_),
+            )
             | None => Self::Unknown,
         }
     }
