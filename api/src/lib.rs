@@ -25,5 +25,5 @@ pub use model_server::{
     CandleEngine, CpuDevices, Devices, Engine, FileSource, HuggingFaceSource, ModelServer, ModelServerSpec,
     ModelSource, ServedModel,
 };
-pub use set::{CheckedGraph, Loaded, NoGraph, Resource, ResourceSet, load};
+pub use set::{CheckedGraph, Loaded, NoGraph, Resource, ResourceSet, load, read_document};
 pub use source::{Place, Position, Source};

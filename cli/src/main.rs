@@ -11,6 +11,7 @@ mod progress;
 mod render;
 mod report;
 mod run;
+mod scripts;
 mod validate;
 mod view;
 

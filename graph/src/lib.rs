@@ -27,13 +27,14 @@ pub use name::{Port, VertexName};
 pub use problem::{FieldPath, Problem, Problems, Segment, Severity};
 pub use revision::Revision;
 pub use spec::{
-    AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner, CommandTool,
-    CredentialRef, CustomProgram, CustomTool, Delivery, EdgeCost, EdgeSpec, Effects, ExternalModel,
-    Fold as AggregatorFold, ForEachSpec, FunctionProgram, GraphProgram, GraphSpec, HeaderAuth, HttpAuth,
-    HttpMethod, HttpTool, InputSpec, JoinMode, JoinSpec, Limits, McpTool, ModelServerRef, ModelSpec,
-    MutationPolicy, OnFailure, OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Placement, Prices, Program,
-    ProgramRef, PromptProgram, Provider, RetrySpec, RouterProgram, Sampling, Select, Sends, ToolKind,
-    ToolProgram, ToolSpec, VertexSpec, WhenIncomplete,
+    AgentProgram, AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner,
+    CommandTool, CredentialRef, Criterion, CustomProgram, CustomTool, Delivery, EdgeCost, EdgeSpec, Effects,
+    ExternalModel, Fold as AggregatorFold, ForEachSpec, FunctionProgram, GraphProgram, GraphSpec, HeaderAuth,
+    HttpAuth, HttpMethod, HttpTool, InputSpec, JoinMode, JoinSpec, JudgeProgram, JudgeVerdict, Limits,
+    McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure, OnSatisfied, OnUnknown, OutputFormat,
+    OutputSpec, Pairwise, Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetrySpec,
+    RouterProgram, Rubric, Sampling, Scale, Select, Sends, ToolCalling, ToolKind, ToolProgram, ToolSpec,
+    VertexSpec, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, validate};

@@ -186,13 +186,11 @@ impl Capabilities {
 
     fn used_by(vertex: &VertexSpec) -> BTreeSet<String> {
         let mut used = BTreeSet::new();
-        if let Some(prompt) = &vertex.prompt {
-            used.insert(format!("model {}", prompt.model));
-        }
-        if let Some(tool) = &vertex.tool {
-            used.insert(format!("tool {}", tool.name));
+        used.extend(vertex.models_used().map(|model| format!("model {model}")));
+        for tool in vertex.tools_used() {
+            used.insert(format!("tool {tool}"));
             if vertex.on_unknown == Some(OnUnknown::Retry) {
-                used.insert(format!("repeated calls of tool {}", tool.name));
+                used.insert(format!("repeated calls of tool {tool}"));
             }
         }
         if let Some(graph) = &vertex.graph {

@@ -4,8 +4,8 @@
 mod shape;
 
 use superstep_graph::{
-    AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, MutationKind, Problem, Program, PromptProgram,
-    Sends, ToolSpec, VertexName, VertexSpec,
+    AgentProgram, AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, JudgeProgram, MutationKind,
+    OutputFormat, Problem, Program, PromptProgram, Sends, ToolSpec, VertexName, VertexSpec,
 };
 
 use crate::cel::Expression;
@@ -59,6 +59,8 @@ impl<'a> Checking<'a> {
                         self.expression(here.field("payload"), vertex, payload, Scope::Vertex);
                     }
                 }
+                Program::Judge(judge) => self.judge(&here, vertex, judge),
+                Program::Agent(agent) => self.agent(&here, vertex, agent),
                 Program::Tool(tool) => {
                     if let Some(arguments) = &tool.arguments {
                         self.expression(here.field("arguments"), vertex, arguments, Scope::Vertex);
@@ -96,15 +98,45 @@ impl<'a> Checking<'a> {
     }
 
     fn prompt(&mut self, path: &FieldPath, vertex: &'a VertexSpec, prompt: &'a PromptProgram) {
-        let system = prompt.system.as_ref().map(|system| ("system", system));
-        for (field, source) in system.into_iter().chain([("template", &prompt.template)]) {
-            let path = path.field(field);
-            match Template::compile(source) {
-                Ok(template) => self.references(&path, vertex, template.references()),
-                Err(error) => self.uncompiled(path, error),
-            }
+        self.template(path.field("system"), vertex, prompt.system.as_deref());
+        self.template(path.field("template"), vertex, Some(&prompt.template));
+        self.output(path, prompt.output.as_ref());
+    }
+
+    fn agent(&mut self, path: &FieldPath, vertex: &'a VertexSpec, agent: &'a AgentProgram) {
+        self.template(path.field("system"), vertex, agent.system.as_deref());
+        self.template(path.field("template"), vertex, agent.template.as_deref());
+        self.output(path, agent.output.as_ref());
+    }
+
+    fn judge(&mut self, path: &FieldPath, vertex: &'a VertexSpec, judge: &'a JudgeProgram) {
+        self.template(path.field("system"), vertex, judge.system.as_deref());
+        if let Some(rubric) = &judge.rubric {
+            self.template(path.field("rubric").field("subject"), vertex, Some(&rubric.subject));
         }
-        if let Some(output) = &prompt.output {
+        if let Some(pairwise) = &judge.pairwise {
+            let path = path.field("pairwise");
+            self.template(path.field("a"), vertex, Some(&pairwise.a));
+            self.template(path.field("b"), vertex, Some(&pairwise.b));
+            self.template(path.field("question"), vertex, pairwise.question.as_deref());
+        }
+        if let Some(verdict) = &judge.verdict {
+            let path = path.field("verdict");
+            self.template(path.field("template"), vertex, Some(&verdict.template));
+            self.schema(path.field("schema"), &verdict.schema);
+        }
+    }
+
+    fn template(&mut self, path: FieldPath, vertex: &'a VertexSpec, source: Option<&str>) {
+        match source.map(Template::compile) {
+            Some(Ok(template)) => self.references(&path, vertex, template.references()),
+            Some(Err(error)) => self.uncompiled(path, error),
+            None => {}
+        }
+    }
+
+    fn output(&mut self, path: &FieldPath, output: Option<&OutputFormat>) {
+        if let Some(output) = output {
             self.schema(path.field("output").field("schema"), &output.schema);
         }
     }

@@ -24,7 +24,9 @@ pub use model::{
 };
 #[cfg(feature = "inference")]
 pub use models::{LocalModel, LocalModelError};
-pub use models::{Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
+pub use models::{
+    Models, NotLoaded, Priced, Scripted, ScriptedCall, ScriptedFailure, ScriptedModel, ScriptedRule,
+};
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use roots::{CompileError, Position, Reference, Scope};

@@ -1,7 +1,10 @@
 //! The programs that a process can execute.
 
+mod agent;
+mod asking;
 mod effects;
 mod function;
+mod judge;
 mod prompt;
 mod router;
 mod tool;
@@ -10,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
 use superstep_engine::{Failure, Payload, View};
 use superstep_graph::{Program as Kind, ToolProgram, VertexName, VertexSpec};
 
@@ -17,7 +21,8 @@ use crate::model::Model;
 use crate::models::Models;
 use crate::program::{Closure, Program};
 use crate::roots::{CompileError, nearest};
-use crate::schema::SchemaError;
+use crate::schema::{Schema, SchemaError};
+use crate::template::Template;
 use crate::tools::{CheckedTool, Tools};
 
 pub use effects::EffectExpressions;
@@ -179,6 +184,15 @@ impl Programs {
             Some(Kind::Prompt(prompt)) => {
                 Arc::new(prompt::Prompt::prepare(vertex, prompt, self.model(name, &prompt.model)?)?)
             }
+            Some(Kind::Agent(agent)) => {
+                let offered = agent.tools.iter().map(|tool| self.tools(name, tool));
+                let offered = offered.collect::<Result<Vec<_>, _>>()?.concat();
+                let model = self.model(name, &agent.model)?;
+                Arc::new(agent::Agent::prepare(vertex, agent, model, offered)?)
+            }
+            Some(Kind::Judge(judge)) => {
+                Arc::new(judge::Judge::prepare(vertex, judge, self.model(name, &judge.model)?)?)
+            }
             Some(Kind::Tool(tool)) => {
                 let offered = self.tools(name, &tool.name)?;
                 Arc::new(tool::ToolCall::prepare(vertex, tool, chosen(name, tool, offered)?)?)
@@ -254,6 +268,24 @@ fn handed_on(view: &View) -> Payload {
         (None, [message]) => message.payload.clone(),
         (None, messages) => Payload::list(messages.iter().map(|message| &message.payload)),
     }
+}
+
+/// Compiles the template at `field` of `vertex`.
+fn template(vertex: &VertexSpec, field: &str, source: &str) -> Result<Template, PrepareError> {
+    Template::compile(source).map_err(|source| PrepareError::Source {
+        vertex: vertex.name.clone(),
+        field: field.to_owned(),
+        source,
+    })
+}
+
+/// Compiles the schema at `field` of `vertex`.
+fn compiled_schema(vertex: &VertexSpec, field: &str, schema: &Value) -> Result<Schema, PrepareError> {
+    Schema::compile(schema).map_err(|source| PrepareError::Schema {
+        vertex: vertex.name.clone(),
+        field: field.to_owned(),
+        source,
+    })
 }
 
 /// Compiles the expression at `field` of `vertex`.

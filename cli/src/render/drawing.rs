@@ -110,7 +110,7 @@ fn outputs(spec: &GraphSpec) -> BTreeSet<&VertexName> {
 
 fn shape(vertex: &VertexSpec) -> Shape {
     match vertex.program() {
-        Some(Program::Prompt(_)) => Shape::Prompt,
+        Some(Program::Prompt(_) | Program::Agent(_) | Program::Judge(_)) => Shape::Prompt,
         Some(Program::Function(_)) => Shape::Function,
         Some(Program::Router(_)) => Shape::Router,
         Some(Program::Graph(_)) => Shape::Graph,
@@ -124,6 +124,8 @@ fn lines(vertex: &VertexSpec) -> Vec<String> {
     lines.extend(vertex.program().map(|program| match program {
         Program::Prompt(prompt) => format!("prompt {}", prompt.model),
         Program::Graph(graph) => format!("graph {}", graph.reference.name),
+        Program::Agent(agent) => format!("agent {}", agent.model),
+        Program::Judge(judge) => format!("judge {}", judge.model),
         Program::Tool(tool) => format!("tool {}", tool.name),
         Program::Custom(custom) => format!("custom {}", custom.name),
         Program::Function(_) | Program::Router(_) => program.kind().to_owned(),

@@ -72,12 +72,16 @@ fn reaches_outside(
     match vertex.spec.program() {
         // A program that is not declared to be repeatable counts as a tool that is not idempotent.
         Some(Program::Custom(_)) => !is_repeatable,
-        Some(Program::Tool(tool)) => !is_repeatable && !is_idempotent(graph, &tool.name),
+        Some(Program::Tool(_) | Program::Agent(_)) => {
+            !is_repeatable && !vertex.spec.tools_used().all(|tool| is_idempotent(graph, tool))
+        }
         Some(Program::Graph(inner)) => library.get(&inner.reference.name).is_none_or(|inner| {
             let mut vertices = inner.topology().vertices().iter();
             depth > 16 || vertices.any(|vertex| reaches_outside(inner, vertex, library, depth + 1))
         }),
-        Some(Program::Prompt(_) | Program::Function(_) | Program::Router(_)) | None => false,
+        Some(Program::Prompt(_) | Program::Judge(_) | Program::Function(_) | Program::Router(_)) | None => {
+            false
+        }
     }
 }
 

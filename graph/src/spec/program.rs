@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::agent::AgentProgram;
+use super::judge::JudgeProgram;
 use crate::name::VertexName;
 
 /// What a vertex executes: exactly one member of the vertex.
@@ -16,6 +18,10 @@ pub enum Program<'a> {
     Router(&'a RouterProgram),
     /// Another graph, run as a frame.
     Graph(&'a GraphProgram),
+    /// A model that grades.
+    Judge(&'a JudgeProgram),
+    /// A model that calls tools until it has an answer.
+    Agent(&'a AgentProgram),
     /// One call of a tool.
     Tool(&'a ToolProgram),
     /// A program that the embedding process registered.
@@ -24,7 +30,7 @@ pub enum Program<'a> {
 
 impl Program<'_> {
     /// The members of a vertex of which exactly one is given.
-    pub const KINDS: &'static str = "prompt, function, router, graph, tool, custom";
+    pub const KINDS: &'static str = "prompt, agent, judge, tool, function, router, graph, custom";
 
     /// The name of the member that holds it.
     pub fn kind(&self) -> &'static str {
@@ -33,6 +39,8 @@ impl Program<'_> {
             Program::Function(_) => "function",
             Program::Router(_) => "router",
             Program::Graph(_) => "graph",
+            Program::Judge(_) => "judge",
+            Program::Agent(_) => "agent",
             Program::Tool(_) => "tool",
             Program::Custom(_) => "custom",
         }

@@ -2,7 +2,10 @@
 
 use crate::name::VertexName;
 use crate::problem::{FieldPath, Problem};
-use crate::spec::{GraphSpec, McpTool, Program, Sampling, ToolKind, ToolProgram, VertexSpec};
+use crate::spec::{
+    AgentProgram, GraphSpec, JudgeProgram, McpTool, Program, Rubric, Sampling, ToolKind, ToolProgram,
+    VertexSpec,
+};
 
 pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
     let kinds: Vec<&str> = vertex.programs().map(|program| program.kind()).collect();
@@ -24,6 +27,8 @@ pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, pro
             checking.model(&prompt.model);
             checking.sampling(&prompt.sampling);
         }
+        Program::Agent(agent) => checking.agent(agent),
+        Program::Judge(judge) => checking.judge(judge),
         Program::Tool(tool) => checking.tool(tool),
         Program::Function(_) | Program::Router(_) | Program::Graph(_) | Program::Custom(_) => {}
     }
@@ -79,6 +84,62 @@ impl Checking<'_> {
             self.problems.push(problem.nearest(name.as_str(), known));
         }
         is_there
+    }
+
+    fn agent(&mut self, agent: &AgentProgram) {
+        self.model(&agent.model);
+        self.sampling(&agent.sampling);
+        for (index, name) in agent.tools.iter().enumerate() {
+            let place = self.path.field("tools").index(index);
+            if self.has_tool(place.clone(), name) && agent.tools[..index].contains(name) {
+                self.problems.push(Problem::error(place, format!("tool {name:?} is named already")));
+            }
+        }
+        if agent.max_turns == 0 {
+            self.error("maxTurns", "maxTurns is at least 1");
+        }
+        if agent.repeat_limit < 2 {
+            self.error("repeatLimit", "repeatLimit is at least 2: the first call is no repetition");
+        }
+    }
+
+    fn judge(&mut self, judge: &JudgeProgram) {
+        self.model(&judge.model);
+        self.sampling(&judge.sampling);
+        match (&judge.rubric, &judge.pairwise, &judge.verdict) {
+            (Some(rubric), None, None) => self.rubric(rubric),
+            (None, Some(_), None) | (None, None, Some(_)) => {}
+            (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+                let problem = Problem::error(self.path.clone(), "a judge grades in one way");
+                self.problems.push(problem.hint("give exactly one of rubric, pairwise, verdict"));
+            }
+        }
+    }
+
+    fn rubric(&mut self, rubric: &Rubric) {
+        let path = self.path.field("rubric");
+        if rubric.scale.min >= rubric.scale.max {
+            self.problems.push(Problem::error(path.field("scale"), "min lies below max"));
+        }
+        let path = path.field("criteria");
+        if rubric.criteria.iter().all(|criterion| criterion.weight <= 0.0) {
+            let message = "no criterion has any weight";
+            self.problems.push(Problem::error(path.clone(), message).hint("give at least one"));
+        }
+        for (index, criterion) in rubric.criteria.iter().enumerate() {
+            let place = path.index(index);
+            if criterion.weight < 0.0 {
+                self.problems.push(Problem::error(place.field("weight"), "a weight is 0 or more"));
+            }
+            let name = &criterion.name;
+            if !name.is_well_formed() {
+                let problem = Problem::error(place.field("name"), format!("{name:?} is no name"));
+                self.problems.push(problem.hint("a name begins with a-z and goes on with a-z, 0-9 and _"));
+            }
+            if rubric.criteria[..index].iter().any(|other| other.name == *name) {
+                self.problems.push(Problem::error(place.field("name"), format!("{name:?} is taken")));
+            }
+        }
     }
 
     fn tool(&mut self, program: &ToolProgram) {

@@ -10,6 +10,8 @@ use super::*;
 use crate::models::Models;
 use crate::program::{Activation, Execution, Program};
 
+mod agents;
+
 /// Keeps what it is told.
 #[derive(Default)]
 struct Heard(Mutex<Vec<Notice>>);
