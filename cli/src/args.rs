@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
-use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs};
+use runs::{AnswerArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs};
 
 /// Runs agent graphs as Pregel programs.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Go on with a run that was interrupted.
     Resume(ResumeArgs),
+    /// Answer a question of a run that was left open.
+    Answer(AnswerArgs),
     /// List the runs.
     Runs(RunsArgs),
     /// Show what happened in a run.

@@ -1,6 +1,8 @@
 //! The `superstep` command: runs agent graphs on this machine, and checks and draws them.
 
+mod answer;
 mod args;
+mod ask;
 mod exit;
 mod history;
 mod input;
@@ -31,6 +33,7 @@ fn main() -> std::process::ExitCode {
         Command::Render(args) => render::render(args),
         Command::Run(args) => run::run(args),
         Command::Resume(args) => run::resume(args),
+        Command::Answer(args) => answer::answer(args),
         Command::Runs(args) => history::runs(args),
         Command::Inspect(args) => history::inspect(args),
     };

@@ -5,6 +5,7 @@
 
 mod agent;
 mod edge;
+mod human;
 mod judge;
 mod limits;
 mod model;
@@ -20,6 +21,7 @@ use crate::name::VertexName;
 
 pub use agent::{AgentProgram, ToolCalling};
 pub use edge::{Delivery, EdgeCost, EdgeSpec};
+pub use human::HumanProgram;
 pub use judge::{Criterion, JudgeProgram, JudgeVerdict, Pairwise, Rubric, Scale};
 pub use limits::{BarrierMode, BarrierSpec, Limits};
 pub use model::{CredentialRef, ExternalModel, ModelServerRef, ModelSpec, Placement, Prices, Provider};

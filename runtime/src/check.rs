@@ -4,8 +4,8 @@
 mod shape;
 
 use superstep_graph::{
-    AgentProgram, AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, JudgeProgram, MutationKind,
-    OutputFormat, Problem, Program, PromptProgram, Sends, ToolSpec, VertexName, VertexSpec,
+    AgentProgram, AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, HumanProgram, JudgeProgram,
+    MutationKind, OutputFormat, Problem, Program, PromptProgram, Sends, ToolSpec, VertexName, VertexSpec,
 };
 
 use crate::cel::Expression;
@@ -59,6 +59,7 @@ impl<'a> Checking<'a> {
                         self.expression(here.field("payload"), vertex, payload, Scope::Vertex);
                     }
                 }
+                Program::Human(human) => self.human(&here, vertex, human),
                 Program::Judge(judge) => self.judge(&here, vertex, judge),
                 Program::Agent(agent) => self.agent(&here, vertex, agent),
                 Program::Tool(tool) => {
@@ -107,6 +108,18 @@ impl<'a> Checking<'a> {
         self.template(path.field("system"), vertex, agent.system.as_deref());
         self.template(path.field("template"), vertex, agent.template.as_deref());
         self.output(path, agent.output.as_ref());
+    }
+
+    fn human(&mut self, path: &FieldPath, vertex: &'a VertexSpec, human: &'a HumanProgram) {
+        self.template(path.field("prompt"), vertex, Some(&human.prompt));
+        let Some(schema) = &human.schema else { return };
+        let (Ok(compiled), Some(default)) = (Schema::compile(schema), &human.default) else {
+            return self.schema(path.field("schema"), schema);
+        };
+        if let Err(why) = compiled.check(default) {
+            let message = format!("the default does not fit the schema: {why}");
+            self.problems.push(Problem::error(path.field("default"), message));
+        }
     }
 
     fn judge(&mut self, path: &FieldPath, vertex: &'a VertexSpec, judge: &'a JudgeProgram) {

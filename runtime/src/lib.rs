@@ -8,6 +8,7 @@ mod model;
 mod models;
 mod program;
 mod programs;
+mod question;
 mod roots;
 mod runner;
 mod schema;
@@ -29,8 +30,12 @@ pub use models::{
 };
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
+pub use question::{HumanQuestion, check_answer};
 pub use roots::{CompileError, Position, Reference, Scope};
-pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, read_run, tell};
+pub use runner::{
+    AnswerError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, open_questions,
+    read_run, tell,
+};
 pub use schema::{Schema, SchemaError, check_input, smallest};
 #[cfg(feature = "inference")]
 pub use superstep_inference::LoadOptions;

@@ -4,6 +4,7 @@ mod agent;
 mod asking;
 mod effects;
 mod function;
+mod human;
 mod judge;
 mod prompt;
 mod router;
@@ -190,6 +191,7 @@ impl Programs {
                 let model = self.model(name, &agent.model)?;
                 Arc::new(agent::Agent::prepare(vertex, agent, model, offered)?)
             }
+            Some(Kind::Human(human)) => Arc::new(human::Human::prepare(vertex, human)?),
             Some(Kind::Judge(judge)) => {
                 Arc::new(judge::Judge::prepare(vertex, judge, self.model(name, &judge.model)?)?)
             }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&str; 6] = ["run", "resume", "runs", "inspect", "validate", "render"];
+const COMMANDS: [&str; 7] = ["run", "resume", "answer", "runs", "inspect", "validate", "render"];
 
 /// Options of `cargo xtask generate`.
 #[derive(Args)]

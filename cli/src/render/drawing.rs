@@ -114,7 +114,7 @@ fn shape(vertex: &VertexSpec) -> Shape {
         Some(Program::Function(_)) => Shape::Function,
         Some(Program::Router(_)) => Shape::Router,
         Some(Program::Graph(_)) => Shape::Graph,
-        Some(Program::Tool(_) | Program::Custom(_)) => Shape::Custom,
+        Some(Program::Tool(_) | Program::Human(_) | Program::Custom(_)) => Shape::Custom,
         None => Shape::Absent,
     }
 }
@@ -128,7 +128,7 @@ fn lines(vertex: &VertexSpec) -> Vec<String> {
         Program::Judge(judge) => format!("judge {}", judge.model),
         Program::Tool(tool) => format!("tool {}", tool.name),
         Program::Custom(custom) => format!("custom {}", custom.name),
-        Program::Function(_) | Program::Router(_) => program.kind().to_owned(),
+        Program::Function(_) | Program::Router(_) | Program::Human(_) => program.kind().to_owned(),
     }));
     if vertex.for_each.is_some() {
         lines.push("for each element".to_owned());

@@ -70,6 +70,8 @@ fn reaches_outside(
 ) -> bool {
     let is_repeatable = vertex.spec.on_unknown == Some(OnUnknown::Retry);
     match vertex.spec.program() {
+        // Somebody may be at the answer.
+        Some(Program::Human(_)) => true,
         // A program that is not declared to be repeatable counts as a tool that is not idempotent.
         Some(Program::Custom(_)) => !is_repeatable,
         Some(Program::Tool(_) | Program::Agent(_)) => {

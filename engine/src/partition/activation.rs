@@ -110,7 +110,7 @@ impl Partition {
         let replaying = self.replaying;
         let Some(flight) = self.flights.resolve(key) else { return };
         let activation = flight.element_id(key.element);
-        let retry = flight.spec.retry.clone();
+        let (retry, max_attempts) = (flight.spec.retry.clone(), flight.spec.max_attempts());
         let Some(element) = flight.elements.get_mut(key.element as usize) else { return };
         if !matches!(element.stage, Stage::Running { .. }) {
             return;
@@ -125,7 +125,7 @@ impl Partition {
             }
             Outcome::Failed(failure) => {
                 element.attempts += 1;
-                if failure.class.is_retryable() && element.attempts < retry.max_attempts && !replaying {
+                if failure.class.is_retryable() && element.attempts < max_attempts && !replaying {
                     let attempts = element.attempts;
                     let doubled = retry.backoff.as_millis().saturating_mul(1 << (attempts - 1).min(20));
                     element.stage = Stage::BackingOff {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agent::AgentProgram;
+use super::human::HumanProgram;
 use super::judge::JudgeProgram;
 use crate::name::VertexName;
 
@@ -20,6 +21,8 @@ pub enum Program<'a> {
     Graph(&'a GraphProgram),
     /// A model that grades.
     Judge(&'a JudgeProgram),
+    /// A question to a person.
+    Human(&'a HumanProgram),
     /// A model that calls tools until it has an answer.
     Agent(&'a AgentProgram),
     /// One call of a tool.
@@ -30,7 +33,7 @@ pub enum Program<'a> {
 
 impl Program<'_> {
     /// The members of a vertex of which exactly one is given.
-    pub const KINDS: &'static str = "prompt, agent, judge, tool, function, router, graph, custom";
+    pub const KINDS: &'static str = "prompt, agent, judge, tool, function, router, human, graph, custom";
 
     /// The name of the member that holds it.
     pub fn kind(&self) -> &'static str {
@@ -40,6 +43,7 @@ impl Program<'_> {
             Program::Router(_) => "router",
             Program::Graph(_) => "graph",
             Program::Judge(_) => "judge",
+            Program::Human(_) => "human",
             Program::Agent(_) => "agent",
             Program::Tool(_) => "tool",
             Program::Custom(_) => "custom",

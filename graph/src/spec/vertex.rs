@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::agent::AgentProgram;
 use super::edge::is_default;
+use super::human::HumanProgram;
 use super::judge::JudgeProgram;
 use super::program::{
     CustomProgram, FunctionProgram, GraphProgram, Program, PromptProgram, RouterProgram, ToolProgram,
@@ -32,6 +33,9 @@ pub struct VertexSpec {
     /// Program: a choice of ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router: Option<RouterProgram>,
+    /// Program: a question to a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub human: Option<Box<HumanProgram>>,
     /// Program: another graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph: Option<GraphProgram>,
@@ -115,6 +119,11 @@ impl VertexSpec {
         self.capabilities.custom.sort();
     }
 
+    /// How many attempts it has: a person is not asked again because nobody has answered.
+    pub fn max_attempts(&self) -> u32 {
+        if self.human.is_some() { 1 } else { self.retry.max_attempts }
+    }
+
     /// The models of the graph that it asks.
     pub fn models_used(&self) -> impl Iterator<Item = &VertexName> {
         let prompt = self.prompt.as_ref().map(|prompt| &prompt.model);
@@ -138,6 +147,7 @@ impl VertexSpec {
             self.graph.as_ref().map(Program::Graph),
             self.agent.as_deref().map(Program::Agent),
             self.judge.as_deref().map(Program::Judge),
+            self.human.as_deref().map(Program::Human),
             self.tool.as_ref().map(Program::Tool),
             self.custom.as_ref().map(Program::Custom),
         ]

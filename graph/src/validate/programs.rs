@@ -3,8 +3,8 @@
 use crate::name::VertexName;
 use crate::problem::{FieldPath, Problem};
 use crate::spec::{
-    AgentProgram, GraphSpec, JudgeProgram, McpTool, Program, Rubric, Sampling, ToolKind, ToolProgram,
-    VertexSpec,
+    AgentProgram, GraphSpec, HumanProgram, JudgeProgram, McpTool, Program, Rubric, Sampling, ToolKind,
+    ToolProgram, VertexSpec,
 };
 
 pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
@@ -29,6 +29,7 @@ pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, pro
         }
         Program::Agent(agent) => checking.agent(agent),
         Program::Judge(judge) => checking.judge(judge),
+        Program::Human(human) => checking.human(human),
         Program::Tool(tool) => checking.tool(tool),
         Program::Function(_) | Program::Router(_) | Program::Graph(_) | Program::Custom(_) => {}
     }
@@ -113,6 +114,16 @@ impl Checking<'_> {
                 let problem = Problem::error(self.path.clone(), "a judge grades in one way");
                 self.problems.push(problem.hint("give exactly one of rubric, pairwise, verdict"));
             }
+        }
+    }
+
+    fn human(&mut self, human: &HumanProgram) {
+        if human.timeout.is_some_and(|timeout| timeout.as_millis() == 0) {
+            self.error("timeout", "a timeout is above 0");
+        }
+        if human.default.is_some() && human.timeout.is_none() {
+            let problem = Problem::error(self.path.field("default"), "the default would never be taken");
+            self.problems.push(problem.hint("say in timeout when it is"));
         }
     }
 

@@ -27,6 +27,7 @@ impl<'a> Shape<'a> {
     pub(super) fn of(vertex: &'a VertexSpec) -> Self {
         match vertex.program() {
             Some(Program::Prompt(prompt)) => Self::written(prompt.output.as_ref()),
+            Some(Program::Human(human)) => human.schema.as_ref().map_or(Self::Unknown, Self::Schema),
             Some(Program::Judge(judge)) => Self::judged(judge),
             Some(Program::Agent(agent)) => Self::written(agent.output.as_ref()),
             Some(

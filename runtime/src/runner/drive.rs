@@ -17,10 +17,12 @@ use tokio::sync::mpsc;
 
 use super::calls::CallDesk;
 use super::prepared::PreparedVertices;
+use super::questions::{Offered, OpenQuestions, wall_clock};
 use super::{Clock, Control, Observer, RunEnd, RunError, RunLog, Setup};
 use crate::calls::CallEvent;
 use crate::expressions::EdgeExpressions;
 use crate::program::{Activation, Execution, Listener, OnActivationText};
+use crate::question::stamp;
 
 /// How many actions are carried out before the outside is looked at.
 const BATCH: u32 = 256;
@@ -47,6 +49,7 @@ pub(super) struct Driver {
     appends: FuturesUnordered<futures::future::BoxFuture<'static, Appended>>,
     detached: bool,
     leave_when_paused: bool,
+    questions: OpenQuestions,
 }
 
 impl Driver {
@@ -82,6 +85,7 @@ impl Driver {
             appends: FuturesUnordered::new(),
             detached: false,
             leave_when_paused: setup.leave_when_paused,
+            questions: OpenQuestions::default(),
         })
     }
 
@@ -92,6 +96,7 @@ impl Driver {
 
     pub(super) fn resume(&mut self, log: RunLog, records: &[Record]) -> Result<(), RunError> {
         self.log = Some(log);
+        self.questions = OpenQuestions::before(records);
         let replayed = self.solo.resume(records, &self.owner, self.now);
         replayed.map_err(|source| RunError::Replay { run: self.run.clone(), source })
     }
@@ -108,6 +113,7 @@ impl Driver {
                     totals: self.solo.coordinator().totals(),
                 }));
             }
+            self.answer();
             if self.detached || self.is_left() {
                 return Ok(None);
             }
@@ -118,6 +124,7 @@ impl Driver {
     /// Whether only an answer could move the run, and nobody here gives one.
     fn is_left(&self) -> bool {
         let told = self.controls.is_empty() && self.finished.is_empty() && self.call_events.is_empty();
+        let told = told && self.questions.is_quiet(self.now);
         let idle = told && self.tasks.is_empty() && self.appends.is_empty() && !self.solo.has_actions();
         self.leave_when_paused && idle && self.solo.coordinator().is_paused()
     }
@@ -196,7 +203,10 @@ impl Driver {
         }
     }
 
-    fn finish_now(&mut self, key: ActivationKey, outcome: Outcome) {
+    fn finish_now(&mut self, key: ActivationKey, mut outcome: Outcome) {
+        if let Outcome::Suspended(question) = &mut outcome {
+            stamp(question, wall_clock());
+        }
         self.solo.handle(Event::Finished { key, outcome }, self.now);
     }
 
@@ -211,8 +221,25 @@ impl Driver {
         if let Notice::Mutated { verdict: Verdict::Applied, .. } = notice {
             self.prepared.forget_unused();
         }
+        self.questions.follow(notice, self.now);
         for observer in &self.observers {
             observer.notice(notice);
+        }
+    }
+
+    /// Judges the answers that have come, once everything is told that was asked before.
+    fn answer(&mut self) {
+        if self.solo.has_actions() {
+            return;
+        }
+        for Offered { activation, answer, reply } in std::mem::take(&mut self.questions.offered) {
+            let taken = self.questions.take(&activation, &answer);
+            if taken.is_ok() {
+                self.solo.handle(Event::Answer(activation, answer), self.now);
+            }
+            if reply.send(taken).is_err() {
+                tracing::trace!("nobody waits for what becomes of an answer");
+            }
         }
     }
 
@@ -221,7 +248,8 @@ impl Driver {
         if self.solo.has_actions() {
             return self.look();
         }
-        let due = self.solo.poll_timeout().map(|timeout| self.clock.at(timeout));
+        let due = self.solo.poll_timeout().into_iter().chain(self.questions.next_due()).min();
+        let due = due.map(|timeout| self.clock.at(timeout));
         let timeout = tokio::time::sleep_until(
             due.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3_600)),
         );
@@ -259,6 +287,9 @@ impl Driver {
         if self.solo.poll_timeout().is_some_and(|due| due <= self.now) {
             self.solo.handle_timeout(self.now);
         }
+        for (activation, answer) in self.questions.take_due(self.now) {
+            self.solo.handle(Event::Answer(activation, answer), self.now);
+        }
         Ok(())
     }
 
@@ -280,9 +311,7 @@ impl Driver {
         self.now = self.clock.now();
         match control {
             Control::Cancel => self.solo.handle(Event::Cancel, self.now),
-            Control::Answer(activation, answer) => {
-                self.solo.handle(Event::Answer(activation, answer), self.now)
-            }
+            Control::Answer(offered) => self.questions.offered.push(offered),
             Control::Patch(patch) => self.solo.handle(Event::Patch(patch), self.now),
             Control::Detach => self.detached = true,
         }

@@ -11,6 +11,7 @@ use crate::models::Models;
 use crate::program::{Activation, Execution, Program};
 
 mod agents;
+mod humans;
 
 /// Keeps what it is told.
 #[derive(Default)]
@@ -133,9 +134,10 @@ async fn a_paused_run_is_left_and_goes_on_without_repeating_a_call() {
         if let Notice::Asked { activation, .. } = notice { Some(activation.clone()) } else { None }
     });
     let run = Run::resume(setup(made(), &heard), &store, &"test".parse().unwrap()).unwrap();
-    run.handle().answer(asked.unwrap(), Payload::from(json!("yes")));
+    let answered = run.handle().answer(asked.unwrap(), Payload::from(json!("yes")));
     // The answer is taken in before the run is found to be paused again.
     let end = run.drive().await.unwrap().unwrap();
+    assert_eq!(answered.await, Ok(()));
     assert_eq!(end.outputs.value(), &json!({"b": "yes"}));
     assert_eq!(count.load(Ordering::SeqCst), 1, "the call was made again");
     let (_, records) = read_run(&store, &"test".parse().unwrap()).unwrap();

@@ -113,7 +113,7 @@ async fn a_tool_in_flight_at_a_crash_is_called_again_or_asked_about() {
             }
             let (activation, ask) = asked(&heard).unwrap();
             assert_eq!(ask["unknownCall"], json!("tool book"));
-            handle.answer(activation, Payload::from(json!({"result": "booked by hand"})));
+            handle.answer(activation, Payload::from(json!({"result": "booked by hand"}))).await.unwrap();
         };
         let end = tokio::join!(run.drive(), answering).0.unwrap().unwrap();
         assert_eq!(end.outputs.value(), &json!({BOTH: {"text": "done"}}));
