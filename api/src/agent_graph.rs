@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use superstep_graph::{FieldPath, GraphSpec, Mutation, Port, Problem, VertexName};
+use superstep_graph::{FieldPath, GraphSpec, Mutation, Port, Problem, Program, VertexName};
 
 use crate::kind::API_VERSION;
 use crate::metadata::ObjectMeta;
@@ -89,7 +89,7 @@ impl PatchSpec {
                         path.field("addVertex"),
                         format!("vertex {:?} needs one program", vertex.name),
                     );
-                    Some(problem.hint("give exactly one of prompt, function, router, graph, custom"))
+                    Some(problem.hint(format!("give exactly one of {}", Program::KINDS.join(", "))))
                 }
                 Mutation::Set(set) if set.vertex.is_some() == set.edge.is_some() => {
                     let problem = Problem::error(

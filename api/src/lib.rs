@@ -29,5 +29,5 @@ pub use model_server::{
     ModelSource, ServedModel,
 };
 pub use schema::schema;
-pub use set::{CheckedGraph, Loaded, NoGraph, Resource, ResourceSet, load};
+pub use set::{CheckedGraph, Loaded, NoGraph, Resource, ResourceSet, load, read_document};
 pub use source::{Place, Position, Source};

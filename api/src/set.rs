@@ -78,6 +78,11 @@ impl<T> Resource<T> {
         in_spec(&self.origin, problem)
     }
 
+    /// The text that it was read from.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.origin.source
+    }
+
     /// The part of this resource at `path`, which begins at the spec, read as a document whose form
     /// this crate does not know.
     ///
@@ -89,6 +94,24 @@ impl<T> Resource<T> {
         let reading = read(&part, &mut mistakes);
         reading.value.filter(|_| mistakes.is_empty()).ok_or(mistakes)
     }
+}
+
+/// Reads a text that is one document of YAML or JSON, of a form that this crate does not know.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn read_document<T: DeserializeOwned>(source: &Arc<Source>) -> Result<T, Vec<Diagnostic>> {
+    let mut mistakes = Vec::new();
+    let found = documents(source, &mut mistakes);
+    let [document] = found.as_slice() else {
+        if mistakes.is_empty() {
+            let place = Place::new(source, 0..0);
+            mistakes.push(Diagnostic::error(place, format!("one document is expected, not {}", found.len())));
+        }
+        return Err(mistakes);
+    };
+    let reading = read(document, &mut mistakes);
+    reading.value.filter(|_| mistakes.is_empty()).ok_or(mistakes)
 }
 
 impl ResourceSet {

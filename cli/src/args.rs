@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::EXIT_CODES;
 use models::ModelsArgs;
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
-use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store};
+use runs::{AnswerArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store};
 
 /// Runs agent graphs as Pregel programs.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Go on with a run that was interrupted.
     Resume(ResumeArgs),
+    /// Answer a question of a run that was left open.
+    Answer(AnswerArgs),
     /// List the runs.
     Runs(RunsArgs),
     /// Show what happened in a run.

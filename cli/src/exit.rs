@@ -45,7 +45,7 @@ Exit codes:
   1  the run failed; what it had given so far is on stdout
   2  wrong arguments or wrong files; nothing was run
   3  a limit ended the run; its partial outputs are on stdout
-  4  interrupted or waiting for an answer; superstep resume goes on
+  4  interrupted or waiting for an answer; superstep answer and resume go on
   5  the store is corrupt, and the run refuses to go on from it
   6  the store, a model or another program cannot be used";
 
@@ -70,6 +70,30 @@ pub(crate) enum CommandError {
     Unfit {
         /// What is wrong with it.
         problems: Vec<String>,
+    },
+    /// A run has no such question.
+    #[error("run \"{run}\" asks nothing{}", .vertex.as_ref().map(|vertex| format!(" at vertex {vertex:?}")).unwrap_or_default())]
+    NoQuestion {
+        /// The run.
+        run: RunName,
+        /// The vertex that was named.
+        vertex: Option<String>,
+    },
+    /// A run has several questions.
+    #[error("run \"{run}\" asks several questions: name one with --vertex: {}", .asking.join(", "))]
+    SeveralQuestions {
+        /// The run.
+        run: RunName,
+        /// Who asks.
+        asking: Vec<String>,
+    },
+    /// Another process has the run.
+    #[error("run \"{run}\" is driven by {holder}: answer there, or interrupt it first")]
+    Driven {
+        /// The run.
+        run: RunName,
+        /// The process.
+        holder: String,
     },
     /// A run has not come so far.
     #[error("run \"{run}\" has no superstep {superstep}")]
@@ -140,6 +164,9 @@ impl CommandError {
             | Self::NoGraph { .. }
             | Self::Unfit { .. }
             | Self::NoSuperstep { .. }
+            | Self::NoQuestion { .. }
+            | Self::SeveralQuestions { .. }
+            | Self::Driven { .. }
             | Self::Input(_)
             | Self::NoStore
             | Self::Model(_)
@@ -165,8 +192,11 @@ impl CommandError {
             | Self::NoSuperstep { .. }
             | Self::ImageOnTerminal
             | Self::NoCommand { .. }
+            | Self::NoQuestion { .. }
+            | Self::SeveralQuestions { .. }
             | Self::Input(_) => Exit::Invalid,
-            Self::NoStore
+            Self::Driven { .. }
+            | Self::NoStore
             | Self::Model(_)
             | Self::Page { .. }
             | Self::NotRemoved { .. }
@@ -184,7 +214,8 @@ impl CommandError {
                     StoreError::NotFound { .. } | StoreError::Exists { .. } | StoreError::BadName { .. },
                 ) => Exit::Invalid,
                 // A run that was killed before its first record has not begun, and its log is sound.
-                RunError::Empty { .. }
+                RunError::Answer { .. }
+                | RunError::Empty { .. }
                 | RunError::Graph { .. }
                 | RunError::NoGraph(_)
                 | RunError::Program { .. } => Exit::Invalid,

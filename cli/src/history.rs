@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 use superstep_engine::{Notice, RunStatus};
 use superstep_graph::Verdict;
-use superstep_runtime::{Programs, RunError, read_run, tell};
+use superstep_runtime::{RunError, read_run, tell};
 use superstep_store::RunName;
 
 use crate::args::runs::InspectArgs;
 use crate::exit::{CommandError, Exit};
 use crate::output;
 use crate::progress::change;
-use crate::run::{open_store, plan_of, summary};
+use crate::run::{not_loaded, open_store, summary};
 
 /// Shows what happened in a run, superstep by superstep.
 ///
@@ -24,7 +23,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;
-    let programs = Arc::new(Programs::new(plan_of(&name, &started.attachment)?.not_loaded()));
+    let programs = not_loaded(&name, &started)?;
     let mut story = Story::default();
     let (outputs, totals) = tell(&name, &records, &programs, |notice| story.add(&notice))?;
     let supersteps: Vec<&Value> = story

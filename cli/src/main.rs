@@ -1,6 +1,8 @@
 //! The `superstep` command: runs agent graphs on this machine, and checks and draws them.
 
+mod answer;
 mod args;
+mod ask;
 mod exit;
 mod history;
 mod input;
@@ -14,6 +16,7 @@ mod render;
 mod report;
 mod run;
 mod runs;
+mod scripts;
 mod validate;
 mod view;
 
@@ -36,6 +39,7 @@ fn main() -> std::process::ExitCode {
         Command::Man(args) => reference::man(args),
         Command::Run(args) => run::run(args),
         Command::Resume(args) => run::resume(args),
+        Command::Answer(args) => answer::answer(args),
         Command::Runs(args) => runs::runs(args),
         Command::Inspect(args) => history::inspect(args),
         Command::Models(args) => models::models(args),

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use superstep_engine::{Notice, Payload, Record, RunStatus};
+use superstep_engine::{Payload, Record, RunStarted, RunStatus};
 use superstep_runtime::{
-    NewRun, Observer, Programs, Run, RunEnd, RunError, RunHandle, Setup, check_input, note_end, read_run,
+    NewRun, Observer, Programs, Run, RunEnd, RunError, RunHandle, Setup, Tools, check_input, note_end,
+    open_questions, read_run,
 };
 use superstep_store::{RunName, Store};
 
 use crate::args::runs::{ResumeArgs, RunArgs, ShowProgress};
+use crate::ask::Asking;
 use crate::exit::{CommandError, Exit};
 use crate::models::{ModelPlan, reachable};
 use crate::output::{self, OutputFormat};
@@ -54,7 +57,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         None => format!("{root}-{}", random_ending()).parse().map_err(RunError::Store)?,
     };
     let store = if args.ephemeral { Store::memory() } else { open_store(&args.store)? };
-    let setup = setup(&name, &plan, args.progress, None)?;
+    let asking = Asking::new(args.no_input, Vec::new(), 0);
+    let setup = setup(&name, &plan, args.progress, None, &asking)?;
     let attachment = serde_json::to_value(&plan).map(Payload::from).map_err(io::Error::other)?;
     let started_at =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -70,7 +74,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         graph: &root,
         started_at,
     };
-    drive(run, &driving)
+    drive(run, asking, &driving)
 }
 
 /// Goes on with a run.
@@ -83,7 +87,10 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let (started, records) = read_run(&store, &name)?;
     let plan = plan_of(&name, &started.attachment)?;
     let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count() as u64;
-    let setup = setup(&name, &plan, args.progress, Some(committed))?;
+    let open = open_questions(&name, &records, &not_loaded(&name, &started)?)?;
+    let told = records.iter().filter(|record| matches!(record, Record::Suspended { .. })).count();
+    let asking = Asking::new(args.no_input, open, told);
+    let setup = setup(&name, &plan, args.progress, Some(committed), &asking)?;
     let run = Run::resume(setup, &store, &name)?;
     if let Some(torn) = run.torn_tail() {
         let bytes = torn.bytes;
@@ -101,7 +108,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
         graph: &started.root,
         started_at: started.started_at,
     };
-    drive(run, &driving)
+    drive(run, asking, &driving)
 }
 
 /// The models that the log of a run names.
@@ -111,6 +118,14 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
 pub(crate) fn plan_of(run: &RunName, attachment: &Payload) -> Result<ModelPlan, CommandError> {
     serde_json::from_value(attachment.value().clone())
         .map_err(|source| CommandError::Attachment { run: run.clone(), source })
+}
+
+/// Programs that do nothing, for looking at a run.
+pub(crate) fn not_loaded(run: &RunName, started: &RunStarted) -> Result<Arc<Programs>, CommandError> {
+    let mut tools = Tools::default();
+    started.graphs.values().flat_map(|graph| &graph.tools).for_each(|tool| tools.insert_not_loaded(tool));
+    let models = plan_of(run, &started.attachment)?.not_loaded();
+    Ok(Arc::new(Programs::new(models).with_tools(tools)))
 }
 
 /// The store of runs in a folder.
@@ -124,6 +139,7 @@ fn setup(
     plan: &ModelPlan,
     progress: ShowProgress,
     resumed_at: Option<u64>,
+    asking: &Asking,
 ) -> Result<Setup, CommandError> {
     let programs = Arc::new(Programs::new(plan.load(progress)?));
     let shown = Shown::new(progress, resumed_at).map(|shown| Arc::new(shown) as Arc<dyn Observer>);
@@ -131,9 +147,8 @@ fn setup(
         writeln!(io::stderr(), "run {name}")?;
     }
     let owner = "superstep".to_owned();
-    let asked: Arc<dyn Observer> = Arc::new(Questions);
-    let observers = shown.into_iter().chain([asked]).collect();
-    Ok(Setup { programs, observers, owner, leave_when_paused: true })
+    let observers = shown.into_iter().chain([asking.observer()]).collect();
+    Ok(Setup { programs, observers, owner, leave_when_paused: !asking.is_on_terminal() })
 }
 
 struct Driving<'a> {
@@ -150,30 +165,18 @@ struct Driving<'a> {
     started_at: u64,
 }
 
-/// Tells the questions of a run, which nobody but the user can answer.
-struct Questions;
-
-impl Observer for Questions {
-    fn notice(&self, notice: &Notice) {
-        if let Notice::Asked { id, question } = notice
-            && let Err(error) = writeln!(io::stderr(), "superstep: {id} asks: {}", question.ask.value())
-        {
-            tracing::debug!(%error, "a question cannot be shown");
-        }
-    }
-}
-
 /// Drives a run to its end, or until it is interrupted.
-fn drive(run: Run, driving: &Driving<'_>) -> Result<Exit, CommandError> {
+fn drive(run: Run, asking: Asking, driving: &Driving<'_>) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Runtime::new()?;
     let handle = run.handle();
+    let waits = asking.begin(driving.name, handle.clone())?;
     let end = runtime.block_on(async move {
         tokio::spawn(interrupt(handle));
         run.drive().await
     })?;
     // A model that is still writing must not hold the command up.
     runtime.shutdown_background();
-    let Some(end) = end else { return interrupted(driving) };
+    let Some(end) = end else { return interrupted(driving, waits.load(Ordering::Relaxed)) };
     note_end(driving.store, driving.name, driving.graph, driving.started_at, &end);
     conclude(&end, driving)
 }
@@ -197,10 +200,17 @@ async fn interrupt(handle: RunHandle) {
     handle.detach();
 }
 
-fn interrupted(driving: &Driving<'_>) -> Result<Exit, CommandError> {
+fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError> {
     let mut stderr = io::stderr();
     if driving.resumable {
         let store = driving.folder.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
+        if waits {
+            let name = driving.name;
+            writeln!(
+                stderr,
+                "superstep: run {name} waits for an answer: superstep answer {name}{store} ANSWER"
+            )?;
+        }
         writeln!(stderr, "superstep: interrupted; go on with: superstep resume {}{store}", driving.name)?;
     } else {
         writeln!(stderr, "superstep: interrupted; the run was in memory only and is gone")?;

@@ -31,12 +31,13 @@ pub use revision::Revision;
 #[cfg(feature = "schema")]
 pub use schema::exactly_one;
 pub use spec::{
-    AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner, CommandTool,
-    CredentialRef, CustomProgram, CustomTool, Delivery, EdgeCost, EdgeSpec, Effects, ExternalModel,
-    Fold as AggregatorFold, ForEachSpec, FunctionProgram, GraphProgram, GraphSpec, HeaderAuth, HttpAuth,
-    HttpMethod, HttpTool, InputSpec, JoinMode, JoinSpec, Limits, McpTool, ModelServerRef, ModelSpec,
-    MutationPolicy, OnFailure, OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Placement, Prices, Program,
-    ProgramRef, PromptProgram, Provider, RetrySpec, RouterProgram, Sampling, Select, Sends, ToolKind,
+    AgentProgram, AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner,
+    CommandTool, CredentialRef, Criterion, CustomProgram, CustomTool, Delivery, EdgeCost, EdgeSpec, Effects,
+    ExternalModel, Fold as AggregatorFold, ForEachSpec, FunctionProgram, GraphProgram, GraphSpec, HeaderAuth,
+    HttpAuth, HttpMethod, HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec, JudgeProgram, JudgeVerdict,
+    Limits, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure, OnSatisfied, OnUnknown,
+    OutputFormat, OutputSpec, Pairwise, Placement, Prices, Program, ProgramRef, PromptProgram, Provider,
+    RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends, ToolCalling, ToolKind, ToolProgram,
     ToolSpec, VertexSpec, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};

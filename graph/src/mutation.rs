@@ -187,6 +187,7 @@ impl Capabilities {
     pub fn of(vertex: &VertexSpec) -> Self {
         let mut used = Self::used_by(vertex);
         used.extend(vertex.capabilities.models.iter().map(|model| format!("model {model}")));
+        used.extend(vertex.capabilities.tools.iter().map(|tool| format!("tool {tool}")));
         used.extend(vertex.capabilities.graphs.iter().map(|graph| format!("graph {graph}")));
         used.extend(vertex.capabilities.custom.iter().map(|custom| format!("custom program {custom}")));
         Self { unlimited: false, used }
@@ -194,8 +195,12 @@ impl Capabilities {
 
     fn used_by(vertex: &VertexSpec) -> BTreeSet<String> {
         let mut used = BTreeSet::new();
-        if let Some(prompt) = &vertex.prompt {
-            used.insert(format!("model {}", prompt.model));
+        used.extend(vertex.models_used().map(|model| format!("model {model}")));
+        for tool in vertex.tools_used() {
+            used.insert(format!("tool {tool}"));
+            if vertex.on_unknown == Some(OnUnknown::Retry) {
+                used.insert(format!("repeated calls of tool {tool}"));
+            }
         }
         if let Some(graph) = &vertex.graph {
             used.insert(format!("graph {}", graph.reference.name));

@@ -36,3 +36,7 @@ pub(crate) fn one_auth(schema: &mut Schema) {
 pub(crate) fn one_server(schema: &mut Schema) {
     exactly_one(schema, &["url", "argv"]);
 }
+
+pub(crate) fn one_judgement(schema: &mut Schema) {
+    exactly_one(schema, &["rubric", "pairwise", "verdict"]);
+}

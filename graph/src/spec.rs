@@ -3,7 +3,10 @@
 //! Every type here is a document: optional members are `Option` or have the default that the docs
 //! name, unknown members are refused, and relations between members are not yet checked.
 
+mod agent;
 mod edge;
+mod human;
+mod judge;
 mod limits;
 mod model;
 mod program;
@@ -16,12 +19,15 @@ use serde_json::Value;
 use crate::mutation::MutationKind;
 use crate::name::VertexName;
 
+pub use agent::{AgentProgram, ToolCalling};
 pub use edge::{Delivery, EdgeCost, EdgeSpec};
+pub use human::HumanProgram;
+pub use judge::{Criterion, JudgeProgram, JudgeVerdict, Pairwise, Rubric, Scale};
 pub use limits::{BarrierMode, BarrierSpec, Limits};
 pub use model::{CredentialRef, ExternalModel, ModelServerRef, ModelSpec, Placement, Prices, Provider};
 pub use program::{
     CustomProgram, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef, PromptProgram,
-    RouterProgram, Sampling,
+    RouterProgram, Sampling, ToolProgram,
 };
 pub use tool::{
     CommandTool, CustomTool, HeaderAuth, HttpAuth, HttpMethod, HttpTool, McpTool, ToolKind, ToolSpec,

@@ -3,6 +3,8 @@
 mod joins;
 mod models;
 mod names;
+mod programs;
+mod tools;
 mod vertices;
 
 pub use models::check_external;
@@ -63,6 +65,7 @@ impl ValidatedGraph {
 pub fn validate(spec: &GraphSpec) -> Result<ValidatedGraph, Problems> {
     let mut problems = Vec::new();
     names::check(spec, &mut problems);
+    tools::check(spec, &mut problems);
     vertices::check(spec, &mut problems);
     models::check(spec, &mut problems);
     // Joins are judged on the compiled graph, which needs names that are unique and resolve.

@@ -88,13 +88,31 @@ impl Calls {
     where
         F: Future<Output = CallOutcome> + Send,
     {
+        let made = self.make(request, call);
+        async move { made.await?.0 }
+    }
+
+    /// As [`perform`](Self::perform), but tells the failure of a call apart from a call that must not be
+    /// made.
+    ///
+    /// # Errors
+    /// The call was refused; a transient failure if the runner is gone.
+    pub(crate) fn make<F, C>(
+        &self,
+        request: CallRequest,
+        call: C,
+    ) -> impl Future<Output = Result<Made, Failure>> + Send + use<F, C>
+    where
+        F: Future<Output = CallOutcome> + Send,
+        C: FnOnce(CallTicket) -> F + Send,
+    {
         let ordinal = self.next.fetch_add(1, Ordering::Relaxed);
         let (activation, runner) = (self.activation, self.runner.clone());
         async move {
             let (reply, decision) = oneshot::channel();
             runner.send(CallEvent::Asked { activation, ordinal, request, reply }).map_err(|_| gone())?;
             let idempotency_key = match decision.await.map_err(|_| gone())? {
-                CallDecision::Reuse(outcome) => return outcome.answer,
+                CallDecision::Reuse(outcome) => return Ok(Made(outcome.answer)),
                 CallDecision::Refused(failure) => return Err(failure),
                 CallDecision::Perform { idempotency_key } => idempotency_key,
             };
@@ -103,10 +121,14 @@ impl Calls {
             let (reply, durable) = oneshot::channel();
             runner.send(CallEvent::Ended { activation, ordinal, outcome, reply }).map_err(|_| gone())?;
             durable.await.map_err(|_| gone())?;
-            answer
+            Ok(Made(answer))
         }
     }
 }
+
+/// What a call that was made has given.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Made(pub(crate) Result<Payload, Failure>);
 
 fn gone() -> Failure {
     Failure::transient("the runner of this activation is gone")

@@ -4,8 +4,9 @@
 mod shape;
 
 use superstep_graph::{
-    AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, MutationKind, Problem, Program, PromptProgram,
-    Sends, VertexName, VertexSpec,
+    AgentProgram, AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, HumanProgram, JudgeProgram,
+    MutationKind, OutputFormat, Problem, Program, PromptProgram, Sampling, Sends, ToolSpec, VertexName,
+    VertexSpec,
 };
 
 use crate::cel::Expression;
@@ -22,6 +23,9 @@ pub fn check(spec: &GraphSpec) -> Vec<Problem> {
     let root = FieldPath::default();
     if let Some(input) = &spec.input {
         checking.schema(root.field("input").field("schema"), &input.schema);
+    }
+    for (index, tool) in spec.tools.iter().enumerate() {
+        checking.tool(&root.field("tools").index(index), tool);
     }
     for (index, vertex) in spec.vertices.iter().enumerate() {
         checking.vertex(&root.field("vertices").index(index), vertex);
@@ -56,6 +60,14 @@ impl<'a> Checking<'a> {
                         self.expression(here.field("payload"), vertex, payload, Scope::Vertex);
                     }
                 }
+                Program::Human(human) => self.human(&here, vertex, human),
+                Program::Judge(judge) => self.judge(&here, vertex, judge),
+                Program::Agent(agent) => self.agent(&here, vertex, agent),
+                Program::Tool(tool) => {
+                    if let Some(arguments) = &tool.arguments {
+                        self.expression(here.field("arguments"), vertex, arguments, Scope::Vertex);
+                    }
+                }
                 Program::Graph(_) | Program::Custom(_) => {}
             }
         }
@@ -76,18 +88,71 @@ impl<'a> Checking<'a> {
         }
     }
 
-    fn prompt(&mut self, path: &FieldPath, vertex: &'a VertexSpec, prompt: &'a PromptProgram) {
-        let system = prompt.system.as_ref().map(|system| ("system", system));
-        for (field, source) in system.into_iter().chain([("template", &prompt.template)]) {
-            let path = path.field(field);
-            match Template::compile(source) {
-                Ok(template) => self.references(&path, vertex, template.references()),
-                Err(error) => self.uncompiled(path, error),
+    /// The parameters that a tool declares are the schema of an object.
+    fn tool(&mut self, path: &FieldPath, tool: &ToolSpec) {
+        let http = tool.http.as_ref().map(|http| ("http", &http.parameters));
+        let command = tool.command.as_ref().map(|command| ("command", &command.parameters));
+        for (kind, parameters) in http.into_iter().chain(command) {
+            if let Some(parameters) = parameters {
+                self.schema(path.field(kind).field("parameters"), parameters);
             }
         }
-        if let Some(output) = &prompt.output {
+    }
+
+    fn prompt(&mut self, path: &FieldPath, vertex: &'a VertexSpec, prompt: &'a PromptProgram) {
+        self.template(path.field("system"), vertex, prompt.system.as_deref());
+        self.template(path.field("template"), vertex, Some(&prompt.template));
+        self.output(path, prompt.output.as_ref(), &prompt.sampling);
+    }
+
+    fn agent(&mut self, path: &FieldPath, vertex: &'a VertexSpec, agent: &'a AgentProgram) {
+        self.template(path.field("system"), vertex, agent.system.as_deref());
+        self.template(path.field("template"), vertex, agent.template.as_deref());
+        self.output(path, agent.output.as_ref(), &agent.sampling);
+    }
+
+    fn human(&mut self, path: &FieldPath, vertex: &'a VertexSpec, human: &'a HumanProgram) {
+        self.template(path.field("prompt"), vertex, Some(&human.prompt));
+        let Some(schema) = &human.schema else { return };
+        let (Ok(compiled), Some(default)) = (Schema::compile(schema), &human.default) else {
+            return self.schema(path.field("schema"), schema);
+        };
+        if let Err(why) = compiled.check(default) {
+            let message = format!("the default does not fit the schema: {why}");
+            self.problems.push(Problem::error(path.field("default"), message));
+        }
+    }
+
+    fn judge(&mut self, path: &FieldPath, vertex: &'a VertexSpec, judge: &'a JudgeProgram) {
+        self.template(path.field("system"), vertex, judge.system.as_deref());
+        if let Some(rubric) = &judge.rubric {
+            self.template(path.field("rubric").field("subject"), vertex, Some(&rubric.subject));
+        }
+        if let Some(pairwise) = &judge.pairwise {
+            let path = path.field("pairwise");
+            self.template(path.field("a"), vertex, Some(&pairwise.a));
+            self.template(path.field("b"), vertex, Some(&pairwise.b));
+            self.template(path.field("question"), vertex, pairwise.question.as_deref());
+        }
+        if let Some(verdict) = &judge.verdict {
+            let path = path.field("verdict");
+            self.template(path.field("template"), vertex, Some(&verdict.template));
+            self.schema(path.field("schema"), &verdict.schema);
+        }
+    }
+
+    fn template(&mut self, path: FieldPath, vertex: &'a VertexSpec, source: Option<&str>) {
+        match source.map(Template::compile) {
+            Some(Ok(template)) => self.references(&path, vertex, template.references()),
+            Some(Err(error)) => self.uncompiled(path, error),
+            None => {}
+        }
+    }
+
+    fn output(&mut self, path: &FieldPath, output: Option<&OutputFormat>, sampling: &Sampling) {
+        if let Some(output) = output {
             self.schema(path.field("output").field("schema"), &output.schema);
-            if prompt.sampling.stop.iter().any(|stop| !stop.is_empty()) {
+            if sampling.stop.iter().any(|stop| !stop.is_empty()) {
                 let message =
                     "a stop text can cut the JSON that output.schema asks for; a local model refuses the two";
                 let problem = Problem::warning(path.field("sampling").field("stop"), message);

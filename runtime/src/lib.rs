@@ -9,11 +9,13 @@ mod model;
 mod models;
 mod program;
 mod programs;
+mod question;
 mod roots;
 mod runner;
 mod schema;
 mod template;
 mod tool;
+mod tools;
 
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
 pub use catalogue::{RunPhase, RunSummary, list_runs, note_end};
@@ -25,16 +27,22 @@ pub use model::{
     UsageParts, cost,
 };
 pub use models::{
-    Fallbacks, Member, Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule,
+    Fallbacks, Member, Models, NotLoaded, Priced, Scripted, ScriptedCall, ScriptedFailure, ScriptedModel,
+    ScriptedRule,
 };
 #[cfg(feature = "inference")]
 pub use models::{LocalModel, LocalModelError};
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
+pub use question::{HumanQuestion, check_answer};
 pub use roots::{CompileError, Position, Reference, Scope};
-pub use runner::{NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, follow, read_run, tell};
+pub use runner::{
+    AnswerError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, follow,
+    open_questions, read_run, tell,
+};
 pub use schema::{Schema, SchemaError, check_input, smallest};
 #[cfg(feature = "inference")]
 pub use superstep_inference::{Footprint, LoadError, LoadOptions};
 pub use template::{MAX_TEMPLATE, Template};
 pub use tool::{Tool, ToolRequest, ToolSignature};
+pub use tools::{ToolError, Tools};

@@ -17,7 +17,7 @@ use crate::model::Model;
 pub use fallbacks::{Fallbacks, Member};
 #[cfg(feature = "inference")]
 pub use local::{LocalModel, LocalModelError};
-pub use scripted::{Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
+pub use scripted::{Scripted, ScriptedCall, ScriptedFailure, ScriptedModel, ScriptedRule};
 pub use wrapped::{NotLoaded, Priced};
 
 /// Models by the names that prompts use.

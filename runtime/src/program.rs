@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use superstep_engine::{ActivationId, Failure, Outcome, Payload, ProgramResult, Resumption, View};
 use superstep_graph::{Port, VertexSpec};
@@ -78,10 +79,12 @@ pub enum Execution {
 impl Execution {
     /// An execution that has sent `payload` on the default port, or failed.
     pub fn of(result: Result<Payload, Failure>) -> Self {
-        Self::Ready(match result {
-            Ok(payload) => Outcome::Done(ProgramResult::output(payload)),
-            Err(failure) => Outcome::Failed(failure),
-        })
+        Self::Ready(outcome_of(result))
+    }
+
+    /// An execution that will send what `running` gives on the default port, or fail.
+    pub(crate) fn running(running: impl Future<Output = Result<Payload, Failure>> + Send + 'static) -> Self {
+        Self::Running(running.map(outcome_of).boxed())
     }
 
     /// How it ends.
@@ -90,6 +93,13 @@ impl Execution {
             Self::Ready(outcome) => outcome,
             Self::Running(future) => future.await,
         }
+    }
+}
+
+fn outcome_of(result: Result<Payload, Failure>) -> Outcome {
+    match result {
+        Ok(payload) => Outcome::Done(ProgramResult::output(payload)),
+        Err(failure) => Outcome::Failed(failure),
     }
 }
 

@@ -1,21 +1,30 @@
 //! The programs that a process can execute.
 
+mod agent;
+mod asking;
 mod effects;
 mod function;
+mod human;
+mod judge;
 mod prompt;
 mod router;
+mod tool;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
 use superstep_engine::{Failure, Payload, View};
-use superstep_graph::{Program as Kind, VertexName, VertexSpec};
+use superstep_graph::{Program as Kind, ToolProgram, VertexName, VertexSpec};
 
+use crate::model::Model;
 use crate::models::Models;
 use crate::program::{Closure, Program};
 use crate::roots::{CompileError, nearest};
-use crate::schema::SchemaError;
+use crate::schema::{Schema, SchemaError};
+use crate::template::Template;
+use crate::tools::{CheckedTool, Tools};
 
 pub use effects::EffectExpressions;
 
@@ -27,6 +36,7 @@ const KEPT: usize = 10_000;
 #[derive(Default)]
 pub struct Programs {
     models: Models,
+    tools: Tools,
     custom: BTreeMap<String, Arc<dyn Program>>,
     prepared: Mutex<HashMap<[u8; 32], Arc<dyn Program>>>,
 }
@@ -53,6 +63,16 @@ pub enum PrepareError {
         vertex: VertexName,
         /// The name.
         model: VertexName,
+        /// The nearest name that there is.
+        hint: Option<String>,
+    },
+    /// This process has no tool of that name.
+    #[error("vertex {vertex:?}: no tool is named {tool:?}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
+    UnknownTool {
+        /// The vertex.
+        vertex: VertexName,
+        /// The name.
+        tool: String,
         /// The nearest name that there is.
         hint: Option<String>,
     },
@@ -92,6 +112,12 @@ impl Programs {
     /// The built-in programs, with `models` for prompts.
     pub fn new(models: Models) -> Self {
         Self { models, ..Self::default() }
+    }
+
+    /// The same programs, with `tools` for those that call them.
+    #[must_use]
+    pub fn with_tools(self, tools: Tools) -> Self {
+        Self { tools, prepared: Mutex::default(), ..self }
     }
 
     /// Registers `program` under `name`, for vertices with `custom: {name: …}`. A later one of the
@@ -157,12 +183,21 @@ impl Programs {
             Some(Kind::Function(function)) => Arc::new(function::Function::prepare(vertex, function)?),
             Some(Kind::Router(router)) => Arc::new(router::Router::prepare(vertex, router)?),
             Some(Kind::Prompt(prompt)) => {
-                let model = self.models.find(&prompt.model).ok_or_else(|| PrepareError::UnknownModel {
-                    vertex: name.clone(),
-                    model: prompt.model.clone(),
-                    hint: nearest(prompt.model.as_str(), self.models.names()),
-                })?;
-                Arc::new(prompt::Prompt::prepare(vertex, prompt, model)?)
+                Arc::new(prompt::Prompt::prepare(vertex, prompt, self.model(name, &prompt.model)?)?)
+            }
+            Some(Kind::Agent(agent)) => {
+                let offered = agent.tools.iter().map(|tool| self.tools(name, tool));
+                let offered = offered.collect::<Result<Vec<_>, _>>()?.concat();
+                let model = self.model(name, &agent.model)?;
+                Arc::new(agent::Agent::prepare(vertex, agent, model, offered)?)
+            }
+            Some(Kind::Human(human)) => Arc::new(human::Human::prepare(vertex, human)?),
+            Some(Kind::Judge(judge)) => {
+                Arc::new(judge::Judge::prepare(vertex, judge, self.model(name, &judge.model)?)?)
+            }
+            Some(Kind::Tool(tool)) => {
+                let offered = self.tools(name, &tool.name)?;
+                Arc::new(tool::ToolCall::prepare(vertex, tool, chosen(name, tool, offered)?)?)
             }
             Some(Kind::Custom(custom)) => {
                 let found = self.custom.get(&custom.name).cloned();
@@ -178,6 +213,43 @@ impl Programs {
             None => program,
         })
     }
+
+    fn model(&self, vertex: &VertexName, name: &VertexName) -> Result<&Arc<dyn Model>, PrepareError> {
+        self.models.find(name).ok_or_else(|| PrepareError::UnknownModel {
+            vertex: vertex.clone(),
+            model: name.clone(),
+            hint: nearest(name.as_str(), self.models.names()),
+        })
+    }
+
+    /// The tools that stand for one name of the graph.
+    fn tools(&self, vertex: &VertexName, name: &VertexName) -> Result<&[CheckedTool], PrepareError> {
+        self.tools.find(name).ok_or_else(|| PrepareError::UnknownTool {
+            vertex: vertex.clone(),
+            tool: name.to_string(),
+            hint: nearest(name.as_str(), self.tools.names()),
+        })
+    }
+}
+
+/// The one of the tools offered under a name that a vertex calls.
+fn chosen(
+    vertex: &VertexName,
+    program: &ToolProgram,
+    offered: &[CheckedTool],
+) -> Result<CheckedTool, PrepareError> {
+    let unknown = |tool: String| PrepareError::UnknownTool {
+        vertex: vertex.clone(),
+        hint: nearest(&tool, offered.iter().map(CheckedTool::name)),
+        tool,
+    };
+    match (&program.mcp_tool, offered) {
+        (None, [only]) => Ok(only.clone()),
+        (None, _) => Err(unknown(program.name.to_string())),
+        (Some(name), _) => {
+            offered.iter().find(|tool| tool.name() == name).cloned().ok_or_else(|| unknown(name.clone()))
+        }
+    }
 }
 
 impl fmt::Debug for Programs {
@@ -185,9 +257,37 @@ impl fmt::Debug for Programs {
         let custom: Vec<&String> = self.custom.keys().collect();
         f.debug_struct("Programs")
             .field("models", &self.models)
+            .field("tools", &self.tools)
             .field("custom", &custom)
             .finish_non_exhaustive()
     }
+}
+
+/// The element in a forEach, else the payload of the only message, else the list of payloads.
+fn handed_on(view: &View) -> Payload {
+    match (&view.element, view.messages.as_slice()) {
+        (Some(element), _) => element.clone(),
+        (None, [message]) => message.payload.clone(),
+        (None, messages) => Payload::list(messages.iter().map(|message| &message.payload)),
+    }
+}
+
+/// Compiles the template at `field` of `vertex`.
+fn template(vertex: &VertexSpec, field: &str, source: &str) -> Result<Template, PrepareError> {
+    Template::compile(source).map_err(|source| PrepareError::Source {
+        vertex: vertex.name.clone(),
+        field: field.to_owned(),
+        source,
+    })
+}
+
+/// Compiles the schema at `field` of `vertex`.
+fn compiled_schema(vertex: &VertexSpec, field: &str, schema: &Value) -> Result<Schema, PrepareError> {
+    Schema::compile(schema).map_err(|source| PrepareError::Schema {
+        vertex: vertex.name.clone(),
+        field: field.to_owned(),
+        source,
+    })
 }
 
 /// Compiles the expression at `field` of `vertex`.
@@ -204,5 +304,7 @@ fn expression(
     })
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 mod calls;
 mod drive;
+mod left;
 mod prepared;
+mod questions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,12 +15,16 @@ use superstep_engine::{
 };
 use superstep_graph::{GraphSpec, Problems, ValidatedGraph, VertexName};
 use superstep_store::{AppendError, Log, RunName, Store, StoreError, TornTail};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::expressions::EdgeExpressions;
 use crate::programs::{PrepareError, Programs};
 
 use drive::Driver;
+use questions::Offered;
+
+pub use left::{answer_left, open_questions};
+pub use questions::AnswerError;
 
 /// Is told what happens in a run. It is called by the task that drives the run and must not block.
 pub trait Observer: Send + Sync {
@@ -100,6 +106,14 @@ pub enum RunError {
         /// Which record.
         source: ReplayError,
     },
+    /// The answer is not taken.
+    #[error("run {run}: {source}")]
+    Answer {
+        /// The run.
+        run: RunName,
+        /// Why.
+        source: AnswerError,
+    },
     /// A graph of the log is not valid to this version.
     #[error("graph {graph:?} of the run is not valid: {problems}")]
     Graph {
@@ -139,7 +153,7 @@ pub struct RunHandle {
 #[derive(Debug)]
 enum Control {
     Cancel,
-    Answer(QuestionId, Payload),
+    Answer(Offered),
     Patch(Patch),
     Detach,
 }
@@ -155,9 +169,19 @@ impl RunHandle {
         self.send(Control::Detach);
     }
 
-    /// Answers a question. It is ignored where nothing waits for it.
-    pub fn answer(&self, question: QuestionId, answer: Payload) {
-        self.send(Control::Answer(question, answer));
+    /// Answers a question. The answer is on its way when this returns; the future only tells whether it was
+    /// taken, and need not be awaited.
+    ///
+    /// # Errors
+    /// Nothing asks, the answer does not fit, or the run is over. Nothing was recorded then.
+    pub fn answer(
+        &self,
+        question: QuestionId,
+        answer: Payload,
+    ) -> impl Future<Output = Result<(), AnswerError>> + Send + use<> {
+        let (reply, taken) = oneshot::channel();
+        self.send(Control::Answer(Offered { question, answer, reply }));
+        async move { taken.await.unwrap_or(Err(AnswerError::Gone)) }
     }
 
     /// Changes the graph at the next barrier.

@@ -68,6 +68,9 @@ pub(crate) struct RunArgs {
     /// When progress is shown on stderr.
     #[arg(long, value_enum, default_value_t = ShowProgress::Auto)]
     pub(crate) progress: ShowProgress,
+    /// Ask nothing on the terminal: a run with a question is left open for superstep answer.
+    #[arg(long)]
+    pub(crate) no_input: bool,
 }
 
 /// When progress is shown on stderr.
@@ -101,6 +104,38 @@ pub(crate) struct ResumeArgs {
     /// When progress is shown on stderr.
     #[arg(long, value_enum, default_value_t = ShowProgress::Auto)]
     pub(crate) progress: ShowProgress,
+    /// Ask nothing on the terminal: a run with a question is left open for superstep answer.
+    #[arg(long)]
+    pub(crate) no_input: bool,
+}
+
+/// Arguments of `answer`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep answer refund-k3v9q2 '{\"approved\": true}'
+  superstep answer refund-k3v9q2 --vertex approve @answer.json
+
+The answer is checked and put into the log of the run, which goes on from it with superstep resume.
+An answer that is no JSON is taken as a text where the question takes one. Without an answer the
+open questions are shown. What became of a call is asked and answered on the terminal of superstep
+resume.")]
+pub(crate) struct AnswerArgs {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// The answer: JSON, a text, @FILE, or - for stdin.
+    #[arg(value_name = "ANSWER")]
+    pub(crate) answer: Option<String>,
+    /// The vertex that asks, if several do.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) vertex: Option<String>,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How the questions are written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
+    pub(crate) output: OutputFormat,
 }
 
 /// Arguments of `runs`.

@@ -133,11 +133,11 @@ fn outputs(spec: &GraphSpec) -> BTreeSet<&VertexName> {
 
 fn shape(vertex: &VertexSpec) -> Shape {
     match vertex.program() {
-        Some(Program::Prompt(_)) => Shape::Prompt,
+        Some(Program::Prompt(_) | Program::Agent(_) | Program::Judge(_)) => Shape::Prompt,
         Some(Program::Function(_)) => Shape::Function,
         Some(Program::Router(_)) => Shape::Router,
         Some(Program::Graph(_)) => Shape::Graph,
-        Some(Program::Custom(_)) => Shape::Custom,
+        Some(Program::Tool(_) | Program::Human(_) | Program::Custom(_)) => Shape::Custom,
         None => Shape::Absent,
     }
 }
@@ -147,8 +147,11 @@ fn lines(vertex: &VertexSpec) -> Vec<String> {
     lines.extend(vertex.program().map(|program| match program {
         Program::Prompt(prompt) => format!("prompt {}", prompt.model),
         Program::Graph(graph) => format!("graph {}", graph.reference.name),
+        Program::Agent(agent) => format!("agent {}", agent.model),
+        Program::Judge(judge) => format!("judge {}", judge.model),
+        Program::Tool(tool) => format!("tool {}", tool.name),
         Program::Custom(custom) => format!("custom {}", custom.name),
-        Program::Function(_) | Program::Router(_) => program.kind().to_owned(),
+        Program::Function(_) | Program::Router(_) | Program::Human(_) => program.kind().to_owned(),
     }));
     if vertex.for_each.is_some() {
         lines.push("for each element".to_owned());

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use superstep_graph::{Delivery, JoinMode, OnUnknown, Program, SlotIx, ValidatedGraph, Vertex, VertexIx};
+use superstep_graph::{
+    Delivery, JoinMode, OnUnknown, Program, SlotIx, ToolSpec, ValidatedGraph, Vertex, VertexIx, VertexName,
+};
 
 use super::reach::{reached_without, sources_of};
 
@@ -41,30 +43,49 @@ fn is_observable(
         (at != start && vertex.join.mode != JoinMode::Any)
             || vertex.is_output
             || topology.out(at).any(|(_, edge)| passive(edge))
-            || has_effects(vertex, graph, library)
+            || has_effects(graph, vertex, library)
     })
 }
 
-fn has_effects(vertex: &Vertex, graph: &ValidatedGraph, library: &BTreeMap<String, ValidatedGraph>) -> bool {
+fn has_effects(graph: &ValidatedGraph, vertex: &Vertex, library: &BTreeMap<String, ValidatedGraph>) -> bool {
     let spec = &vertex.spec;
-    if spec.sends.is_some() || spec.effects.mutations.is_some() || !spec.effects.contribute.is_empty() {
-        return true;
-    }
     // Nobody knows what the result of a registered program holds.
     let may_change = !graph.spec().mutations.allow.is_empty() || !graph.spec().aggregators.is_empty();
-    (spec.custom.is_some() && may_change) || tool_inside(vertex, library, 0)
+    spec.sends.is_some()
+        || (spec.custom.is_some() && may_change)
+        || spec.effects.mutations.is_some()
+        || !spec.effects.contribute.is_empty()
+        || reaches_outside(graph, vertex, library, 0)
 }
 
-/// Whether it may do something outside that a repetition would do again. Of a sub-graph only that can
+/// Whether its program does something outside that is not to be done twice. Of a sub-graph only that can
 /// be noticed: its sends, mutations and aggregators stay inside.
-fn tool_inside(vertex: &Vertex, library: &BTreeMap<String, ValidatedGraph>, depth: u32) -> bool {
+fn reaches_outside(
+    graph: &ValidatedGraph,
+    vertex: &Vertex,
+    library: &BTreeMap<String, ValidatedGraph>,
+    depth: u32,
+) -> bool {
+    let is_repeatable = vertex.spec.on_unknown == Some(OnUnknown::Retry);
     match vertex.spec.program() {
+        // Somebody may be at the answer.
+        Some(Program::Human(_)) => true,
         // A program that is not declared to be repeatable counts as a tool that is not idempotent.
-        Some(Program::Custom(_)) => vertex.spec.on_unknown != Some(OnUnknown::Retry),
-        Some(Program::Graph(graph)) => library.get(&graph.reference.name).is_none_or(|inner| {
-            depth > 16
-                || inner.topology().vertices().iter().any(|vertex| tool_inside(vertex, library, depth + 1))
+        Some(Program::Custom(_)) => !is_repeatable,
+        Some(Program::Tool(_) | Program::Agent(_)) => {
+            !is_repeatable && !vertex.spec.tools_used().all(|tool| is_idempotent(graph, tool))
+        }
+        Some(Program::Graph(inner)) => library.get(&inner.reference.name).is_none_or(|inner| {
+            let mut vertices = inner.topology().vertices().iter();
+            depth > 16 || vertices.any(|vertex| reaches_outside(inner, vertex, library, depth + 1))
         }),
-        Some(Program::Prompt(_) | Program::Function(_) | Program::Router(_)) | None => false,
+        Some(Program::Prompt(_) | Program::Judge(_) | Program::Function(_) | Program::Router(_)) | None => {
+            false
+        }
     }
+}
+
+fn is_idempotent(graph: &ValidatedGraph, tool: &VertexName) -> bool {
+    let tools = &graph.spec().tools;
+    tools.iter().find(|known| known.name == *tool).is_some_and(ToolSpec::is_idempotent)
 }

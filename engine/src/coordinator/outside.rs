@@ -22,6 +22,11 @@ impl Coordinator {
         self.questions.iter().filter(|(_, open)| !open.answered).map(|(id, open)| (id, &open.question))
     }
 
+    /// The question of that name, if it waits for an answer.
+    pub fn question(&self, id: &QuestionId) -> Option<&Question> {
+        self.questions.get(id).filter(|open| !open.answered).map(|open| &open.question)
+    }
+
     /// Takes an answer in, unless nothing waits for it.
     pub(super) fn take_answer(&mut self, id: QuestionId, answer: Payload) {
         // Nobody is left who could take it.

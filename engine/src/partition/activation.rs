@@ -134,11 +134,11 @@ impl Partition {
         let replaying = self.replaying;
         let Some(flight) = self.flights.resolve(key) else { return false };
         let activation = flight.element_id(key.element);
-        let retry = flight.spec.retry.clone();
+        let (retry, max_attempts) = (flight.spec.retry.clone(), flight.spec.max_attempts());
         let Some(element) = flight.elements.get_mut(key.element) else { return false };
         element.attempts += 1;
         let attempts = element.attempts;
-        if !failure.class.is_retryable() || attempts >= retry.max_attempts || replaying {
+        if !failure.class.is_retryable() || attempts >= max_attempts || replaying {
             return false;
         }
         let doubled = retry.backoff.as_millis().saturating_mul(1 << (attempts - 1).min(20));

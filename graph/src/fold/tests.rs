@@ -151,6 +151,41 @@ fn a_vertex_neither_exceeds_the_policy_nor_widens_what_it_may() {
 }
 
 #[test]
+fn a_vertex_hands_on_only_what_it_reaches_itself() {
+    let tool = json!({"tool": {"name": "weather"}});
+    let repeated = json!({"tool": {"name": "weather"}, "onUnknown": "Retry"});
+    let granted = json!({"function": {"cel": "1"}, "capabilities": {"tools": ["weather"]}});
+    for (requester, added, capability) in [
+        (&tool, &tool, None),
+        (&granted, &tool, None),
+        (&tool, &granted, None),
+        (&json!({"function": {"cel": "1"}}), &tool, Some("tool weather")),
+        (&json!({"function": {"cel": "1"}}), &granted, Some("tool weather")),
+        (&tool, &repeated, Some("repeated calls of tool weather")),
+        (&repeated, &repeated, None),
+    ] {
+        let spec = |value: &serde_json::Value, name: &str| {
+            let mut value = value.clone();
+            value["name"] = json!(name);
+            value
+        };
+        let mut base = base();
+        base.tools =
+            serde_json::from_value(json!([{"name": "weather", "custom": {"name": "weather"}}])).unwrap();
+        let mut asked = request(PriorityClass::Vertex, "a", json!({"addVertex": spec(added, "c")}));
+        asked.capabilities = Capabilities::of(&serde_json::from_value(spec(requester, "a")).unwrap());
+        let verdict = fold(&base, &[asked], 10, &Anything).verdicts.remove(0);
+        let expected = match capability {
+            None => Verdict::Applied,
+            Some(capability) => {
+                Verdict::Refused(Refusal::Widens { vertex: "c".into(), capability: capability.to_owned() })
+            }
+        };
+        assert_eq!(verdict, expected, "{requester} adds {added}");
+    }
+}
+
+#[test]
 fn the_allowance_is_not_exceeded() {
     let add = |name: &str| person("p", json!({"addVertex": {"name": name, "function": {"cel": "1"}}}));
     let outcome = fold(&base(), &[add("d"), add("e")], 1, &Anything);

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::agent::AgentProgram;
+use super::human::HumanProgram;
+use super::judge::JudgeProgram;
 use crate::name::VertexName;
 
 /// What a vertex executes: exactly one member of the vertex.
@@ -16,13 +19,22 @@ pub enum Program<'a> {
     Router(&'a RouterProgram),
     /// Another graph, run as a frame.
     Graph(&'a GraphProgram),
+    /// A model that grades.
+    Judge(&'a JudgeProgram),
+    /// A question to a person.
+    Human(&'a HumanProgram),
+    /// A model that calls tools until it has an answer.
+    Agent(&'a AgentProgram),
+    /// One call of a tool.
+    Tool(&'a ToolProgram),
     /// A program that the embedding process registered.
     Custom(&'a CustomProgram),
 }
 
 impl Program<'_> {
-    /// The members of a vertex that hold programs.
-    pub const KINDS: [&'static str; 5] = ["prompt", "function", "router", "graph", "custom"];
+    /// The members of a vertex of which exactly one is given.
+    pub const KINDS: [&'static str; 9] =
+        ["prompt", "agent", "judge", "tool", "function", "router", "human", "graph", "custom"];
 
     /// The name of the member that holds it.
     pub fn kind(&self) -> &'static str {
@@ -31,6 +43,10 @@ impl Program<'_> {
             Program::Function(_) => "function",
             Program::Router(_) => "router",
             Program::Graph(_) => "graph",
+            Program::Judge(_) => "judge",
+            Program::Human(_) => "human",
+            Program::Agent(_) => "agent",
+            Program::Tool(_) => "tool",
             Program::Custom(_) => "custom",
         }
     }
@@ -128,6 +144,22 @@ pub struct RouterProgram {
     /// list of payloads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
+}
+
+/// One call of a tool. Its answer is the payload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ToolProgram {
+    /// A tool of the graph.
+    pub name: VertexName,
+    /// Which of its tools, where the tool is a server that offers several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp_tool: Option<String>,
+    /// CEL that gives the arguments, an object. Default: the element in a forEach, else the payload of the
+    /// only message; without a message, no arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<String>,
 }
 
 /// Another graph, run as a frame on the same superstep clock.

@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::agent::AgentProgram;
 use super::edge::is_default;
-use super::program::{CustomProgram, FunctionProgram, GraphProgram, Program, PromptProgram, RouterProgram};
+use super::human::HumanProgram;
+use super::judge::JudgeProgram;
+use super::program::{
+    CustomProgram, FunctionProgram, GraphProgram, Program, PromptProgram, RouterProgram, ToolProgram,
+};
 use crate::duration::DurationSpec;
 use crate::name::VertexName;
 
@@ -30,9 +35,21 @@ pub struct VertexSpec {
     /// Program: a choice of ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router: Option<RouterProgram>,
+    /// Program: a question to a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub human: Option<Box<HumanProgram>>,
     /// Program: another graph.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph: Option<GraphProgram>,
+    /// Program: a model that calls tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Box<AgentProgram>>,
+    /// Program: a model that grades.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Box<JudgeProgram>>,
+    /// Program: one call of a tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<ToolProgram>,
     /// Program: one registered by the embedding process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomProgram>,
@@ -95,9 +112,32 @@ impl VertexSpec {
             Some(Sends::To(targets)) => targets.sort(),
             Some(Sends::Any(AnyVertex::Any)) | None => {}
         }
+        if let Some(agent) = &mut self.agent {
+            agent.tools.sort();
+        }
         self.capabilities.models.sort();
+        self.capabilities.tools.sort();
         self.capabilities.graphs.sort();
         self.capabilities.custom.sort();
+    }
+
+    /// How many attempts it has: a person is not asked again because nobody has answered.
+    pub fn max_attempts(&self) -> u32 {
+        if self.human.is_some() { 1 } else { self.retry.max_attempts }
+    }
+
+    /// The models of the graph that it asks.
+    pub fn models_used(&self) -> impl Iterator<Item = &VertexName> {
+        let prompt = self.prompt.as_ref().map(|prompt| &prompt.model);
+        let agent = self.agent.as_ref().map(|agent| &agent.model);
+        let judge = self.judge.as_ref().map(|judge| &judge.model);
+        prompt.into_iter().chain(agent).chain(judge)
+    }
+
+    /// The tools of the graph that it calls.
+    pub fn tools_used(&self) -> impl Iterator<Item = &VertexName> {
+        let tool = self.tool.as_ref().map(|tool| &tool.name);
+        tool.into_iter().chain(self.agent.iter().flat_map(|agent| &agent.tools))
     }
 
     /// Every program given.
@@ -107,6 +147,10 @@ impl VertexSpec {
             self.function.as_ref().map(Program::Function),
             self.router.as_ref().map(Program::Router),
             self.graph.as_ref().map(Program::Graph),
+            self.agent.as_deref().map(Program::Agent),
+            self.judge.as_deref().map(Program::Judge),
+            self.human.as_deref().map(Program::Human),
+            self.tool.as_ref().map(Program::Tool),
             self.custom.as_ref().map(Program::Custom),
         ]
         .into_iter()
@@ -249,6 +293,9 @@ pub struct CapabilitiesSpec {
     /// Models of the graph.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<VertexName>,
+    /// Tools of the graph.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<VertexName>,
     /// Graphs to open as sub-graphs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub graphs: Vec<String>,

@@ -11,6 +11,7 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
     let root = FieldPath::default();
     for (list, names) in [
         ("models", spec.models.iter().map(|model| &model.name).collect::<Vec<_>>()),
+        ("tools", spec.tools.iter().map(|tool| &tool.name).collect()),
         ("vertices", spec.vertices.iter().map(|vertex| &vertex.name).collect()),
         ("aggregators", spec.aggregators.iter().map(|aggregator| &aggregator.name).collect()),
     ] {

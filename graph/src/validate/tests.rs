@@ -58,6 +58,53 @@ fn every_error_is_reported_at_once_with_its_path() {
     }
 }
 
+#[test]
+fn mistakes_of_tools_are_found_at_their_place() {
+    let good = json!({
+        "entry": ["a"],
+        "tools": [
+            {"name": "weather", "http": {"url": "https://example.com/{city}"}},
+            {"name": "docs", "mcp": {"url": "https://example.com", "allow": ["search", "read"], "idempotent": ["read"]}},
+            {"name": "local", "command": {"argv": ["date"]}},
+        ],
+        "vertices": [
+            {"name": "a", "tool": {"name": "weather"}},
+            {"name": "b", "tool": {"name": "docs", "mcpTool": "search"}},
+        ],
+        "edges": [{"from": "a", "to": "b"}],
+    });
+    assert_eq!(problems(good.clone()), "");
+    for (pointer, value, expected) in [
+        ("/tools/0/name", json!("docs"), "tools[1].name: \"docs\" is taken by item 0"),
+        ("/tools/0", json!({"name": "weather"}), "tools[0]: tool \"weather\" has no kind"),
+        ("/tools/0/http/url", json!("example.com"), "tools[0].http.url: \"example.com\" is no address"),
+        ("/tools/0/http/auth", json!({}), "tools[0].http.auth: a request shows who sends it in one way"),
+        ("/tools/0/timeout", json!("0s"), "tools[0].timeout: a timeout is above 0"),
+        ("/tools/1/mcp/argv", json!(["server"]), "tools[1].mcp: a server is reached in one way"),
+        ("/tools/1/mcp/allow", json!([]), "tools[1].mcp.allow: none of the server's tools"),
+        ("/tools/1/mcp/idempotent", json!(["raed"]), "(did you mean \"read\"?)"),
+        ("/tools/2/command/argv", json!([]), "tools[2].command.argv: argv names no program"),
+        ("/tools/2/custom", json!({"name": "x"}), "tools[2]: tool \"local\" has 2 kinds"),
+        (
+            "/vertices/0/tool/name",
+            json!("wether"),
+            "vertices[0].tool.name: no tool is named \"wether\" (did you",
+        ),
+        ("/vertices/0/tool/mcpTool", json!("x"), "vertices[0].tool.mcpTool: tool \"weather\" is no server"),
+        ("/vertices/1/tool/mcpTool", json!("raed"), "vertices[1].tool.mcpTool: tool \"docs\" does not allow"),
+        ("/vertices/1/tool", json!({"name": "docs"}), "(name one in mcpTool: search, read)"),
+    ] {
+        let mut graph = good.clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        match graph.pointer_mut(parent).unwrap() {
+            Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
+            parent => parent[name] = value,
+        }
+        let found = problems(graph);
+        assert!(found.contains(expected), "{pointer}: {expected}\nin\n{found}");
+    }
+}
+
 fn joined(join: Value, edges: Value) -> String {
     let mut vertices: Vec<Value> = ["a", "b", "c"].into_iter().map(function).collect();
     vertices.push(json!({"name": "j", "function": {"cel": "1"}, "join": join}));

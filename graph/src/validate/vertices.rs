@@ -1,14 +1,13 @@
-//! Each vertex has one program, and its members go together.
+//! The members of a vertex go together.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::may_grow;
+use super::{may_grow, programs};
+use crate::name::VertexName;
 use crate::problem::{FieldPath, Problem, Severity};
-use crate::spec::{
-    BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, Program, VertexSpec, WhenIncomplete,
-};
+use crate::spec::{BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, VertexSpec, WhenIncomplete};
 
 pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
     let root = FieldPath::default();
@@ -31,12 +30,12 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         }
         (BarrierMode::Quorum, Some(_)) | (BarrierMode::All | BarrierMode::Any, None) => {}
     }
-    let models: Vec<&str> = spec.models.iter().map(|model| model.name.as_str()).collect();
     for (index, vertex) in spec.vertices.iter().enumerate() {
         let path = root.field("vertices").index(index);
-        program(&path, vertex, &models, problems);
+        programs::check(spec, &path, vertex, problems);
         join(&path, vertex, problems);
         effects(spec, &path, vertex, problems);
+        capabilities(spec, &path, vertex, problems);
     }
 }
 
@@ -44,50 +43,12 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
 /// resolve.
 pub(crate) fn problem_of(spec: &GraphSpec, vertex: &VertexSpec) -> Option<String> {
     let mut problems = Vec::new();
-    let models: Vec<&str> = spec.models.iter().map(|model| model.name.as_str()).collect();
-    program(&FieldPath::default(), vertex, &models, &mut problems);
+    programs::check(spec, &FieldPath::default(), vertex, &mut problems);
     join(&FieldPath::default(), vertex, &mut problems);
     effects(spec, &FieldPath::default(), vertex, &mut problems);
+    capabilities(spec, &FieldPath::default(), vertex, &mut problems);
     let error = problems.into_iter().find(|problem| problem.severity == Severity::Error);
     error.map(|problem| problem.to_string())
-}
-
-fn program(path: &FieldPath, vertex: &VertexSpec, models: &[&str], problems: &mut Vec<Problem>) {
-    let kinds: Vec<&str> = vertex.programs().map(|program| program.kind()).collect();
-    if kinds.len() != 1 {
-        let problem = if kinds.is_empty() {
-            Problem::error(path.clone(), format!("vertex {:?} has no program", vertex.name))
-        } else {
-            Problem::error(
-                path.field(kinds[1]),
-                format!("vertex {:?} has {} programs", vertex.name, kinds.len()),
-            )
-        };
-        problems.push(problem.hint("give exactly one of prompt, function, router, graph, custom"));
-    }
-    let Some(Program::Prompt(prompt)) = vertex.program() else { return };
-    let path = path.field("prompt");
-    if !models.contains(&prompt.model.as_str()) {
-        let problem = Problem::error(path.field("model"), format!("no model is named {:?}", prompt.model));
-        problems.push(problem.nearest(prompt.model.as_str(), models.iter().copied()));
-    }
-    let sampling = path.field("sampling");
-    for (name, value, low, high) in [
-        ("temperature", prompt.sampling.temperature, 0.0, 100.0),
-        ("topP", prompt.sampling.top_p, 0.0, 1.0),
-        ("minP", prompt.sampling.min_p, 0.0, 1.0),
-    ] {
-        if value.is_some_and(|value| !(low..=high).contains(&value)) {
-            problems
-                .push(Problem::error(sampling.field(name), format!("{name} lies between {low} and {high}")));
-        }
-    }
-    if prompt.sampling.repetition_penalty.is_some_and(|penalty| penalty <= 0.0) {
-        problems.push(Problem::error(sampling.field("repetitionPenalty"), "repetitionPenalty is above 0"));
-    }
-    if prompt.sampling.max_tokens == Some(0) {
-        problems.push(Problem::error(sampling.field("maxTokens"), "maxTokens is at least 1"));
-    }
 }
 
 fn join(path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
@@ -152,14 +113,25 @@ fn effects(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, problems: &m
         let problem = Problem::error(place, format!("no aggregator is named {name:?}"));
         problems.push(problem.nearest(name.as_str(), known.iter().copied()));
     }
-    if may_grow(spec) && !vertex.capabilities.models.is_empty() {
-        for (index, model) in vertex.capabilities.models.iter().enumerate() {
-            if !spec.models.iter().any(|known| known.name == *model) {
-                let place = FieldPath::default().field("vertices");
-                let at = spec.vertices.iter().position(|other| other.name == vertex.name).unwrap_or_default();
-                let place = place.index(at).field("capabilities").field("models").index(index);
-                problems.push(Problem::error(place, format!("no model is named {model:?}")));
-            }
+}
+
+/// What a vertex hands on has to be there.
+fn capabilities(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
+    if !may_grow(spec) {
+        return;
+    }
+    let path = path.field("capabilities");
+    let models = spec.models.iter().map(|model| &model.name).collect();
+    let tools = spec.tools.iter().map(|tool| &tool.name).collect();
+    let named: [(&str, &str, &Vec<VertexName>, Vec<&VertexName>); 2] = [
+        ("models", "model", &vertex.capabilities.models, models),
+        ("tools", "tool", &vertex.capabilities.tools, tools),
+    ];
+    for (field, noun, names, known) in named {
+        for (index, name) in names.iter().enumerate().filter(|(_, name)| !known.contains(name)) {
+            let problem =
+                Problem::error(path.field(field).index(index), format!("no {noun} is named {name:?}"));
+            problems.push(problem.nearest(name.as_str(), known.iter().map(|known| known.as_str())));
         }
     }
 }

@@ -1,15 +1,15 @@
 //! What is known of a payload before the run.
 
 use serde_json::Value;
-use superstep_graph::{EdgeSpec, GraphSpec, Program, VertexSpec};
+use superstep_graph::{EdgeSpec, GraphSpec, JudgeProgram, OutputFormat, Program, VertexSpec};
 
 /// What is known of a payload before the run.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shape<'a> {
     /// Nothing.
     Unknown,
-    /// It is `{text: …}`.
-    Text,
+    /// It is an object with these fields.
+    Fields(&'static [&'static str]),
     /// It satisfies this schema.
     Schema(&'a Value),
 }
@@ -26,13 +26,36 @@ impl<'a> Shape<'a> {
     /// What the program of `vertex` gives, for one element in a forEach.
     pub(super) fn of(vertex: &'a VertexSpec) -> Self {
         match vertex.program() {
-            Some(Program::Prompt(prompt)) => match &prompt.output {
-                Some(output) => Self::Schema(&output.schema),
-                None => Self::Text,
-            },
-            Some(Program::Function(_) | Program::Router(_) | Program::Graph(_) | Program::Custom(_))
+            Some(Program::Prompt(prompt)) => Self::written(prompt.output.as_ref()),
+            Some(Program::Human(human)) => human.schema.as_ref().map_or(Self::Unknown, Self::Schema),
+            Some(Program::Judge(judge)) => Self::judged(judge),
+            Some(Program::Agent(agent)) => Self::written(agent.output.as_ref()),
+            Some(
+                Program::Function(_)
+                | Program::Router(_)
+                | Program::Graph(_)
+                | Program::Tool(_)
+                | Program::Custom(_),
+            )
             | None => Self::Unknown,
         }
+    }
+
+    /// What a judge says.
+    fn judged(judge: &'a JudgeProgram) -> Self {
+        match (&judge.rubric, &judge.pairwise, &judge.verdict) {
+            (Some(_), None, None) => Self::Fields(&["score", "scores", "reasons"]),
+            (None, Some(_), None) => Self::Fields(&["winner", "agreed", "reasons"]),
+            (None, None, Some(verdict)) => Self::Schema(&verdict.schema),
+            (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+                Self::Unknown
+            }
+        }
+    }
+
+    /// What a model writes.
+    fn written(output: Option<&'a OutputFormat>) -> Self {
+        output.map_or(Self::Fields(&["text"]), |output| Self::Schema(&output.schema))
     }
 
     /// What `edge` is given to carry, before its transformation.
@@ -56,11 +79,9 @@ impl<'a> Shape<'a> {
     pub(super) fn missing(self, fields: &[String]) -> Option<Missing<'a>> {
         let mut schema = match self {
             Self::Unknown => return None,
-            Self::Text => {
-                return fields
-                    .first()
-                    .filter(|field| *field != "text")
-                    .map(|field| missing(field, vec!["text"]));
+            Self::Fields(known) => {
+                let unknown = fields.first().filter(|field| !known.contains(&field.as_str()));
+                return unknown.map(|field| missing(field, known.to_vec()));
             }
             Self::Schema(schema) => schema,
         };

@@ -1,10 +1,10 @@
 //! The program `router`: a CEL expression chooses the ports.
 
 use serde_json::Value;
-use superstep_engine::{Emission, Failure, Outcome, Payload, ProgramResult, View};
+use superstep_engine::{Emission, Failure, Outcome, ProgramResult};
 use superstep_graph::{Port, RouterProgram, VertexSpec};
 
-use super::{PrepareError, expression};
+use super::{PrepareError, expression, handed_on};
 use crate::cel::{Expression, kind};
 use crate::program::{Activation, Execution, Program};
 use crate::roots::{Bindings, Scope, nearest};
@@ -48,15 +48,6 @@ impl Program for Router {
             Ok(result) => Outcome::Done(result),
             Err(failure) => Outcome::Failed(failure),
         })
-    }
-}
-
-/// The element in a forEach, else the payload of the only message, else the list of payloads.
-fn handed_on(view: &View) -> Payload {
-    match (&view.element, view.messages.as_slice()) {
-        (Some(element), _) => element.clone(),
-        (None, [message]) => message.payload.clone(),
-        (None, messages) => Payload::list(messages.iter().map(|message| &message.payload)),
     }
 }
 

@@ -17,10 +17,12 @@ use tokio::sync::mpsc;
 
 use super::calls::CallDesk;
 use super::prepared::PreparedVertices;
+use super::questions::{Deadlines, Offered, judge, wall_clock};
 use super::{Clock, Control, Observer, RunEnd, RunError, RunLog, Setup};
 use crate::calls::CallEvent;
 use crate::expressions::EdgeExpressions;
 use crate::program::{Activation, Execution, Listener, OnActivationText};
+use crate::question::stamp;
 
 /// How many actions are carried out before the outside is looked at.
 const BATCH: u32 = 256;
@@ -47,6 +49,7 @@ pub(super) struct Driver {
     appends: FuturesUnordered<futures::future::BoxFuture<'static, Appended>>,
     detached: bool,
     leave_when_paused: bool,
+    deadlines: Deadlines,
 }
 
 impl Driver {
@@ -82,6 +85,7 @@ impl Driver {
             appends: FuturesUnordered::new(),
             detached: false,
             leave_when_paused: setup.leave_when_paused,
+            deadlines: Deadlines::default(),
         })
     }
 
@@ -118,6 +122,7 @@ impl Driver {
     /// Whether only an answer could move the run, and nobody here gives one.
     fn is_left(&self) -> bool {
         let told = self.controls.is_empty() && self.finished.is_empty() && self.call_events.is_empty();
+        let told = told && self.deadlines.next().is_none_or(|due| due > self.now);
         let idle = told && self.tasks.is_empty() && self.appends.is_empty() && !self.solo.has_actions();
         self.leave_when_paused && idle && self.solo.coordinator().is_paused()
     }
@@ -196,7 +201,10 @@ impl Driver {
         }
     }
 
-    fn finish_now(&mut self, key: ActivationKey, outcome: Outcome) {
+    fn finish_now(&mut self, key: ActivationKey, mut outcome: Outcome) {
+        if let Outcome::Suspended(question) = &mut outcome {
+            stamp(question, wall_clock());
+        }
         self.solo.handle(Event::Finished { key, outcome }, self.now);
     }
 
@@ -211,8 +219,22 @@ impl Driver {
         if let Notice::Mutated { verdict: Verdict::Applied, .. } = notice {
             self.prepared.forget_unused();
         }
+        if let Notice::Asked { id, question } = notice {
+            self.deadlines.asked(id, question, self.now);
+        }
         for observer in &self.observers {
             observer.notice(notice);
+        }
+    }
+
+    /// Takes an answer that fits what is asked.
+    fn offered(&mut self, Offered { question, answer, reply }: Offered) {
+        let taken = judge(self.solo.coordinator(), &question, &answer);
+        if taken.is_ok() {
+            self.solo.handle(Event::Answer(question, answer), self.now);
+        }
+        if reply.send(taken).is_err() {
+            tracing::trace!("nobody waits for what becomes of an answer");
         }
     }
 
@@ -221,7 +243,8 @@ impl Driver {
         if self.solo.has_actions() {
             return self.look();
         }
-        let due = self.solo.poll_timeout().map(|timeout| self.clock.at(timeout));
+        let due = self.solo.poll_timeout().into_iter().chain(self.deadlines.next()).min();
+        let due = due.map(|timeout| self.clock.at(timeout));
         let timeout = tokio::time::sleep_until(
             due.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3_600)),
         );
@@ -259,6 +282,9 @@ impl Driver {
         if self.solo.poll_timeout().is_some_and(|due| due <= self.now) {
             self.solo.handle_timeout(self.now);
         }
+        for (activation, answer) in self.deadlines.take_due(self.now) {
+            self.solo.handle(Event::Answer(activation, answer), self.now);
+        }
         Ok(())
     }
 
@@ -280,7 +306,7 @@ impl Driver {
         self.now = self.clock.now();
         match control {
             Control::Cancel => self.solo.handle(Event::Cancel, self.now),
-            Control::Answer(question, answer) => self.solo.handle(Event::Answer(question, answer), self.now),
+            Control::Answer(offered) => self.offered(offered),
             Control::Patch(patch) => self.solo.handle(Event::Patch(patch), self.now),
             Control::Detach => self.detached = true,
         }

@@ -10,6 +10,9 @@ use super::*;
 use crate::models::Models;
 use crate::program::{Activation, Execution, Program};
 
+mod agents;
+mod humans;
+
 /// Keeps what it is told.
 #[derive(Default)]
 struct Heard(Mutex<Vec<Notice>>);
@@ -134,9 +137,10 @@ async fn a_paused_run_is_left_and_goes_on_without_repeating_a_call() {
         .iter()
         .find_map(|notice| if let Notice::Asked { id, .. } = notice { Some(id.clone()) } else { None });
     let run = Run::resume(setup(made(), &heard), &store, &"test".parse().unwrap()).unwrap();
-    run.handle().answer(asked.unwrap(), Payload::from(json!("yes")));
+    let answered = run.handle().answer(asked.unwrap(), Payload::from(json!("yes")));
     // The answer is taken in before the run is found to be paused again.
     let end = run.drive().await.unwrap().unwrap();
+    assert_eq!(answered.await, Ok(()));
     assert_eq!(end.outputs.value(), &json!({"b": "yes"}));
     assert_eq!(count.load(Ordering::SeqCst), 1, "the call was made again");
     let (_, records) = read_run(&store, &"test".parse().unwrap()).unwrap();

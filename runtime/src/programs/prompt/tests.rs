@@ -1,58 +1,25 @@
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use serde_json::json;
-use superstep_engine::FailureClass;
-use superstep_graph::{DurationSpec, Port};
+use serde_json::Value;
+use superstep_engine::{CallOutcome, FailureClass, Outcome, Usage};
+use superstep_graph::DurationSpec;
 
 use super::*;
-use crate::calls::CallDecision;
 use crate::calls::tests::{perform_all, runner};
-use crate::models::{Models, Scripted, ScriptedModel};
-use crate::programs::Programs;
-
-fn programs(script: Value) -> Programs {
-    let script: ScriptedModel = serde_json::from_value(script).unwrap();
-    let mut models = Models::default();
-    models.insert("small", Arc::new(Scripted::new(script)));
-    Programs::new(models)
-}
+use crate::calls::{CallDecision, Calls};
+use crate::programs::testing::{self, output, scripted};
 
 fn vertex(prompt: Value) -> VertexSpec {
-    serde_json::from_value(json!({"name": "judge", "prompt": prompt})).unwrap()
+    testing::vertex(json!({"name": "judge", "prompt": prompt}))
 }
 
 fn activation(vertex: &VertexSpec, calls: Calls) -> Activation {
-    Activation {
-        view: Arc::new(View {
-            input: Payload::from(json!({"text": "It crashes."})),
-            messages: Vec::new(),
-            kept: Vec::new(),
-            value: Payload::null(),
-            element: None,
-            aggregates: Arc::new(BTreeMap::new()),
-            superstep: 0,
-        }),
-        resumption: None,
-        vertex: Arc::new(vertex.clone()),
-        ports: Arc::from([Port::default()]),
-        calls,
-        seed: 1,
-        listener: crate::program::Listener::default(),
-    }
-}
-
-fn output(outcome: &Outcome) -> Value {
-    match outcome {
-        Outcome::Done(result) => result.as_output().unwrap().value().clone(),
-        Outcome::Failed(failure) => panic!("{failure}"),
-        Outcome::Suspended(question) => panic!("{question:?}"),
-    }
+    testing::activation(vertex, &[], calls)
 }
 
 #[tokio::test]
 async fn without_a_schema_the_answer_is_its_text() {
-    let programs = programs(json!({"rules": [{"contains": "crashes", "answer": "a bug"}]}));
+    let programs = scripted(json!({"rules": [{"contains": "crashes", "answer": "a bug"}]}));
     let vertex = vertex(
         json!({"model": "small", "system": "Sort {{ superstep }}.", "template": "Mail: {{ input.text }}"}),
     );
@@ -70,7 +37,7 @@ async fn without_a_schema_the_answer_is_its_text() {
     activation.listener =
         crate::program::Listener::new(Arc::new(move |_, text| hearing.lock().unwrap().push_str(text)), id);
     let outcome = programs.for_vertex(&vertex).unwrap().start(activation).outcome().await;
-    assert_eq!(output(&outcome), json!({"text": "a bug"}));
+    assert_eq!(output(outcome).unwrap(), json!({"text": "a bug"}));
     assert_eq!(*heard.lock().unwrap(), "a bug");
     let told = told.await.unwrap();
     let usage = told[1].1.as_ref().unwrap().usage;
@@ -81,7 +48,7 @@ async fn without_a_schema_the_answer_is_its_text() {
 async fn an_invalid_answer_is_asked_for_again_as_a_new_call() {
     let schema =
         json!({"type": "object", "required": ["kind"], "properties": {"kind": {"enum": ["bug", "billing"]}}});
-    let programs = programs(json!({"rules": [
+    let programs = scripted(json!({"rules": [
         {"contains": "not valid", "answer": {"kind": "bug"}},
         {"answer": "```json\n{\"kind\": \"nonsense\"}\n```"},
     ]}));
@@ -94,7 +61,7 @@ async fn an_invalid_answer_is_asked_for_again_as_a_new_call() {
         perform_all(ordinal, request)
     });
     let outcome = programs.for_vertex(&vertex).unwrap().start(activation(&vertex, calls)).outcome().await;
-    assert_eq!(output(&outcome), json!({"kind": "bug"}));
+    assert_eq!(output(outcome).unwrap(), json!({"kind": "bug"}));
     assert_eq!(told.await.unwrap().len(), 4);
     let digests = digests.lock().unwrap();
     assert_ne!(digests[0], digests[1]);
@@ -102,7 +69,7 @@ async fn an_invalid_answer_is_asked_for_again_as_a_new_call() {
 
 #[tokio::test]
 async fn a_model_that_never_answers_validly_fails_for_good() {
-    let programs = programs(json!({"otherwise": "no idea"}));
+    let programs = scripted(json!({"otherwise": "no idea"}));
     let vertex =
         vertex(json!({"model": "small", "template": "x", "output": {"schema": {"type": "integer"}}}));
     let (calls, told) = runner(perform_all);
@@ -115,7 +82,7 @@ async fn a_model_that_never_answers_validly_fails_for_good() {
 
 #[tokio::test]
 async fn a_transient_failure_is_for_the_engine_to_retry() {
-    let programs = programs(json!({"rules": [
+    let programs = scripted(json!({"rules": [
         {"answer": "fine", "fail": {"times": 1, "message": "overloaded"}, "latency": DurationSpec::from(std::time::Duration::ZERO)},
     ]}));
     let vertex = vertex(json!({"model": "small", "template": "x"}));
@@ -124,24 +91,27 @@ async fn a_transient_failure_is_for_the_engine_to_retry() {
     let outcome = program.start(activation(&vertex, calls)).outcome().await;
     assert_eq!(outcome, Outcome::Failed(Failure::transient("overloaded")));
     let (calls, _told) = runner(perform_all);
-    assert_eq!(output(&program.start(activation(&vertex, calls)).outcome().await), json!({"text": "fine"}));
+    assert_eq!(
+        output(program.start(activation(&vertex, calls)).outcome().await).unwrap(),
+        json!({"text": "fine"})
+    );
 }
 
 #[tokio::test]
 async fn a_recorded_answer_is_read_again_without_a_call() {
-    let programs = programs(json!({}));
+    let programs = scripted(json!({}));
     let vertex = vertex(json!({"model": "small", "template": "x"}));
     let recorded = json!({"text": "from the log", "finish": "stop"}).into();
     let (calls, _told) = runner(move |_, _| {
         CallDecision::Reuse(CallOutcome { answer: Ok(Payload::clone(&recorded)), usage: Usage::default() })
     });
     let outcome = programs.for_vertex(&vertex).unwrap().start(activation(&vertex, calls)).outcome().await;
-    assert_eq!(output(&outcome), json!({"text": "from the log"}));
+    assert_eq!(output(outcome).unwrap(), json!({"text": "from the log"}));
 }
 
 #[tokio::test]
 async fn what_a_template_lacks_is_a_failure_without_a_call() {
-    let programs = programs(json!({"otherwise": "x"}));
+    let programs = scripted(json!({"otherwise": "x"}));
     let vertex = vertex(json!({"model": "small", "template": "{{ input.txet }}"}));
     let (calls, told) = runner(perform_all);
     let outcome = programs.for_vertex(&vertex).unwrap().start(activation(&vertex, calls)).outcome().await;

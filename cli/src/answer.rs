@@ -1,0 +1,111 @@
+//! `superstep answer`.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+use superstep_engine::{Payload, Question, QuestionId};
+use superstep_runtime::{AnswerError, RunError, answer_left, open_questions, read_run};
+use superstep_store::{RunName, StoreError};
+
+use crate::args::runs::AnswerArgs;
+use crate::exit::{CommandError, Exit};
+use crate::run::{not_loaded, open_store};
+use crate::{ask, input, output};
+
+/// Answers a question of a run that nobody drives, or shows its open questions.
+///
+/// # Errors
+/// There is no such run or question, the answer does not fit, or another process drives the run.
+pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
+    let name: RunName = args.run.parse().map_err(RunError::Store)?;
+    let store = open_store(&args.store)?;
+    let (started, records) = read_run(&store, &name)?;
+    let programs = not_loaded(&name, &started)?;
+    let mut open = open_questions(&name, &records, &programs)?;
+    open.retain(|(id, _)| args.vertex.as_ref().is_none_or(|name| id.activation.vertex.as_str() == name));
+    let Some(given) = &args.answer else {
+        output::write(&shown(&open), args.output, &mut io::stdout().lock())?;
+        return Ok(Exit::Success);
+    };
+    let (id, question) = only(&name, args.vertex.as_deref(), open)?;
+    let answer = read(&question, given).map_err(|error| match error {
+        Unread::Input(error) => CommandError::Input(error),
+        Unread::Unfit(why) => {
+            let source = AnswerError::Unfit { question: id.clone(), why };
+            RunError::Answer { run: name.clone(), source }.into()
+        }
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let answered = answer_left(&store, &name, &programs, "superstep answer", (id.clone(), answer));
+    match runtime.block_on(answered) {
+        Err(RunError::Store(StoreError::Locked { run, holder })) => {
+            return Err(CommandError::Driven { run, holder });
+        }
+        answered => answered?,
+    }
+    let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
+    let folder = folder.unwrap_or_default();
+    writeln!(io::stderr(), "superstep: {id} has its answer; go on with: superstep resume {name}{folder}")?;
+    Ok(Exit::Success)
+}
+
+fn shown(open: &[(QuestionId, Question)]) -> Value {
+    let one = |(id, question): &(QuestionId, Question)| {
+        json!({
+            "vertex": id.activation.vertex.as_str(),
+            "question": id.to_string(),
+            "asks": question.ask.value(),
+        })
+    };
+    open.iter().map(one).collect()
+}
+
+/// The one question that is meant.
+fn only(
+    run: &RunName,
+    vertex: Option<&str>,
+    mut open: Vec<(QuestionId, Question)>,
+) -> Result<(QuestionId, Question), CommandError> {
+    match (open.pop(), open.is_empty()) {
+        (Some(asked), true) => Ok(asked),
+        (None, _) => Err(CommandError::NoQuestion { run: run.clone(), vertex: vertex.map(str::to_owned) }),
+        (Some(asked), false) => {
+            open.push(asked);
+            let asking = open.iter().map(|(id, _)| id.to_string()).collect();
+            Err(CommandError::SeveralQuestions { run: run.clone(), asking })
+        }
+    }
+}
+
+enum Unread {
+    Input(input::InputError),
+    Unfit(String),
+}
+
+fn read(question: &Question, given: &str) -> Result<Payload, Unread> {
+    let text = match given.strip_prefix('@') {
+        None if given == "-" => {
+            let mut text = String::new();
+            let read = io::stdin().read_to_string(&mut text);
+            let name = "<stdin>".to_owned();
+            read.map_err(|error| Unread::Input(input::InputError::Unreadable { name, error }))?;
+            text
+        }
+        None => given.to_owned(),
+        Some(file) if is_structured(file) => {
+            let value = input::read(given, &mut io::empty()).map_err(Unread::Input)?;
+            let answer = Payload::from(value);
+            superstep_runtime::check_answer(question, &answer).map_err(Unread::Unfit)?;
+            return Ok(answer);
+        }
+        Some(file) => std::fs::read_to_string(file)
+            .map_err(|error| Unread::Input(input::InputError::Unreadable { name: file.to_owned(), error }))?,
+    };
+    ask::read(question, text.trim()).map_err(Unread::Unfit)
+}
+
+fn is_structured(file: &str) -> bool {
+    let ending = Path::new(file).extension().and_then(std::ffi::OsStr::to_str);
+    matches!(ending, Some("json" | "yaml" | "yml"))
+}
