@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
-use runs::{InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store};
+use runs::{DiffArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store, WhyArgs};
 
 /// Runs agent graphs as Pregel programs.
 #[derive(Debug, Parser)]
@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Runs(RunsArgs),
     /// Show what happened in a run.
     Inspect(InspectArgs),
+    /// Show what led to an activation.
+    Why(WhyArgs),
+    /// Show how two runs differ.
+    Diff(DiffArgs),
     /// Check files and show every mistake.
     Validate(ValidateArgs),
     /// Draw a graph, or the graph of a run.

@@ -1,6 +1,7 @@
 //! The `superstep` command: runs agent graphs on this machine, and checks and draws them.
 
 mod args;
+mod difference;
 mod exit;
 mod history;
 mod input;
@@ -16,6 +17,7 @@ mod run;
 mod runs;
 mod validate;
 mod view;
+mod why;
 
 use clap::Parser;
 
@@ -29,6 +31,8 @@ fn main() -> std::process::ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let done = match &cli.command {
+        Command::Why(args) => why::why(args),
+        Command::Diff(args) => difference::diff(args),
         Command::Validate(args) => validate::validate(args),
         Command::Render(args) => render::render(args),
         Command::Schema(args) => reference::schema(args),

@@ -12,3 +12,4 @@ mod reference;
 mod render;
 mod run;
 mod runs;
+mod why;

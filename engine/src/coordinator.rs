@@ -23,6 +23,7 @@ use crate::protocol::{Command, Completed, FrameWanted, JoinReport, Planned, Repo
 use crate::record::{Patch, Record, RunStarted, Totals};
 
 use frame::FrameState;
+pub use frame::Opener;
 
 /// All that a run begins with.
 #[derive(Clone, Debug)]

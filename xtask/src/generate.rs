@@ -10,8 +10,20 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const COMMANDS: [&str; 10] =
-    ["run", "resume", "runs", "runs gc", "inspect", "validate", "render", "schema", "completions", "man"];
+const COMMANDS: [&str; 12] = [
+    "run",
+    "resume",
+    "runs",
+    "runs gc",
+    "inspect",
+    "why",
+    "diff",
+    "validate",
+    "render",
+    "schema",
+    "completions",
+    "man",
+];
 
 /// Options of `cargo xtask generate`.
 #[derive(Args)]
