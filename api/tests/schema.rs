@@ -89,9 +89,7 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        if let Some(word) = value.as_str()
-            && words(schema).any(|known| known == word)
-        {
+        if let Some(word) = value.as_str().filter(|word| words(schema).any(|known| known == *word)) {
             self.seen.insert(format!("{place} = {word}"));
         }
         for (name, member) in value.as_object().into_iter().flatten() {

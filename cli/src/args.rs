@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::EXIT_CODES;
 use models::ModelsArgs;
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
-use runs::{AnswerArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store};
+use runs::{AnswerArgs, DiffArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store, WhyArgs};
 
 /// Runs agent graphs as Pregel programs.
 #[derive(Debug, Parser)]
@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Runs(RunsArgs),
     /// Show what happened in a run.
     Inspect(InspectArgs),
+    /// Show what led to an activation.
+    Why(WhyArgs),
+    /// Show how two runs differ.
+    Diff(DiffArgs),
     /// Check files and show every mistake.
     Validate(ValidateArgs),
     /// Draw a graph, or the graph of a run.

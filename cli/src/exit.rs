@@ -103,6 +103,26 @@ pub(crate) enum CommandError {
         /// What was asked for.
         superstep: u64,
     },
+    /// A text is no name of an activation.
+    #[error("{text:?} is no activation: name a vertex and the superstep in which it started, as in judge@3")]
+    NoActivationName {
+        /// The text.
+        text: String,
+    },
+    /// A run has no such activation.
+    #[error("run \"{run}\" has no activation {text}{}", if .others.is_empty() {
+        ": the vertex never ran".to_owned()
+    } else {
+        format!(": the last of the vertex are {}", .others.join(", "))
+    })]
+    NoActivation {
+        /// The run.
+        run: RunName,
+        /// What was asked for.
+        text: String,
+        /// The last activations of that vertex.
+        others: Vec<String>,
+    },
     /// The input cannot be used.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -167,6 +187,8 @@ impl CommandError {
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
             | Self::Driven { .. }
+            | Self::NoActivationName { .. }
+            | Self::NoActivation { .. }
             | Self::Input(_)
             | Self::NoStore
             | Self::Model(_)
@@ -190,6 +212,8 @@ impl CommandError {
             | Self::NoGraph { .. }
             | Self::Unfit { .. }
             | Self::NoSuperstep { .. }
+            | Self::NoActivationName { .. }
+            | Self::NoActivation { .. }
             | Self::ImageOnTerminal
             | Self::NoCommand { .. }
             | Self::NoQuestion { .. }

@@ -122,7 +122,8 @@ impl Story {
     }
 }
 
-fn words(verdict: &Verdict) -> String {
+/// What became of a mutation, in words.
+pub(crate) fn words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Applied => "applied".to_owned(),
         Verdict::Collapsed => "applied with an equal one".to_owned(),

@@ -3,6 +3,7 @@
 mod answer;
 mod args;
 mod ask;
+mod difference;
 mod exit;
 mod history;
 mod input;
@@ -19,6 +20,7 @@ mod runs;
 mod scripts;
 mod validate;
 mod view;
+mod why;
 
 use clap::Parser;
 
@@ -32,6 +34,8 @@ fn main() -> std::process::ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let done = match &cli.command {
+        Command::Why(args) => why::why(args),
+        Command::Diff(args) => difference::diff(args),
         Command::Validate(args) => validate::validate(args),
         Command::Render(args) => render::render(args),
         Command::Schema(args) => reference::schema(args),

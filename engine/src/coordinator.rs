@@ -24,6 +24,7 @@ use crate::protocol::{Command, Completed, FrameWanted, JoinReport, Planned, Repo
 use crate::record::{Patch, Record, RunStarted, Totals};
 
 use frame::FrameState;
+pub use frame::Opener;
 use outside::OpenQuestion;
 
 /// All that a run begins with.

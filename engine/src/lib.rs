@@ -22,7 +22,7 @@ mod solo;
 mod values;
 
 pub use call::{CallOutcome, CallRequest};
-pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, RunConfig};
+pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, Opener, RunConfig};
 pub use expressions::Expressions;
 pub use ids::{
     ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token,

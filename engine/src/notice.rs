@@ -83,6 +83,12 @@ pub enum Notice {
         port: Port,
         /// The receiver.
         to: VertexName,
+        /// The superstep in which the activation started that sent it. With frame and sender it names that
+        /// activation, for a vertex starts at most one in a superstep.
+        sent: u64,
+        /// The superstep in which the activation of the receiver started that took it from the inbox; none
+        /// if no activation did, as for what is kept on arrival over a passive edge.
+        taken: Option<u64>,
         /// The status.
         status: MessageStatus,
     },

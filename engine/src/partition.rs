@@ -309,14 +309,32 @@ impl Partition {
         to: &VertexName,
         status: MessageStatus,
     ) {
-        self.effects.push_back(Effect::Notify(Notice::Settled {
-            frame,
-            from: message.from.clone(),
-            port: message.port.clone(),
-            to: to.clone(),
-            status,
-        }));
+        let taken = None;
+        self.effects.push_back(Effect::Notify(settled(frame, message, to, taken, status)));
     }
+
+    /// Gives a message that an activation of this superstep drained its status.
+    fn settle_taken(
+        &mut self,
+        frame: FrameId,
+        message: &crate::message::MessageKey,
+        to: &VertexName,
+        status: MessageStatus,
+    ) {
+        let taken = Some(self.superstep);
+        self.effects.push_back(Effect::Notify(settled(frame, message, to, taken, status)));
+    }
+}
+
+fn settled(
+    frame: FrameId,
+    message: &crate::message::MessageKey,
+    to: &VertexName,
+    taken: Option<u64>,
+    status: MessageStatus,
+) -> Notice {
+    let (from, port, sent) = (message.from.clone(), message.port.clone(), message.superstep);
+    Notice::Settled { frame, from, port, to: to.clone(), sent, taken, status }
 }
 
 /// The partition that has a vertex, by the hash of its name.

@@ -246,6 +246,71 @@ pub(crate) struct InspectArgs {
     pub(crate) output: OutputFormat,
 }
 
+/// Arguments of `why`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep why triage-k3v9q2 archive
+  superstep why triage-k3v9q2 judge@4 --output json
+
+An activation is named as inspect shows it: the vertex and the superstep in which it started; in a
+sub-graph with the number of its frame before it, as in 2/judge@4; without a superstep it is the last
+one of the vertex. Below it stand the activations whose messages it took, and what it only saw.")]
+pub(crate) struct WhyArgs {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// The activation, as in judge@3.
+    #[arg(value_name = "ACTIVATION")]
+    pub(crate) activation: String,
+    /// How many steps back; 0 is all.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) depth: u64,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = WhyFormat::Tree)]
+    pub(crate) output: WhyFormat,
+}
+
+/// How a chain of causes is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhyFormat {
+    /// Each activation above what led to it.
+    Tree,
+    /// A row for each cause.
+    Table,
+    /// JSON, indented.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// Arguments of `diff`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep diff triage-k3v9q2 triage-m2x7a4
+  superstep diff triage-k3v9q2 triage-m2x7a4 --output json
+
+It tells the first superstep in which the runs differ, what differs in it, which of their outputs
+differ, and what each used. The exit code does not tell whether they differ.")]
+pub(crate) struct DiffArgs {
+    /// One run.
+    #[arg(value_name = "RUN")]
+    pub(crate) one: String,
+    /// The other.
+    #[arg(value_name = "OTHER")]
+    pub(crate) other: String,
+    /// Where the runs are kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

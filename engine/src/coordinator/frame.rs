@@ -6,11 +6,35 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use superstep_graph::{Select, ValidatedGraph, VertexName};
 
-use crate::ids::Place;
+use super::Coordinator;
+use crate::ids::{FrameId, Place};
 use crate::payload::Payload;
 use crate::program::{Failure, Usage};
 use crate::protocol::Completed;
 use crate::values::aggregate;
+
+/// Who opened a frame: an activation, or an element of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opener {
+    /// The frame of the activation.
+    pub frame: FrameId,
+    /// Its vertex.
+    pub vertex: VertexName,
+    /// The superstep in which it started, and opened the frame.
+    pub superstep: u64,
+    /// Which of its elements.
+    pub element: u32,
+}
+
+impl Coordinator {
+    /// Who opened a frame that is open; none for the run's own graph.
+    pub fn opener(&self, frame: FrameId) -> Option<Opener> {
+        let opened = self.frames.get(&frame)?;
+        let ((outer, at), element) = opened.parent?;
+        let vertex = self.frames.get(&outer)?.graph.topology().vertex(at).name.clone();
+        Some(Opener { frame: outer, vertex, superstep: opened.opened, element })
+    }
+}
 
 /// One open graph.
 #[derive(Clone, Debug)]

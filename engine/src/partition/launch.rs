@@ -79,7 +79,7 @@ impl Partition {
         let Some(combiner) = vertex.combiner else {
             let mut received = Vec::with_capacity(drained.len());
             for message in drained {
-                self.settle(frame, &message.key, &vertex.name, MessageStatus::Delivered);
+                self.settle_taken(frame, &message.key, &vertex.name, MessageStatus::Delivered);
                 received.push(Received {
                     from: message.key.from,
                     port: message.key.port,
@@ -105,7 +105,7 @@ impl Partition {
                 for (position, message) in group.iter().enumerate() {
                     let status =
                         if position == 0 { MessageStatus::Delivered } else { MessageStatus::Combined };
-                    self.settle(frame, &message.key, &vertex.name, status);
+                    self.settle_taken(frame, &message.key, &vertex.name, status);
                 }
                 let payloads: Vec<&Payload> = group.iter().map(|message| &message.payload).collect();
                 let head = &group[0].key;
