@@ -34,6 +34,7 @@ mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
+mod tiles;
 mod tokenizer;
 mod weights;
 
