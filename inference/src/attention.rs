@@ -1,4 +1,4 @@
-//! Causal attention of a batch of rows over the cache, with grouped query heads.
+//! Attention of a batch of rows over the cache, with grouped query heads.
 //!
 //! The softmax is taken tile by tile with a running maximum (Milakov and Gimelshein, arXiv:1805.02867; Dao et al.,
 //! arXiv:2205.14135), so that the scratch space does not grow with the context.
@@ -40,10 +40,21 @@ pub(crate) struct Run {
     pub(crate) len: usize,
 }
 
+/// What a row sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// The positions of its sequence up to its own.
+    Past,
+    /// All positions of its run, which is a whole sequence.
+    Whole,
+}
+
 /// One piece of work: a run and a key-value head.
 struct Piece<'a> {
     run: Run,
     head: usize,
+    /// Positions that every row sees; with none, those up to its own.
+    whole: Option<usize>,
     /// `[row][query head of the group][dim]`.
     out: &'a mut [f32],
 }
@@ -56,7 +67,7 @@ pub(crate) fn attend(
     cache: &KvCache,
     layer: usize,
     heads: Heads,
-    runs: &[Run],
+    (runs, sight): (&[Run], Sight),
     (queries, stride): (&[f32], usize),
 ) -> Vec<f32> {
     let width = heads.group() * heads.dim;
@@ -65,9 +76,10 @@ pub(crate) fn attend(
     let mut rest = out.as_mut_slice();
     let mut pieces = Vec::new();
     for head in 0..heads.key_value {
-        for run in runs.iter().flat_map(|run| blocks(*run)) {
+        for (whole, run) in runs.iter().flat_map(|run| blocks(*run).map(|block| (run.len, block))) {
             let (front, back) = rest.split_at_mut(run.len * width);
-            pieces.push(Piece { run, head, out: front });
+            let whole = (sight == Sight::Whole).then_some(whole);
+            pieces.push(Piece { run, head, whole, out: front });
             rest = back;
         }
     }
@@ -117,7 +129,7 @@ fn attend_piece(heads: Heads, piece: Piece<'_>, queries: &[f32], keys: &[f32], v
     let count = piece.run.len * heads.group();
     let mut running = vec![Running { max: f32::NEG_INFINITY, sum: 0.0 }; count];
     let mut scores = vec![0.0; count * TILE];
-    let end = piece.run.position + piece.run.len;
+    let end = piece.whole.unwrap_or(piece.run.position + piece.run.len);
     for start in (0..end).step_by(TILE) {
         let len = TILE.min(end - start);
         let blocks = len.div_ceil(LANES);
@@ -137,8 +149,8 @@ fn attend_piece(heads: Heads, piece: Piece<'_>, queries: &[f32], keys: &[f32], v
             },
         );
         for (query, running) in running.iter_mut().enumerate() {
-            let position = piece.run.position + query / heads.group();
-            let visible = (position + 1).saturating_sub(start).min(len);
+            let visible = piece.whole.unwrap_or(piece.run.position + query / heads.group() + 1);
+            let visible = visible.saturating_sub(start).min(len);
             let out = &mut piece.out[query * heads.dim..(query + 1) * heads.dim];
             soften(&mut scores[query * TILE..query * TILE + len], visible, running, out);
         }
@@ -284,11 +296,11 @@ mod tests {
         }
         let queries: Vec<f32> = (0..len).flat_map(|position| row(position + 90_000, 96)).collect();
         let whole = [Run { slot: 1, first: 0, position: 0, len }];
-        let together = attend(&cache, 0, heads, &whole, (&queries, 96));
+        let together = attend(&cache, 0, heads, (&whole, Sight::Past), (&queries, 96));
         for position in [0, 1, 15, 16, 127, 128, 200, 299] {
             let run = [Run { slot: 1, first: 0, position, len: 1 }];
             let query = &queries[position * 96..(position + 1) * 96];
-            let alone = attend(&cache, 0, heads, &run, (query, 96));
+            let alone = attend(&cache, 0, heads, (&run, Sight::Past), (query, 96));
             for head in 0..heads.query {
                 let (kv, inside) = (head / 3, head % 3);
                 let at = kv * 48 + inside * 16;
@@ -299,6 +311,27 @@ mod tests {
                 for (found, exact) in alone.iter().zip(exact) {
                     assert!((f64::from(*found) - exact).abs() < 1e-4, "position {position}, head {head}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn with_the_whole_in_sight_each_row_sees_what_the_last_one_sees() {
+        let heads = Heads { query: 2, key_value: 2, dim: 16 };
+        let len = 140;
+        let mut cache = KvCache::new(KvShape { slots: 1, layers: 1, heads: 2, head_dim: 16, positions: 144 });
+        let row = |seed: usize| (0..32).map(|i| number(seed * 1009 + i)).collect::<Vec<_>>();
+        for position in 0..len {
+            cache.write((0, 0), position, &row(position), &row(position + 7000));
+        }
+        let queries = row(5).repeat(len);
+        let run = [Run { slot: 0, first: 0, position: 0, len }];
+        let past = attend(&cache, 0, heads, (&run, Sight::Past), (&queries, 32));
+        let whole = attend(&cache, 0, heads, (&run, Sight::Whole), (&queries, 32));
+        for (past, whole) in past.chunks_exact(len * 16).zip(whole.chunks_exact(len * 16)) {
+            assert_ne!(past[..16], whole[..16]);
+            for row in whole.chunks_exact(16) {
+                assert_eq!(row, &past[(len - 1) * 16..]);
             }
         }
     }

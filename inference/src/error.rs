@@ -1,6 +1,6 @@
 //! What can go wrong while a model is loaded and while it generates.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a model file could not be loaded. Every message names the file.
 #[derive(Debug, thiserror::Error)]
@@ -169,6 +169,18 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// What it means that the file at `path` cannot be opened or read.
+    pub(crate) fn unread(path: &Path, source: std::io::Error) -> Self {
+        let path = path.to_owned();
+        if source.kind() == std::io::ErrorKind::NotFound {
+            Self::NotFound { path }
+        } else {
+            Self::Read { path, source }
+        }
+    }
+}
+
 /// Why a chat could not be turned into a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {
@@ -258,4 +270,21 @@ pub enum GenerateError {
     /// The generator has shut down, or its thread has died.
     #[error("the generator has stopped")]
     Stopped,
+}
+
+/// Why texts could not be turned into vectors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EmbedError {
+    /// A text cannot be split into tokens.
+    #[error("the text cannot be tokenized: {reason}")]
+    Tokenize {
+        /// What the tokenizer said.
+        reason: String,
+    },
+    /// The forward pass failed.
+    #[error("the model failed: {reason}")]
+    Backend {
+        /// What the tensor library said.
+        reason: String,
+    },
 }

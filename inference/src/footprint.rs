@@ -9,7 +9,8 @@ use crate::gguf::Gguf;
 use crate::hyperparameters::Hyperparameters;
 use crate::kv::KvShape;
 use crate::model::{Format, LoadOptions, formats, parameters};
-use crate::weights::{Census, count, held};
+use crate::tiles::Instructions;
+use crate::weights::{Census, Held, count, held};
 
 /// What a model takes in memory once it is loaded. All sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub struct Footprint {
     pub file_bytes: u64,
     /// All weights, as held.
     pub weights_bytes: u64,
+    /// The copy of the weights in tiles that the kernels of this machine make when they are first used.
+    pub tiles_bytes: u64,
     /// Keys and values of all generations, when each has filled its context; before that, less.
     pub kv_cache_bytes: u64,
 }
@@ -50,19 +53,24 @@ impl Footprint {
         let sizes = Hyperparameters::from_gguf(&gguf)?;
         let context = options.context_length.min(sizes.context);
         let (mut stored, mut in_memory) = (Census::new(), Census::new());
+        let (instructions, mut tiles_bytes) = (Instructions::here(), 0_u64);
         let untied = gguf.entry("output.weight").is_some();
         for (name, entry) in gguf.entries() {
             let (dtype, bytes) = gguf.stored(name, entry)?;
             count(&mut stored, dtype, bytes);
+            // A table is looked up as it is stored, and never multiplied.
             let is_table = untied && name == "token_embd.weight";
-            let (dtype, bytes) = if is_table { (dtype, bytes) } else { held(dtype, &entry.shape) };
-            count(&mut in_memory, dtype, bytes);
+            let table = Held { dtype, bytes, tile_bytes: 0 };
+            let held = if is_table { table } else { held(dtype, &entry.shape, instructions) };
+            count(&mut in_memory, held.dtype, held.bytes);
+            tiles_bytes = held.tile_bytes.saturating_add(tiles_bytes);
         }
         Ok(Self {
             name: gguf.string("general.name").ok().map(str::to_owned),
             architecture: sizes.architecture.name.to_owned(),
             parameters: parameters(&gguf),
             weights_bytes: in_memory.values().map(|(_, bytes)| bytes).sum(),
+            tiles_bytes,
             stored: formats(&stored),
             held: formats(&in_memory),
             context_length: context,
@@ -72,10 +80,11 @@ impl Footprint {
         })
     }
 
-    /// Weights and cache together.
+    /// Weights, their tiles and the cache together. A process needs some ten megabytes besides, most of them for the
+    /// vocabulary.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
-        self.weights_bytes.saturating_add(self.kv_cache_bytes)
+        [self.weights_bytes, self.tiles_bytes, self.kv_cache_bytes].into_iter().fold(0, u64::saturating_add)
     }
 }
 

@@ -59,13 +59,7 @@ pub(crate) struct Gguf {
 impl Gguf {
     /// Opens the file, reads its header and checks that every tensor lies inside the file.
     pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
-        let file = File::open(path).map_err(|source| {
-            if source.kind() == std::io::ErrorKind::NotFound {
-                LoadError::NotFound { path: path.to_owned() }
-            } else {
-                LoadError::Read { path: path.to_owned(), source }
-            }
-        })?;
+        let file = File::open(path).map_err(|source| LoadError::unread(path, source))?;
         let size = file.metadata().map_err(|source| LoadError::Read { path: path.to_owned(), source })?.len();
         let reader = file.try_clone().map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
         let mut cursor = Cursor::new(path, BufReader::with_capacity(1 << 20, reader), size);

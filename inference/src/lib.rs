@@ -5,11 +5,14 @@
 //! [`Generator::submit`] queues requests from any thread; those that run at the same time are decoded as one batch.
 //! Output can be constrained to a JSON schema, and then is an instance of it or an error, never anything else.
 //!
+//! [`Embedder`] turns texts into vectors, with sentence models of the BERT family.
+//!
 //! The tensor library is an implementation detail: no other crate of the workspace names it.
 
 mod attention;
 mod chat;
 mod constraint;
+mod embedder;
 mod error;
 mod footprint;
 mod generator;
@@ -22,6 +25,7 @@ mod network;
 mod parallel;
 mod request;
 mod rope;
+mod safetensors;
 mod sampling;
 mod scheduler;
 mod sequence;
@@ -30,10 +34,12 @@ mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
+mod tiles;
 mod tokenizer;
 mod weights;
 
-pub use error::{ChatError, GenerateError, LoadError};
+pub use embedder::{Embedder, EmbedderDescription, EmbedderOptions};
+pub use error::{ChatError, EmbedError, GenerateError, LoadError};
 pub use footprint::Footprint;
 pub use generator::{Generator, Stream};
 pub use model::{Description, Format, LoadOptions, Model};

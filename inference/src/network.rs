@@ -5,7 +5,7 @@ use std::sync::Arc;
 use candle_core::quantized::QTensor;
 use candle_core::{Device, Tensor};
 
-use crate::attention::{Run, attend};
+use crate::attention::{Run, Sight, attend};
 use crate::error::LoadError;
 use crate::gguf::Gguf;
 use crate::hyperparameters::Hyperparameters;
@@ -132,7 +132,7 @@ impl Network {
             let value = &projected[*value_at..value_at + key_len];
             cache.write((row.slot, index), row.position, key, value);
         }
-        let attended = attend(cache, index, heads, runs, (&projected, stride));
+        let attended = attend(cache, index, heads, (runs, Sight::Past), (&projected, stride));
         let width = heads.group() * heads.dim;
         let columns = layer.attention_output.columns();
         let mut gathered = vec![0.0; rows.len() * columns];

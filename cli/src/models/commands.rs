@@ -128,6 +128,7 @@ fn footprint(
         "concurrency": footprint.concurrent,
         "file": bytes(footprint.file_bytes),
         "weights": bytes(footprint.weights_bytes),
+        "tiles": bytes(footprint.tiles_bytes),
         "kvCache": bytes(footprint.kv_cache_bytes),
         "total": bytes(footprint.total_bytes()),
     }))

@@ -109,13 +109,16 @@ async fn a_later_process_goes_on_with_what_an_earlier_one_left() {
 
 #[tokio::test]
 async fn a_file_that_was_replaced_meanwhile_is_fetched_from_its_begin() {
-    let bench = Bench::new();
-    let old = FakeHub::start(vec![7; 50_000], &[Plan::Cut(30_000), Plan::Cut(0), Plan::Cut(0)]);
-    bench.fetch(old.address(), None).await.unwrap_err();
-    let hub = FakeHub::start(content(), &[]);
-    assert_fetched(&bench.fetch(hub.address(), None).await.unwrap());
-    let requests = hub.requests();
-    assert!(requests.len() == 1 && requests[0].contains("if-range: \"50000\"\n"), "{requests:?}");
+    for new in [content(), vec![8; 10_000]] {
+        let bench = Bench::new();
+        let old = FakeHub::start(vec![7; 50_000], &[Plan::Cut(30_000), Plan::Cut(0), Plan::Cut(0)]);
+        bench.fetch(old.address(), None).await.unwrap_err();
+        let hub = FakeHub::start(new.clone(), &[]);
+        let path = bench.fetch(hub.address(), None).await.unwrap();
+        assert_eq!(fs::read(path).unwrap(), new);
+        let requests = hub.requests();
+        assert!(requests.len() == 1 && requests[0].contains("if-range: \"50000\"\n"), "{requests:?}");
+    }
 }
 
 #[tokio::test]
