@@ -26,105 +26,12 @@ async fn failure(provider: &str, answer: ResponseTemplate) -> Failure {
     ask(&fake.model(provider, json!({})), request()).await.unwrap_err()
 }
 
-#[tokio::test]
-async fn each_class_of_error() {
-    let (passes, stays) = (FailureClass::Transient, FailureClass::Permanent);
-    let quota = |id: &str| json!([{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": id}]}]);
-    let key = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]);
-    for (provider, status, body, class, says) in [
-        (
-            "OpenAI",
-            401,
-            open_ai("Incorrect API key provided", "invalid_api_key"),
-            stays,
-            "credential is refused",
-        ),
-        ("OpenAI", 403, open_ai("Country not supported", "unsupported_country"), stays, "does not allow it"),
-        ("OpenAI", 404, open_ai("The model does not exist", "model_not_found"), stays, "no such model"),
-        (
-            "OpenAI",
-            400,
-            open_ai("max_tokens is too large", "invalid_request_error"),
-            stays,
-            "request is refused",
-        ),
-        ("OpenAI", 400, open_ai("flagged", "content_policy_violation"), stays, "withheld"),
-        (
-            "OpenAI",
-            429,
-            open_ai("Exceeded your current quota", "insufficient_quota"),
-            stays,
-            "quota of the account",
-        ),
-        ("OpenAI", 429, open_ai("Rate limit reached", "rate_limit_exceeded"), passes, "too many requests"),
-        ("OpenAI", 500, open_ai("The server had an error", "server_error"), passes, "overloaded or fails"),
-        ("OpenAI", 503, open_ai("The engine is overloaded", "overloaded"), passes, "overloaded or fails"),
-        ("OpenAI", 408, json!(null), passes, "408"),
-        ("OpenAI", 413, json!("too large"), stays, "413"),
-        ("DeepSeek", 402, open_ai("Insufficient Balance", "unknown_error"), stays, "quota of the account"),
-        (
-            "Mistral",
-            400,
-            json!({"object": "error", "message": "Invalid model: x", "type": "invalid_model", "code": "1500"}),
-            stays,
-            "no such model",
-        ),
-        (
-            "Mistral",
-            422,
-            json!({"detail": [{"loc": ["body", "x"], "msg": "Extra inputs"}]}),
-            stays,
-            "Extra inputs",
-        ),
-        (
-            "OpenRouter",
-            402,
-            json!({"error": {"code": 402, "message": "Insufficient credits"}}),
-            stays,
-            "quota",
-        ),
-        (
-            "Anthropic",
-            401,
-            anthropic("authentication_error", "invalid x-api-key"),
-            stays,
-            "credential is refused",
-        ),
-        (
-            "Anthropic",
-            400,
-            anthropic("invalid_request_error", "Your credit balance is too low to access"),
-            stays,
-            "quota",
-        ),
-        ("Anthropic", 404, anthropic("not_found_error", "model: claude-9"), stays, "no such model"),
-        (
-            "Anthropic",
-            429,
-            anthropic("rate_limit_error", "exceed your rate limit"),
-            passes,
-            "too many requests",
-        ),
-        ("Anthropic", 529, anthropic("overloaded_error", "Overloaded"), passes, "overloaded or fails"),
-        ("Gemini", 400, gemini(400, "INVALID_ARGUMENT", key), stays, "credential is refused"),
-        (
-            "Gemini",
-            429,
-            gemini(429, "RESOURCE_EXHAUSTED", quota("GenerateRequestsPerMinutePerProject")),
-            passes,
-            "too many",
-        ),
-        (
-            "Gemini",
-            429,
-            gemini(429, "RESOURCE_EXHAUSTED", quota("GenerateRequestsPerDayPerProject")),
-            stays,
-            "for long",
-        ),
-        ("Gemini", 404, json!([gemini(404, "NOT_FOUND", json!([]))]), stays, "no such model"),
-        ("Ollama", 404, json!({"error": "model 'x' not found"}), stays, "no such model"),
-        ("Ollama", 500, json!({"error": "llama runner process has terminated"}), passes, "runner process"),
-    ] {
+const PASSES: FailureClass = FailureClass::Transient;
+const STAYS: FailureClass = FailureClass::Permanent;
+
+/// Checks the class of each error and what is said of it.
+async fn check(provider: &str, cases: Vec<(u16, Value, FailureClass, &str)>) {
+    for (status, body, class, says) in cases {
         let failure = failure(provider, ResponseTemplate::new(status).set_body_json(&body)).await;
         assert_eq!(failure.class, class, "{provider} {status} {body}: {failure}");
         assert!(failure.message.contains(says), "{says}: {failure}");
@@ -133,8 +40,95 @@ async fn each_class_of_error() {
             "{failure}"
         );
     }
+}
+
+#[tokio::test]
+async fn errors_of_open_ai() {
+    check(
+        "OpenAI",
+        vec![
+            (401, open_ai("Incorrect API key provided", "invalid_api_key"), STAYS, "credential is refused"),
+            (403, open_ai("Country not supported", "unsupported_country"), STAYS, "does not allow it"),
+            (404, open_ai("The model does not exist", "model_not_found"), STAYS, "no such model"),
+            (400, open_ai("max_tokens is too large", "invalid_request_error"), STAYS, "request is refused"),
+            (400, open_ai("flagged", "content_policy_violation"), STAYS, "withheld"),
+            (
+                429,
+                open_ai("Exceeded your current quota", "insufficient_quota"),
+                STAYS,
+                "quota of the account",
+            ),
+            (429, open_ai("Rate limit reached", "rate_limit_exceeded"), PASSES, "too many requests"),
+            (500, open_ai("The server had an error", "server_error"), PASSES, "overloaded or fails"),
+            (503, open_ai("The engine is overloaded", "overloaded"), PASSES, "overloaded or fails"),
+            (408, json!(null), PASSES, "408"),
+            (413, json!("too large"), STAYS, "413"),
+        ],
+    )
+    .await;
     let page = ResponseTemplate::new(502).set_body_string("<html><h1>Bad Gateway</h1></html>");
     assert!(failure("OpenAI", page).await.message.contains("(502: a page of HTML)"));
+}
+
+#[tokio::test]
+async fn errors_of_its_relatives() {
+    let invalid =
+        json!({"object": "error", "message": "Invalid model: x", "type": "invalid_model", "code": "1500"});
+    let extra = json!({"detail": [{"loc": ["body", "x"], "msg": "Extra inputs"}]});
+    let credits = json!({"error": {"code": 402, "message": "Insufficient credits"}});
+    check(
+        "DeepSeek",
+        vec![(402, open_ai("Insufficient Balance", "unknown_error"), STAYS, "quota of the account")],
+    )
+    .await;
+    check("Mistral", vec![(400, invalid, STAYS, "no such model"), (422, extra, STAYS, "Extra inputs")]).await;
+    check("OpenRouter", vec![(402, credits, STAYS, "quota of the account")]).await;
+}
+
+#[tokio::test]
+async fn errors_of_anthropic() {
+    check(
+        "Anthropic",
+        vec![
+            (401, anthropic("authentication_error", "invalid x-api-key"), STAYS, "credential is refused"),
+            (
+                400,
+                anthropic("invalid_request_error", "Your credit balance is too low to access"),
+                STAYS,
+                "quota",
+            ),
+            (404, anthropic("not_found_error", "model: claude-9"), STAYS, "no such model"),
+            (429, anthropic("rate_limit_error", "exceed your rate limit"), PASSES, "too many requests"),
+            (529, anthropic("overloaded_error", "Overloaded"), PASSES, "overloaded or fails"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn errors_of_gemini_and_ollama() {
+    let quota = |id: &str| json!([{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": id}]}]);
+    let key = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]);
+    let minute = quota("GenerateRequestsPerMinutePerProject");
+    let day = quota("GenerateRequestsPerDayPerProject");
+    check(
+        "Gemini",
+        vec![
+            (400, gemini(400, "INVALID_ARGUMENT", key), STAYS, "credential is refused"),
+            (429, gemini(429, "RESOURCE_EXHAUSTED", minute), PASSES, "too many"),
+            (429, gemini(429, "RESOURCE_EXHAUSTED", day), STAYS, "for long"),
+            (404, json!([gemini(404, "NOT_FOUND", json!([]))]), STAYS, "no such model"),
+        ],
+    )
+    .await;
+    check(
+        "Ollama",
+        vec![
+            (404, json!({"error": "model 'x' not found"}), STAYS, "no such model"),
+            (500, json!({"error": "llama runner process has terminated"}), PASSES, "runner process"),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn a_text() {
 async fn a_streamed_text() {
     let usage = json!({"id": "chatcmpl-123", "object": "chat.completion.chunk", "choices": [],
         "usage": {"prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29}});
-    let stream = vec![
+    let stream = [
         chunk(json!({"role": "assistant", "content": ""}), None),
         chunk(json!({"content": "Hello"}), None),
         chunk(json!({"content": " there!"}), None),
