@@ -61,11 +61,15 @@ impl Breaker {
         if self.state().is_known {
             return None;
         }
-        let held = timeout(PATIENCE, self.first.lock()).await.ok()?;
+        let Ok(held) = timeout(PATIENCE, self.first.lock()).await else {
+            // It is under way, and errors that others share are told at once.
+            self.ended();
+            return None;
+        };
         (!self.state().is_known).then_some(First { _held: held })
     }
 
-    /// Takes note that a request has ended.
+    /// Takes note that a request has ended, or is well under way.
     pub(crate) fn ended(&self) {
         self.state().is_known = true;
     }
@@ -124,15 +128,20 @@ mod tests {
         let breaker = Breaker::default();
         let first = breaker.follow().await;
         assert!(first.is_some());
-        let begun = tokio::time::Instant::now();
-        assert!(breaker.follow().await.is_none());
-        assert_eq!(begun.elapsed(), PATIENCE);
-        // Given up, it makes place; ended, it holds nobody up.
+        // Given up, it makes place.
         drop(first);
         let second = breaker.follow().await;
         assert!(second.is_some());
+        let begun = tokio::time::Instant::now();
+        for _ in 0..2 {
+            assert!(breaker.follow().await.is_none());
+            assert_eq!(begun.elapsed(), PATIENCE);
+        }
+        // Ended, it holds nobody up.
+        let breaker = Breaker::default();
+        let first = breaker.follow().await;
         breaker.ended();
-        drop(second);
+        drop(first);
         assert!(breaker.follow().await.is_none());
         assert_eq!(begun.elapsed(), PATIENCE);
     }

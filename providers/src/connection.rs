@@ -178,3 +178,66 @@ fn lost(error: &reqwest::Error) -> Fault {
     }
     Fault::new(kind, cause.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::dialect::Flavor;
+
+    async fn exchange(body: &str, bounds: Bounds) -> Result<(), Fault> {
+        let server = MockServer::start().await;
+        let answer = ResponseTemplate::new(200).set_body_raw(body.to_owned(), "text/event-stream");
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        let line = Line {
+            client: client().unwrap(),
+            base_url: server.uri(),
+            dialect: Dialect::OpenAi(Flavor::default()),
+            credential: None,
+            bounds,
+        };
+        let wire = Wire { path: "/".to_owned(), headers: Vec::new(), body: Value::Null };
+        line.exchange(wire, true, &mut Draft::new(None)).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_bounded_as_a_whole_and_in_its_pieces() {
+        let piece = format!("data: {}\n\n", json!({"choices": [{"delta": {"content": "0123456789"}}]}));
+        let bounds = Bounds { answer: 1000, piece: 100, ..Bounds::default() };
+        assert_eq!(exchange(&piece.repeat(5), bounds).await, Ok(()));
+        let whole = exchange(&piece.repeat(50), bounds).await.unwrap_err();
+        assert_eq!((whole.kind, whole.detail.as_str()), (FaultKind::TooLarge, "more than 1000 bytes"));
+        let one = exchange(&format!("data: {}", "0".repeat(500)), bounds).await.unwrap_err();
+        assert_eq!(
+            (one.kind, one.detail.as_str()),
+            (FaultKind::TooLarge, "more than 100 bytes in one piece")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_stream_may_not_be_silent_for_long() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let silent = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9\r\n\r\n";
+            assert!(socket.read(&mut [0; 4096]).await.unwrap() > 0);
+            socket.write_all(head).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let bounds = Bounds { silence: Duration::from_millis(100), ..Bounds::default() };
+        let dialect = Dialect::OpenAi(Flavor::default());
+        let line = Line { client: client().unwrap(), base_url, dialect, credential: None, bounds };
+        let wire = Wire { path: "/".to_owned(), headers: Vec::new(), body: Value::Null };
+        let fault = line.exchange(wire, true, &mut Draft::new(None)).await.unwrap_err();
+        assert_eq!(
+            (fault.kind, fault.detail.as_str()),
+            (FaultKind::Timeout, "the stream was silent for 0.1 s")
+        );
+        silent.abort();
+    }
+}

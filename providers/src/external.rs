@@ -14,7 +14,7 @@ use superstep_runtime::{Model, ModelAnswer, ModelRequest, OnText};
 use crate::breaker::Breaker;
 use crate::connection::{Bounds, Line, client};
 use crate::credential::Credential;
-use crate::dialect::{Dialect, Question};
+use crate::dialect::Question;
 use crate::draft::Draft;
 use crate::fault::{Fault, FaultKind, Named, Scope};
 use crate::provider::home;
@@ -103,10 +103,6 @@ impl Providers {
         let value = value.transpose()?;
         let account = Account { base_url: base_url.clone(), credential: spec.credential_ref.clone() };
         let of_model = self.models.entry((account.clone(), spec.model.clone())).or_default();
-        let keeps_schemas = spec.keeps_schemas.unwrap_or(match home.dialect {
-            Dialect::OpenAi(flavor) => flavor.keeps_schemas,
-            Dialect::Anthropic | Dialect::Gemini | Dialect::Ollama => true,
-        });
         let external = External {
             label: format!("model {:?} ({:?} {})", name.as_str(), spec.provider, spec.model),
             model: spec.model.clone(),
@@ -114,7 +110,7 @@ impl Providers {
             timeout: spec.timeout.map_or(TIMEOUT, superstep_graph::DurationSpec::duration),
             prices: spec.prices.unwrap_or_default(),
             calls_tools: spec.calls_tools.unwrap_or(true),
-            keeps_schemas,
+            keeps_schemas: spec.keeps_schemas.unwrap_or(true),
             breakers: Breakers {
                 model: Arc::clone(of_model),
                 account: Arc::clone(self.accounts.entry(account).or_default()),

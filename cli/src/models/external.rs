@@ -153,3 +153,45 @@ impl Asked {
         Err(ModelError::NoProviders { model: name.clone() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn add(outside: &mut Outside, model: Value) -> Result<(), String> {
+        let model: ModelSpec = serde_json::from_value(model).unwrap();
+        outside.add(&model, None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_name_is_one_model_with_one_list_of_fallbacks() {
+        let external = |model: &str| json!({"provider": "Ollama", "model": model});
+        let mut outside = Outside::default();
+        let first = json!({"name": "m", "external": external("a"), "fallbacks": ["n"]});
+        assert_eq!(add(&mut outside, first.clone()), Ok(()));
+        assert_eq!(add(&mut outside, first), Ok(()));
+        let other = json!({"name": "m", "external": external("b"), "fallbacks": ["n"]});
+        let error = add(&mut outside, other).unwrap_err();
+        assert!(error.contains("both \"Ollama a\" and \"Ollama b\" model \"m\""), "{error}");
+        let error = add(&mut outside, json!({"name": "m", "external": external("b")})).unwrap_err();
+        assert!(error.contains("give model \"m\" different fallbacks"), "{error}");
+        assert_eq!(add(&mut outside, json!({"name": "n", "modelServerRef": {"name": "s"}})), Ok(()));
+        let error =
+            add(&mut outside, json!({"name": "n", "modelServerRef": {"name": "s"}, "fallbacks": ["m"]}));
+        assert!(error.unwrap_err().contains("different fallbacks"));
+    }
+
+    #[test]
+    fn a_log_keeps_the_reference_to_a_credential() {
+        let mut outside = Outside::default();
+        let external =
+            json!({"provider": "OpenAI", "model": "a", "credentialRef": {"name": "openai", "key": "apiKey"}});
+        add(&mut outside, json!({"name": "m", "external": external, "fallbacks": ["n"]})).unwrap();
+        let kept = serde_json::to_value(&outside).unwrap();
+        assert_eq!(kept, json!({"external": {"m": external}, "fallbacks": {"m": ["n"]}}));
+        let read: Outside = serde_json::from_value(kept).unwrap();
+        assert_eq!((read.external, read.fallbacks), (outside.external, outside.fallbacks));
+    }
+}

@@ -62,20 +62,16 @@ enum Block {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    ThinkingDelta {
-        thinking: String,
-    },
-    SignatureDelta {
-        signature: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: String },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: String },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: String },
     #[serde(other)]
     Other,
 }
@@ -146,13 +142,13 @@ fn begin(index: u64, block: Value, draft: &mut Draft) -> Result<(), Fault> {
 
 fn go_on(index: u64, delta: Delta, draft: &mut Draft) {
     match delta {
-        Delta::TextDelta { text } => draft.say(&text),
-        Delta::ThinkingDelta { thinking } => {
+        Delta::Text { text } => draft.say(&text),
+        Delta::Thinking { thinking } => {
             draft.think(&thinking);
             lengthen(draft, index, "thinking", &thinking);
         }
-        Delta::SignatureDelta { signature } => lengthen(draft, index, "signature", &signature),
-        Delta::InputJsonDelta { partial_json } => draft.call(index).arguments.push_str(&partial_json),
+        Delta::Signature { signature } => lengthen(draft, index, "signature", &signature),
+        Delta::InputJson { partial_json } => draft.call(index).arguments.push_str(&partial_json),
         Delta::Other => {}
     }
 }

@@ -138,18 +138,18 @@ fn take_part(part: Part, draft: &mut Draft) {
 }
 
 fn take_call(call: Call, draft: &mut Draft) {
-    // Some servers number no calls: then one with an id begins, and one without goes on.
-    let begins = call.id.as_ref().is_some_and(|id| !id.is_empty());
+    let Call { index, id, function } = call;
+    let id = id.filter(|id| !id.is_empty());
+    let name = function.as_ref().and_then(|function| function.name.clone()).unwrap_or_default();
+    // A whole answer numbers no calls, nor do some servers in a stream: then one with an id or a name
+    // begins, and one without goes on.
     let count = draft.calls.len() as u64;
-    let index = call.index.unwrap_or(if begins { count } else { count.saturating_sub(1) });
+    let begins = id.is_some() || !name.is_empty();
+    let index = index.unwrap_or(if begins { count } else { count.saturating_sub(1) });
     let taken = draft.call(index);
-    if begins {
-        taken.id = call.id;
-    }
-    let Some(function) = call.function else { return };
-    if let Some(name) = function.name {
-        taken.name.push_str(&name);
-    }
+    taken.id = id.or(taken.id.take());
+    taken.name.push_str(&name);
+    let Some(function) = function else { return };
     match function.arguments {
         Some(Value::String(text)) => taken.arguments.push_str(&text),
         Some(Value::Null) | None => {}
