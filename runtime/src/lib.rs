@@ -6,6 +6,7 @@ mod check;
 mod expressions;
 mod model;
 mod models;
+mod process;
 mod program;
 mod programs;
 mod roots;
@@ -24,6 +25,9 @@ pub use model::{
 #[cfg(feature = "inference")]
 pub use models::{LocalModel, LocalModelError};
 pub use models::{Models, NotLoaded, Priced, Scripted, ScriptedFailure, ScriptedModel, ScriptedRule};
+pub use process::{
+    CommandError, CommandLine, IDEMPOTENCY_KEY_VARIABLE, Pipes, ProcessGroup, Tail, inherited_variables,
+};
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use roots::{CompileError, Position, Reference, Scope};
