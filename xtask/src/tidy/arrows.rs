@@ -6,13 +6,14 @@ use crate::workspace::{Dependency, DependencyKind, Package};
 const OURS: &str = "superstep-";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
     ("superstep-store", &["engine", "graph"]),
     ("superstep-sim", &["engine", "store", "graph"]),
     ("superstep-inference", &[]),
     ("superstep-runtime", &["engine", "store", "graph", "inference"]),
+    ("superstep-tools", &["runtime", "engine", "graph"]),
     ("superstep-api", &["graph"]),
     ("superstep-cli", &["runtime", "api", "graph", "engine", "store"]),
     ("xtask", &[]),
@@ -79,6 +80,7 @@ mod tests {
             ("superstep-graph", "rand"),
             ("superstep-cli", "candle-core"),
             ("superstep-runtime", "cudarc"),
+            ("superstep-tools", "superstep-store"),
             ("superstep-other", "serde"),
         ] {
             assert_eq!(count(package, dependency, DependencyKind::Normal), 1, "{package} -> {dependency}");
