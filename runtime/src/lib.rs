@@ -3,6 +3,7 @@
 mod calls;
 mod cel;
 mod check;
+mod closure;
 mod expressions;
 mod model;
 mod models;
@@ -18,6 +19,9 @@ mod tool;
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
 pub use cel::{Expression, MAX_EXPRESSION};
 pub use check::check;
+pub use closure::{
+    Asynchronous, Callable, Called, ClosureError, ClosureProgram, ClosureTool, IntoAnswer, Json,
+};
 pub use expressions::EdgeExpressions;
 pub use model::{
     ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, ToolCall, cost,
