@@ -4,9 +4,11 @@ mod calls;
 mod catalogue;
 mod cel;
 mod check;
+mod closure;
 mod expressions;
 mod model;
 mod models;
+mod process;
 mod program;
 mod programs;
 mod question;
@@ -21,6 +23,9 @@ pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
 pub use catalogue::{RunPhase, RunSummary, list_runs, note_end};
 pub use cel::{Expression, MAX_EXPRESSION};
 pub use check::check;
+pub use closure::{
+    Asynchronous, Callable, Called, ClosureError, ClosureProgram, ClosureTool, IntoAnswer, Json,
+};
 pub use expressions::EdgeExpressions;
 pub use model::{
     ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, StandIn, ToolCall,
@@ -32,6 +37,9 @@ pub use models::{
 };
 #[cfg(feature = "inference")]
 pub use models::{LocalModel, LocalModelError};
+pub use process::{
+    CommandError, CommandLine, IDEMPOTENCY_KEY_VARIABLE, Pipes, ProcessGroup, Tail, inherited_variables,
+};
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use question::{HumanQuestion, check_answer};

@@ -2,6 +2,7 @@
 
 mod calls;
 mod drive;
+mod embedded;
 mod left;
 mod prepared;
 mod questions;

@@ -20,7 +20,9 @@ pub trait Tool: Send + Sync {
     /// Makes one call. The arguments fit the signature. Dropping the future gives the call up.
     ///
     /// An answer that the tool itself calls an error is a permanent failure with its message; what may
-    /// pass (a connection lost, a server that is busy) is a transient one.
+    /// pass (a server that is not there, or busy) is a transient one. Where nobody knows whether the call
+    /// took effect (a connection lost, no answer in time), the failure may pass only if the tool is
+    /// idempotent, for another attempt is another call.
     fn call(&self, request: ToolRequest) -> BoxFuture<'static, Result<Payload, Failure>>;
 }
 
@@ -48,6 +50,7 @@ pub struct ToolRequest {
     /// The arguments: an object.
     pub arguments: Value,
     /// Equal whenever the same call is sent again. It reaches the outside: over HTTP as the header
-    /// `Idempotency-Key`, in a command as the variable `SUPERSTEP_IDEMPOTENCY_KEY`.
+    /// `Idempotency-Key`, in a command as the variable `SUPERSTEP_IDEMPOTENCY_KEY`, to a server of the Model
+    /// Context Protocol as `superstep.dev/idempotencyKey` in `_meta`.
     pub idempotency_key: String,
 }

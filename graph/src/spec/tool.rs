@@ -168,9 +168,12 @@ pub struct McpTool {
     /// Those of them of which a repeated call does no more than one. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub idempotent: Vec<String>,
-    /// A secret that is sent as `Authorization: Bearer …`. Default: none.
+    /// A secret that is sent as `Authorization: Bearer …`; with `url` only. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_ref: Option<CredentialRef>,
+    /// The most bytes of an answer; default 1 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_response_bytes: Option<u64>,
 }
 
 /// A function that the embedding process registered as a tool; it brings its own schema.

@@ -4,9 +4,10 @@ use super::Violation;
 use crate::workspace::{Dependency, DependencyKind, Package};
 
 const OURS: &str = "superstep-";
+const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
     ("superstep-store", &["engine", "graph"]),
@@ -14,8 +15,10 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("superstep-inference", &[]),
     ("superstep-runtime", &["engine", "store", "graph", "inference"]),
     ("superstep-providers", &["runtime", "engine", "graph"]),
+    ("superstep-tools", &["runtime", "engine", "graph"]),
+    ("superstep", &["runtime", "tools", "graph", "engine", "store"]),
     ("superstep-api", &["graph"]),
-    ("superstep-cli", &["runtime", "providers", "api", "graph", "engine", "store"]),
+    ("superstep-cli", &["runtime", "providers", "tools", "api", "graph", "engine", "store"]),
     ("xtask", &[]),
 ];
 
@@ -43,7 +46,7 @@ pub(super) fn check(packages: &[Package]) -> Vec<Violation> {
 fn judge(package: &Package, dependency: &Dependency) -> Option<Violation> {
     let name = dependency.name.as_str();
     let arrow = |what: String| Some(Violation::new(&package.manifest, 1, "arrow", what));
-    if let Some(target) = name.strip_prefix(OURS) {
+    if let Some(target) = name.strip_prefix(OURS).or((name == FACADE).then_some(FACADE)) {
         let allowed = ARROWS.iter().find(|(from, _)| *from == package.name).map_or(&[][..], |(_, to)| to);
         return if allowed.contains(&target) {
             None
@@ -80,6 +83,8 @@ mod tests {
             ("superstep-graph", "rand"),
             ("superstep-cli", "candle-core"),
             ("superstep-runtime", "cudarc"),
+            ("superstep-tools", "superstep-store"),
+            ("superstep-cli", "superstep"),
             ("superstep-other", "serde"),
         ] {
             assert_eq!(count(package, dependency, DependencyKind::Normal), 1, "{package} -> {dependency}");
@@ -89,6 +94,7 @@ mod tests {
             ("superstep-engine", "serde"),
             ("superstep-runtime", "superstep-inference"),
             ("superstep-runtime", "tokio"),
+            ("superstep", "superstep-tools"),
             ("superstep-inference", "candle-core"),
         ] {
             assert_eq!(count(package, dependency, DependencyKind::Normal), 0, "{package} -> {dependency}");

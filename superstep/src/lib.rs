@@ -1,0 +1,97 @@
+//! Agent graphs as Pregel programs, in your own process.
+//!
+//! A *graph* is data: vertices, and edges that carry messages between them. A *run* goes through it in
+//! supersteps: messages are delivered, the vertices that got some run at the same time, a barrier waits, and
+//! one durable record commits the results. Graphs may have cycles, and may change while they run. What a
+//! vertex executes is a prompt to a model, an expression, a tool, another graph, or a Rust closure.
+//!
+//! ```
+//! use serde_json::json;
+//! use superstep::{NewRun, Programs, Run, Setup, Store, schemars::JsonSchema, validate};
+//!
+//! /// What the vertex `greet` is sent.
+//! #[derive(serde::Deserialize, JsonSchema)]
+//! struct Guest {
+//!     name: String,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let graph = validate(&serde_json::from_value(json!({
+//!     "entry": ["greet"],
+//!     "vertices": [
+//!         {"name": "greet", "custom": {"name": "greet"}},
+//!         {"name": "shout", "function": {"cel": "message.upperAscii() + '!'"}},
+//!     ],
+//!     "edges": [{"from": "greet", "to": "shout"}],
+//! }))?)?;
+//!
+//! let mut programs = Programs::default();
+//! programs.register_closure("greet", |guest: Guest| format!("hello {}", guest.name))?;
+//!
+//! let new = NewRun::new("first".parse()?, graph, json!({"name": "you"}));
+//! let run = Run::create(Setup::new(programs), &Store::memory(), new)?;
+//! let end = run.drive().await?.expect("nothing in this graph waits for an answer");
+//! assert_eq!(end.outputs.value(), &json!({"shout": "HELLO YOU!"}));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The parts
+//!
+//! | you want | you use |
+//! |---|---|
+//! | a graph | [`GraphSpec`] is the document, read by serde; [`validate`] makes a [`ValidatedGraph`] of it or tells every mistake, [`check`] those in its expressions and templates |
+//! | what vertices execute | [`Programs`]: [`register_closure`](Programs::register_closure) for a closure, [`Program`] for full control |
+//! | tools | [`ClosureTool`] for a closure, [`load_tools`] for the tools of a graph: HTTP, commands, servers of the Model Context Protocol |
+//! | models | [`Models`]: the built-in ones, [`Scripted`] for tests, or your own [`Model`] |
+//! | a run | [`Run::create`] and [`Run::drive`]; [`Run::resume`] goes on with one that a process left |
+//! | to reach into a run | [`RunHandle`]: cancel, detach, answer, patch |
+//! | to see what happens | [`Observer`]: every [`Notice`], and the text of models while they write it |
+//! | durability | [`Store::folder`] keeps runs in a folder, [`Store::memory`] forgets them |
+//!
+//! # What holds
+//!
+//! - Results are applied exactly once. A completed call of a model or tool is never made again, whatever
+//!   is killed and whenever; one that was in flight at a crash is made again, or asked about, by its
+//!   vertex's `onUnknown`.
+//! - Nothing is visible before it is durable.
+//! - The order of declaration has no effect, and replaying a log gives the same state.
+//!
+//! # Requirements
+//!
+//! A run is driven by one task on a tokio runtime with IO and time enabled. Closures and observers are
+//! called on that task, so they must not block; what takes time is a future.
+//!
+//! Examples: `weather` (tools), `custom_program` (a program of your own) and `embedded` (observe, cancel
+//! and resume), by `cargo run -p superstep --example NAME`.
+//!
+//! # Features
+//!
+//! `inference` (default): models that run in this process, on the CPU, from a GGUF file.
+
+pub use schemars;
+pub use superstep_engine::{
+    ActivationId, CallOutcome, CallRequest, Direct, Emission, Failure, FailureClass, LimitKind,
+    MessageStatus, Notice, Outcome, Patch, Payload, ProgramResult, Question, Received, Record, Resumption,
+    RunStatus, Totals, Usage, ValueChange, View,
+};
+pub use superstep_graph::{
+    CredentialRef, EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, Problem, Problems, Revision, ToolSpec,
+    ValidatedGraph, Verdict, VertexName, VertexSpec, validate,
+};
+pub use superstep_runtime::{
+    Activation, CallTicket, Calls, ChatMessage, ClosureError, ClosureProgram, ClosureTool, Execution, Finish,
+    IntoAnswer, Json, Model, ModelAnswer, ModelRequest, Models, NewRun, Observer, PrepareError, Program,
+    Programs, Role, Run, RunEnd, RunError, RunHandle, Scripted, ScriptedModel, ScriptedRule, Setup, Tool,
+    ToolCall, ToolRequest, ToolSignature, check, check_input, read_run, tell,
+};
+#[cfg(feature = "inference")]
+pub use superstep_runtime::{LoadOptions, LocalModel, LocalModelError};
+pub use superstep_store::{RunName, Store, StoreError};
+pub use superstep_tools::{LoadError, LoadedTools, Surroundings, from_environment, load as load_tools};
+
+/// The code of `docs/embedding.md`, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+mod embedding {}
