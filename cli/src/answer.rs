@@ -23,7 +23,11 @@ pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
     let (started, records) = read_run(&store, &name)?;
     let programs = not_loaded(&started)?;
     let mut open = open_questions(&name, &records, &programs)?;
-    open.retain(|(activation, _)| args.vertex.as_ref().is_none_or(|name| activation.vertex.as_str() == name));
+    // An element of a forEach is named by its activation.
+    let is_meant = |activation: &ActivationId, name: &str| {
+        activation.vertex.as_str() == name || activation.to_string() == name
+    };
+    open.retain(|(activation, _)| args.vertex.as_ref().is_none_or(|name| is_meant(activation, name)));
     let Some(given) = &args.answer else {
         output::write(&shown(&open), args.output, &mut io::stdout().lock())?;
         return Ok(Exit::Success);

@@ -6,6 +6,7 @@ mod check;
 mod expressions;
 mod model;
 mod models;
+mod process;
 mod program;
 mod programs;
 mod question;
@@ -27,6 +28,9 @@ pub use model::{
 pub use models::{LocalModel, LocalModelError};
 pub use models::{
     Models, NotLoaded, Priced, Scripted, ScriptedCall, ScriptedFailure, ScriptedModel, ScriptedRule,
+};
+pub use process::{
+    CommandError, CommandLine, IDEMPOTENCY_KEY_VARIABLE, Pipes, ProcessGroup, Tail, inherited_variables,
 };
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};

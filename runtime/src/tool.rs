@@ -20,7 +20,7 @@ pub trait Tool: Send + Sync {
     /// Makes one call. The arguments fit the signature. Dropping the future gives the call up.
     ///
     /// An answer that the tool itself calls an error is a permanent failure with its message; what may
-    /// pass (a connection lost, a server that is busy) is a transient one.
+    /// pass (a connection lost, a server that is busy) is a transient one. Both name the tool.
     fn call(&self, request: ToolRequest) -> BoxFuture<'static, Result<Payload, Failure>>;
 }
 

@@ -55,16 +55,11 @@ fn call(
     arguments: Value,
     calls: &Calls,
 ) -> impl Future<Output = Outcome> + Send + 'static {
-    let name = tool.name().to_owned();
     let made = tool.call(arguments, calls);
     async move {
         match made.await {
             Ok(Made(Ok(payload))) => Outcome::Done(ProgramResult::output(payload)),
-            Ok(Made(Err(failure))) => Outcome::Failed(Failure {
-                class: failure.class,
-                message: format!("tool {name:?}: {}", failure.message),
-            }),
-            Err(failure) => Outcome::Failed(failure),
+            Ok(Made(Err(failure))) | Err(failure) => Outcome::Failed(failure),
         }
     }
 }
