@@ -23,7 +23,11 @@ pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
     let (started, records) = read_run(&store, &name)?;
     let programs = not_loaded(&name, &started)?;
     let mut open = open_questions(&name, &records, &programs)?;
-    open.retain(|(id, _)| args.vertex.as_ref().is_none_or(|name| id.activation.vertex.as_str() == name));
+    // An element of a forEach is named by its activation.
+    let is_meant = |id: &QuestionId, name: &str| {
+        id.activation.vertex.as_str() == name || id.activation.to_string() == name || id.to_string() == name
+    };
+    open.retain(|(id, _)| args.vertex.as_ref().is_none_or(|name| is_meant(id, name)));
     let Some(given) = &args.answer else {
         output::write(&shown(&open), args.output, &mut io::stdout().lock())?;
         return Ok(Exit::Success);

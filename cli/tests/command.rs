@@ -2,13 +2,14 @@
 //! left behind.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use superstep_engine::Record;
 use superstep_store::{RunName, Store};
@@ -120,6 +121,15 @@ impl Drop for Running {
             child.wait().unwrap();
         }
     }
+}
+
+/// Both ends of a terminal: what a person sees and types on, and what a command takes.
+pub(crate) fn terminal() -> (File, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    (File::from(master), File::options().read(true).write(true).open(name).unwrap())
 }
 
 /// How a command ended, and what it said.

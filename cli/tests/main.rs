@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests share may fail them as a test may")]
 
+mod answer;
 mod bad_files;
 mod command;
 mod crash;

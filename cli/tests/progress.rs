@@ -1,28 +1,20 @@
 //! Progress goes to stderr, is lively only on a terminal, and can be had without colours.
 
-use std::fs::File;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
-use crate::command::{Home, Running};
+use crate::command::{Home, Running, terminal};
 
 const ARGUMENTS: [&str; 6] = ["run", "-f", "tests/graphs/changes.yaml", "--ephemeral", "--output", "table"];
 
 /// What a command writes to a terminal that is its stderr, until it ends well.
 pub(crate) fn on_terminal(mut command: Command) -> String {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    let terminal = File::options().read(true).write(true).open(name).unwrap();
+    let (mut reader, terminal) = terminal();
     command.stderr(Stdio::from(terminal));
     let running = Running::start(&mut command);
     // The command holds an end of the terminal, too, and reading must see the last one closed.
     drop(command);
     let mut shown = Vec::new();
-    let mut reader = File::from(master);
     let mut buffer = [0; 4_096];
     // A terminal whose other end is closed gives an error, where a pipe would give nothing.
     while let Ok(count @ 1..) = reader.read(&mut buffer) {

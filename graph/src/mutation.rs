@@ -202,6 +202,13 @@ impl Capabilities {
                 used.insert(format!("repeated calls of tool {tool}"));
             }
         }
+        if let Some(command) = vertex.function.as_ref().and_then(|function| function.command.as_ref()) {
+            used.insert(format!("command {:?}", command.argv));
+            used.extend(command.environment.iter().map(|name| format!("variable {name} of the environment")));
+            if command.idempotent || vertex.on_unknown == Some(OnUnknown::Retry) {
+                used.insert(format!("repeated runs of command {:?}", command.argv));
+            }
+        }
         if let Some(graph) = &vertex.graph {
             used.insert(format!("graph {}", graph.reference.name));
         }

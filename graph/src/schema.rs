@@ -40,3 +40,7 @@ pub(crate) fn one_server(schema: &mut Schema) {
 pub(crate) fn one_judgement(schema: &mut Schema) {
     exactly_one(schema, &["rubric", "pairwise", "verdict"]);
 }
+
+pub(crate) fn one_function(schema: &mut Schema) {
+    exactly_one(schema, &["cel", "command"]);
+}

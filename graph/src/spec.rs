@@ -26,8 +26,8 @@ pub use judge::{Criterion, JudgeProgram, JudgeVerdict, Pairwise, Rubric, Scale};
 pub use limits::{BarrierMode, BarrierSpec, Limits};
 pub use model::{CredentialRef, ExternalModel, ModelServerRef, ModelSpec, Placement, Prices, Provider};
 pub use program::{
-    CustomProgram, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef, PromptProgram,
-    RouterProgram, Sampling, ToolProgram,
+    CustomProgram, FunctionCommand, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef,
+    PromptProgram, RouterProgram, Sampling, ToolProgram,
 };
 pub use tool::{
     CommandTool, CustomTool, HeaderAuth, HttpAuth, HttpMethod, HttpTool, McpTool, ToolKind, ToolSpec,

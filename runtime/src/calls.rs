@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::Value;
 use superstep_engine::{CallOutcome, CallRequest, Failure, Payload};
+use superstep_graph::canonical_json;
 use tokio::sync::{mpsc, oneshot};
 
 /// Which activation in flight a call belongs to, as its runner numbers them.
@@ -129,6 +131,14 @@ impl Calls {
 /// What a call that was made has given.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Made(pub(crate) Result<Payload, Failure>);
+
+/// What tells equal requests from others: the hash of their canonical JSON.
+pub(crate) fn digest(request: &Value) -> [u8; 16] {
+    let hash = blake3::hash(canonical_json(request).as_bytes());
+    let mut short = [0; 16];
+    short.copy_from_slice(&hash.as_bytes()[..16]);
+    short
+}
 
 fn gone() -> Failure {
     Failure::transient("the runner of this activation is gone")

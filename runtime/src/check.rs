@@ -52,7 +52,9 @@ impl<'a> Checking<'a> {
             match program {
                 Program::Prompt(prompt) => self.prompt(&here, vertex, prompt),
                 Program::Function(function) => {
-                    self.expression(here.field("cel"), vertex, &function.cel, Scope::Vertex)
+                    if let Some(cel) = &function.cel {
+                        self.expression(here.field("cel"), vertex, cel, Scope::Vertex);
+                    }
                 }
                 Program::Router(router) => {
                     self.expression(here.field("cel"), vertex, &router.cel, Scope::Vertex);

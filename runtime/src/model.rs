@@ -6,8 +6,9 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use superstep_engine::{Failure, Usage};
-use superstep_graph::{Prices, Sampling, VertexName, canonical_json};
+use superstep_graph::{Prices, Sampling, VertexName};
 
+use crate::calls::digest;
 use crate::program::OnText;
 use crate::tool::ToolSignature;
 
@@ -90,18 +91,14 @@ impl ModelRequest {
     /// Hash of all that decides the answer, asked of the model named `model`; the idempotency key
     /// does not.
     pub fn digest(&self, model: &VertexName) -> [u8; 16] {
-        let request = json!({
+        digest(&json!({
             "model": model,
             "messages": self.messages,
             "tools": self.tools,
             "sampling": self.sampling,
             "seed": self.seed(),
             "schema": self.schema,
-        });
-        let hash = blake3::hash(canonical_json(&request).as_bytes());
-        let mut short = [0; 16];
-        short.copy_from_slice(&hash.as_bytes()[..16]);
-        short
+        }))
     }
 }
 

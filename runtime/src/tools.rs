@@ -8,9 +8,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use superstep_engine::{CallOutcome, CallRequest, Failure, Payload, Usage};
-use superstep_graph::{ToolKind, ToolSpec, VertexName, canonical_json};
+use superstep_graph::{ToolKind, ToolSpec, VertexName};
 
-use crate::calls::{CallTicket, Calls, Made};
+use crate::calls::{CallTicket, Calls, Made, digest};
 use crate::schema::{Schema, SchemaError};
 use crate::tool::{Tool, ToolRequest, ToolSignature};
 
@@ -149,7 +149,7 @@ impl CheckedTool {
     ) -> impl Future<Output = Result<Made, Failure>> + Send + 'static {
         let request = CallRequest {
             target: self.target.clone(),
-            digest: digest(&self.target, &arguments),
+            digest: digest(&json!({"target": self.target, "arguments": arguments})),
             repeatable: self.tool.is_idempotent(),
             reserve: Usage { calls: 1, ..Usage::default() },
         };
@@ -159,13 +159,6 @@ impl CheckedTool {
             async move { CallOutcome { answer: answer.await, usage: Usage { calls: 1, ..Usage::default() } } }
         })
     }
-}
-
-fn digest(target: &str, arguments: &Value) -> [u8; 16] {
-    let hash = blake3::hash(canonical_json(&json!({"target": target, "arguments": arguments})).as_bytes());
-    let mut short = [0; 16];
-    short.copy_from_slice(&hash.as_bytes()[..16]);
-    short
 }
 
 /// A tool that is known by name alone.

@@ -79,9 +79,10 @@ fn reaches_outside(
             let mut vertices = inner.topology().vertices().iter();
             depth > 16 || vertices.any(|vertex| reaches_outside(inner, vertex, library, depth + 1))
         }),
-        Some(Program::Prompt(_) | Program::Judge(_) | Program::Function(_) | Program::Router(_)) | None => {
-            false
+        Some(Program::Function(function)) => {
+            !is_repeatable && function.command.as_ref().is_some_and(|command| !command.idempotent)
         }
+        Some(Program::Prompt(_) | Program::Judge(_) | Program::Router(_)) | None => false,
     }
 }
 

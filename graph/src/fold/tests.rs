@@ -62,7 +62,7 @@ fn kinds_apply_in_pregels_order_whatever_the_order_of_requests() {
     let outcome = fold(&base(), &requests, 10, &Anything);
     assert_eq!(outcome.verdicts, [Verdict::Applied, Verdict::Applied, Verdict::Applied]);
     assert_eq!(outcome.removed, [VertexName::from("b")]);
-    assert_eq!(outcome.spec.vertices[1].function.as_ref().unwrap().cel, "3");
+    assert_eq!(outcome.spec.vertices[1].function.as_ref().unwrap().cel.as_deref(), Some("3"));
 }
 
 #[test]
@@ -155,6 +155,8 @@ fn a_vertex_hands_on_only_what_it_reaches_itself() {
     let tool = json!({"tool": {"name": "weather"}});
     let repeated = json!({"tool": {"name": "weather"}, "onUnknown": "Retry"});
     let granted = json!({"function": {"cel": "1"}, "capabilities": {"tools": ["weather"]}});
+    let command = |argv: &[&str]| json!({"function": {"command": {"argv": argv}}});
+    let reading = json!({"function": {"command": {"argv": ["date"], "environment": ["TOKEN"]}}});
     for (requester, added, capability) in [
         (&tool, &tool, None),
         (&granted, &tool, None),
@@ -163,6 +165,10 @@ fn a_vertex_hands_on_only_what_it_reaches_itself() {
         (&json!({"function": {"cel": "1"}}), &granted, Some("tool weather")),
         (&tool, &repeated, Some("repeated calls of tool weather")),
         (&repeated, &repeated, None),
+        (&command(&["date"]), &command(&["date"]), None),
+        (&command(&["date"]), &command(&["date", "-u"]), Some("command [\"date\", \"-u\"]")),
+        (&command(&["date"]), &reading, Some("variable TOKEN of the environment")),
+        (&reading, &command(&["date"]), None),
     ] {
         let spec = |value: &serde_json::Value, name: &str| {
             let mut value = value.clone();

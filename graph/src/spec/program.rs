@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agent::AgentProgram;
+use super::edge::is_default;
 use super::human::HumanProgram;
 use super::judge::JudgeProgram;
+use crate::duration::DurationSpec;
 use crate::name::VertexName;
 
 /// What a vertex executes: exactly one member of the vertex.
@@ -13,7 +15,7 @@ use crate::name::VertexName;
 pub enum Program<'a> {
     /// One call of a model.
     Prompt(&'a PromptProgram),
-    /// A CEL expression.
+    /// A CEL expression or a command.
     Function(&'a FunctionProgram),
     /// A CEL expression that chooses ports.
     Router(&'a RouterProgram),
@@ -124,13 +126,42 @@ pub struct Sampling {
     pub max_tokens: Option<u32>,
 }
 
-/// A CEL expression over what the vertex sees; its value is the payload on the default port.
+/// A function of what the vertex sees, whose value is the payload on the default port: exactly one of `cel`
+/// and `command`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::one_function))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FunctionProgram {
+    /// A CEL expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cel: Option<String>,
+    /// A command of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<FunctionCommand>,
+}
+
+/// A command of this machine, run without a shell. What the vertex sees comes as one JSON object on its
+/// standard input: `{input, messages, from, value, element, aggregates, superstep}`. Its standard output is the
+/// payload, JSON, or else a text as `{text: …}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FunctionProgram {
-    /// The expression.
-    pub cel: String,
+pub struct FunctionCommand {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The longest that it may run; default 30s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<DurationSpec>,
+    /// The most bytes of its output; default 1 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_bytes: Option<u64>,
+    /// Variables of the environment that it sees, beside `PATH`, `HOME`, `LANG` and `TMPDIR`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<String>,
+    /// Whether running it twice does no more than running it once. Default: it does more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub idempotent: bool,
 }
 
 /// Sends on the ports that an expression names.

@@ -3,8 +3,8 @@
 use crate::name::VertexName;
 use crate::problem::{FieldPath, Problem};
 use crate::spec::{
-    AgentProgram, GraphSpec, HumanProgram, JudgeProgram, McpTool, Program, Rubric, Sampling, ToolKind,
-    ToolProgram, VertexSpec,
+    AgentProgram, FunctionProgram, GraphSpec, HumanProgram, JudgeProgram, McpTool, Program, Rubric, Sampling,
+    ToolKind, ToolProgram, VertexSpec,
 };
 
 pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
@@ -31,7 +31,8 @@ pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, pro
         Program::Judge(judge) => checking.judge(judge),
         Program::Human(human) => checking.human(human),
         Program::Tool(tool) => checking.tool(tool),
-        Program::Function(_) | Program::Router(_) | Program::Graph(_) | Program::Custom(_) => {}
+        Program::Function(function) => checking.function(function),
+        Program::Router(_) | Program::Graph(_) | Program::Custom(_) => {}
     }
 }
 
@@ -114,6 +115,22 @@ impl Checking<'_> {
                 let problem = Problem::error(self.path.clone(), "a judge grades in one way");
                 self.problems.push(problem.hint("give exactly one of rubric, pairwise, verdict"));
             }
+        }
+    }
+
+    fn function(&mut self, function: &FunctionProgram) {
+        if function.cel.is_some() == function.command.is_some() {
+            let problem = Problem::error(self.path.clone(), "a function is computed in one way");
+            self.problems.push(problem.hint("give exactly one of cel, command"));
+        }
+        let Some(command) = &function.command else { return };
+        let path = self.path.field("command");
+        if command.argv.first().is_none_or(String::is_empty) {
+            let problem = Problem::error(path.field("argv"), "argv names no program");
+            self.problems.push(problem.hint("the program comes first, then its arguments"));
+        }
+        if command.timeout.is_some_and(|timeout| timeout.as_millis() == 0) {
+            self.problems.push(Problem::error(path.field("timeout"), "a timeout is above 0"));
         }
     }
 

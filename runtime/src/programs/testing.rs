@@ -63,8 +63,8 @@ pub(crate) fn weather() -> Arc<ClosureTool> {
     let parameters =
         json!({"type": "object", "required": ["city"], "properties": {"city": {"type": "string"}}});
     Arc::new(ClosureTool::new("weather", parameters, |arguments| match arguments["city"].as_str() {
-        Some("Atlantis") => Err(Failure::permanent("no such city")),
-        Some("Babel") => Err(Failure::transient("busy")),
+        Some("Atlantis") => Err(Failure::permanent("tool \"weather\": no such city")),
+        Some("Babel") => Err(Failure::transient("tool \"weather\": busy")),
         city => Ok(json!({"city": city, "celsius": 7})),
     }))
 }

@@ -55,16 +55,11 @@ fn call(
     arguments: Value,
     calls: &Calls,
 ) -> impl Future<Output = Outcome> + Send + 'static {
-    let name = tool.name().to_owned();
     let made = tool.call(arguments, calls);
     async move {
         match made.await {
             Ok(Made(Ok(payload))) => Outcome::Done(ProgramResult::output(payload)),
-            Ok(Made(Err(failure))) => {
-                let message = format!("tool {name:?}: {}", failure.message);
-                Outcome::Failed(Failure { message, ..failure })
-            }
-            Err(failure) => Outcome::Failed(failure),
+            Ok(Made(Err(failure))) | Err(failure) => Outcome::Failed(failure),
         }
     }
 }

@@ -101,7 +101,6 @@ impl Toolbox {
             return told(why);
         }
         let made = tool.call(call.arguments.clone(), way);
-        let named = tool.name().to_owned();
         async move {
             match made.await?.0 {
                 Ok(payload) => Ok(Ok(payload.value().clone())),
@@ -111,9 +110,7 @@ impl Toolbox {
                     | FailureClass::Timeout
                     | FailureClass::Incomplete
                     | FailureClass::Frame
-                    | FailureClass::Limit => {
-                        Err(Failure { message: format!("tool {named:?}: {}", failure.message), ..failure })
-                    }
+                    | FailureClass::Limit => Err(failure),
                 },
             }
         }
