@@ -11,6 +11,7 @@ use superstep_store::{RunName, StoreError};
 use crate::input::InputError;
 use crate::models::ModelError;
 use crate::render::GraphvizError;
+use crate::tools::ToolsError;
 
 /// The exit codes, as `superstep --help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +133,9 @@ pub(crate) enum CommandError {
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A tool cannot be used.
+    #[error(transparent)]
+    Tools(#[from] ToolsError),
     /// The run cannot be begun, read or driven.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -192,6 +196,7 @@ impl CommandError {
             | Self::Input(_)
             | Self::NoStore
             | Self::Model(_)
+            | Self::Tools(_)
             | Self::Run(_)
             | Self::Attachment { .. }
             | Self::NotRemoved { .. }
@@ -222,6 +227,7 @@ impl CommandError {
             Self::Driven { .. }
             | Self::NoStore
             | Self::Model(_)
+            | Self::Tools(_)
             | Self::Page { .. }
             | Self::NotRemoved { .. }
             | Self::Graphviz(_)

@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod runs;
 mod scripts;
+mod tools;
 mod validate;
 mod view;
 mod why;

@@ -21,7 +21,7 @@ use crate::exit::{CommandError, Exit};
 use crate::models::{ModelPlan, reachable};
 use crate::output::{self, OutputFormat};
 use crate::progress::{Shown, status_text};
-use crate::{input, manifests};
+use crate::{input, manifests, tools};
 
 /// Runs a graph to its end.
 ///
@@ -58,7 +58,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     };
     let store = if args.ephemeral { Store::memory() } else { open_store(&args.store)? };
     let asking = Asking::new(args.no_input, Vec::new(), 0);
-    let setup = setup(&name, &plan, args.progress, None, &asking)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let tools = tools::load(graphs.values().map(superstep_graph::ValidatedGraph::spec), &runtime)?;
+    let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
+    let setup = setup(&name, programs, args.progress, None, &asking)?;
     let attachment = serde_json::to_value(&plan).map(Payload::from).map_err(io::Error::other)?;
     let started_at =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -74,7 +77,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         graph: &root,
         started_at,
     };
-    drive(run, asking, &driving)
+    drive(run, asking, &driving, runtime)
 }
 
 /// Goes on with a run.
@@ -90,7 +93,10 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let open = open_questions(&name, &records, &not_loaded(&name, &started)?)?;
     let told = records.iter().filter(|record| matches!(record, Record::Suspended { .. })).count();
     let asking = Asking::new(args.no_input, open, told);
-    let setup = setup(&name, &plan, args.progress, Some(committed), &asking)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let tools = tools::load(started.graphs.values(), &runtime)?;
+    let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
+    let setup = setup(&name, programs, args.progress, Some(committed), &asking)?;
     let run = Run::resume(setup, &store, &name)?;
     if let Some(torn) = run.torn_tail() {
         let bytes = torn.bytes;
@@ -108,7 +114,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
         graph: &started.root,
         started_at: started.started_at,
     };
-    drive(run, asking, &driving)
+    drive(run, asking, &driving, runtime)
 }
 
 /// The models that the log of a run names.
@@ -136,12 +142,12 @@ pub(crate) fn open_store(store: &crate::args::runs::Store) -> Result<Store<Recor
 
 fn setup(
     name: &RunName,
-    plan: &ModelPlan,
+    programs: Programs,
     progress: ShowProgress,
     resumed_at: Option<u64>,
     asking: &Asking,
 ) -> Result<Setup, CommandError> {
-    let programs = Arc::new(Programs::new(plan.load(progress)?));
+    let programs = Arc::new(programs);
     let shown = Shown::new(progress, resumed_at).map(|shown| Arc::new(shown) as Arc<dyn Observer>);
     if shown.is_some() {
         writeln!(io::stderr(), "run {name}")?;
@@ -166,8 +172,12 @@ struct Driving<'a> {
 }
 
 /// Drives a run to its end, or until it is interrupted.
-fn drive(run: Run, asking: Asking, driving: &Driving<'_>) -> Result<Exit, CommandError> {
-    let runtime = tokio::runtime::Runtime::new()?;
+fn drive(
+    run: Run,
+    asking: Asking,
+    driving: &Driving<'_>,
+    runtime: tokio::runtime::Runtime,
+) -> Result<Exit, CommandError> {
     let handle = run.handle();
     let waits = asking.begin(driving.name, handle.clone())?;
     let end = runtime.block_on(async move {

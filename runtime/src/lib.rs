@@ -40,9 +40,6 @@ pub use models::{LocalModel, LocalModelError};
 pub use process::{
     CommandError, CommandLine, IDEMPOTENCY_KEY_VARIABLE, Pipes, ProcessGroup, Tail, inherited_variables,
 };
-pub use process::{
-    CommandError, CommandLine, IDEMPOTENCY_KEY_VARIABLE, Pipes, ProcessGroup, Tail, inherited_variables,
-};
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use question::{HumanQuestion, check_answer};

@@ -121,7 +121,7 @@ impl CommandError {
             | Self::NoText { .. }
             | Self::Pipe { .. } => FailureClass::Permanent,
         };
-        Failure { class, message }
+        Failure::new(class, message)
     }
 }
 

@@ -24,7 +24,8 @@ use crate::program::{Closure, Program};
 use crate::roots::{CompileError, nearest};
 use crate::schema::{Schema, SchemaError};
 use crate::template::Template;
-use crate::tools::{CheckedTool, Tools};
+use crate::tool::Tool;
+use crate::tools::{CheckedTool, ToolError, Tools};
 
 pub use effects::EffectExpressions;
 
@@ -118,6 +119,20 @@ impl Programs {
     #[must_use]
     pub fn with_tools(self, tools: Tools) -> Self {
         Self { tools, prepared: Mutex::default(), ..self }
+    }
+
+    /// Adds a tool under the name that graphs give it; a later one of that name replaces it.
+    ///
+    /// # Errors
+    /// The parameters of the tool are no JSON schema.
+    pub fn register_tool(
+        &mut self,
+        name: impl Into<VertexName>,
+        tool: Arc<dyn Tool>,
+    ) -> Result<(), ToolError> {
+        self.tools.insert(name, [tool])?;
+        self.prepared.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
     }
 
     /// Registers `program` under `name`, for vertices with `custom: {name: …}`. A later one of the

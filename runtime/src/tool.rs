@@ -20,9 +20,9 @@ pub trait Tool: Send + Sync {
     /// Makes one call. The arguments fit the signature. Dropping the future gives the call up.
     ///
     /// An answer that the tool itself calls an error is a permanent failure with its message; what may
-    /// pass (a server that is not there, or busy) is a transient one. Where nobody knows whether the call
-    /// took effect (a connection lost, no answer in time), the failure may pass only if the tool is
-    /// idempotent, for another attempt is another call. All of them name the tool.
+    /// pass (a server that is not there, or busy) is a transient one. Both name the tool. Where nobody knows
+    /// whether the call took effect (a connection lost, no answer in time), the failure may pass only if the
+    /// tool is idempotent, for another attempt is another call.
     fn call(&self, request: ToolRequest) -> BoxFuture<'static, Result<Payload, Failure>>;
 }
 

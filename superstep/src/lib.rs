@@ -43,7 +43,7 @@
 //! |---|---|
 //! | a graph | [`GraphSpec`] is the document, read by serde; [`validate`] makes a [`ValidatedGraph`] of it or tells every mistake, [`check`] those in its expressions and templates |
 //! | what vertices execute | [`Programs`]: [`register_closure`](Programs::register_closure) for a closure, [`Program`] for full control |
-//! | tools | [`ClosureTool`] for a closure, [`load_tools`] for the tools of a graph: HTTP, commands, servers of the Model Context Protocol |
+//! | tools | [`register_tool_closure`](Programs::register_tool_closure) for a closure, [`load_tools`] for the tools of a graph: HTTP, commands, servers of the Model Context Protocol |
 //! | models | [`Models`]: the built-in ones, [`Scripted`] for tests, or your own [`Model`] |
 //! | a run | [`Run::create`] and [`Run::drive`]; [`Run::resume`] goes on with one that a process left |
 //! | to reach into a run | [`RunHandle`]: cancel, detach, answer, patch |
@@ -83,8 +83,8 @@ pub use superstep_graph::{
 pub use superstep_runtime::{
     Activation, CallTicket, Calls, ChatMessage, ClosureError, ClosureProgram, ClosureTool, Execution, Finish,
     IntoAnswer, Json, Model, ModelAnswer, ModelRequest, Models, NewRun, Observer, PrepareError, Program,
-    Programs, Role, Run, RunEnd, RunError, RunHandle, Scripted, ScriptedModel, ScriptedRule, Setup, Tool,
-    ToolCall, ToolRequest, ToolSignature, check, check_input, read_run, tell,
+    Programs, Role, Run, RunEnd, RunError, RunHandle, Scripted, ScriptedCall, ScriptedModel, ScriptedRule,
+    Setup, Tool, ToolCall, ToolError, ToolRequest, ToolSignature, Tools, check, check_input, read_run, tell,
 };
 #[cfg(feature = "inference")]
 pub use superstep_runtime::{LoadOptions, LocalModel, LocalModelError};

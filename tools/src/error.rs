@@ -1,7 +1,7 @@
 //! Why tools cannot be loaded.
 
 use superstep_graph::{CredentialRef, VertexName};
-use superstep_runtime::{CommandError, SchemaError};
+use superstep_runtime::{CommandError, SchemaError, ToolError};
 
 /// Why the tools of a graph cannot be loaded. No message holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +94,9 @@ pub enum LoadError {
         /// The nearest name that there is.
         hint: Option<String>,
     },
+    /// What a server says of its tools cannot be used.
+    #[error(transparent)]
+    Offered(#[from] ToolError),
     /// This machine cannot make HTTP requests.
     #[error("HTTP cannot be spoken on this machine: {0}")]
     Http(String),

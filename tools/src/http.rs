@@ -227,7 +227,7 @@ impl Request {
     }
 
     fn fails(&self, class: FailureClass, what: &str) -> Failure {
-        Failure { class, message: format!("tool {:?}: {what}", self.tool) }
+        Failure::new(class, format!("tool {:?}: {what}", self.tool))
     }
 
     fn doubtful(&self, class: FailureClass, what: &str) -> Failure {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use superstep_engine::{Failure, Payload};
 use superstep_graph::{CredentialRef, CustomTool, ToolKind, ToolSpec, VertexName};
-use superstep_runtime::{Tool, ToolRequest, ToolSignature};
+use superstep_runtime::{Tool, ToolRequest, ToolSignature, Tools};
 
 use crate::client::{Clients, Lookup, SystemLookup};
 use crate::command::CommandTool;
@@ -29,18 +29,21 @@ pub struct Surroundings<'a> {
 pub struct LoadedTools(BTreeMap<VertexName, Vec<Arc<dyn Tool>>>);
 
 impl LoadedTools {
+    /// All of them, for programs that call them.
+    ///
+    /// # Errors
+    /// What a server says of the arguments of a tool is no JSON schema, or it has two tools of one name.
+    pub fn into_tools(self) -> Result<Tools, LoadError> {
+        let mut tools = Tools::default();
+        for (name, loaded) in self.0 {
+            tools.insert(name, loaded)?;
+        }
+        Ok(tools)
+    }
+
     /// What stands for `name`; nothing if no tool has that name.
     pub fn find(&self, name: &VertexName) -> &[Arc<dyn Tool>] {
         self.0.get(name).map(Vec::as_slice).unwrap_or_default()
-    }
-}
-
-impl IntoIterator for LoadedTools {
-    type Item = (VertexName, Vec<Arc<dyn Tool>>);
-    type IntoIter = std::collections::btree_map::IntoIter<VertexName, Vec<Arc<dyn Tool>>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
     }
 }
 
@@ -72,7 +75,7 @@ pub(crate) async fn load_with(
     let loaded = specs.iter().map(|spec| one(spec, surroundings, &clients));
     let loaded = futures::future::join_all(loaded).await;
     let names = specs.iter().map(|spec| spec.name.clone());
-    let tools = names.zip(loaded).map(|(name, tools)| Ok((name, tools?)));
+    let tools = names.zip(loaded).map(|(name, tools)| Ok::<_, LoadError>((name, tools?)));
     Ok(LoadedTools(tools.collect::<Result<_, _>>()?))
 }
 

@@ -149,7 +149,7 @@ impl Call {
 
     fn fails(&self, class: FailureClass, what: &str) -> Failure {
         let what = self.server.hide(what.to_owned());
-        Failure { class, message: format!("tool {:?} of {}: {what}", self.tool, self.server) }
+        Failure::new(class, format!("tool {:?} of {}: {what}", self.tool, self.server))
     }
 
     fn doubtful(&self, class: FailureClass, what: &str) -> Failure {

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use superstep_engine::{Failure, Payload};
 
 use super::{Callable, Called, Checked, ClosureError};
+use crate::programs::Programs;
 use crate::tool::{Tool, ToolRequest, ToolSignature};
 
 /// A closure that models and vertices call as a tool. An error that it gives back is a permanent failure
@@ -61,6 +62,25 @@ impl ClosureTool {
     #[must_use]
     pub fn idempotent(self) -> Self {
         Self { is_idempotent: true, ..self }
+    }
+}
+
+impl Programs {
+    /// Registers a closure as the tool that graphs and models call `name`: see [`ClosureTool`]. The graph
+    /// names it in its `tools` as `{name: …, custom: {name: …}}`, with this name in both places. A later one
+    /// of that name replaces it.
+    ///
+    /// # Errors
+    /// The parameter of the closure is no struct with named fields, or its schema cannot be used.
+    pub fn register_tool_closure<M, C: Callable<M>>(
+        &mut self,
+        name: impl Into<String>,
+        closure: C,
+    ) -> Result<(), ClosureError> {
+        let tool = ClosureTool::new(name, closure)?;
+        let name = tool.signature.name.clone();
+        self.register_tool(name, Arc::new(tool)).expect("its schema was compiled before");
+        Ok(())
     }
 }
 
