@@ -8,6 +8,7 @@ mod command;
 mod crash;
 mod damage;
 mod interrupt;
+mod parameters;
 mod progress;
 mod render;
 mod run;

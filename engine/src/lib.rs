@@ -23,7 +23,7 @@ mod values;
 
 pub use call::{CallOutcome, CallRequest};
 pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, RunConfig};
-pub use expressions::Expressions;
+pub use expressions::{EdgeView, Expressions};
 pub use ids::{ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, Timestamp, Token};
 pub use message::{MessageKey, MessageStatus, Routed};
 pub use notice::{LimitKind, Notice, RunStatus};

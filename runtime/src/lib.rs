@@ -40,7 +40,7 @@ pub use runner::{
     AnswerError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, open_questions,
     read_run, tell,
 };
-pub use schema::{Schema, SchemaError, check_input, smallest};
+pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]
 pub use superstep_inference::LoadOptions;
 pub use template::{MAX_TEMPLATE, Template};

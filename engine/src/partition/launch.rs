@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use superstep_graph::{Delivery, Program};
+use superstep_graph::{Delivery, GraphProgram, Program};
 
 use super::activation::over_limit;
 use super::delivery::elements;
@@ -44,6 +44,7 @@ impl Partition {
         });
         let mut view = View {
             input: frame.input.clone(),
+            parameters: Payload::from(Arc::clone(topology.parameters())),
             messages: Vec::new(),
             kept: kept.collect(),
             value: state.value.clone(),
@@ -141,7 +142,7 @@ impl Partition {
         self.effects.push_back(Effect::Notify(notice));
         begun.started.push(Planned { place, weight: u64::from(count), owed: Vec::new() });
         let opens = match spec.program() {
-            Some(Program::Graph(program)) if !derived => Some(program.reference.name.clone()),
+            Some(Program::Graph(program)) if !derived => Some(program.clone()),
             Some(_) | None => None,
         };
         let flight =
@@ -180,7 +181,7 @@ impl Partition {
         number
     }
 
-    fn want_frames(&mut self, number: u32, graph: &str, begun: &mut Begun) {
+    fn want_frames(&mut self, number: u32, program: &GraphProgram, begun: &mut Begun) {
         let Some(flight) = self.flights.get_mut(number) else { return };
         flight.suspended = true;
         for (index, element) in (0u32..).zip(&mut flight.elements) {
@@ -194,7 +195,8 @@ impl Partition {
             begun.wanted.push(FrameWanted {
                 parent: flight.place,
                 element: index,
-                graph: graph.to_owned(),
+                graph: program.reference.name.clone(),
+                parameters: program.parameters.clone(),
                 input,
             });
         }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::calls::CallDesk;
 use super::prepared::PreparedVertices;
-use super::questions::{Offered, OpenQuestions, wall_clock};
+use super::questions::{OpenQuestions, wall_clock};
 use super::{Clock, Control, Observer, RunEnd, RunError, RunLog, Setup};
 use crate::calls::CallEvent;
 use crate::expressions::EdgeExpressions;
@@ -229,17 +229,9 @@ impl Driver {
 
     /// Judges the answers that have come, once everything is told that was asked before.
     fn answer(&mut self) {
-        if self.solo.has_actions() {
-            return;
-        }
-        for Offered { activation, answer, reply } in std::mem::take(&mut self.questions.offered) {
-            let taken = self.questions.take(&activation, &answer);
-            if taken.is_ok() {
-                self.solo.handle(Event::Answer(activation, answer), self.now);
-            }
-            if reply.send(taken).is_err() {
-                tracing::trace!("nobody waits for what becomes of an answer");
-            }
+        if !self.solo.has_actions() {
+            let (solo, now) = (&mut self.solo, self.now);
+            self.questions.judge(|activation, answer| solo.handle(Event::Answer(activation, answer), now));
         }
     }
 

@@ -104,7 +104,7 @@ impl OpenQuestions {
         self.open.insert(activation.clone(), Open { question: question.clone(), due });
     }
 
-    /// Takes an answer, after which the question is no longer open.
+    /// Takes an answer, after which nothing asks any more.
     ///
     /// # Errors
     /// Nothing asks, or the answer does not fit.
@@ -116,6 +116,19 @@ impl OpenQuestions {
             .map_err(|why| AnswerError::Unfit { activation: activation.clone(), why })?;
         self.open.remove(activation);
         Ok(())
+    }
+
+    /// Judges the answers that were offered, and hands those that are taken to `taken`.
+    pub(super) fn judge(&mut self, mut taken: impl FnMut(ActivationId, Payload)) {
+        for Offered { activation, answer, reply } in std::mem::take(&mut self.offered) {
+            let judged = self.take(&activation, &answer);
+            if judged.is_ok() {
+                taken(activation, answer);
+            }
+            if reply.send(judged).is_err() {
+                tracing::trace!("nobody waits for what becomes of an answer");
+            }
+        }
     }
 
     /// What an activation asks.
