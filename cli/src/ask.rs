@@ -1,7 +1,7 @@
 //! Questions of a run: asked on the terminal, or told so that they can be answered later.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use serde_json::Value;
@@ -13,37 +13,41 @@ type Asked = (QuestionId, Question);
 
 /// The questions of a run, on their way to whoever answers them.
 pub(crate) struct Asking {
-    on_terminal: bool,
     told: Arc<Told>,
     questions: mpsc::Receiver<Asked>,
+    /// Those that a resumed run has asked before, and that still wait.
+    waiting: Vec<Asked>,
 }
 
 /// Hears of questions.
 struct Told {
+    run: RunName,
+    on_terminal: bool,
     questions: mpsc::Sender<Asked>,
     /// Questions of the past, which a resumed run tells again.
     past: AtomicUsize,
+    /// Questions that nobody has answered here.
+    open: AtomicUsize,
 }
 
 impl Asking {
-    /// Questions are asked on the terminal if stdin and stderr are one. Of a resumed run, `open` are the
+    /// Questions are asked on the terminal if stdin and stderr are one. Of a resumed run, `waiting` are the
     /// questions that wait, and `past` how many it has asked before.
-    pub(crate) fn new(no_input: bool, open: Vec<Asked>, past: usize) -> Self {
+    pub(crate) fn new(run: &RunName, no_input: bool, waiting: Vec<Asked>, past: usize) -> Self {
         let (sender, questions) = mpsc::channel();
-        for asked in open {
-            sender.send(asked).expect("the receiver is here");
-        }
-        let on_terminal = !no_input && io::stdin().is_terminal() && io::stderr().is_terminal();
-        Self {
-            on_terminal,
-            told: Arc::new(Told { questions: sender, past: AtomicUsize::new(past) }),
-            questions,
-        }
+        let told = Told {
+            run: run.clone(),
+            on_terminal: !no_input && io::stdin().is_terminal() && io::stderr().is_terminal(),
+            questions: sender,
+            past: AtomicUsize::new(past),
+            open: AtomicUsize::new(0),
+        };
+        Self { told: Arc::new(told), questions, waiting }
     }
 
     /// Whether a person is there to answer.
     pub(crate) fn is_on_terminal(&self) -> bool {
-        self.on_terminal
+        self.told.on_terminal
     }
 
     /// What hears of questions.
@@ -51,25 +55,53 @@ impl Asking {
         Arc::clone(&self.told) as Arc<dyn Observer>
     }
 
-    /// Begins to ask; what it gives back tells whether something was asked that is left to be answered.
+    /// Begins to ask.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn begin(self, run: &RunName, handle: RunHandle) -> io::Result<Arc<AtomicBool>> {
-        let waits = Arc::new(AtomicBool::new(false));
-        let (left, run) = (Arc::clone(&waits), run.clone());
-        // Reading the terminal blocks, and cannot be given up: the thread ends with the process.
-        std::thread::Builder::new().name("questions".to_owned()).spawn(move || {
-            for asked in self.questions {
-                left.store(true, Ordering::Relaxed);
-                let done = if self.on_terminal { ask(&asked, &handle, &left) } else { tell(&asked, &run) };
-                if let Err(error) = done {
-                    tracing::warn!(%error, "questions cannot be asked");
-                    return;
+    pub(crate) fn begin(self, handle: RunHandle) -> io::Result<Unanswered> {
+        let Self { told, questions, waiting } = self;
+        waiting.into_iter().for_each(|asked| told.hear(asked));
+        let unanswered = Unanswered(Arc::clone(&told));
+        if told.on_terminal {
+            // Reading the terminal blocks, and cannot be given up: the thread ends with the process.
+            std::thread::Builder::new().name("questions".to_owned()).spawn(move || {
+                for asked in questions {
+                    if let Err(error) = ask(&asked, &handle, &told.open) {
+                        tracing::warn!(%error, "questions cannot be asked, and the run is left open");
+                        return handle.detach();
+                    }
                 }
+            })?;
+        }
+        Ok(unanswered)
+    }
+}
+
+/// Tells whether questions are left that nobody has answered here.
+pub(crate) struct Unanswered(Arc<Told>);
+
+impl Unanswered {
+    /// Whether there is one.
+    pub(crate) fn any(&self) -> bool {
+        self.0.open.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Told {
+    fn hear(&self, asked: Asked) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        if self.on_terminal {
+            if self.questions.send(asked).is_err() {
+                tracing::debug!("nobody asks questions any more");
             }
-        })?;
-        Ok(waits)
+            return;
+        }
+        let (id, question) = asked;
+        let text = text_of(&question);
+        if let Err(error) = writeln!(io::stderr(), "superstep: {id} of run {} asks: {text}", self.run) {
+            tracing::debug!(%error, "a question cannot be shown");
+        }
     }
 }
 
@@ -77,33 +109,27 @@ impl Observer for Told {
     fn notice(&self, notice: &Notice) {
         let Notice::Asked { id, question } = notice else { return };
         let one_less = |past: usize| past.checked_sub(1);
-        if self.past.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
-            return;
-        }
-        if self.questions.send((id.clone(), question.clone())).is_err() {
-            tracing::debug!("nobody asks questions any more");
+        if self.past.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
+            self.hear((id.clone(), question.clone()));
         }
     }
 }
 
-/// What is asked, for a person.
+/// What is asked, for a person. What a model has written into it must not steer the terminal.
 fn text_of(question: &Question) -> String {
-    match HumanQuestion::of(question) {
+    let text = match HumanQuestion::of(question) {
         None => question.ask.value().to_string(),
         Some(human) => {
             let schema = human.schema.map(|schema| format!("\n  as {schema}")).unwrap_or_default();
             let refused = human.refused.map(|why| format!("\n  the answer before did not fit: {why}"));
             format!("{}{schema}{}", human.prompt, refused.unwrap_or_default())
         }
-    }
-}
-
-fn tell((id, question): &Asked, run: &RunName) -> io::Result<()> {
-    writeln!(io::stderr(), "superstep: {id} of run {run} asks: {}", text_of(question))
+    };
+    text.chars().map(|letter| if letter.is_control() && letter != '\n' { ' ' } else { letter }).collect()
 }
 
 /// Asks until the answer is taken; without more input the run is left open.
-fn ask((id, question): &Asked, handle: &RunHandle, left: &AtomicBool) -> io::Result<()> {
+fn ask((id, question): &Asked, handle: &RunHandle, open: &AtomicUsize) -> io::Result<()> {
     let mut stderr = io::stderr();
     writeln!(stderr, "{id} asks: {}", text_of(question))?;
     loop {
@@ -127,12 +153,12 @@ fn ask((id, question): &Asked, handle: &RunHandle, left: &AtomicBool) -> io::Res
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         match runtime.block_on(handle.answer(id.clone(), answer)) {
-            Ok(()) => {
-                left.store(false, Ordering::Relaxed);
-                return Ok(());
-            }
             Err(error @ AnswerError::Unfit { .. }) => writeln!(stderr, "{error}")?,
-            Err(error) => return writeln!(stderr, "{error}"),
+            // It was answered, or its time was over.
+            settled => {
+                open.fetch_sub(1, Ordering::Relaxed);
+                return settled.or_else(|error| writeln!(stderr, "{error}"));
+            }
         }
     }
 }
@@ -168,6 +194,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_question_cannot_steer_the_terminal() {
+        let question = Question { ask: json!({"prompt": "a\u{1b}[2Jb\nc"}).into(), state: None };
+        assert_eq!(text_of(&question), "a [2Jb\nc");
+    }
 
     #[test]
     fn an_answer_is_what_the_question_takes() {

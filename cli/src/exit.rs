@@ -72,6 +72,12 @@ pub(crate) enum CommandError {
         /// What is wrong with it.
         problems: Vec<String>,
     },
+    /// The parameters do not fit the graph.
+    #[error("the parameters do not fit the graph: {}", .problems.join("; "))]
+    UnfitParameters {
+        /// What is wrong with them.
+        problems: Vec<String>,
+    },
     /// A run has no such question.
     #[error("run \"{run}\" asks nothing{}", .vertex.as_ref().map(|vertex| format!(" at vertex {vertex:?}")).unwrap_or_default())]
     NoQuestion {
@@ -187,6 +193,7 @@ impl CommandError {
             Self::Mistakes { .. }
             | Self::NoGraph { .. }
             | Self::Unfit { .. }
+            | Self::UnfitParameters { .. }
             | Self::NoSuperstep { .. }
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
@@ -216,6 +223,7 @@ impl CommandError {
             Self::Mistakes { .. }
             | Self::NoGraph { .. }
             | Self::Unfit { .. }
+            | Self::UnfitParameters { .. }
             | Self::NoSuperstep { .. }
             | Self::NoActivationName { .. }
             | Self::NoActivation { .. }

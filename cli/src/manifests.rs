@@ -2,7 +2,9 @@
 
 use std::io;
 
-use superstep_api::{ResourceSet, load, read_paths};
+use superstep_api::{CheckedGraph, Diagnostic, Resource, ResourceSet, load, read_paths};
+use superstep_graph::{FieldPath, Problem};
+use superstep_runtime::check_parameters;
 
 use crate::args::Files;
 use crate::exit::CommandError;
@@ -29,9 +31,27 @@ pub(crate) fn read(files: &Files) -> Result<Manifests, CommandError> {
         let problems = superstep_runtime::check(&graph.content.document.spec);
         diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
     }
+    diagnostics.extend(resources.graphs.values().flat_map(|graph| parameters(&resources, graph)));
     scripts::take_in(&mut resources, &mut diagnostics);
     match show(&diagnostics)? {
         0 => Ok(Manifests { resources }),
         errors => Err(CommandError::Mistakes { errors }),
     }
+}
+
+/// What is wrong with the parameters that a graph opens its sub-graphs with.
+fn parameters(resources: &ResourceSet, graph: &Resource<CheckedGraph>) -> Vec<Diagnostic> {
+    let vertices = FieldPath::default().field("vertices");
+    let mut mistakes = Vec::new();
+    for (index, vertex) in graph.content.document.spec.vertices.iter().enumerate() {
+        let Some(program) = &vertex.graph else { continue };
+        let Some(inner) = resources.graphs.get(&program.reference.name) else { continue };
+        let path = vertices.index(index).field("graph").field("parameters");
+        for mut problem in check_parameters(&inner.content.document.spec, &program.parameters) {
+            let mut whole = path.clone();
+            whole.0.append(&mut problem.path.0);
+            mistakes.push(graph.diagnose(&Problem { path: whole, ..problem }));
+        }
+    }
+    mistakes
 }

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use superstep_engine::{Payload, Record, RunStarted, RunStatus};
 use superstep_runtime::{
-    NewRun, Observer, Programs, Run, RunEnd, RunError, RunHandle, Setup, Tools, check_input, note_end,
-    open_questions, read_run,
+    NewRun, Observer, Programs, Run, RunEnd, RunError, RunHandle, Setup, Tools, check_input,
+    check_parameters, note_end, open_questions, read_run,
 };
 use superstep_store::{RunName, Store};
 
@@ -43,13 +42,24 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
             problems: problems.iter().map(|problem| problem.message.clone()).collect(),
         });
     }
-    let graphs: BTreeMap<_, _> = reachable(&manifests.resources, &root)
+    let parameters = args.parameters.as_deref().map(|argument| input::read(argument, &mut io::empty()));
+    let parameters = parameters.transpose()?.unwrap_or_default();
+    let problems = check_parameters(&chosen.content.document.spec, &parameters);
+    if !problems.is_empty() {
+        let problems = problems.iter().map(ToString::to_string).collect();
+        return Err(CommandError::UnfitParameters { problems });
+    }
+    let mut graphs: BTreeMap<_, _> = reachable(&manifests.resources, &root)
         .into_iter()
         .filter_map(|name| {
             let graph = manifests.resources.graphs.get(&name)?.content.graph.clone();
             Some((name, graph))
         })
         .collect();
+    // A graph that opens itself has the parameters that each opening gives.
+    if let Some(graph) = graphs.get_mut(&root) {
+        *graph = graph.with_parameters(&parameters);
+    }
     let plan =
         ModelPlan::of(&manifests.resources, graphs.values().map(superstep_graph::ValidatedGraph::spec))?;
     let name: RunName = match &args.run_id {
@@ -57,7 +67,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         None => format!("{root}-{}", random_ending()).parse().map_err(RunError::Store)?,
     };
     let store = if args.ephemeral { Store::memory() } else { open_store(&args.store)? };
-    let asking = Asking::new(args.no_input, Vec::new(), 0);
+    let asking = Asking::new(&name, args.no_input, Vec::new(), 0);
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(graphs.values().map(superstep_graph::ValidatedGraph::spec), &runtime)?;
     let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
@@ -92,7 +102,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count() as u64;
     let open = open_questions(&name, &records, &not_loaded(&name, &started)?)?;
     let told = records.iter().filter(|record| matches!(record, Record::Suspended { .. })).count();
-    let asking = Asking::new(args.no_input, open, told);
+    let asking = Asking::new(&name, args.no_input, open, told);
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(started.graphs.values(), &runtime)?;
     let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
@@ -179,14 +189,14 @@ fn drive(
     runtime: tokio::runtime::Runtime,
 ) -> Result<Exit, CommandError> {
     let handle = run.handle();
-    let waits = asking.begin(driving.name, handle.clone())?;
+    let unanswered = asking.begin(handle.clone())?;
     let end = runtime.block_on(async move {
         tokio::spawn(interrupt(handle));
         run.drive().await
     })?;
     // A model that is still writing must not hold the command up.
     runtime.shutdown_background();
-    let Some(end) = end else { return interrupted(driving, waits.load(Ordering::Relaxed)) };
+    let Some(end) = end else { return interrupted(driving, unanswered.any()) };
     note_end(driving.store, driving.name, driving.graph, driving.started_at, &end);
     conclude(&end, driving)
 }

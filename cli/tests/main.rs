@@ -10,6 +10,7 @@ mod damage;
 mod hub;
 mod interrupt;
 mod models;
+mod parameters;
 mod progress;
 mod providers;
 mod reference;

@@ -23,7 +23,7 @@ mod values;
 
 pub use call::{CallOutcome, CallRequest};
 pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, Opener, RunConfig};
-pub use expressions::Expressions;
+pub use expressions::{EdgeView, Expressions};
 pub use ids::{
     ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token,
 };

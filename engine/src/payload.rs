@@ -40,6 +40,12 @@ impl Payload {
     }
 }
 
+impl From<Arc<Value>> for Payload {
+    fn from(value: Arc<Value>) -> Self {
+        Self(value)
+    }
+}
+
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
         Self(Arc::new(value))

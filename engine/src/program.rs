@@ -14,6 +14,8 @@ use crate::payload::{Payload, as_json};
 pub struct View {
     /// Constant of the run, or of its frame.
     pub input: Payload,
+    /// The parameters of its graph, an object.
+    pub parameters: Payload,
     /// What was drained for this activation, in the order of message ids.
     pub messages: Vec<Received>,
     /// The last messages of passive and of retained edges that were not drained now, in order of

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
 use superstep_graph::{Mutation, SlotIx, ValidatedGraph, VertexName, WhenIncomplete};
 
 use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place, QuestionId};
@@ -201,6 +202,8 @@ pub struct FrameWanted {
     pub element: u32,
     /// The graph's name.
     pub graph: String,
+    /// Its parameters, beside those that it has by default.
+    pub parameters: Value,
     /// The frame's input.
     pub input: Payload,
 }

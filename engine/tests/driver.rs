@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use superstep_engine::{
-    Action, CallDecision, CallOutcome, CallRequest, Emission, Event, Expressions, Failure, FailureClass, Job,
-    Notice, Outcome, Patch, Payload, ProgramResult, Question, QuestionId, Record, RunConfig, RunStarted,
-    Solo, Timestamp, Usage, ValueChange,
+    Action, CallDecision, CallOutcome, CallRequest, EdgeView, Emission, Event, Expressions, Failure,
+    FailureClass, Job, Notice, Outcome, Patch, Payload, ProgramResult, Question, QuestionId, Record,
+    RunConfig, RunStarted, Solo, Timestamp, Usage, ValueChange,
 };
 use superstep_graph::{
     EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, ProgramCheck, ValidatedGraph, VertexSpec,
@@ -27,7 +27,7 @@ impl ProgramCheck for Words {
 }
 
 impl Expressions for Words {
-    fn when(&self, expression: &str, message: &Payload, _: u64) -> Result<bool, Failure> {
+    fn when(&self, expression: &str, EdgeView { message, .. }: EdgeView<'_>) -> Result<bool, Failure> {
         let number = message.value().as_i64().unwrap_or(0);
         match expression.split_once(' ') {
             Some(("<", limit)) => Ok(number < limit.parse().unwrap()),
@@ -40,7 +40,7 @@ impl Expressions for Words {
         }
     }
 
-    fn transform(&self, _: &str, message: &Payload, _: u64) -> Result<Payload, Failure> {
+    fn transform(&self, _: &str, EdgeView { message, .. }: EdgeView<'_>) -> Result<Payload, Failure> {
         Ok(Payload::from(serde_json::json!({"wrapped": message.value()})))
     }
 }

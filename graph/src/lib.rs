@@ -36,9 +36,9 @@ pub use spec::{
     ExternalModel, Fold as AggregatorFold, ForEachSpec, FunctionCommand, FunctionProgram, GraphProgram,
     GraphSpec, HeaderAuth, HttpAuth, HttpMethod, HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec,
     JudgeProgram, JudgeVerdict, Limits, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure,
-    OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Pairwise, Placement, Prices, Program, ProgramRef,
-    PromptProgram, Provider, RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends, ToolCalling,
-    ToolKind, ToolProgram, ToolSpec, VertexSpec, WhenIncomplete,
+    OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Pairwise, ParametersSpec, Placement, Prices, Program,
+    ProgramRef, PromptProgram, Provider, RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends,
+    ToolCalling, ToolKind, ToolProgram, ToolSpec, VertexSpec, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, check_external, validate};

@@ -48,6 +48,9 @@ pub struct GraphSpec {
     /// What a run's input must look like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputSpec>,
+    /// What a reusable graph is made with, read as `parameters` by its templates and expressions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<ParametersSpec>,
     /// The models that vertices may name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelSpec>,
@@ -83,6 +86,13 @@ pub struct GraphSpec {
 }
 
 impl GraphSpec {
+    /// Its parameters with `given` in place of the defaults of the same names: an object, empty if it has none.
+    pub fn parameters_with(&self, given: &Value) -> Value {
+        let default = self.parameters.as_ref().and_then(|parameters| parameters.default.as_object());
+        let members = default.into_iter().chain(given.as_object()).flatten();
+        Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
     /// Puts every named list into the order of its key, so that the order of declaration has no
     /// effect on anything.
     pub fn sort(&mut self) {
@@ -106,6 +116,18 @@ impl GraphSpec {
 pub struct InputSpec {
     /// A JSON schema (2020-12) that the input must satisfy.
     pub schema: Value,
+}
+
+/// What a reusable graph is made with. It stays the same while the graph is open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ParametersSpec {
+    /// A JSON schema (2020-12) of all of them together, an object.
+    pub schema: Value,
+    /// Those that need not be given: an object.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub default: Value,
 }
 
 /// One declared output of a run.

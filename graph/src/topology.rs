@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::name::{Port, VertexName};
 use crate::spec::{
     AnyVertex, Combiner, Delivery, GraphSpec, JoinMode, OnSatisfied, Sends, VertexSpec, WhenIncomplete,
@@ -93,9 +95,15 @@ pub struct Topology {
     entry: Vec<VertexIx>,
     outputs: Vec<VertexIx>,
     any_senders: Vec<VertexIx>,
+    parameters: Arc<Value>,
 }
 
 impl Topology {
+    /// What the graph is made with: an object.
+    pub fn parameters(&self) -> &Arc<Value> {
+        &self.parameters
+    }
+
     /// Compiles `spec`, which must be sorted and have unique names. Relations need not hold: what
     /// names nothing is left inert.
     pub(crate) fn compile(spec: &GraphSpec) -> Self {
@@ -125,7 +133,14 @@ impl Topology {
         let outputs = outputs(spec, &mut vertices, &edges, &find);
         let entry = spec.entry.iter().filter_map(find).collect();
         let any_senders = attach_senders(&mut vertices);
-        Self { vertices, edges, entry, outputs, any_senders }
+        Self {
+            vertices,
+            edges,
+            entry,
+            outputs,
+            any_senders,
+            parameters: Arc::new(spec.parameters_with(&Value::Null)),
+        }
     }
 
     /// All vertices, in order of names.

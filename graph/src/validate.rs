@@ -37,6 +37,18 @@ impl ValidatedGraph {
         Self { spec: Arc::new(spec), topology, revision, warnings: Vec::new() }
     }
 
+    /// The same graph with `given` in place of the parameters that it has by default.
+    #[must_use]
+    pub fn with_parameters(&self, given: &serde_json::Value) -> Self {
+        let mut spec = self.spec().clone();
+        let all = spec.parameters_with(given);
+        match &mut spec.parameters {
+            Some(parameters) if parameters.default != all => parameters.default = all,
+            Some(_) | None => return self.clone(),
+        }
+        Self { warnings: self.warnings.clone(), ..Self::after_mutation(spec) }
+    }
+
     /// The document, sorted.
     pub fn spec(&self) -> &GraphSpec {
         &self.spec

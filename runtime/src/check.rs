@@ -1,18 +1,16 @@
 //! What can be seen to be wrong with the templates, expressions and schemas of a graph before it
 //! runs.
 
+mod programs;
 mod shape;
 
 use superstep_graph::{
-    AgentProgram, AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, HumanProgram, JudgeProgram,
-    MutationKind, OutputFormat, Problem, Program, PromptProgram, Sampling, Sends, ToolSpec, VertexName,
-    VertexSpec,
+    AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, MutationKind, Problem, Sends, VertexName, VertexSpec,
 };
 
 use crate::cel::Expression;
 use crate::roots::{CompileError, Position, Reference, Scope};
 use crate::schema::Schema;
-use crate::template::Template;
 use shape::Shape;
 
 /// Checks what `superstep_graph::validate` does not: whether templates, expressions and schemas
@@ -23,6 +21,9 @@ pub fn check(spec: &GraphSpec) -> Vec<Problem> {
     let root = FieldPath::default();
     if let Some(input) = &spec.input {
         checking.schema(root.field("input").field("schema"), &input.schema);
+    }
+    if let Some(parameters) = &spec.parameters {
+        checking.parameters(&root.field("parameters"), parameters);
     }
     for (index, tool) in spec.tools.iter().enumerate() {
         checking.tool(&root.field("tools").index(index), tool);
@@ -49,29 +50,7 @@ impl<'a> Checking<'a> {
         let here = path.clone();
         for program in vertex.programs() {
             let here = here.field(program.kind());
-            match program {
-                Program::Prompt(prompt) => self.prompt(&here, vertex, prompt),
-                Program::Function(function) => {
-                    if let Some(cel) = &function.cel {
-                        self.expression(here.field("cel"), vertex, cel, Scope::Vertex);
-                    }
-                }
-                Program::Router(router) => {
-                    self.expression(here.field("cel"), vertex, &router.cel, Scope::Vertex);
-                    if let Some(payload) = &router.payload {
-                        self.expression(here.field("payload"), vertex, payload, Scope::Vertex);
-                    }
-                }
-                Program::Human(human) => self.human(&here, vertex, human),
-                Program::Judge(judge) => self.judge(&here, vertex, judge),
-                Program::Agent(agent) => self.agent(&here, vertex, agent),
-                Program::Tool(tool) => {
-                    if let Some(arguments) = &tool.arguments {
-                        self.expression(here.field("arguments"), vertex, arguments, Scope::Vertex);
-                    }
-                }
-                Program::Graph(_) | Program::Custom(_) => {}
-            }
+            self.program(&here, vertex, program);
         }
         let effects = &vertex.effects;
         let here = here.field("effects");
@@ -87,80 +66,6 @@ impl<'a> Checking<'a> {
         }
         for (name, source) in &effects.contribute {
             self.expression(here.field("contribute").field(name.as_str()), vertex, source, Scope::Effects);
-        }
-    }
-
-    /// The parameters that a tool declares are the schema of an object.
-    fn tool(&mut self, path: &FieldPath, tool: &ToolSpec) {
-        let http = tool.http.as_ref().map(|http| ("http", &http.parameters));
-        let command = tool.command.as_ref().map(|command| ("command", &command.parameters));
-        for (kind, parameters) in http.into_iter().chain(command) {
-            if let Some(parameters) = parameters {
-                self.schema(path.field(kind).field("parameters"), parameters);
-            }
-        }
-    }
-
-    fn prompt(&mut self, path: &FieldPath, vertex: &'a VertexSpec, prompt: &'a PromptProgram) {
-        self.template(path.field("system"), vertex, prompt.system.as_deref());
-        self.template(path.field("template"), vertex, Some(&prompt.template));
-        self.output(path, prompt.output.as_ref(), &prompt.sampling);
-    }
-
-    fn agent(&mut self, path: &FieldPath, vertex: &'a VertexSpec, agent: &'a AgentProgram) {
-        self.template(path.field("system"), vertex, agent.system.as_deref());
-        self.template(path.field("template"), vertex, agent.template.as_deref());
-        self.output(path, agent.output.as_ref(), &agent.sampling);
-    }
-
-    fn human(&mut self, path: &FieldPath, vertex: &'a VertexSpec, human: &'a HumanProgram) {
-        self.template(path.field("prompt"), vertex, Some(&human.prompt));
-        let Some(schema) = &human.schema else { return };
-        let (Ok(compiled), Some(default)) = (Schema::compile(schema), &human.default) else {
-            return self.schema(path.field("schema"), schema);
-        };
-        if let Err(why) = compiled.check(default) {
-            let message = format!("the default does not fit the schema: {why}");
-            self.problems.push(Problem::error(path.field("default"), message));
-        }
-    }
-
-    fn judge(&mut self, path: &FieldPath, vertex: &'a VertexSpec, judge: &'a JudgeProgram) {
-        self.template(path.field("system"), vertex, judge.system.as_deref());
-        if let Some(rubric) = &judge.rubric {
-            self.template(path.field("rubric").field("subject"), vertex, Some(&rubric.subject));
-        }
-        if let Some(pairwise) = &judge.pairwise {
-            let path = path.field("pairwise");
-            self.template(path.field("a"), vertex, Some(&pairwise.a));
-            self.template(path.field("b"), vertex, Some(&pairwise.b));
-            self.template(path.field("question"), vertex, pairwise.question.as_deref());
-        }
-        if let Some(verdict) = &judge.verdict {
-            let path = path.field("verdict");
-            self.template(path.field("template"), vertex, Some(&verdict.template));
-            self.schema(path.field("schema"), &verdict.schema);
-        }
-    }
-
-    fn template(&mut self, path: FieldPath, vertex: &'a VertexSpec, source: Option<&str>) {
-        match source.map(Template::compile) {
-            Some(Ok(template)) => self.references(&path, vertex, template.references()),
-            Some(Err(error)) => self.uncompiled(path, error),
-            None => {}
-        }
-    }
-
-    fn output(&mut self, path: &FieldPath, output: Option<&OutputFormat>, sampling: &Sampling) {
-        if let Some(output) = output {
-            self.schema(path.field("output").field("schema"), &output.schema);
-            if sampling.stop.iter().any(|stop| !stop.is_empty()) {
-                let message =
-                    "a stop text can cut the JSON that output.schema asks for; a local model refuses the two";
-                let problem = Problem::warning(path.field("sampling").field("stop"), message);
-                self.problems
-                    .push(problem.hint("leave stop out: what has a schema ends where the JSON is complete"));
-            }
         }
     }
 
@@ -190,6 +95,9 @@ impl<'a> Checking<'a> {
             match Expression::compile(source, Scope::Edge) {
                 Ok(expression) => {
                     let shape = Shape::sent(self.spec, edge);
+                    for reference in expression.references() {
+                        self.parameter(&path, reference);
+                    }
                     for reference in
                         expression.references().iter().filter(|reference| reference.path[0] == "message")
                     {
@@ -220,10 +128,27 @@ impl<'a> Checking<'a> {
                         self.spec.input.as_ref().map_or(Shape::Unknown, |input| Shape::Schema(&input.schema));
                     self.fields(path, reference, 1, shape, "the input");
                 }
+                ("parameters", _) => self.parameter(path, reference),
                 ("output", Some(_)) => {
                     self.fields(path, reference, 1, Shape::of(vertex), "the output of this vertex")
                 }
                 _ => {}
+            }
+        }
+    }
+
+    fn parameter(&mut self, path: &FieldPath, reference: &Reference) {
+        if reference.path[0] != "parameters" {
+            return;
+        }
+        match &self.spec.parameters {
+            Some(parameters) => {
+                self.fields(path, reference, 1, Shape::Schema(&parameters.schema), "parameters")
+            }
+            None => {
+                let message = at(reference.position, "the graph has no parameters");
+                let hint = "declare them in the schema of the graph's parameters";
+                self.problems.push(Problem::error(path.clone(), message).hint(hint));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use superstep_engine::{Expressions, Failure, Payload};
+use superstep_engine::{EdgeView, Expressions, Failure, Payload};
 use superstep_graph::{EdgeSpec, ProgramCheck, VertexSpec};
 
 use crate::cel::Expression;
@@ -45,12 +45,12 @@ impl EdgeExpressions {
 }
 
 impl Expressions for EdgeExpressions {
-    fn when(&self, expression: &str, message: &Payload, superstep: u64) -> Result<bool, Failure> {
-        self.get(expression)?.evaluate_bool(Bindings::Edge { message, superstep })
+    fn when(&self, expression: &str, view: EdgeView<'_>) -> Result<bool, Failure> {
+        self.get(expression)?.evaluate_bool(Bindings::Edge(view))
     }
 
-    fn transform(&self, expression: &str, message: &Payload, superstep: u64) -> Result<Payload, Failure> {
-        self.get(expression)?.evaluate(Bindings::Edge { message, superstep })
+    fn transform(&self, expression: &str, view: EdgeView<'_>) -> Result<Payload, Failure> {
+        self.get(expression)?.evaluate(Bindings::Edge(view))
     }
 }
 
@@ -84,18 +84,20 @@ mod tests {
     fn conditions_and_transformations_read_the_payload() {
         let expressions = expressions();
         let message = Payload::from(json!({"grade": 2.5, "kinds": ["a", "b"]}));
+        let parameters = Payload::from(json!({"least": 2}));
+        let view = EdgeView { message: &message, parameters: &parameters, superstep: 7 };
         for (source, passes) in [
             ("message.grade < 3", Some(true)),
             ("message.grade >= 3 || superstep == 7", Some(true)),
             ("'c' in message.kinds", Some(false)),
+            ("message.grade > parameters.least", Some(true)),
             ("message.grade", None),
             ("message.absent == 1", None),
             ("from.judge == 1", None),
         ] {
-            assert_eq!(expressions.when(source, &message, 7).ok(), passes, "{source}");
+            assert_eq!(expressions.when(source, view).ok(), passes, "{source}");
         }
-        let transformed =
-            expressions.transform("{'n': message.kinds.size(), 's': superstep}", &message, 7).unwrap();
+        let transformed = expressions.transform("{'n': message.kinds.size(), 's': superstep}", view).unwrap();
         assert_eq!(transformed.value(), &json!({"n": 2, "s": 7}));
     }
 

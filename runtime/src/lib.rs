@@ -48,7 +48,7 @@ pub use runner::{
     AnswerError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, follow,
     open_questions, read_run, tell,
 };
-pub use schema::{Schema, SchemaError, check_input, smallest};
+pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]
 pub use superstep_inference::{Footprint, LoadError, LoadOptions};
 pub use template::{MAX_TEMPLATE, Template};

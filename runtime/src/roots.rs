@@ -1,6 +1,6 @@
 //! The names under which expressions and templates read what an activation sees.
 
-use superstep_engine::{Payload, View};
+use superstep_engine::{EdgeView, Payload, View};
 use superstep_graph::{FieldPath, Problem};
 
 /// Where an expression stands, which decides the roots that it may use.
@@ -14,11 +14,21 @@ pub enum Scope {
     Edge,
 }
 
-const VERTEX: [&str; 8] =
-    ["input", "messages", "message", "from", "value", "element", "aggregates", "superstep"];
-const EFFECTS: [&str; 9] =
-    ["input", "messages", "message", "from", "value", "element", "aggregates", "superstep", "output"];
-const EDGE: [&str; 2] = ["message", "superstep"];
+const VERTEX: [&str; 9] =
+    ["input", "parameters", "messages", "message", "from", "value", "element", "aggregates", "superstep"];
+const EFFECTS: [&str; 10] = [
+    "input",
+    "parameters",
+    "messages",
+    "message",
+    "from",
+    "value",
+    "element",
+    "aggregates",
+    "superstep",
+    "output",
+];
+const EDGE: [&str; 3] = ["message", "parameters", "superstep"];
 
 impl Scope {
     /// The roots of this scope.
@@ -44,12 +54,7 @@ pub(crate) enum Bindings<'a> {
         output: &'a Payload,
     },
     /// Those of [`Scope::Edge`].
-    Edge {
-        /// The payload of the message.
-        message: &'a Payload,
-        /// The superstep in which it was sent.
-        superstep: u64,
-    },
+    Edge(EdgeView<'a>),
 }
 
 /// A name path that a source reads, from its root: `from`, `classify`, `kind`.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jsonschema::Validator;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use superstep_graph::{FieldPath, GraphSpec, Problem};
 
 pub use smallest::smallest;
@@ -74,16 +74,32 @@ impl fmt::Debug for Schema {
 /// input itself.
 pub fn check_input(graph: &GraphSpec, input: &Value) -> Vec<Problem> {
     let Some(declared) = &graph.input else { return Vec::new() };
-    let validator = match jsonschema::validator_for(&declared.schema) {
+    problems_of(&declared.schema, input, "the input's schema")
+}
+
+fn problems_of(schema: &Value, instance: &Value, whose: &str) -> Vec<Problem> {
+    let validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
-        Err(error) => {
-            return vec![Problem::error(FieldPath::default(), format!("the input's schema: {error}"))];
-        }
+        Err(error) => return vec![Problem::error(FieldPath::default(), format!("{whose}: {error}"))],
     };
     let problem = |error: jsonschema::ValidationError<'_>| {
         Problem::error(path_of(&error.instance_path().to_string()), error.to_string())
     };
-    validator.iter_errors(input).map(problem).collect()
+    validator.iter_errors(instance).map(problem).collect()
+}
+
+/// What is wrong with the parameters that `graph` is opened with, those that it has by default put in. Paths
+/// begin at the parameters.
+pub fn check_parameters(graph: &GraphSpec, given: &Value) -> Vec<Problem> {
+    let Some(declared) = &graph.parameters else {
+        let is_empty = given.as_object().is_none_or(Map::is_empty);
+        let problem = || Problem::error(FieldPath::default(), "the graph has no parameters");
+        return if is_empty { Vec::new() } else { vec![problem()] };
+    };
+    if !(given.is_null() || given.is_object()) {
+        return vec![Problem::error(FieldPath::default(), "parameters are an object")];
+    }
+    problems_of(&declared.schema, &graph.parameters_with(given), "the parameters' schema")
 }
 
 /// The path that a JSON pointer names.

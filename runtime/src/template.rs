@@ -173,6 +173,7 @@ impl Object for Roots {
         let view = &self.view;
         Some(match key.as_str()? {
             "input" => value_of(&view.input),
+            "parameters" => value_of(&view.parameters),
             "value" => value_of(&view.value),
             "superstep" => Value::from(view.superstep),
             "element" => match &view.element {

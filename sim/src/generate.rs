@@ -249,8 +249,10 @@ fn one_vertex(
     if !taste.inner.is_empty() && random.chance(15) {
         made.custom = None;
         made.sends = None;
-        made.graph =
-            Some(GraphProgram { reference: ProgramRef { name: random.pick(taste.inner).to_owned() } });
+        made.graph = Some(GraphProgram {
+            reference: ProgramRef { name: random.pick(taste.inner).to_owned() },
+            parameters: serde_json::Value::Null,
+        });
     }
     made.join = join(random, senders);
     made

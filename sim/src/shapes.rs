@@ -131,7 +131,10 @@ fn sub_graph() -> Scenario {
     let list = vertex("list", &Behaviour { list: Some(3), ..Behaviour::default() });
     let mut inside = plain("inside");
     inside.custom = None;
-    inside.graph = Some(GraphProgram { reference: ProgramRef { name: "inner".to_owned() } });
+    inside.graph = Some(GraphProgram {
+        reference: ProgramRef { name: "inner".to_owned() },
+        parameters: serde_json::Value::Null,
+    });
     inside.for_each = Some(ForEachSpec {});
     let mut scenario = Scenario::of(graph(vec![list, inside, plain("end")], &["list>inside", "inside>end"]));
     let inner = graph(vec![plain("a"), calls("b"), calls("c")], &["a>b", "a>c"]);

@@ -1,7 +1,7 @@
 //! The expressions that simulated edges are labelled with.
 
 use serde_json::{Value, json};
-use superstep_engine::{Expressions, Failure, Payload};
+use superstep_engine::{EdgeView, Expressions, Failure, Payload};
 use superstep_graph::{EdgeSpec, ProgramCheck, VertexSpec};
 
 /// Conditions `true`, `odd`, `< N`, `superstep < N` and `fails`; the transformation `wrap` and, as any
@@ -23,7 +23,11 @@ impl ProgramCheck for Words {
 }
 
 impl Expressions for Words {
-    fn when(&self, expression: &str, message: &Payload, superstep: u64) -> Result<bool, Failure> {
+    fn when(
+        &self,
+        expression: &str,
+        EdgeView { message, superstep, .. }: EdgeView<'_>,
+    ) -> Result<bool, Failure> {
         let number = number_in(message.value());
         if let Some(bound) = expression.strip_prefix("superstep < ") {
             return Ok(superstep < bound.parse().unwrap_or(0));
@@ -38,7 +42,11 @@ impl Expressions for Words {
         }
     }
 
-    fn transform(&self, expression: &str, message: &Payload, _: u64) -> Result<Payload, Failure> {
+    fn transform(
+        &self,
+        expression: &str,
+        EdgeView { message, .. }: EdgeView<'_>,
+    ) -> Result<Payload, Failure> {
         Ok(Payload::from(match expression {
             "wrap" => json!({"wrapped": message.value()}),
             _ => json!(number_in(message.value()) % 10),

@@ -50,6 +50,9 @@ pub(crate) struct RunArgs {
     /// The input: JSON, @FILE, or - for stdin.
     #[arg(long, value_name = "INPUT")]
     pub(crate) input: Option<String>,
+    /// The parameters of the graph, beside those that it has by default: JSON or @FILE.
+    #[arg(long, value_name = "PARAMETERS")]
+    pub(crate) parameters: Option<String>,
     /// The graph, if the files have several.
     #[arg(long, value_name = "NAME")]
     pub(crate) graph: Option<String>,

@@ -118,6 +118,6 @@ impl Coordinator {
             self.ending.get_or_insert(RunStatus::LimitReached(LimitKind::Depth));
             return Err(failed(format!("limits.depth allows {most} sub-graphs inside each other")));
         }
-        Ok((graph, depth))
+        Ok((graph.with_parameters(&wanted.parameters), depth))
     }
 }

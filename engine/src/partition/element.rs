@@ -81,6 +81,7 @@ impl Element {
     pub(super) fn failed(failure: Failure) -> Self {
         let view = View {
             input: Payload::null(),
+            parameters: Payload::null(),
             messages: Vec::new(),
             kept: Vec::new(),
             value: Payload::null(),

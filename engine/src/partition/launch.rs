@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use superstep_graph::{Delivery, Program};
+use superstep_graph::{Delivery, GraphProgram, Program};
 
 use super::activation::over_limit;
 use super::delivery::elements;
@@ -45,6 +45,7 @@ impl Partition {
         });
         let mut view = View {
             input: frame.input.clone(),
+            parameters: Payload::from(Arc::clone(topology.parameters())),
             messages: Vec::new(),
             kept: kept.collect(),
             value: state.value.clone(),
@@ -142,7 +143,7 @@ impl Partition {
         self.effects.push_back(Effect::Notify(notice));
         begun.started.push(Planned { place, weight: u64::from(count), owed: Vec::new() });
         let opens = match spec.program() {
-            Some(Program::Graph(program)) if !derived => Some(program.reference.name.clone()),
+            Some(Program::Graph(program)) if !derived => Some(program.clone()),
             Some(_) | None => None,
         };
         let elements = Elements::new(elements);
@@ -182,7 +183,7 @@ impl Partition {
         number
     }
 
-    fn want_frames(&mut self, number: u32, graph: &str, begun: &mut Begun) {
+    fn want_frames(&mut self, number: u32, program: &GraphProgram, begun: &mut Begun) {
         let Some(flight) = self.flights.get_mut(number) else { return };
         flight.suspended = true;
         for index in 0..flight.elements.len() {
@@ -198,7 +199,8 @@ impl Partition {
             begun.wanted.push(FrameWanted {
                 parent: flight.place,
                 element: index,
-                graph: graph.to_owned(),
+                graph: program.reference.name.clone(),
+                parameters: program.parameters.clone(),
                 input,
             });
         }

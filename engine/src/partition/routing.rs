@@ -10,6 +10,7 @@ use super::activation::{is_fatal, over_limit};
 use super::element::Stage;
 use super::flight::{Flight, Staged, Unsent};
 use super::{Effect, Partition};
+use crate::expressions::EdgeView;
 use crate::ids::PartitionId;
 use crate::message::{MessageKey, MessageStatus, Routed, Target};
 use crate::notice::LimitKind;
@@ -102,17 +103,19 @@ impl Partition {
         ordinals: &mut BTreeMap<(&'a Port, &'a str), u32>,
         staged: &mut Staged,
     ) -> Result<(), Failure> {
-        let superstep = flight.id.superstep;
+        let parameters = Payload::from(Arc::clone(topology.parameters()));
+        let view =
+            EdgeView { message: &emission.payload, parameters: &parameters, superstep: flight.id.superstep };
         for (via, edge) in topology.out(flight.place.1).filter(|(_, edge)| edge.port == emission.port) {
             if let Some(when) = &edge.when
-                && !self.expressions.when(when, &emission.payload, superstep)?
+                && !self.expressions.when(when, view)?
             {
                 let (port, to) = (edge.port.clone(), edge.to_name.clone());
                 staged.settled.push(Unsent { port, to, status: MessageStatus::Filtered });
                 continue;
             }
             let payload = match &edge.transform {
-                Some(transform) => self.expressions.transform(transform, &emission.payload, superstep)?,
+                Some(transform) => self.expressions.transform(transform, view)?,
                 None => emission.payload.clone(),
             };
             // A lone emission is the common case and needs no counting.

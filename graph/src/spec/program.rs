@@ -201,6 +201,9 @@ pub struct GraphProgram {
     /// The graph.
     #[serde(rename = "ref")]
     pub reference: ProgramRef,
+    /// Its parameters, an object. Default: those that it has by default.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub parameters: Value,
 }
 
 /// Another `AgentGraph` by name.

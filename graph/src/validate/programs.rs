@@ -32,7 +32,12 @@ pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, pro
         Program::Human(human) => checking.human(human),
         Program::Tool(tool) => checking.tool(tool),
         Program::Function(function) => checking.function(function),
-        Program::Router(_) | Program::Graph(_) | Program::Custom(_) => {}
+        Program::Graph(graph) => {
+            if !(graph.parameters.is_null() || graph.parameters.is_object()) {
+                checking.error("parameters", "parameters are an object");
+            }
+        }
+        Program::Router(_) | Program::Custom(_) => {}
     }
 }
 

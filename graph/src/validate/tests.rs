@@ -96,9 +96,10 @@ fn mistakes_of_tools_are_found_at_their_place() {
     ] {
         let mut graph = good.clone();
         let (parent, name) = pointer.rsplit_once('/').unwrap();
-        match graph.pointer_mut(parent).unwrap() {
-            Value::Array(items) => items[name.parse::<usize>().unwrap()] = value,
-            parent => parent[name] = value,
+        let parent = graph.pointer_mut(parent).unwrap();
+        match name.parse::<usize>() {
+            Ok(index) => parent[index] = value,
+            Err(_) => parent[name] = value,
         }
         let found = problems(graph);
         assert!(found.contains(expected), "{pointer}: {expected}\nin\n{found}");

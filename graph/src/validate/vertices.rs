@@ -19,6 +19,12 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         let problem = Problem::error(root.field("entry"), "no vertex is activated in superstep 0");
         problems.push(problem.hint("name at least one vertex"));
     }
+    if let Some(parameters) = &spec.parameters
+        && !(parameters.default.is_null() || parameters.default.is_object())
+    {
+        let place = root.field("parameters").field("default");
+        problems.push(Problem::error(place, "the default of parameters is an object"));
+    }
     let barrier = root.field("barrier");
     match (spec.barrier.mode, spec.barrier.count) {
         (BarrierMode::Quorum, None | Some(0)) => {

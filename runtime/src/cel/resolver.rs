@@ -75,16 +75,18 @@ impl<'a> Resolver<'a> {
         let (view, output) = match self.bindings {
             Bindings::Vertex(view) => (view, None),
             Bindings::Effects { view, output } => (view, Some(output)),
-            Bindings::Edge { message, superstep } => {
+            Bindings::Edge(view) => {
                 return match root {
-                    "message" => walk(message, path),
-                    "superstep" => number(superstep, path),
+                    "message" => walk(view.message, path),
+                    "parameters" => walk(view.parameters, path),
+                    "superstep" => number(view.superstep, path),
                     _ => Found::Nothing,
                 };
             }
         };
         match root {
             "input" => walk(&view.input, path),
+            "parameters" => walk(&view.parameters, path),
             "value" => walk(&view.value, path),
             "superstep" => number(view.superstep, path),
             "output" => output.map_or(Found::Nothing, |output| walk(output, path)),

@@ -15,6 +15,7 @@ fn view() -> View {
         input: Payload::from(
             json!({"text": "one\n\ntwo", "n": 3, "big": u64::MAX, "x": 2.5, "nested": {"list": [3, 1, 2]}}),
         ),
+        parameters: Payload::from(json!({"style": "formal"})),
         messages: vec![
             received("classify", json!({"kind": "bug"})),
             received("extract", json!({"text": "old"})),

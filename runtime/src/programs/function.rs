@@ -101,6 +101,7 @@ fn seen(view: &View) -> Value {
         view.aggregates.iter().map(|(name, held)| (name.to_string(), held.value().clone())).collect();
     json!({
         "input": view.input.value(),
+        "parameters": view.parameters.value(),
         "messages": messages,
         "from": from,
         "value": view.value.value(),

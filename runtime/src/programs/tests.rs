@@ -1,3 +1,7 @@
+//! What holds for all programs, and what their tests share.
+
+pub(crate) mod given;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -22,6 +26,7 @@ fn activation(vertex: &VertexSpec, payloads: &[Value]) -> Activation {
     Activation {
         view: Arc::new(View {
             input: Payload::from(json!({"text": "x"})),
+            parameters: Payload::from(json!({"style": "formal"})),
             messages: payloads.iter().map(message).collect(),
             kept: Vec::new(),
             value: Payload::from(json!(1)),

@@ -23,6 +23,15 @@ impl Observer for Heard {
     }
 }
 
+/// The questions that were told, with those who ask.
+fn asked(heard: &Heard) -> Vec<(QuestionId, Value)> {
+    let asked = |notice: &Notice| {
+        let Notice::Asked { id, question } = notice else { return None };
+        Some((id.clone(), question.ask.value().clone()))
+    };
+    heard.0.lock().unwrap().iter().filter_map(asked).collect()
+}
+
 fn graphs(spec: Value) -> BTreeMap<String, ValidatedGraph> {
     BTreeMap::from([("main".to_owned(), validate(&serde_json::from_value(spec).unwrap()).unwrap())])
 }
@@ -130,14 +139,9 @@ async fn a_paused_run_is_left_and_goes_on_without_repeating_a_call() {
     let heard = Arc::new(Heard::default());
     let run = Run::create(setup(made(), &heard), &store, new_run(spec)).unwrap();
     assert_eq!(run.drive().await.unwrap(), None);
-    let asked = heard
-        .0
-        .lock()
-        .unwrap()
-        .iter()
-        .find_map(|notice| if let Notice::Asked { id, .. } = notice { Some(id.clone()) } else { None });
+    let (asking, _) = asked(&heard).remove(0);
     let run = Run::resume(setup(made(), &heard), &store, &"test".parse().unwrap()).unwrap();
-    let answered = run.handle().answer(asked.unwrap(), Payload::from(json!("yes")));
+    let answered = run.handle().answer(asking, Payload::from(json!("yes")));
     // The answer is taken in before the run is found to be paused again.
     let end = run.drive().await.unwrap().unwrap();
     assert_eq!(answered.await, Ok(()));

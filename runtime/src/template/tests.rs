@@ -13,6 +13,7 @@ fn view() -> View {
         input: Payload::from(
             json!({"text": "<It> crashes & burns", "n": 3, "x": 2.0, "list": [1, "a"], "none": null}),
         ),
+        parameters: Payload::from(json!({"style": "formal"})),
         messages: vec![
             received("summarise", json!([{"text": "b"}, {"text": "a"}])),
             received("classify", json!({"kind": "bug"})),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::programs::testing::ClosureTool;
+use crate::programs::tests::given::ClosureTool;
 
 fn tool(name: &str, parameters: Value) -> Arc<dyn Tool> {
     Arc::new(ClosureTool::new(name, parameters, |_| Ok(Value::Null)))

@@ -92,7 +92,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::programs::testing::ClosureTool;
+    use crate::programs::tests::given::ClosureTool;
     use crate::schema::Schema;
     use crate::tools::Tools;
 

@@ -5,7 +5,7 @@ use superstep_engine::FailureClass;
 use super::*;
 use crate::calls::CallDecision;
 use crate::calls::tests::{perform_all, runner};
-use crate::programs::testing::{ClosureTool, activation, output, scripted, tools, vertex, weather};
+use crate::programs::tests::given::{ClosureTool, activation, output, scripted, tools, vertex, weather};
 
 /// Every conversation that a scripted model can lead: with tool calling of its own, and by JSON.
 async fn run(

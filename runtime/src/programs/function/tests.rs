@@ -3,7 +3,7 @@ use superstep_engine::FailureClass;
 use super::*;
 use crate::calls::tests::{perform_all, runner};
 use crate::programs::Programs;
-use crate::programs::testing::{activation, output, vertex};
+use crate::programs::tests::given::{activation, output, vertex};
 
 async fn run(command: Value) -> (Result<Value, Failure>, Vec<bool>) {
     let vertex = vertex(json!({"name": "f", "function": {"command": command}}));
@@ -29,6 +29,7 @@ async fn a_command_sees_what_the_vertex_sees_and_its_output_is_the_payload() {
     let (answer, repeatable) = run(shell("cat")).await;
     let expected = json!({
         "input": {"text": "It crashes."},
+        "parameters": {"style": "formal"},
         "messages": [{"from": "a", "port": "out", "payload": {"n": 2}}],
         "from": {"a": {"n": 2}},
         "value": null, "element": null, "aggregates": {}, "superstep": 0,

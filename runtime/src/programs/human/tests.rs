@@ -3,7 +3,7 @@ use superstep_engine::{Resumption, ValueChange};
 
 use super::*;
 use crate::programs::Programs;
-use crate::programs::testing::{activation, vertex};
+use crate::programs::tests::given::{activation, vertex};
 use crate::question::{answer_at_deadline, check_answer, stamp};
 
 fn human(program: Value) -> VertexSpec {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::calls::tests::{perform_all, runner};
-use crate::programs::testing::{activation, output, scripted, vertex};
+use crate::programs::tests::given::{activation, output, scripted, vertex};
 
 async fn judge(script: Value, program: Value) -> (Result<Value, Failure>, usize) {
     let programs = scripted(script);

@@ -7,14 +7,14 @@ use superstep_graph::DurationSpec;
 use super::*;
 use crate::calls::tests::{perform_all, runner};
 use crate::calls::{CallDecision, Calls};
-use crate::programs::testing::{self, output, scripted};
+use crate::programs::tests::given::{self, output, scripted};
 
 fn vertex(prompt: Value) -> VertexSpec {
-    testing::vertex(json!({"name": "judge", "prompt": prompt}))
+    given::vertex(json!({"name": "judge", "prompt": prompt}))
 }
 
 fn activation(vertex: &VertexSpec, calls: Calls) -> Activation {
-    testing::activation(vertex, &[], calls)
+    given::activation(vertex, &[], calls)
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use superstep_engine::FailureClass;
 use super::*;
 use crate::calls::tests::{perform_all, runner};
 use crate::programs::Programs;
-use crate::programs::testing::{activation, output, tools, vertex, weather};
+use crate::programs::tests::given::{activation, output, tools, vertex, weather};
 
 async fn run(program: Value, payloads: &[Value]) -> Result<Value, Failure> {
     let programs = Programs::default().with_tools(tools([weather()]));

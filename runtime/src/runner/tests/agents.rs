@@ -3,11 +3,11 @@
 use std::sync::atomic::AtomicBool;
 
 use futures::future::BoxFuture;
-use superstep_engine::{Failure, QuestionId};
+use superstep_engine::Failure;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::programs::testing::{scripted, tools, weather};
+use crate::programs::tests::given::{scripted, tools, weather};
 use crate::tool::{Tool, ToolRequest, ToolSignature};
 
 /// A tool that does not end while it hangs.
@@ -68,19 +68,12 @@ fn spec() -> Value {
     })
 }
 
-fn both(weather: &Arc<crate::programs::testing::ClosureTool>, book: &Arc<Booking>) -> Programs {
+fn both(weather: &Arc<crate::programs::tests::given::ClosureTool>, book: &Arc<Booking>) -> Programs {
     let calls = json!([{"name": "weather", "arguments": {"city": "Rome"}}, {"name": "book"}]);
     let script = json!({"rules": [{"turn": 1, "calls": calls}, {"last": "booked", "answer": "done"}]});
     let mut all = tools([Arc::clone(weather)]);
     all.insert("book", [Arc::clone(book) as Arc<dyn Tool>]).unwrap();
     scripted(script).with_tools(all)
-}
-
-fn asked(heard: &Heard) -> Option<(QuestionId, Value)> {
-    heard.0.lock().unwrap().iter().find_map(|notice| match notice {
-        Notice::Asked { id, question } => Some((id.clone(), question.ask.value().clone())),
-        _ => None,
-    })
 }
 
 #[tokio::test]
@@ -108,10 +101,10 @@ async fn a_tool_in_flight_at_a_crash_is_called_again_or_asked_about() {
             if is_idempotent {
                 return;
             }
-            while asked(&heard).is_none() {
+            while asked(&heard).is_empty() {
                 tokio::task::yield_now().await;
             }
-            let (activation, ask) = asked(&heard).unwrap();
+            let (activation, ask) = asked(&heard).remove(0);
             assert_eq!(ask["unknownCall"], json!("tool book"));
             handle.answer(activation, Payload::from(json!({"result": "booked by hand"}))).await.unwrap();
         };

@@ -8,14 +8,6 @@ fn spec(human: Value) -> Value {
     json!({"entry": ["approve"], "vertices": [{"name": "approve", "human": human}]})
 }
 
-fn asked(heard: &Heard) -> Vec<(QuestionId, Value)> {
-    let asked = |notice: &Notice| match notice {
-        Notice::Asked { id, question } => Some((id.clone(), question.ask.value().clone())),
-        _ => None,
-    };
-    heard.0.lock().unwrap().iter().filter_map(asked).collect()
-}
-
 fn stays(heard: &Arc<Heard>) -> Setup {
     Setup { leave_when_paused: false, ..setup(programs(), heard) }
 }

@@ -8,18 +8,20 @@ use serde_json::{Value, json};
 use superstep_engine::{Outcome, Received};
 use superstep_graph::Port;
 
-use super::*;
+use super::super::*;
 use crate::calls::Calls;
 use crate::models::{Scripted, ScriptedModel};
 use crate::program::{Activation, Listener};
 use crate::tool::{Tool, ToolRequest, ToolSignature};
+
+type Answering = dyn Fn(&Value) -> Result<Value, Failure> + Send + Sync;
 
 /// A closure as a tool, which keeps what it was called with.
 pub(crate) struct ClosureTool {
     signature: ToolSignature,
     pub(crate) idempotent: bool,
     pub(crate) called: Mutex<Vec<ToolRequest>>,
-    answer: Box<dyn Fn(&Value) -> Result<Value, Failure> + Send + Sync>,
+    answer: Box<Answering>,
 }
 
 impl ClosureTool {
@@ -100,6 +102,7 @@ pub(crate) fn activation(vertex: &VertexSpec, payloads: &[Value], calls: Calls) 
     Activation {
         view: Arc::new(View {
             input: Payload::from(json!({"text": "It crashes."})),
+            parameters: Payload::from(json!({"style": "formal"})),
             messages: payloads.iter().map(message).collect(),
             kept: Vec::new(),
             value: Payload::null(),
