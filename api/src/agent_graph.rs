@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use superstep_graph::{FieldPath, GraphSpec, Mutation, Port, Problem, Program, VertexName};
+use superstep_graph::{FieldPath, GraphSpec, Mutation, Port, Problem, Program, VertexName, VertexSpec};
 
 use crate::kind::API_VERSION;
 use crate::metadata::ObjectMeta;
@@ -91,6 +91,11 @@ impl PatchSpec {
                     );
                     Some(problem.hint(format!("give exactly one of {}", Program::KINDS.join(", "))))
                 }
+                Mutation::AddVertex(vertex) if !has_one_function(vertex) => {
+                    let place = path.field("addVertex").field("function");
+                    let message = format!("the function of vertex {:?} is unclear", vertex.name);
+                    Some(Problem::error(place, message).hint("give exactly one of cel, command"))
+                }
                 Mutation::Set(set) if set.vertex.is_some() == set.edge.is_some() => {
                     let problem = Problem::error(
                         path.field("set"),
@@ -108,6 +113,11 @@ impl PatchSpec {
         problems.extend(self.mutations.iter().enumerate().filter_map(check));
         problems
     }
+}
+
+/// Whether its function, if it is one, is an expression or a command.
+fn has_one_function(vertex: &VertexSpec) -> bool {
+    vertex.function.as_ref().is_none_or(|function| function.cel.is_some() != function.command.is_some())
 }
 
 /// The names in a mutation that nothing can ever have.

@@ -119,7 +119,7 @@ fn one_place(schema: &mut schemars::Schema) {
 }
 
 fn one_engine(schema: &mut schemars::Schema) {
-    exactly_one(schema, &["candle", "scripted"]);
+    exactly_one(schema, &["candle", "external", "scripted"]);
 }
 
 fn main_branch() -> String {

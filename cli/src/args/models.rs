@@ -11,6 +11,10 @@ use crate::output::OutputFormat;
 /// Arguments of `models`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
+Examples:
+  superstep models pull -f models.yaml
+  superstep models list
+
 Models of a hub are kept in superstep/models of the XDG cache folder. HF_TOKEN is sent to the hub where
 it is set, and HF_ENDPOINT names another hub than https://huggingface.co.")]
 pub(crate) struct ModelsArgs {

@@ -69,8 +69,10 @@ pub struct Criterion {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Scale {
     /// The worst; default 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = -2147483648_i64, max = 2147483647_i64)))]
     pub min: i32,
     /// The best; default 5.
+    #[cfg_attr(feature = "schema", schemars(range(min = -2147483648_i64, max = 2147483647_i64)))]
     pub max: i32,
 }
 
