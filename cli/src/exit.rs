@@ -245,6 +245,7 @@ impl CommandError {
                 RunError::Store(
                     StoreError::Corrupt { .. }
                     | StoreError::CorruptBlob { .. }
+                    | StoreError::NoBlob { .. }
                     | StoreError::NewerFormat { .. },
                 )
                 | RunError::Replay { .. } => Exit::CorruptStore,

@@ -64,13 +64,14 @@ impl FolderRuns {
         let folder = self.folder(run);
         let lock = Lock::take(&folder, run, owner)?;
         let (history, last) = history::read::<R>(&folder, run, 0)?;
-        let segment::History { records, next, chain, sealed, torn, end, record_format, .. } = history;
+        let is_old = history.is_old();
+        let segment::History { records, next, chain, sealed, torn, end, .. } = history;
         if let Some(tail) = &torn {
             tracing::warn!(%run, file = %tail.file.display(), offset = tail.offset, bytes = tail.bytes,
                 "cutting off a batch that was never acknowledged");
         }
         let mut file = TailFile::open(last, end, torn.is_none())?;
-        if record_format < R::FORMAT {
+        if is_old {
             file.trim()?;
             file = begin_segment(&folder, &segment::Head { record_format: R::FORMAT, first: next, chain })?;
         }
@@ -87,7 +88,7 @@ impl FolderRuns {
     pub(crate) fn blobs(&self, run: &RunName) -> Result<PathBuf, StoreError> {
         let folder = self.folder(run);
         history::segments(&folder, run)?;
-        Ok(folder.join("blobs"))
+        Ok(blobs_of(&folder))
     }
 
     pub(crate) fn remove(&self, run: &RunName) -> Result<(), StoreError> {
@@ -185,6 +186,11 @@ impl FolderRuns {
     }
 }
 
+/// Where the blobs of the run in `folder` are.
+fn blobs_of(folder: &Path) -> PathBuf {
+    folder.join("blobs")
+}
+
 /// The file of the segment of `folder` whose first record is `first`.
 fn segment_path(folder: &Path, first: u64) -> PathBuf {
     folder.join(format!("{first:016x}.log"))
@@ -209,5 +215,30 @@ fn entry(folder: &Path, run: RunName) -> Result<RunEntry, StoreError> {
             found.created = metadata.created().unwrap_or(modified);
         }
     }
+    found.bytes += bytes_of_blobs(&blobs_of(folder))?;
     Ok(found)
+}
+
+fn bytes_of_blobs(root: &Path) -> Result<u64, StoreError> {
+    let mut bytes = 0;
+    for shelf in listed(root)? {
+        for blob in listed(&shelf.path())? {
+            match blob.metadata() {
+                Ok(metadata) => bytes += metadata.len(),
+                // It is removed, or moved to its name, by another process.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(disk::error("look at", &blob.path())(error)),
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// What is in a folder; nothing if it is not there.
+fn listed(folder: &Path) -> Result<Vec<fs::DirEntry>, StoreError> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.collect::<Result<_, _>>().map_err(disk::error("list", folder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(disk::error("list", folder)(error)),
+    }
 }

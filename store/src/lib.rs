@@ -8,6 +8,8 @@
 //! The promises:
 //! - An append that came back with a [`Position`] survives a crash of the process and of the machine.
 //! - A batch is there whole or not at all.
+//! - A blob is durable before a record names it. A text or byte string of more than 64 KiB in a record stands
+//!   in a blob, once for all records that repeat it.
 //! - A damaged record that may have been acknowledged is an error that names file, offset and record; it is
 //!   never dropped. What a crash can leave of a batch that was never acknowledged is cut off and reported.
 //! - A log in a format newer than this build knows is refused, not guessed at.
@@ -24,6 +26,7 @@ mod memory;
 mod name;
 mod record;
 mod segment;
+mod spill;
 mod store;
 
 pub use blobs::{Blobs, Digest};

@@ -3,7 +3,7 @@
 //! | bytes | content |
 //! |---|---|
 //! | 8 | magic, `SSTEPLOG` |
-//! | 2 | log format: 1 |
+//! | 2 | log format: 2; in format 1 no value stands in a blob |
 //! | 2 | record format, [`Record::FORMAT`] |
 //! | 8 | number of the first record |
 //! | 16 | value of the hash chain before the first frame |
@@ -15,15 +15,18 @@
 use std::path::Path;
 
 use crate::{
-    Damage, Record, StoreError, TornTail,
+    Blobs, Damage, Record, StoreError, TornTail,
     frame::{self, Chain, Frame, Next},
+    spill::{self, Undecodable},
 };
 
 /// Length of the head of a segment.
 pub(crate) const HEAD: usize = 40;
 const CHECKED: usize = HEAD - 4;
 const MAGIC: &[u8; 8] = b"SSTEPLOG";
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
+/// The first format in which long values stand in blobs.
+const SPILLING: u16 = 2;
 
 /// The head of a segment.
 #[derive(Clone, Copy, Debug)]
@@ -77,13 +80,14 @@ pub(crate) struct History<R> {
     pub(crate) torn: Option<TornTail>,
     /// Where the last frame of the last segment ends.
     pub(crate) end: u64,
-    /// The record format of the last segment.
-    pub(crate) record_format: u16,
+    /// The formats of the segment that was entered last, of the log and of its records.
+    formats: (u16, u16),
+    blobs: Blobs,
 }
 
 impl<R: Record> History<R> {
     /// A history that keeps the records from `from` on, of a scan that begins with the first segment.
-    pub(crate) fn new(from: u64) -> Self {
+    pub(crate) fn new(from: u64, blobs: Blobs) -> Self {
         Self {
             records: Vec::new(),
             from,
@@ -92,8 +96,14 @@ impl<R: Record> History<R> {
             sealed: false,
             torn: None,
             end: 0,
-            record_format: R::FORMAT,
+            formats: (FORMAT, R::FORMAT),
+            blobs,
         }
+    }
+
+    /// Whether the last segment has another format than a new one would have.
+    pub(crate) fn is_old(&self) -> bool {
+        self.formats != (FORMAT, R::FORMAT)
     }
 
     /// Takes the segment `data` in, which is the first of the scan if `first`, and the last of the log if `last`.
@@ -110,7 +120,7 @@ impl<R: Record> History<R> {
             match frame::next(data, end, self.chain) {
                 Next::Frame(_) if self.sealed => return Err(self.corrupt(file, end, Damage::AfterSeal)),
                 Next::Frame(frame) => {
-                    self.take(&frame).map_err(|why| self.corrupt(file, end, why))?;
+                    self.take(&frame).map_err(|why| self.unreadable(file, end, why))?;
                     end = frame.end;
                 }
                 Next::End => break,
@@ -148,30 +158,38 @@ impl<R: Record> History<R> {
             let why = Damage::SegmentGap { expected: self.next, found: head.first };
             return Err(self.corrupt(file, 0, why));
         }
-        self.record_format = head.record_format;
+        self.formats = (format, head.record_format);
         Ok(())
     }
 
-    fn take(&mut self, frame: &Frame<'_>) -> Result<(), Damage> {
+    fn take(&mut self, frame: &Frame<'_>) -> Result<(), Undecodable> {
         let after = self.next + u64::from(frame.records);
         if after > self.from {
+            let blobs = (self.formats.0 >= SPILLING).then_some(&self.blobs);
             let mut rest = frame.payload;
             for number in self.next..after {
-                let (record, left) = postcard::take_from_bytes::<R>(rest)
-                    .map_err(|error| Damage::Undecodable(error.to_string()))?;
-                rest = left;
+                let record = spill::take::<R>(&mut rest, blobs)?;
                 if number >= self.from {
                     self.records.push(record);
                 }
             }
             if !rest.is_empty() {
-                return Err(Damage::Undecodable(format!("{} bytes are left over", rest.len())));
+                return Err(Undecodable::LeftOver(rest.len()));
             }
         }
         self.next = after;
         self.chain = frame.chain;
         self.sealed = frame.seals;
         Ok(())
+    }
+
+    fn unreadable(&self, file: &Path, offset: usize, why: Undecodable) -> StoreError {
+        let damage = match why {
+            Undecodable::Blob(error) => return error,
+            Undecodable::Record(error) => error.to_string(),
+            Undecodable::LeftOver(bytes) => format!("{bytes} bytes are left over"),
+        };
+        self.corrupt(file, offset, Damage::Undecodable(damage))
     }
 
     fn corrupt(&self, file: &Path, offset: usize, why: Damage) -> StoreError {

@@ -31,7 +31,8 @@ pub type Opened<R> = (Box<dyn Log<R>>, Contents<R>);
 pub struct RunEntry {
     /// Its name.
     pub name: RunName,
-    /// The bytes that its log takes on disk, with what is allocated ahead while it is open; 0 in memory.
+    /// The bytes that its log and its blobs take on disk, with what is allocated ahead while it is open; 0 in
+    /// memory.
     pub bytes: u64,
     /// When its log was begun.
     pub created: SystemTime,

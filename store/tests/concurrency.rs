@@ -88,13 +88,13 @@ fn a_log_goes_on_over_segments() {
     let disk = Disk::with(&[]);
     let store = disk.store();
     let (mut log, _) = store.open(&disk.run, "test").unwrap();
-    let wide = |number| Entry::wide(number, 3 << 20);
+    let wide = |number: u64| (0..50).map(move |at| Entry::wide(50 * number + at, 60_000)).collect::<Vec<_>>();
     for number in 0..13 {
-        log.append(vec![wide(number)]).wait().unwrap();
+        log.append(wide(number)).wait().unwrap();
     }
-    assert_eq!(log.read(Position(12)).unwrap(), [wide(12)]);
+    assert_eq!(log.read(Position(12 * 50)).unwrap(), wide(12));
     drop(log);
-    let expected: Vec<_> = (0..13).map(wide).collect();
+    let expected: Vec<_> = (0..13).flat_map(wide).collect();
     assert_eq!(disk.store().open(&disk.run, "test").unwrap().1.records, expected);
 
     let mut segments: Vec<_> = std::fs::read_dir(disk.segment().parent().unwrap())

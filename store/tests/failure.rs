@@ -11,7 +11,7 @@ use crate::entries::{Disk, Entry, entries};
 fn after_a_failed_write_nothing_follows() {
     let disk = Disk::with(&[]);
     let (mut log, _) = disk.store().open(&disk.run, "test").unwrap();
-    log.append(vec![Entry::wide(0, 17 << 20)]).wait().unwrap();
+    log.append((0..300).map(|number| Entry::wide(number, 60_000)).collect()).wait().unwrap();
     // The next batch begins a segment, for which there is no folder.
     fs::remove_dir_all(disk.segment().parent().unwrap()).unwrap();
     let together = [log.append(entries(1..2)), log.append(entries(2..3))];

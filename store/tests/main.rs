@@ -8,3 +8,4 @@ mod damage;
 mod entries;
 mod failure;
 mod format;
+mod spill;

@@ -14,10 +14,11 @@ use std::{
 
 use super::{disk, disk::TailFile, lock::Lock};
 use crate::{
-    Ack, AppendError, Position, RunName, StoreError,
-    folder::segment_path,
+    Ack, AppendError, Blobs, Digest, Position, RunName, StoreError,
+    folder::{blobs_of, segment_path},
     frame::{self, Chain, Draft},
     segment,
+    spill::Encoded,
 };
 
 /// Appends that wait are taken together up to this many bytes.
@@ -36,7 +37,7 @@ pub(super) enum Job {
 /// An append that waits.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) encoded: Vec<u8>,
+    pub(super) encoded: Encoded,
     pub(super) records: u32,
     pub(super) seals: bool,
     pub(super) position: Position,
@@ -108,7 +109,7 @@ impl Flight {
                 if tail.waiting.is_empty() {
                     self.dirty.push(log);
                 }
-                self.bytes += batch.encoded.len();
+                self.bytes += batch.encoded.size();
                 tail.stage(batch);
             }
             Job::Detach { log, closed } => self.leaving.push((log, closed)),
@@ -150,6 +151,8 @@ pub(super) struct Tail {
     pub(super) record_format: u16,
     pub(super) lock: Lock,
     draft: Draft,
+    /// The blobs that the batches name which wait.
+    blobs: Vec<(Digest, Vec<u8>)>,
     waiting: Vec<(Position, Ack)>,
     state: TailState,
 }
@@ -185,12 +188,13 @@ pub(super) fn begin_segment(folder: &std::path::Path, head: &segment::Head) -> R
 impl Tail {
     pub(super) fn new(opening: Opening) -> Self {
         let Opening { run, folder, file, next, chain, record_format, lock } = opening;
-        let (draft, waiting, state) = (Draft::new(), Vec::new(), TailState::Sound);
-        Self { run, folder, file, next, chain, record_format, lock, draft, waiting, state }
+        let (draft, blobs, waiting, state) = (Draft::new(), Vec::new(), Vec::new(), TailState::Sound);
+        Self { run, folder, file, next, chain, record_format, lock, draft, blobs, waiting, state }
     }
 
     fn stage(&mut self, batch: Batch) {
-        self.draft.push(&batch.encoded, batch.records);
+        self.draft.push(&batch.encoded.records, batch.records);
+        self.blobs.extend(batch.encoded.blobs);
         if batch.seals {
             self.draft.seal();
         }
@@ -204,9 +208,14 @@ impl Tail {
             self.fail(error);
         }
         self.draft.clear();
+        self.blobs.clear();
     }
 
     fn try_write(&mut self) -> Result<(), StoreError> {
+        // A blob is durable before a record names it.
+        for (_, bytes) in self.blobs.drain(..) {
+            Blobs::folder(blobs_of(&self.folder)).put(&bytes)?;
+        }
         if self.file.end() >= SEGMENT_BYTES {
             self.file.trim()?;
             let head =

@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::disk;
-use crate::{Record, RunName, StoreError, segment::History};
+use super::{blobs_of, disk};
+use crate::{Blobs, Record, RunName, StoreError, segment::History};
 
 /// A segment by its file.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(super) fn read<R: Record>(
 ) -> Result<(History<R>, PathBuf), StoreError> {
     let mut files = segments(folder, run)?;
     let begin = files.iter().rposition(|segment| segment.first <= from).unwrap_or(0);
-    let mut history = History::new(from);
+    let mut history = History::new(from, Blobs::folder(blobs_of(folder)));
     let last = files.len() - 1;
     for (index, segment) in files.iter().enumerate().skip(begin) {
         let data = fs::read(&segment.path).map_err(disk::error("read", &segment.path))?;

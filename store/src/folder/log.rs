@@ -12,7 +12,7 @@ use super::{
     commit::{Batch, Job},
     history,
 };
-use crate::{Append, AppendError, Log, Position, Record, RunName, StoreError};
+use crate::{Append, AppendError, Log, Position, Record, RunName, StoreError, spill::Encoded};
 
 /// The log of a run in a folder. It encodes; the commit thread writes.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl FolderLog {
     /// The most bytes that a batch may have, encoded.
     const BATCH_BYTES: usize = 256 << 20;
 
-    fn send(&mut self, encoded: Vec<u8>, records: u32, seals: bool) -> Append {
+    fn send(&mut self, encoded: Encoded, records: u32, seals: bool) -> Append {
         if self.sealed {
             return Append::ready(Err(AppendError::Sealed { run: self.run.clone() }));
         }
@@ -49,15 +49,15 @@ impl FolderLog {
     }
 }
 
-fn encode<R: Record>(records: &[R]) -> Result<(Vec<u8>, u32), StoreError> {
-    let mut encoded = Vec::with_capacity(128);
+fn encode<R: Record>(records: &[R]) -> Result<(Encoded, u32), StoreError> {
+    let mut encoded = Encoded { records: Vec::with_capacity(128), blobs: Vec::new() };
     for record in records {
-        encoded = postcard::to_extend(record, encoded).map_err(StoreError::Encode)?;
+        encoded.push(record)?;
     }
-    let limit = FolderLog::BATCH_BYTES;
+    let (limit, bytes) = (FolderLog::BATCH_BYTES, encoded.size());
     match u32::try_from(records.len()) {
-        Ok(count) if encoded.len() <= limit => Ok((encoded, count)),
-        Ok(_) | Err(_) => Err(StoreError::TooLarge { bytes: encoded.len(), limit }),
+        Ok(count) if bytes <= limit => Ok((encoded, count)),
+        Ok(_) | Err(_) => Err(StoreError::TooLarge { bytes, limit }),
     }
 }
 
@@ -70,7 +70,7 @@ impl<R: Record> Log<R> for FolderLog {
     }
 
     fn seal(&mut self) -> Append {
-        self.send(Vec::new(), 0, true)
+        self.send(Encoded::default(), 0, true)
     }
 
     fn next(&self) -> Position {
