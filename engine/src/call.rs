@@ -27,3 +27,13 @@ pub struct CallOutcome {
     /// What it used.
     pub usage: Usage,
 }
+
+impl CallOutcome {
+    /// The same outcome, or a failure in place of an answer that is nested too deeply to be recorded.
+    pub(crate) fn bounded(self) -> Self {
+        if self.answer.as_ref().is_ok_and(Payload::is_too_deep) {
+            return Self { answer: Err(Failure::too_deep("the answer of a call")), usage: self.usage };
+        }
+        self
+    }
+}

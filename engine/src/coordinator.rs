@@ -125,6 +125,8 @@ pub struct Coordinator {
     ending: Option<RunStatus>,
     close_now: bool,
     pause_after_start: bool,
+    /// Whether nothing but answers from outside lets the superstep begin.
+    only_answers: bool,
     replaying: bool,
     totals: Totals,
     working_since: Option<Timestamp>,
@@ -164,6 +166,7 @@ impl Coordinator {
             ending: None,
             close_now: false,
             pause_after_start: false,
+            only_answers: false,
             replaying: false,
             totals: Totals::default(),
             working_since: None,

@@ -10,7 +10,20 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payload(Arc<Value>);
 
+/// Whether lists and objects are nested more than `levels` deep in `value`.
+pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper(item, levels - 1)),
+        Value::Object(members) => levels == 0 || members.values().any(|member| is_deeper(member, levels - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 impl Payload {
+    /// How many lists and objects may be nested in a payload that a run takes in. What reads a log allows
+    /// a few more, so that every record that was written can be read.
+    pub const MAX_DEPTH: usize = 100;
+
     /// JSON null; all of them share one value.
     pub fn null() -> Self {
         static NULL: LazyLock<Arc<Value>> = LazyLock::new(|| Arc::new(Value::Null));
@@ -32,6 +45,11 @@ impl Payload {
                 *self = Self::from(Value::Array(vec![other.take(), item]))
             }
         }
+    }
+
+    /// Whether it is nested deeper than [`MAX_DEPTH`](Self::MAX_DEPTH).
+    pub fn is_too_deep(&self) -> bool {
+        is_deeper(&self.0, Self::MAX_DEPTH)
     }
 
     /// A list of payloads as one payload.
@@ -89,5 +107,24 @@ pub(crate) mod as_json {
         }
         let text = String::deserialize(deserializer)?;
         serde_json::from_str(&text).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(levels: usize) -> Payload {
+        Payload::from((0..levels).fold(Value::from(1), |inner, level| {
+            if level % 2 == 0 { serde_json::json!([inner]) } else { serde_json::json!({"in": inner}) }
+        }))
+    }
+
+    #[test]
+    fn what_may_be_recorded_can_be_read_again() {
+        assert!(!nested(Payload::MAX_DEPTH).is_too_deep());
+        assert!(nested(Payload::MAX_DEPTH + 1).is_too_deep());
+        let text = nested(Payload::MAX_DEPTH).value().to_string();
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), *nested(Payload::MAX_DEPTH).value());
     }
 }

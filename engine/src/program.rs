@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use superstep_graph::{Mutation, Port, VertexName};
 
-use crate::payload::{Payload, as_json};
+use crate::payload::{Payload, as_json, is_deeper};
 
 /// All that one activation sees. It has no clock and no randomness.
 #[derive(Clone, Debug)]
@@ -77,11 +77,38 @@ impl ProgramResult {
         Self { emissions: vec![Emission { port: Port::default(), payload }], ..Self::default() }
     }
 
+    /// What is nested too deeply to be recorded, if something is.
+    pub(crate) fn too_deep(&self) -> Option<&'static str> {
+        let value = match &self.value {
+            ValueChange::Keep => None,
+            ValueChange::Set(value) | ValueChange::Append(value) => Some(value),
+        };
+        let is_too_deep = |payload: &Payload| payload.is_too_deep();
+        if self.emissions.iter().any(|emission| is_too_deep(&emission.payload)) {
+            Some("a message")
+        } else if self.direct.iter().any(|direct| is_too_deep(&direct.payload)) {
+            Some("a direct message")
+        } else if value.is_some_and(is_too_deep) {
+            Some("the new value")
+        } else if self.contributions.iter().any(|(_, payload)| is_too_deep(payload)) {
+            Some("a contribution")
+        } else if self.mutations.iter().any(|mutation| is_nested(mutation)) {
+            Some("a mutation")
+        } else {
+            None
+        }
+    }
+
     /// What counts as the output of the activation.
     pub fn as_output(&self) -> Option<&Payload> {
         let default = self.emissions.iter().find(|emission| emission.port.is_default());
         default.or(self.emissions.first()).map(|emission| &emission.payload)
     }
+}
+
+/// Whether the document of a mutation is nested too deeply to be recorded.
+fn is_nested(mutation: &Mutation) -> bool {
+    serde_json::to_value(mutation).is_ok_and(|document| is_deeper(&document, Payload::MAX_DEPTH))
 }
 
 /// A message along the edges of one port.
@@ -185,7 +212,28 @@ impl FailureClass {
     }
 }
 
+impl Outcome {
+    /// The same outcome, or a failure in place of what is nested too deeply to be recorded.
+    pub(crate) fn bounded(self) -> Self {
+        let what = match &self {
+            Self::Done(result) => result.too_deep(),
+            Self::Suspended(Question { ask, state }) => {
+                let too_deep = ask.is_too_deep() || state.as_ref().is_some_and(Payload::is_too_deep);
+                too_deep.then_some("a question")
+            }
+            Self::Failed(_) => None,
+        };
+        what.map_or(self, |what| Self::Failed(Failure::too_deep(what)))
+    }
+}
+
 impl Failure {
+    /// Something is nested too deeply to be recorded.
+    pub(crate) fn too_deep(what: &str) -> Self {
+        let most = Payload::MAX_DEPTH;
+        Self::permanent(format!("{what} is nested too deeply: lists and objects may be nested {most} deep"))
+    }
+
     /// A failure of this class.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
         Self { class, message: message.into(), retry_after: None }

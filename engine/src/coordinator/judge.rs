@@ -45,6 +45,12 @@ impl Coordinator {
             return;
         }
         self.pause_after_start = waits;
+        self.only_answers = !judged
+            && planned.is_empty()
+            && start.verdicts.is_empty()
+            && start.closed.is_empty()
+            && start.pardons.is_empty()
+            && start.cancel.is_empty();
         self.begun = 0;
         self.carried = self.flying.len() as u64;
         let answers = self.hand_on();

@@ -50,7 +50,7 @@ impl Coordinator {
             self.open_frames();
             return;
         }
-        if std::mem::take(&mut self.pause_after_start) {
+        if std::mem::take(&mut self.pause_after_start) || self.is_idle() {
             self.pause(now);
             return;
         }
@@ -58,6 +58,16 @@ impl Coordinator {
         self.notify(Notice::SuperstepStarted { superstep: self.superstep, started, carried });
         self.phase = Phase::Running;
         self.check_barrier(now);
+    }
+
+    /// Whether answers were taken up that moved nothing: an element of a group has ended, and the others
+    /// still wait.
+    fn is_idle(&self) -> bool {
+        self.only_answers
+            && self.begun == 0
+            && self.completed.is_empty()
+            && !self.flying.is_empty()
+            && self.flying.is_subset(&self.suspended)
     }
 
     /// Opens what activations want opened, in the order of their names.

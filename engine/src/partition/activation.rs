@@ -114,7 +114,7 @@ impl Partition {
         if !matches!(element.stage(), Stage::Running { .. }) {
             return;
         }
-        match outcome {
+        match outcome.bounded() {
             Outcome::Done(result) => {
                 self.set_stage(key.flight, key.element, Stage::Ended(Ok(Arc::new(result))));
             }

@@ -327,6 +327,7 @@ impl Partition {
     }
 
     pub(super) fn call_ended(&mut self, key: ActivationKey, ticket: u32, outcome: CallOutcome) {
+        let outcome = outcome.bounded();
         let Some(open) = self.journal.open.remove(&(key, ticket)) else { return };
         let frame = open.key.activation.frame;
         self.report(Report::Settle { frame, reserved: open.request.reserve, used: outcome.usage });

@@ -148,9 +148,9 @@ impl Partition {
         let emission = Emission { port, payload: Payload::from(payload) };
         let mut staged = Staged::default();
         match self.emit(flight, topology, &emission, &mut BTreeMap::new(), &mut staged) {
-            // Where every condition was false, no edge takes it.
+            // An edge whose receiver is absent takes no failure, nor does one whose condition is false.
             Ok(()) => {
-                let taken = !staged.outbox.is_empty();
+                let taken = staged.outbox.iter().any(|message| matches!(message.to, Target::At(_)));
                 (staged, taken)
             }
             // The condition of an error edge has failed too: nothing takes the failure.
