@@ -1,12 +1,13 @@
 //! CEL expressions: compiled once, evaluated over JSON.
 //!
 //! An expression is pure and ends: it has no clock and no randomness, maps are iterated in the order
-//! of their keys, its text is at most 16 KiB, and all its loops together take at most a million
+//! of their keys, its text is at most 16 KiB, its operations are nested at most 250 deep, and all its loops together take at most a million
 //! steps. What the value of one step may weigh is not bounded: an expression that doubles a text a
 //! hundred times exhausts the memory.
 
 mod analysis;
 mod convert;
+mod depth;
 mod environment;
 mod harden;
 mod resolver;
@@ -23,6 +24,9 @@ use resolver::Resolver;
 
 /// The longest text of an expression, in bytes.
 pub const MAX_EXPRESSION: usize = 16 * 1024;
+
+/// How deeply the operations of an expression may be nested: evaluation and its threads' stacks set the limit.
+pub const MAX_NESTING: usize = 250;
 
 /// A compiled CEL expression.
 #[derive(Clone, Debug)]
@@ -46,6 +50,13 @@ impl Expression {
         }
         let (mut ast, info) =
             environment::get().parser().parse_with_source_info(source).map_err(parse_error)?;
+        if depth::exceeds(&ast, MAX_NESTING) {
+            let message = format!(
+                "the expression is nested too deeply: {MAX_NESTING} levels are allowed, and each operator of a chain \
+                 such as a + b + c is one"
+            );
+            return Err(CompileError::new(Position { line: 1, column: 1 }, message));
+        }
         harden::harden(&mut ast);
         let analysis = analysis::analyse(&ast, source, &info);
         analysis.check(scope)?;

@@ -18,6 +18,10 @@ use crate::roots::{CompileError, NO_ELEMENT, Position, Reference, Scope, no_sing
 /// The longest text of a template, in bytes.
 pub const MAX_TEMPLATE: usize = 256 * 1024;
 
+/// The longest text between `{{` and `}}` or `{%` and `%}`, in bytes: what compiles it goes as deep as its chain of
+/// operators is long.
+pub const MAX_TAG: usize = 4 * 1024;
+
 const INSTRUCTIONS: u64 = 1_000_000;
 const NAME: &str = "template";
 
@@ -37,6 +41,11 @@ impl Template {
         if source.len() > MAX_TEMPLATE {
             let message = format!("the template has {} bytes; {MAX_TEMPLATE} are allowed", source.len());
             return Err(CompileError::new(Position { line: 1, column: 1 }, message));
+        }
+        if let Some(start) = long_tag(source) {
+            let position = Position::of_char(source, source[..start].chars().count());
+            let message = format!("what stands between two braces has more than {MAX_TAG} bytes");
+            return Err(CompileError::new(position, message));
         }
         let mut environment = environment();
         environment
@@ -79,6 +88,22 @@ impl Template {
         let template = self.environment.get_template(NAME);
         template.and_then(|template| template.render(roots)).map_err(|error| failure(&error))
     }
+}
+
+/// Where a tag begins that is longer than [`MAX_TAG`], if one is. A brace within a text of a tag may end it
+/// early here, which only lets it be a little longer.
+fn long_tag(source: &str) -> Option<usize> {
+    let bytes = source.as_bytes();
+    let mut begun = None;
+    for at in 0..bytes.len().saturating_sub(1) {
+        match (&bytes[at..at + 2], begun) {
+            (b"{{" | b"{%", None) => begun = Some(at),
+            (b"}}" | b"%}", Some(_)) => begun = None,
+            (_, Some(start)) if at - start > MAX_TAG => return begun,
+            (_, Some(_) | None) => {}
+        }
+    }
+    None
 }
 
 fn environment() -> Environment<'static> {

@@ -73,6 +73,9 @@ impl Checking<'_> {
                 self.problems.push(Problem::error(path.field(name), message));
             }
         }
+        if sampling.top_p == Some(0.0) {
+            self.problems.push(Problem::error(path.field("topP"), "topP is above 0"));
+        }
         if sampling.repetition_penalty.is_some_and(|penalty| penalty <= 0.0) {
             let place = path.field("repetitionPenalty");
             self.problems.push(Problem::error(place, "repetitionPenalty is above 0"));

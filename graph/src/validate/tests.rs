@@ -38,6 +38,7 @@ fn every_error_is_reported_at_once_with_its_path() {
             {"name": "Bad-name", "function": {"cel": "1"}, "prompt": {"model": "smal", "template": "x"}},
             {"name": "vote", "function": {"cel": "1"}, "join": {"mode": "Quorum"}},
             {"name": "ask", "prompt": {"model": "smal", "template": "x", "sampling": {"topP": 2.0}}},
+            {"name": "zero", "prompt": {"model": "small", "template": "x", "sampling": {"topP": 0}}, "retry": {"maxAttempts": 0}},
         ],
         "models": [{"name": "small", "modelServerRef": {"name": "small"}}],
         "edges": [{"from": "start", "to": "vot"}],
@@ -51,6 +52,8 @@ fn every_error_is_reported_at_once_with_its_path() {
         "vertices[2].join.count: a Quorum join needs a count",
         "vertices[3].prompt.model: no model is named \"smal\" (did you mean \"small\"?)",
         "vertices[3].prompt.sampling.topP: topP lies between",
+        "vertices[4].prompt.sampling.topP: topP is above 0",
+        "vertices[4].retry.maxAttempts: maxAttempts is at least 1",
         "edges[0].to: no vertex is named \"vot\" (did you mean \"vote\"?)",
         "barrier.count: count goes with mode Quorum only",
     ] {

@@ -40,6 +40,7 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         let path = root.field("vertices").index(index);
         programs::check(spec, &path, vertex, problems);
         join(&path, vertex, problems);
+        retry(&path, vertex, problems);
         effects(spec, &path, vertex, problems);
         capabilities(spec, &path, vertex, problems);
     }
@@ -51,10 +52,19 @@ pub(crate) fn problem_of(spec: &GraphSpec, vertex: &VertexSpec) -> Option<String
     let mut problems = Vec::new();
     programs::check(spec, &FieldPath::default(), vertex, &mut problems);
     join(&FieldPath::default(), vertex, &mut problems);
+    retry(&FieldPath::default(), vertex, &mut problems);
     effects(spec, &FieldPath::default(), vertex, &mut problems);
     capabilities(spec, &FieldPath::default(), vertex, &mut problems);
     let error = problems.into_iter().find(|problem| problem.severity == Severity::Error);
     error.map(|problem| problem.to_string())
+}
+
+fn retry(path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
+    if vertex.retry.max_attempts == 0 {
+        let place = path.field("retry").field("maxAttempts");
+        let problem = Problem::error(place, "maxAttempts is at least 1: it counts the first one");
+        problems.push(problem.hint("1 for no retries"));
+    }
 }
 
 fn join(path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {

@@ -188,3 +188,13 @@ fn references_are_whole_paths_with_places() {
     assert_eq!(paths, ["from.a.b", "input.x", "value"]);
     assert_eq!(expression.references()[1].position, Position { line: 1, column: 12 });
 }
+
+#[test]
+fn nesting_is_limited_and_what_is_allowed_can_be_evaluated() {
+    let chain = |terms: usize| vec!["1"; terms].join("+");
+    assert_eq!(evaluate(&chain(MAX_NESTING)), Ok(json!(MAX_NESTING)));
+    for deep in [chain(MAX_NESTING + 1), chain(8_000), format!("input{}", "['a']".repeat(3_000))] {
+        let refused = evaluate(&deep).unwrap_err();
+        assert!(refused.contains("nested too deeply"), "{refused}");
+    }
+}

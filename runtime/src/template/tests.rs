@@ -95,3 +95,17 @@ fn references_are_paths() {
     let paths: Vec<String> = template.references().iter().map(|reference| reference.path.join(".")).collect();
     assert_eq!(paths, ["from.a.b", "input.list.x", "input.m", "messages"]);
 }
+
+#[test]
+fn the_longest_tag_is_compiled_and_a_longer_one_is_refused() {
+    let chain = |bytes: usize| format!("{{{{ 1{} }}}}", "+1".repeat(bytes / 2));
+    assert!(Template::compile(&chain(MAX_TAG - 10)).is_ok());
+
+    assert!(Template::compile(&outside).is_ok(), "text outside of tags has no such limit");
+    for long in
+        [chain(MAX_TAG + 10), chain(200_000), format!("{{% set x = {} %}}", vec!["1"; 50_000].join("+"))]
+    {
+        let error = Template::compile(&long).unwrap_err();
+        assert!(error.to_string().contains("between two braces"), "{error}");
+    }
+}
