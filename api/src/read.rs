@@ -195,6 +195,12 @@ fn hint(fault: &Fault) -> Option<String> {
         Cause::UnknownField { name, known } if is_on_clusters(fault, name) => {
             Some(format!("it has {}", known.join(", ")))
         }
+        // No field has such a name: it is the rest of a text that ended too early.
+        Cause::UnknownField { name, .. }
+            if name.contains(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') =>
+        {
+            Some("between braces a comma ends a text: put the text in quotes".to_owned())
+        }
         Cause::UnknownField { name, known } => {
             let all = || match known {
                 [] => "no field is known here".to_owned(),

@@ -1,5 +1,7 @@
 //! Resources that belong together, checked against each other.
 
+mod choice;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use crate::model_server::ModelServer;
 use crate::node::Node;
 use crate::read::read;
 use crate::source::{Place, Source};
+
+pub use choice::NoGraph;
 
 /// A resource and the text that it was read from.
 #[derive(Clone, Debug)]
@@ -51,25 +55,6 @@ pub struct Loaded {
     pub resources: ResourceSet,
     /// All mistakes and doubts, in the order of the texts.
     pub diagnostics: Vec<Diagnostic>,
-}
-
-/// Why no graph can be chosen.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoGraph {
-    /// There is none.
-    #[error("the files have no AgentGraph")]
-    None,
-    /// There are several, and none was named.
-    #[error("the files have several graphs: {}", .0.join(", "))]
-    Several(Vec<String>),
-    /// None has the name.
-    #[error("no graph is named {name:?}: there are {}", .known.join(", "))]
-    Unknown {
-        /// The name.
-        name: String,
-        /// The names that there are.
-        known: Vec<String>,
-    },
 }
 
 impl<T> Resource<T> {
@@ -112,25 +97,6 @@ pub fn read_document<T: DeserializeOwned>(source: &Arc<Source>) -> Result<T, Vec
     };
     let reading = read(document, &mut mistakes);
     reading.value.filter(|_| mistakes.is_empty()).ok_or(mistakes)
-}
-
-impl ResourceSet {
-    /// The graph of that name; without a name, the only graph.
-    ///
-    /// # Errors
-    /// If there is none, or no name was given and there are several.
-    pub fn graph(&self, name: Option<&str>) -> Result<&Resource<CheckedGraph>, NoGraph> {
-        let known = || self.graphs.keys().cloned().collect::<Vec<_>>();
-        match name {
-            Some(_) | None if self.graphs.is_empty() => Err(NoGraph::None),
-            Some(name) => self
-                .graphs
-                .get(name)
-                .ok_or_else(|| NoGraph::Unknown { name: name.to_owned(), known: known() }),
-            None if self.graphs.len() > 1 => Err(NoGraph::Several(known())),
-            None => self.graphs.values().next().ok_or(NoGraph::None),
-        }
-    }
 }
 
 impl Loaded {

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "what the tests share may fail them as a test may")]
 
+#[path = "schema/fields.rs"]
+mod fields;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

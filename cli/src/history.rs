@@ -85,8 +85,10 @@ impl Story {
                 self.push("messages", told);
             }
             Notice::Mutated { requester, mutation, verdict, .. } => {
-                let told =
-                    json!({"requester": requester, "change": change(mutation), "verdict": words(verdict)});
+                let told = json!({
+                    "requester": requester, "change": change(mutation), "verdict": words(verdict),
+                    "mutation": mutation,
+                });
                 self.push("mutations", told);
             }
             Notice::JoinIncomplete { vertex, action, missing, .. } => {

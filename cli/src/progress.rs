@@ -85,12 +85,12 @@ impl State {
                 self.starting.push(elements.map_or_else(|| name.clone(), |count| format!("{name} ×{count}")));
                 None
             }
-            Notice::SuperstepStarted { superstep, .. } => {
+            Notice::SuperstepStarted { superstep, carried, .. } => {
                 let active = std::mem::take(&mut self.starting);
                 if self.silent_until.is_some_and(|until| *superstep >= until) {
                     self.silent_until = None;
                 }
-                Some(Progress::SuperstepStarted { superstep: *superstep, active })
+                Some(Progress::SuperstepStarted { superstep: *superstep, active, carried: *carried })
             }
             Notice::Completed { activation, output, failure, usage } => {
                 let vertex = name_of(activation);
@@ -124,15 +124,16 @@ impl State {
                     status: status_text(status),
                     supersteps: totals.supersteps,
                     tokens: totals.usage.tokens(),
-                    cost: Some(totals.usage.cost),
+                    cost: Some(totals.usage.cost).filter(|cost| *cost > 0.0),
                     millis: millis(self.begun.elapsed()),
                 })
             }
-            Notice::Asked { .. }
-            | Notice::Cancelled { .. }
-            | Notice::JoinIncomplete { .. }
-            | Notice::Settled { .. }
-            | Notice::Paused => None,
+            Notice::Cancelled { activation } => Some(Progress::Cancelled { vertex: name_of(activation) }),
+            Notice::JoinIncomplete { vertex, action, missing, .. } => {
+                let missing = missing.iter().map(ToString::to_string).collect();
+                Some(Progress::Incomplete { vertex: vertex.to_string(), action: *action, missing })
+            }
+            Notice::Asked { .. } | Notice::Settled { .. } | Notice::Paused => None,
         }
     }
 }
@@ -163,8 +164,9 @@ pub(crate) fn change(mutation: &Mutation) -> String {
         Mutation::AddVertex(vertex) => format!("adds vertex {}", vertex.name),
         Mutation::AddEdge(edge) => format!("adds edge {} → {}", edge.from, edge.to),
         Mutation::Set(set) => {
-            let object = set.vertex.as_ref().map_or_else(|| "an edge".to_owned(), ToString::to_string);
-            format!("sets {} of {object}", set.field)
+            let vertex = set.vertex.as_ref().map(ToString::to_string);
+            let edge = set.edge.as_ref().map(|edge| format!("edge {} → {}", edge.from, edge.to));
+            format!("sets {} of {}", set.field, vertex.or(edge).unwrap_or_default())
         }
     }
 }

@@ -224,14 +224,14 @@ fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError>
     let mut stderr = io::stderr();
     if driving.resumable {
         let store = driving.folder.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
+        let name = driving.name;
         if waits {
-            let name = driving.name;
-            writeln!(
-                stderr,
-                "superstep: run {name} waits for an answer: superstep answer {name}{store} ANSWER"
-            )?;
+            let answer = format!("superstep answer {name}{store} ANSWER");
+            writeln!(stderr, "superstep: run {name} waits for an answer: {answer}")?;
+            writeln!(stderr, "superstep: then go on with: superstep resume {name}{store}")?;
+        } else {
+            writeln!(stderr, "superstep: interrupted; go on with: superstep resume {name}{store}")?;
         }
-        writeln!(stderr, "superstep: interrupted; go on with: superstep resume {}{store}", driving.name)?;
     } else {
         writeln!(stderr, "superstep: interrupted; the run was in memory only and is gone")?;
     }

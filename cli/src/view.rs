@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use superstep_graph::WhenIncomplete;
+
 use crate::exit::count;
 
 /// The least time between two paintings of the line that changes.
@@ -15,8 +17,10 @@ pub(crate) enum Progress {
     SuperstepStarted {
         /// Which.
         superstep: u64,
-        /// The vertices that run in it.
+        /// The vertices that begin in it.
         active: Vec<String>,
+        /// How many go on from the superstep before.
+        carried: u64,
     },
     /// A model has written on.
     Token {
@@ -35,6 +39,20 @@ pub(crate) enum Progress {
         tokens: u64,
         /// How long it took.
         millis: u64,
+    },
+    /// An activation was given up, because nobody needs its result.
+    Cancelled {
+        /// Of which vertex.
+        vertex: String,
+    },
+    /// A join that nothing can complete any more did what it says for that.
+    Incomplete {
+        /// Whose join.
+        vertex: String,
+        /// What it did.
+        action: WhenIncomplete,
+        /// The predecessors that sent nothing.
+        missing: Vec<String>,
     },
     /// A change of the graph was judged.
     Mutated {
@@ -89,10 +107,17 @@ impl<W: Write> View<W> {
     /// The terminal cannot be written to.
     pub(crate) fn show(&mut self, progress: &Progress) -> io::Result<()> {
         match progress {
-            Progress::SuperstepStarted { superstep, active } => {
+            Progress::SuperstepStarted { superstep, active, carried } => {
                 self.writing.clear();
                 let head = self.bold(&format!("superstep {superstep}"));
-                self.line(&format!("{head}  {}", plain(&active.join(", "))))
+                let carried = match carried {
+                    0 => None,
+                    1 => Some("(1 goes on)".to_owned()),
+                    count => Some(format!("({count} go on)")),
+                };
+                let names = Some(active.join(", ")).filter(|names| !names.is_empty());
+                let words: Vec<String> = names.into_iter().chain(carried).collect();
+                self.line(&format!("{head}  {}", plain(&words.join(" "))))
             }
             Progress::Token { vertex, text } => self.token(vertex, text),
             Progress::Completed { vertex, preview, tokens, millis } => {
@@ -106,6 +131,20 @@ impl<W: Write> View<W> {
                 let room = self.columns.saturating_sub(vertex.chars().count() + used.chars().count() + 8);
                 let used = self.dim(&used);
                 self.line(&format!("  {mark} {vertex}  {used}  {}", start(&plain(text), room)))
+            }
+            Progress::Cancelled { vertex } => {
+                self.writing.retain(|(name, _)| name != vertex);
+                let mark = self.colored("33", "–");
+                self.line(&format!("  {mark} {vertex}  cancelled"))
+            }
+            Progress::Incomplete { vertex, action, missing } => {
+                let mark = self.colored("33", "–");
+                let did = match action {
+                    WhenIncomplete::Fire => "fires",
+                    WhenIncomplete::Skip => "is skipped",
+                    WhenIncomplete::Fail => "fails",
+                };
+                self.line(&format!("  {mark} {vertex}  {did} without {}", plain(&missing.join(", "))))
             }
             Progress::Mutated { requester, change, refused } => {
                 let text = match refused {
@@ -209,6 +248,7 @@ mod tests {
             Progress::SuperstepStarted {
                 superstep: 0,
                 active: vec!["classify".to_owned(), "extract".to_owned()],
+                carried: 0,
             },
             Progress::Token { vertex: "extract".to_owned(), text: "Wid\x1b[31mget".to_owned() },
             Progress::Completed {
@@ -229,6 +269,14 @@ mod tests {
                 refused: None,
             },
             Progress::SuperstepCommitted { superstep: 0 },
+            Progress::SuperstepStarted { superstep: 1, active: Vec::new(), carried: 2 },
+            Progress::Cancelled { vertex: "slow".to_owned() },
+            Progress::SuperstepStarted { superstep: 2, active: vec!["draft".to_owned()], carried: 1 },
+            Progress::Incomplete {
+                vertex: "draft".to_owned(),
+                action: WhenIncomplete::Fire,
+                missing: vec!["mood".to_owned()],
+            },
             Progress::Ended {
                 status: "failed".to_owned(),
                 supersteps: 1,
@@ -245,6 +293,10 @@ mod tests {
             CRESC[2K  … extract  Wid [31mgetCRESC[2K  ✓ classify  42 tokens, 1.2 s  {"kind": "bug", "why": "a l…
               ✗ extract  0.0 s  no model
               ∆ grow: addVertex second
+            superstep 1  (2 go on)
+              – slow  cancelled
+            superstep 2  draft (1 goes on)
+              – draft  fires without mood
             failed  1 superstep, 42 tokens, cost 0.5000, 1.3 s
         "#]].assert_eq(&text);
     }

@@ -14,13 +14,13 @@ use crate::command::{Ended, Home, Running};
 const SECRET: &str = "sk-very-secret-1234";
 
 /// A provider that answers with what `answer` says.
-struct Fake {
+pub(crate) struct Fake {
     runtime: Runtime,
     server: MockServer,
 }
 
 impl Fake {
-    fn new(answer: impl Fn(&Value) -> ResponseTemplate + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(&Value) -> ResponseTemplate + Send + Sync + 'static) -> Self {
         let runtime = Runtime::new().unwrap();
         let server = runtime.block_on(async {
             let server = MockServer::start().await;
@@ -34,18 +34,22 @@ impl Fake {
         Self { runtime, server }
     }
 
-    fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.runtime.block_on(self.server.received_requests()).unwrap()
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        format!("{}/v1", self.server.uri())
     }
 
     /// The fields of a model at this provider.
     fn model(&self, model: &str) -> Value {
-        json!({"provider": "OpenAI", "model": model, "baseUrl": format!("{}/v1", self.server.uri()),
+        json!({"provider": "OpenAI", "model": model, "baseUrl": self.base_url(),
             "credentialRef": {"name": "openai", "key": "apiKey"}})
     }
 }
 
-fn completion(text: &str) -> ResponseTemplate {
+pub(crate) fn completion(text: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({
         "id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o-mini",
         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],

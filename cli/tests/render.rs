@@ -161,20 +161,22 @@ fn the_quickstart_is_drawn() {
 }
 
 #[test]
-fn several_graphs_need_a_choice() {
+fn several_graphs_need_a_choice_if_none_of_them_holds_the_others() {
     let choose = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_superstep"))
-            .args(["render", "-f", "tests/good/shapes.yaml"])
+            .args(["render", "-f"])
             .args(arguments)
             .output()
             .unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let (code, said) = choose(&[]);
+    let (code, said) = choose(&["tests/graphs/limited.yaml", "tests/graphs/failing.yaml"]);
     assert!(
-        code == Some(2) && said.contains("several graphs: inner, shapes: choose one with --graph NAME"),
+        code == Some(2) && said.contains("several graphs: failing, limited: choose one with --graph NAME"),
         "{said}"
     );
-    let (code, said) = choose(&["--graph", "shape"]);
+    // One opens the other, so that it can only be meant itself.
+    assert_eq!(choose(&["tests/good/shapes.yaml"]).0, Some(0));
+    let (code, said) = choose(&["tests/good/shapes.yaml", "--graph", "shape"]);
     assert!(code == Some(2) && said.contains("no graph is named \"shape\""), "{said}");
 }

@@ -1,4 +1,7 @@
-//! `cargo xtask generate`: the parts of the documents that the `superstep` command itself writes.
+//! `cargo xtask generate`: the parts of the documents that are written by the `superstep` command itself, or follow from
+//! other files.
+
+mod gallery;
 
 use crate::binary::{self, Profile};
 use crate::process::capture;
@@ -30,6 +33,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let superstep = binary::build(workspace, Profile::Dev)?;
     let parts = [
         Part { file: "README.md", name: "quickstart graph", text: graph(workspace, &superstep)? },
+        Part { file: "README.md", name: "gallery", text: gallery::table(workspace)? },
         Part { file: "docs/cli.md", name: "help", text: help(&superstep)? },
     ];
     let mut stale = Vec::new();

@@ -144,3 +144,36 @@ fn references_and_names_are_checked_across_resources() {
     "#]],
     );
 }
+
+#[test]
+fn the_graph_that_is_meant_is_the_one_that_no_other_opens() {
+    let graph = |name: &str, program: &str, more: &str| {
+        format!(
+            "apiVersion: superstep.dev/v1alpha1\nkind: AgentGraph\nmetadata: {{name: {name}}}\n\
+             spec: {{entry: [a], vertices: [{{name: a, {program}{more}}}]}}\n---\n"
+        )
+    };
+    let plain = |name: &str| graph(name, "function: {cel: \"1\"}", "");
+    let opens = |name: &str, other: &str| graph(name, &format!("graph: {{ref: {{name: {other}}}}}"), "");
+    let hands_on = |name: &str, other: &str| {
+        graph(name, "function: {cel: \"1\"}", &format!(", capabilities: {{graphs: [{other}]}}"))
+    };
+    for (text, chosen) in [
+        (plain("one"), Ok("one")),
+        (plain("part") + &opens("whole", "part"), Ok("whole")),
+        (plain("part") + &hands_on("whole", "part"), Ok("whole")),
+        (opens("again", "again"), Ok("again")),
+        (plain("one") + &plain("other"), Err("the files have several graphs: one, other")),
+        (opens("one", "other") + &opens("other", "one"), Err("the files have several graphs: one, other")),
+        ("# none".to_owned(), Err("the files have no AgentGraph")),
+    ] {
+        let loaded = loaded(&text);
+        assert!(!loaded.has_errors(), "{text} {:?}", loaded.diagnostics);
+        let graph = loaded.resources.graph(None).map(|graph| graph.content.document.metadata.name.clone());
+        assert_eq!(
+            graph.map_err(|error| error.to_string()),
+            chosen.map(str::to_owned).map_err(str::to_owned),
+            "{text}"
+        );
+    }
+}

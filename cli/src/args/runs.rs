@@ -121,8 +121,8 @@ Examples:
 
 The answer is checked and put into the log of the run, which goes on from it with superstep resume.
 An answer that is no JSON is taken as a text where the question takes one. Without an answer the
-open questions are shown. What became of a call is asked and answered on the terminal of superstep
-resume.")]
+open questions are shown. A call of which nobody knows whether it took effect is answered by
+{\"retry\": true}, or by {\"result\": …} with what it gave.")]
 pub(crate) struct AnswerArgs {
     /// The run.
     #[arg(value_name = "RUN")]

@@ -171,6 +171,29 @@ mod tests {
         LocalModel::load(&path, &LoadOptions::default()).unwrap()
     }
 
+    #[test]
+    fn sampling_is_drawn_by_as_it_is_written() {
+        let sampling: Sampling = serde_json::from_value(json!({
+            "temperature": 0.5, "topP": 0.75, "topK": 40, "minP": 0.25, "presencePenalty": 0.125,
+            "frequencyPenalty": -0.5, "repetitionPenalty": 1.5, "stop": ["END"],
+        }))
+        .unwrap();
+        let expected = Draw {
+            temperature: 0.5,
+            top_p: 0.75,
+            top_k: 40,
+            min_p: 0.25,
+            presence_penalty: 0.125,
+            frequency_penalty: -0.5,
+            repetition_penalty: 1.5,
+            seed: 7,
+            stop: vec!["END".to_owned()],
+            max_tokens: 64,
+            logprobs: None,
+        };
+        assert_eq!(to_draw(&sampling, 7, 64), expected);
+    }
+
     fn request(schema: Option<Value>) -> ModelRequest {
         ModelRequest {
             vertex: "judge".into(),

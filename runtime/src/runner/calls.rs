@@ -1,6 +1,6 @@
 //! The calls of running programs, between the programs and the engine.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use superstep_engine::{ActivationKey, CallDecision as Decision, Event};
 use tokio::sync::{mpsc, oneshot};
@@ -16,6 +16,8 @@ pub(super) struct CallDesk {
     by_activation: HashMap<ActivationKey, Caller>,
     tickets: HashMap<(Caller, u32), u32>,
     waiting: HashMap<u32, Waiting>,
+    /// Calls that are being made.
+    performing: HashSet<u32>,
 }
 
 enum Waiting {
@@ -34,6 +36,7 @@ impl CallDesk {
             by_activation: HashMap::new(),
             tickets: HashMap::new(),
             waiting: HashMap::new(),
+            performing: HashSet::new(),
         };
         (desk, receiver)
     }
@@ -55,13 +58,22 @@ impl CallDesk {
     pub(super) fn forget(&mut self, key: ActivationKey) {
         let Some(caller) = self.by_activation.remove(&key) else { return };
         self.callers.remove(&caller);
-        let waiting = &mut self.waiting;
+        let (waiting, performing) = (&mut self.waiting, &mut self.performing);
         self.tickets.retain(|(other, _), ticket| {
             if *other == caller {
                 waiting.remove(ticket);
+                performing.remove(ticket);
             }
             *other != caller
         });
+    }
+
+    /// Whether an attempt waits for what is decided of a call, and makes none meanwhile.
+    pub(super) fn is_held(&self, key: ActivationKey) -> bool {
+        let Some(caller) = self.by_activation.get(&key) else { return false };
+        let own = || self.tickets.iter().filter(|((other, _), _)| other == caller).map(|(_, ticket)| ticket);
+        let waits = |ticket: &u32| matches!(self.waiting.get(ticket), Some(Waiting::ToBegin(_)));
+        own().any(waits) && !own().any(|ticket| self.performing.contains(ticket))
     }
 
     /// What the engine is to be told, unless the caller is gone.
@@ -78,6 +90,7 @@ impl CallDesk {
             CallEvent::Ended { activation, ordinal, outcome, reply } => {
                 let key = *self.callers.get(&activation)?;
                 let ticket = self.tickets.remove(&(activation, ordinal))?;
+                self.performing.remove(&ticket);
                 self.waiting.insert(ticket, Waiting::ToGoOn(reply));
                 Some(Event::CallEnded { key, ticket, outcome })
             }
@@ -91,6 +104,7 @@ impl CallDesk {
                 reply.send(CallDecision::Reuse(outcome)).is_ok()
             }
             (Some(Waiting::ToBegin(reply)), Decision::Perform { idempotency_key }) => {
+                self.performing.insert(ticket);
                 reply.send(CallDecision::Perform { idempotency_key }).is_ok()
             }
             (Some(Waiting::ToBegin(reply)), Decision::Refused(failure)) => {

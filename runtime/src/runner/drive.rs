@@ -119,12 +119,16 @@ impl Driver {
         }
     }
 
-    /// Whether only an answer could move the run, and nobody here gives one.
+    /// Whether only an answer could move the run, and nobody here gives one. A program whose call is in doubt
+    /// still runs, and waits for the answer too.
     fn is_left(&self) -> bool {
+        if !self.leave_when_paused || !self.solo.coordinator().is_paused() {
+            return false;
+        }
         let told = self.controls.is_empty() && self.finished.is_empty() && self.call_events.is_empty();
         let told = told && self.deadlines.next().is_none_or(|due| due > self.now);
-        let idle = told && self.tasks.is_empty() && self.appends.is_empty() && !self.solo.has_actions();
-        self.leave_when_paused && idle && self.solo.coordinator().is_paused()
+        let held = self.tasks.keys().all(|key| self.desk.is_held(*key));
+        told && held && self.appends.is_empty() && !self.solo.has_actions()
     }
 
     /// Carries out what the engine wants, up to a batch; the end of the run, if it has come.

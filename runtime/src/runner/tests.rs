@@ -80,6 +80,29 @@ async fn closures_run_as_vertices() {
     assert!(matches!(heard.0.lock().unwrap().last(), Some(Notice::Ended { .. })));
 }
 
+/// Gives the parameters of its vertex.
+struct Parametrised;
+
+impl Program for Parametrised {
+    fn start(&self, activation: Activation) -> Execution {
+        let parameters = activation.vertex.custom.as_ref().map(|custom| custom.parameters.clone());
+        Execution::Ready(Outcome::Done(ProgramResult::output(Payload::from(parameters.unwrap_or_default()))))
+    }
+}
+
+#[tokio::test]
+async fn a_program_sees_the_parameters_of_its_vertex() {
+    let mut programs = programs();
+    programs.register("given", Arc::new(Parametrised));
+    let spec = json!({"entry": ["a", "b"], "vertices": [
+        {"name": "a", "custom": {"name": "given", "parameters": {"style": "formal"}}},
+        {"name": "b", "custom": {"name": "given", "parameters": [1]}},
+    ]});
+    let run = Run::create(setup(programs, &Arc::default()), &Store::memory(), new_run(spec)).unwrap();
+    let end = run.drive().await.unwrap().unwrap();
+    assert_eq!(end.outputs.value(), &json!({"a": {"style": "formal"}, "b": [1]}));
+}
+
 /// Calls the outside once, and counts how often it really did.
 struct Caller(Arc<AtomicU32>);
 

@@ -3,7 +3,9 @@ use superstep_engine::FailureClass;
 use super::*;
 use crate::calls::tests::{perform_all, runner};
 use crate::programs::Programs;
-use crate::programs::tests::given::{activation, output, tools, vertex, weather};
+use crate::programs::tests::given::{ClosureTool, activation, output, tools, vertex, weather};
+use crate::tool::Tool;
+use crate::tools::Tools;
 
 async fn run(program: Value, payloads: &[Value]) -> Result<Value, Failure> {
     let programs = Programs::default().with_tools(tools([weather()]));
@@ -22,6 +24,27 @@ async fn the_answer_of_a_tool_is_the_payload() {
     ] {
         assert_eq!(run(program.clone(), &payloads).await.as_ref(), Ok(&rome), "{program}");
     }
+}
+
+#[tokio::test]
+async fn one_of_the_tools_of_a_server_is_called() {
+    let named = |name: &str| {
+        let answer = name.to_owned();
+        Arc::new(ClosureTool::new(name, json!({"type": "object"}), move |_| Ok(json!(answer))))
+            as Arc<dyn Tool>
+    };
+    let mut tools = Tools::default();
+    tools.insert("docs", [named("search"), named("read")]).unwrap();
+    let programs = Programs::default().with_tools(tools);
+    for name in ["search", "read"] {
+        let vertex = vertex(json!({"name": "ask", "tool": {"name": "docs", "mcpTool": name}}));
+        let (calls, _told) = runner(perform_all);
+        let program = programs.for_vertex(&vertex).unwrap();
+        let outcome = program.start(activation(&vertex, &[], calls)).outcome().await;
+        assert_eq!(output(outcome).unwrap(), json!(name));
+    }
+    let either = programs.check(&vertex(json!({"name": "ask", "tool": {"name": "docs"}}))).unwrap_err();
+    assert!(either.to_string().contains("search"), "{either}");
 }
 
 #[tokio::test]
