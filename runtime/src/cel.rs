@@ -26,7 +26,7 @@ use resolver::Resolver;
 pub const MAX_EXPRESSION: usize = 16 * 1024;
 
 /// How deeply the operations of an expression may be nested: evaluation and its threads' stacks set the limit.
-pub const MAX_NESTING: usize = 250;
+pub(crate) const MAX_NESTING: usize = 250;
 
 /// A compiled CEL expression.
 #[derive(Clone, Debug)]

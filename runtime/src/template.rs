@@ -20,7 +20,7 @@ pub const MAX_TEMPLATE: usize = 256 * 1024;
 
 /// The longest text between `{{` and `}}` or `{%` and `%}`, in bytes: what compiles it goes as deep as its chain of
 /// operators is long.
-pub const MAX_TAG: usize = 4 * 1024;
+pub(crate) const MAX_TAG: usize = 4 * 1024;
 
 const INSTRUCTIONS: u64 = 1_000_000;
 const NAME: &str = "template";

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use superstep_engine::FailureClass;
 
 use super::*;
