@@ -1,6 +1,6 @@
 //! `superstep answer`.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use superstep_store::{RunName, StoreError};
 use crate::args::runs::AnswerArgs;
 use crate::exit::{CommandError, Exit};
 use crate::run::{not_loaded, open_store};
-use crate::{ask, input, output};
+use crate::{ask, input, log, output};
 
 /// Answers a question of a run that nobody drives, or shows its open questions.
 ///
@@ -50,7 +50,7 @@ pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
     }
     let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
     let folder = folder.unwrap_or_default();
-    writeln!(io::stderr(), "superstep: {id} has its answer; go on with: superstep resume {name}{folder}")?;
+    log::say(&format!("{id} has its answer; go on with: superstep resume {name}{folder}"))?;
     Ok(Exit::Success)
 }
 

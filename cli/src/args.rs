@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
+use crate::log::LogFormat;
 use models::ModelsArgs;
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
 use runs::{AnswerArgs, DiffArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store, WhyArgs};
@@ -17,6 +18,10 @@ use runs::{AnswerArgs, DiffArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Sto
 #[derive(Debug, Parser)]
 #[command(name = "superstep", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub(crate) struct Cli {
+    /// How log lines are written to stderr; with json the progress of runs is among them.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", env = "SUPERSTEP_LOG", hide_env_values = true,
+        default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,

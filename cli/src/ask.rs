@@ -9,6 +9,8 @@ use superstep_engine::{Notice, Payload, Question, QuestionId};
 use superstep_runtime::{AnswerError, HumanQuestion, Observer, RunHandle, check_answer};
 use superstep_store::RunName;
 
+use crate::log;
+
 type Asked = (QuestionId, Question);
 
 /// The questions of a run, on their way to whoever answers them.
@@ -99,7 +101,7 @@ impl Told {
         }
         let (id, question) = asked;
         let text = text_of(&question);
-        if let Err(error) = writeln!(io::stderr(), "superstep: {id} of run {} asks: {text}", self.run) {
+        if let Err(error) = log::say(&format!("{id} of run {} asks: {text}", self.run)) {
             tracing::debug!(%error, "a question cannot be shown");
         }
     }

@@ -9,6 +9,7 @@ use superstep_runtime::RunError;
 use superstep_store::{RunName, StoreError};
 
 use crate::input::InputError;
+use crate::log;
 use crate::models::ModelError;
 use crate::render::GraphvizError;
 use crate::tools::ToolsError;
@@ -142,6 +143,10 @@ pub(crate) enum CommandError {
     /// A tool cannot be used.
     #[error(transparent)]
     Tools(#[from] ToolsError),
+    /// The trace cannot be sent where it was to go.
+    #[cfg(feature = "otlp")]
+    #[error(transparent)]
+    Traces(#[from] superstep_telemetry::TracesError),
     /// The run cannot be begun, read or driven.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -212,10 +217,17 @@ impl CommandError {
             | Self::Graphviz(_)
             | Self::ImageOnTerminal
             | Self::Output(_) => {}
+            #[cfg(feature = "otlp")]
+            Self::Traces(_) => {}
         }
-        // Nobody is left to be told if stderr is closed.
-        let _unheard = writeln!(io::stderr(), "superstep: {}", with_causes(self));
-        self.exit()
+        let exit = self.exit();
+        if log::is_json() {
+            tracing::error!(target: "superstep", exit = exit as u8, "{}", with_causes(self));
+        } else {
+            // Nobody is left to be told if stderr is closed.
+            let _unheard = writeln!(io::stderr(), "superstep: {}", with_causes(self));
+        }
+        exit
     }
 
     fn exit(&self) -> Exit {
@@ -232,6 +244,8 @@ impl CommandError {
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
             | Self::Input(_) => Exit::Invalid,
+            #[cfg(feature = "otlp")]
+            Self::Traces(_) => Exit::Invalid,
             Self::Driven { .. }
             | Self::NoStore
             | Self::Model(_)

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use serde_json::{Value, json};
-use superstep_engine::{Notice, RunStatus};
+use superstep_engine::{Called, Notice, RunStatus};
 use superstep_graph::Verdict;
-use superstep_runtime::{RunError, read_run, tell};
+use superstep_runtime::{RecordedAnswer, RunError, read_run, tell};
 use superstep_store::RunName;
 
 use crate::args::runs::InspectArgs;
@@ -106,8 +106,13 @@ impl Story {
                 self.entry()["revision"] = json!(revision.to_string());
                 self.at = superstep + 1;
             }
+            Notice::Called(called) => self.push("calls", call(called)),
             Notice::Ended { status, .. } => self.status = Some(status.clone()),
-            Notice::Started { .. } | Notice::Retrying { .. } | Notice::Paused => {}
+            Notice::Started { .. }
+            | Notice::Opened { .. }
+            | Notice::Retrying { .. }
+            | Notice::Paused
+            | Notice::Resumed { .. } => {}
         }
     }
 
@@ -122,6 +127,28 @@ impl Story {
             None => self.entry()[list] = json!([told]),
         }
     }
+}
+
+/// A call as it is shown: what it gave is seen in what its activation gave, but for what a model thought.
+fn call(called: &Called) -> Value {
+    let Called { call, target, outcome } = called;
+    let mut told = json!({
+        "activation": call.activation.to_string(),
+        "target": target,
+        "tokens": outcome.usage.tokens(),
+        "cost": outcome.usage.cost,
+    });
+    match &outcome.answer {
+        Err(failure) => told["failure"] = json!(failure.message),
+        Ok(answer) if target.starts_with("model ") => {
+            let answer = RecordedAnswer::read(answer).unwrap_or_default();
+            if let Some(reasoning) = answer.reasoning {
+                told["reasoning"] = json!(reasoning);
+            }
+        }
+        Ok(_) => {}
+    }
+    told
 }
 
 /// What became of a mutation, in words.

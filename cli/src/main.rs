@@ -7,6 +7,7 @@ mod difference;
 mod exit;
 mod history;
 mod input;
+mod log;
 mod manifests;
 mod models;
 mod moment;
@@ -19,6 +20,10 @@ mod run;
 mod runs;
 mod scripts;
 mod tools;
+#[cfg(feature = "otlp")]
+mod trace;
+#[cfg(not(feature = "otlp"))]
+mod untraced;
 mod validate;
 mod view;
 mod why;
@@ -30,10 +35,7 @@ use crate::exit::Exit;
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
+    log::begin(cli.log);
     let done = match &cli.command {
         Command::Why(args) => why::why(args),
         Command::Diff(args) => difference::diff(args),

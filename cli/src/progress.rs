@@ -133,7 +133,12 @@ impl State {
                 let missing = missing.iter().map(ToString::to_string).collect();
                 Some(Progress::Incomplete { vertex: vertex.to_string(), action: *action, missing })
             }
-            Notice::Asked { .. } | Notice::Settled { .. } | Notice::Paused => None,
+            Notice::Asked { .. }
+            | Notice::Settled { .. }
+            | Notice::Opened { .. }
+            | Notice::Called(_)
+            | Notice::Resumed { .. }
+            | Notice::Paused => None,
         }
     }
 }

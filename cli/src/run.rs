@@ -13,14 +13,20 @@ use superstep_runtime::{
     check_parameters, note_end, open_questions, read_run,
 };
 use superstep_store::{RunName, Store};
+use tracing::Instrument as _;
 
 use crate::args::runs::{ResumeArgs, RunArgs, ShowProgress};
 use crate::ask::Asking;
 use crate::exit::{CommandError, Exit};
+use crate::log::Logged;
 use crate::models::{ModelPlan, reachable};
 use crate::output::{self, OutputFormat};
 use crate::progress::{Shown, status_text};
-use crate::{input, manifests, tools};
+#[cfg(feature = "otlp")]
+use crate::trace::Tracing;
+#[cfg(not(feature = "otlp"))]
+use crate::untraced::Tracing;
+use crate::{input, log, manifests, tools};
 
 /// Runs a graph to its end.
 ///
@@ -71,12 +77,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(graphs.values().map(superstep_graph::ValidatedGraph::spec), &runtime)?;
     let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
-    let setup = setup(&name, programs, args.progress, None, &asking)?;
+    let mut setup = setup(&name, programs, args.progress, None, &asking)?;
     let attachment = serde_json::to_value(&plan).map(Payload::from).map_err(io::Error::other)?;
     let started_at =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let input = Payload::from(given);
     let new = NewRun { name: name.clone(), root: root.clone(), graphs, input, attachment, started_at };
+    let tracing = Tracing::begin(&args.trace)?;
+    setup.observers.extend(tracing.of_new(&new));
     let run = Run::create(setup, &store, new)?;
     let driving = Driving {
         name: &name,
@@ -86,6 +94,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         store: &store,
         graph: &root,
         started_at,
+        tracing,
     };
     drive(run, asking, &driving, runtime)
 }
@@ -106,14 +115,14 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(started.graphs.values(), &runtime)?;
     let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
-    let setup = setup(&name, programs, args.progress, Some(committed), &asking)?;
+    let mut setup = setup(&name, programs, args.progress, Some(committed), &asking)?;
+    let tracing = Tracing::begin(&args.trace)?;
+    setup.observers.extend(tracing.of_resumed(&started));
     let run = Run::resume(setup, &store, &name)?;
     if let Some(torn) = run.torn_tail() {
         let bytes = torn.bytes;
-        writeln!(
-            io::stderr(),
-            "superstep: {bytes} bytes of a write that was never acknowledged were cut off the log"
-        )?;
+        let cut = format!("{bytes} bytes of a write that was never acknowledged were cut off the log");
+        log::say(&cut)?;
     }
     let driving = Driving {
         name: &name,
@@ -123,6 +132,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
         store: &store,
         graph: &started.root,
         started_at: started.started_at,
+        tracing,
     };
     drive(run, asking, &driving, runtime)
 }
@@ -158,12 +168,15 @@ fn setup(
     asking: &Asking,
 ) -> Result<Setup, CommandError> {
     let programs = Arc::new(programs);
-    let shown = Shown::new(progress, resumed_at).map(|shown| Arc::new(shown) as Arc<dyn Observer>);
+    let shown = if log::is_json() { None } else { Shown::new(progress, resumed_at) };
     if shown.is_some() {
         writeln!(io::stderr(), "run {name}")?;
     }
+    let shown = shown.map(|shown| Arc::new(shown) as Arc<dyn Observer>);
+    let logged = if progress == ShowProgress::Never { None } else { Logged::new(name, resumed_at.is_some()) };
+    let logged = logged.map(|logged| Arc::new(logged) as Arc<dyn Observer>);
     let owner = "superstep".to_owned();
-    let observers = shown.into_iter().chain([asking.observer()]).collect();
+    let observers = shown.into_iter().chain(logged).chain([asking.observer()]).collect();
     Ok(Setup { programs, observers, owner, leave_when_paused: !asking.is_on_terminal() })
 }
 
@@ -179,6 +192,8 @@ struct Driving<'a> {
     graph: &'a str,
     /// When it was started, in seconds since 1970.
     started_at: u64,
+    /// Where its trace goes.
+    tracing: Tracing,
 }
 
 /// Drives a run to its end, or until it is interrupted.
@@ -190,12 +205,15 @@ fn drive(
 ) -> Result<Exit, CommandError> {
     let handle = run.handle();
     let unanswered = asking.begin(handle.clone())?;
+    let span = tracing::info_span!("run", run = driving.name.as_str());
     let end = runtime.block_on(async move {
         tokio::spawn(interrupt(handle));
-        run.drive().await
-    })?;
+        run.drive().instrument(span).await
+    });
     // A model that is still writing must not hold the command up.
     runtime.shutdown_background();
+    driving.tracing.finish();
+    let end = end?;
     let Some(end) = end else { return interrupted(driving, unanswered.any()) };
     note_end(driving.store, driving.name, driving.graph, driving.started_at, &end);
     conclude(&end, driving)
@@ -221,19 +239,18 @@ async fn interrupt(handle: RunHandle) {
 }
 
 fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError> {
-    let mut stderr = io::stderr();
     if driving.resumable {
         let store = driving.folder.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
         let name = driving.name;
         if waits {
             let answer = format!("superstep answer {name}{store} ANSWER");
-            writeln!(stderr, "superstep: run {name} waits for an answer: {answer}")?;
-            writeln!(stderr, "superstep: then go on with: superstep resume {name}{store}")?;
+            log::say(&format!("run {name} waits for an answer: {answer}"))?;
+            log::say(&format!("then go on with: superstep resume {name}{store}"))?;
         } else {
-            writeln!(stderr, "superstep: interrupted; go on with: superstep resume {name}{store}")?;
+            log::say(&format!("interrupted; go on with: superstep resume {name}{store}"))?;
         }
     } else {
-        writeln!(stderr, "superstep: interrupted; the run was in memory only and is gone")?;
+        log::say("interrupted; the run was in memory only and is gone")?;
     }
     Ok(Exit::Interrupted)
 }
@@ -246,7 +263,7 @@ fn conclude(end: &RunEnd, driving: &Driving<'_>) -> Result<Exit, CommandError> {
         RunStatus::LimitReached(_) => Exit::LimitReached,
     };
     if exit != Exit::Success {
-        writeln!(io::stderr(), "superstep: run {} {}", driving.name, status_text(&end.status))?;
+        log::say(&format!("run {} {}", driving.name, status_text(&end.status)))?;
     }
     Ok(exit)
 }

@@ -58,7 +58,7 @@ fn rows(chain: &Chain<'_>) -> Value {
         if link.activation.is_entry() {
             rows.push(json!({"activation": name, "how": "entry", "by": "-", "port": "-"}));
         }
-        rows.extend(link.activation.causes.iter().map(|cause| {
+        rows.extend(link.causes.iter().map(|cause| {
             let port = cause.port.as_ref().map_or("-", Port::as_str);
             let by = chain.causes.name_of(&cause.from);
             json!({"activation": name, "how": cause.how.word(), "by": by, "port": port})
@@ -72,7 +72,7 @@ fn document(run: &RunName, chain: &Chain<'_>) -> Value {
         .links
         .iter()
         .map(|link| {
-            let causes = link.activation.causes.iter().map(|cause| {
+            let causes = link.causes.iter().map(|cause| {
                 let port = cause.port.as_ref().map(Port::as_str);
                 json!({"how": cause.how.word(), "by": chain.causes.name_of(&cause.from), "port": port})
             });

@@ -20,4 +20,6 @@ mod reference;
 mod render;
 mod run;
 mod runs;
+#[cfg(feature = "otlp")]
+mod telemetry;
 mod why;

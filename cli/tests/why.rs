@@ -21,14 +21,17 @@ fn a_chain_goes_back_to_the_entries_through_cycles_and_sub_graphs() {
         each@9  (for each of 2)
         ├─ list@8
         │  └─ open@5
-        │     └─ judge@4  (on port good)
-        │        └─ draft@3
-        │           ├─ judge@2  (on port again)
-        │           │  └─ draft@1
-        │           │     ├─ left@0  (entry)
-        │           │     └─ right@0  (entry)
-        │           ├─ left@0  (only seen, entry)
-        │           └─ right@0  (only seen, entry)
+        │     ├─ judge@4  (on port good)
+        │     │  └─ draft@3
+        │     │     ├─ judge@2  (on port again)
+        │     │     │  └─ draft@1
+        │     │     │     ├─ left@0  (entry)
+        │     │     │     └─ right@0  (entry)
+        │     │     ├─ left@0  (only seen, entry)
+        │     │     └─ right@0  (only seen, entry)
+        │     └─ 1/second@6  (gave it as an output of the sub-graph)
+        │        └─ 1/first@5
+        │           └─ open@5  (opened the sub-graph, see above)
         └─ left@0  (only seen, entry)
     "#]]
     .assert_eq(&why("each"));

@@ -28,7 +28,7 @@ pub use ids::{
     ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token,
 };
 pub use message::{MessageKey, MessageStatus, Routed};
-pub use notice::{LimitKind, Notice, RunStatus};
+pub use notice::{Called, LimitKind, Notice, RunStatus};
 pub use partition::{CallDecision, Effect, Job, Partition, PartitionEvent};
 pub use payload::Payload;
 pub use program::{

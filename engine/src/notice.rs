@@ -3,14 +3,16 @@
 use serde::{Deserialize, Serialize};
 use superstep_graph::{Mutation, Port, Revision, Verdict, VertexName, WhenIncomplete};
 
-use crate::ids::{ActivationId, FrameId, QuestionId};
+use crate::call::CallOutcome;
+use crate::coordinator::Opener;
+use crate::ids::{ActivationId, Epoch, FrameId, QuestionId};
 use crate::message::MessageStatus;
 use crate::payload::Payload;
 use crate::program::{Failure, Question, Usage};
-use crate::record::Totals;
+use crate::record::{CallKey, Totals};
 
 /// Something that happened in a run. Nothing of a superstep's results is told before its commit is
-/// durable. A resumed run tells again what its log holds.
+/// durable. A resumed run tells again what its log holds, and then [`Self::Resumed`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// A superstep has started its activations.
@@ -29,6 +31,17 @@ pub enum Notice {
         /// How many elements it has, if it is a group.
         elements: Option<u32>,
     },
+    /// A sub-graph was opened; what it starts is told with its number.
+    Opened {
+        /// The number.
+        frame: FrameId,
+        /// The name of the graph.
+        graph: String,
+        /// Who opened it.
+        by: Opener,
+    },
+    /// A call has ended, and how is durable.
+    Called(Box<Called>),
     /// An attempt failed and is made again after a pause.
     Retrying {
         /// Which.
@@ -114,6 +127,11 @@ pub enum Notice {
     },
     /// Everything in flight waits for an answer from outside.
     Paused,
+    /// All that was told before is of the past, from the log of a run that is resumed; what comes is new.
+    Resumed {
+        /// The term that has begun.
+        epoch: Epoch,
+    },
     /// The run has ended.
     Ended {
         /// How.
@@ -121,6 +139,17 @@ pub enum Notice {
         /// What it used.
         totals: Totals,
     },
+}
+
+/// A call that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Called {
+    /// Which.
+    pub call: CallKey,
+    /// What was called, for people: `model small`.
+    pub target: String,
+    /// How it ended; one that was given up has failed, and its usage is what was reserved for it.
+    pub outcome: CallOutcome,
 }
 
 /// How a run ended.

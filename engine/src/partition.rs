@@ -20,7 +20,7 @@ use crate::call::{CallOutcome, CallRequest};
 use crate::expressions::Expressions;
 use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place, Timestamp, Token};
 use crate::message::{MessageStatus, Routed};
-use crate::notice::Notice;
+use crate::notice::{Called, Notice};
 use crate::program::{Failure, Outcome, Resumption, View};
 use crate::protocol::{Command, Report};
 use crate::record::{CallKey, Record};
@@ -129,7 +129,9 @@ pub enum CallDecision {
     Reuse(CallOutcome),
     /// Make the call with this idempotency key, and report how it ended.
     Perform {
-        /// The key.
+        /// Which call it is.
+        call: CallKey,
+        /// The key that its receiver knows it by.
         idempotency_key: String,
     },
     /// Do not make it.
@@ -169,7 +171,8 @@ enum AfterDurable {
     Nothing,
     Suspend(ActivationKey),
     Perform { key: ActivationKey, ticket: u32, call: CallKey },
-    Recorded { key: ActivationKey, ticket: u32, call: CallKey },
+    Recorded { key: ActivationKey, ticket: u32, called: Box<Called> },
+    GaveUp(Box<Called>),
 }
 
 impl Partition {
@@ -272,7 +275,10 @@ impl Partition {
         match self.tokens.remove(&token) {
             Some(AfterDurable::Suspend(key)) => self.suspended(key),
             Some(AfterDurable::Perform { key, ticket, call }) => self.perform(key, ticket, &call),
-            Some(AfterDurable::Recorded { key, ticket, call }) => self.recorded(key, ticket, &call),
+            Some(AfterDurable::Recorded { key, ticket, called }) => self.recorded(key, ticket, called),
+            Some(AfterDurable::GaveUp(called)) => {
+                self.effects.push_back(Effect::Notify(Notice::Called(called)))
+            }
             Some(AfterDurable::Nothing) | None => {}
         }
     }

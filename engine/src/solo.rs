@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::call::{CallOutcome, CallRequest};
 use crate::coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, RunConfig};
 use crate::expressions::Expressions;
 use crate::ids::{ActivationId, ActivationKey, Epoch, PartitionId, QuestionId, Timestamp, Token};
-use crate::notice::{Notice, RunStatus};
+use crate::notice::{Called, Notice, RunStatus};
 use crate::partition::{CallDecision, Effect, Job, Partition, PartitionEvent};
 use crate::payload::Payload;
-use crate::program::{Outcome, Usage};
+use crate::program::Outcome;
 use crate::record::{CallKey, Patch, Record};
 
 /// What a run in one process is told.
@@ -29,7 +30,7 @@ pub enum Event {
         /// A number that the driver chose, never used twice in this process.
         ticket: u32,
         /// What it wants to call.
-        request: crate::call::CallRequest,
+        request: CallRequest,
     },
     /// A call that was decided to be performed has ended.
     CallEnded {
@@ -38,7 +39,7 @@ pub enum Event {
         /// The number of the call.
         ticket: u32,
         /// How it ended.
-        outcome: crate::call::CallOutcome,
+        outcome: CallOutcome,
     },
     /// An append is durable.
     Durable(LogToken),
@@ -108,8 +109,8 @@ pub struct Solo {
     coordinator: Coordinator,
     partitions: Vec<Partition>,
     actions: VecDeque<Action>,
-    /// What calls without an outcome have reserved, while a log is replayed.
-    intents: BTreeMap<CallKey, Usage>,
+    /// The calls without an outcome, while a log is replayed.
+    intents: BTreeMap<CallKey, CallRequest>,
 }
 
 impl Solo {
@@ -142,6 +143,7 @@ impl Solo {
         self.replay(records)?;
         let epoch = Epoch(self.coordinator.epoch().0 + 1);
         if !self.has_ended() {
+            self.actions.push_back(Action::Notify(Notice::Resumed { epoch }));
             let token = LogToken { from: None, token: Token(u64::MAX) };
             let record = Record::EpochTaken { epoch, owner: owner.to_owned() };
             self.actions.push_back(Action::Append(token, vec![record]));
@@ -179,16 +181,19 @@ impl Solo {
             }
             Record::CallIntent { call, request } => {
                 self.coordinator.charge(call.activation.frame, request.reserve);
-                self.intents.insert(call.clone(), request.reserve);
+                self.intents.insert(call.clone(), request.clone());
                 self.owner(&call.activation).replay_intent(call);
             }
             Record::CallEnded { call, outcome } => {
                 // The activation may be gone: it was cancelled by the commit that this call did not wait for.
-                let reserved = self.intents.remove(call);
-                let reserved = reserved
+                let request = self.intents.remove(call);
+                let request = request
                     .ok_or_else(|| format!("the call of {} ended without an intent", call.activation))?;
                 self.owner(&call.activation).replay_outcome(call, outcome);
-                self.coordinator.settle(call.activation.frame, reserved, outcome.usage);
+                self.coordinator.settle(call.activation.frame, request.reserve, outcome.usage);
+                let (call, target, outcome) = (call.clone(), request.target, outcome.clone());
+                let called = Called { call, target, outcome };
+                self.actions.push_back(Action::Notify(Notice::Called(Box::new(called))));
             }
             Record::AttemptFailed { activation, attempts, .. } => {
                 self.partitions

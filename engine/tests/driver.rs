@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use superstep_engine::{
-    Action, CallDecision, CallOutcome, CallRequest, EdgeView, Emission, Event, Expressions, Failure,
+    Action, CallDecision, CallOutcome, CallRequest, Called, EdgeView, Emission, Event, Expressions, Failure,
     FailureClass, Job, Notice, Outcome, Patch, Payload, ProgramResult, Question, QuestionId, Record,
     RunConfig, RunStarted, Solo, Timestamp, Usage, ValueChange,
 };
@@ -280,7 +280,7 @@ impl Driver {
                         .map(|(name, _)| name.clone());
                     let decision = match decision {
                         CallDecision::Reuse(outcome) => format!("reuse {}", answer(&outcome)),
-                        CallDecision::Perform { idempotency_key } => {
+                        CallDecision::Perform { idempotency_key, .. } => {
                             format!("perform with key {}…", &idempotency_key[..4])
                         }
                         CallDecision::Refused(failure) => format!("refused: {failure}"),
@@ -333,6 +333,22 @@ impl Driver {
                 writeln!(text, "{activation} is tried again after {attempts}: {failure}").unwrap();
             }
             Notice::Cancelled { activation } => writeln!(text, "{activation} is cancelled").unwrap(),
+            Notice::Opened { frame, graph, by } => {
+                let (vertex, superstep) = (&by.vertex, by.superstep);
+                writeln!(text, "frame {} of {graph} is opened by {vertex}@{superstep}", frame.0).unwrap();
+            }
+            Notice::Called(called) => {
+                let Called { call, target, outcome } = &**called;
+                let tokens = outcome.usage.tokens();
+                writeln!(
+                    text,
+                    "{target} called by {} gave {}, {tokens} tokens",
+                    call.activation,
+                    answer(outcome)
+                )
+                .unwrap();
+            }
+            Notice::Resumed { epoch } => writeln!(text, "resumed in epoch {}", epoch.0).unwrap(),
             Notice::Paused => writeln!(text, "paused").unwrap(),
             Notice::Ended { status, totals } => {
                 let supersteps = totals.supersteps;

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use reqwest::Url;
 use superstep_engine::Failure;
-use superstep_graph::{CredentialRef, ExternalModel, Prices, VertexName};
-use superstep_runtime::{Model, ModelAnswer, ModelRequest, OnText};
+use superstep_graph::{CredentialRef, ExternalModel, Prices, Provider, VertexName};
+use superstep_runtime::{Model, ModelAnswer, ModelIdentity, ModelRequest, OnText};
 
 use crate::breaker::Breaker;
 use crate::connection::{Bounds, Line, client};
@@ -17,7 +18,7 @@ use crate::credential::Credential;
 use crate::dialect::Question;
 use crate::draft::Draft;
 use crate::fault::{Fault, FaultKind, Named, Scope};
-use crate::provider::home;
+use crate::provider::{home, well_known};
 
 /// How long a request may take where the model does not say.
 const TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -106,6 +107,7 @@ impl Providers {
         let external = External {
             label: format!("model {:?} ({:?} {})", name.as_str(), spec.provider, spec.model),
             model: spec.model.clone(),
+            provider: spec.provider,
             credential,
             timeout: spec.timeout.map_or(TIMEOUT, superstep_graph::DurationSpec::duration),
             prices: spec.prices.unwrap_or_default(),
@@ -160,6 +162,7 @@ struct External {
     label: String,
     /// As the provider knows it.
     model: String,
+    provider: Provider,
     credential: Option<Credential>,
     /// The longest that one request may take.
     timeout: Duration,
@@ -175,6 +178,13 @@ struct Shared(Arc<External>);
 impl Model for Shared {
     fn calls_tools(&self) -> bool {
         self.0.calls_tools
+    }
+
+    fn identity(&self) -> Option<ModelIdentity> {
+        let server = Url::parse(&self.0.line.base_url).ok();
+        let server = server.and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
+        let provider = well_known(self.0.provider).into();
+        Some(ModelIdentity { provider, model: self.0.model.clone(), server })
     }
 
     fn prices(&self) -> Prices {

@@ -12,6 +12,24 @@ pub(crate) struct Home {
     pub(crate) dialect: Dialect,
 }
 
+/// How the semantic conventions of OpenTelemetry for generative AI call `provider`; those that they do not
+/// know have their own name. Whoever speaks OpenAI's protocol is taken for it.
+pub(crate) fn well_known(provider: Provider) -> &'static str {
+    match provider {
+        Provider::OpenAI | Provider::OpenAICompatible => "openai",
+        Provider::Anthropic => "anthropic",
+        Provider::Gemini => "gcp.gemini",
+        Provider::Groq => "groq",
+        Provider::DeepSeek => "deepseek",
+        Provider::Mistral => "mistral_ai",
+        Provider::OpenRouter => "openrouter",
+        Provider::XAI => "x_ai",
+        Provider::Together => "together",
+        Provider::Cohere => "cohere",
+        Provider::Ollama => "ollama",
+    }
+}
+
 /// The home of `provider`, by its published reference.
 pub(crate) fn home(provider: Provider) -> Home {
     let open_ai = |base_url, flavor| Home { base_url, dialect: Dialect::OpenAi(flavor) };

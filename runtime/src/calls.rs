@@ -8,6 +8,8 @@ use superstep_engine::{CallOutcome, CallRequest, Failure, Payload};
 use superstep_graph::canonical_json;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::call_subject::CallSubject;
+
 /// Which activation in flight a call belongs to, as its runner numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Caller(pub u64);
@@ -23,6 +25,8 @@ pub enum CallEvent {
         ordinal: u32,
         /// What is called.
         request: CallRequest,
+        /// What it is about, if those who watch the run want to know and the program says.
+        subject: Option<Box<CallSubject>>,
         /// Takes what to do.
         reply: oneshot::Sender<CallDecision>,
     },
@@ -68,12 +72,19 @@ pub struct Calls {
     activation: Caller,
     runner: mpsc::UnboundedSender<CallEvent>,
     next: Arc<AtomicU32>,
+    watched: bool,
 }
 
 impl Calls {
     /// The calls of `activation`, told to `runner`.
     pub fn new(activation: Caller, runner: mpsc::UnboundedSender<CallEvent>) -> Self {
-        Self { activation, runner, next: Arc::default() }
+        Self { activation, runner, next: Arc::default(), watched: false }
+    }
+
+    /// The same calls, whose subjects are told to the runner.
+    #[must_use]
+    pub fn watched(self, watched: bool) -> Self {
+        Self { watched, ..self }
     }
 
     /// Makes a call, unless it was completed before. The intent is durable before `call` is run, and
@@ -90,8 +101,31 @@ impl Calls {
     where
         F: Future<Output = CallOutcome> + Send,
     {
-        let made = self.make(request, call);
+        let made = self.make(request, None, call);
         async move { made.await?.0 }
+    }
+
+    /// As [`perform`](Self::perform), and tells those who watch the run what the call is about: `subject` is
+    /// needed only if [somebody does](Self::is_watched).
+    ///
+    /// # Errors
+    /// As [`perform`](Self::perform).
+    pub fn perform_about<F>(
+        &self,
+        request: CallRequest,
+        subject: Option<CallSubject>,
+        call: impl FnOnce(CallTicket) -> F + Send,
+    ) -> impl Future<Output = Result<Payload, Failure>> + Send
+    where
+        F: Future<Output = CallOutcome> + Send,
+    {
+        let made = self.make(request, subject, call);
+        async move { made.await?.0 }
+    }
+
+    /// Whether anybody wants to know what calls are about.
+    pub fn is_watched(&self) -> bool {
+        self.watched
     }
 
     /// As [`perform`](Self::perform), but tells the failure of a call apart from a call that must not be
@@ -102,17 +136,21 @@ impl Calls {
     pub(crate) fn make<F, C>(
         &self,
         request: CallRequest,
+        subject: Option<CallSubject>,
         call: C,
     ) -> impl Future<Output = Result<Made, Failure>> + Send + use<F, C>
     where
         F: Future<Output = CallOutcome> + Send,
         C: FnOnce(CallTicket) -> F + Send,
     {
+        let subject = subject.map(Box::new);
         let ordinal = self.next.fetch_add(1, Ordering::Relaxed);
         let (activation, runner) = (self.activation, self.runner.clone());
         async move {
             let (reply, decision) = oneshot::channel();
-            runner.send(CallEvent::Asked { activation, ordinal, request, reply }).map_err(|_| gone())?;
+            runner
+                .send(CallEvent::Asked { activation, ordinal, request, subject, reply })
+                .map_err(|_| gone())?;
             let idempotency_key = match decision.await.map_err(|_| gone())? {
                 CallDecision::Reuse(outcome) => return Ok(Made(outcome.answer)),
                 CallDecision::Refused(failure) => return Err(failure),

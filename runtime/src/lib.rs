@@ -1,5 +1,6 @@
 //! The local runner and the vertex programs.
 
+mod call_subject;
 mod calls;
 mod catalogue;
 mod cel;
@@ -12,6 +13,7 @@ mod process;
 mod program;
 mod programs;
 mod question;
+mod recorded;
 mod roots;
 mod runner;
 mod schema;
@@ -19,6 +21,7 @@ mod template;
 mod tool;
 mod tools;
 
+pub use call_subject::{CallSubject, ModelIdentity};
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
 pub use catalogue::{RunPhase, RunSummary, list_runs, note_end};
 pub use cel::{Expression, MAX_EXPRESSION};
@@ -43,6 +46,7 @@ pub use process::{
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use question::{HumanQuestion, check_answer};
+pub use recorded::RecordedAnswer;
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{
     AnswerError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, follow,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use superstep_engine::{Failure, Usage};
 use superstep_graph::{Prices, Sampling, VertexName};
 
+use crate::call_subject::ModelIdentity;
 use crate::calls::digest;
 use crate::program::OnText;
 use crate::tool::ToolSignature;
@@ -29,6 +30,11 @@ pub trait Model: Send + Sync {
     /// is told of tools in its instructions. Default: it does not.
     fn calls_tools(&self) -> bool {
         false
+    }
+
+    /// Who serves it, for those who watch a run. Default: not known.
+    fn identity(&self) -> Option<ModelIdentity> {
+        None
     }
 
     /// What tokens cost. Default: nothing.

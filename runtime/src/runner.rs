@@ -11,13 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, Coordinator, Notice, Patch, Payload, QuestionId, Record, ReplayError, RunConfig,
+    ActivationId, CallKey, Coordinator, Notice, Patch, Payload, QuestionId, Record, ReplayError, RunConfig,
     RunStarted, RunStatus, Solo, Timestamp, Totals,
 };
 use superstep_graph::{GraphSpec, Problems, ValidatedGraph, VertexName};
 use superstep_store::{AppendError, Log, RunName, Store, StoreError, TornTail};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::call_subject::CallSubject;
 use crate::expressions::EdgeExpressions;
 use crate::programs::{PrepareError, Programs};
 
@@ -35,6 +36,22 @@ pub trait Observer: Send + Sync {
     /// A model has written a piece of its answer. Nothing of it is durable.
     fn text(&self, activation: &ActivationId, text: &str) {
         let _unseen = (activation, text);
+    }
+
+    /// A call is about to be made, whose intent is durable; [`Notice::Called`] tells how it ends. It may not
+    /// end, if its activation is cancelled or runs out of time; then the call can be made again under the same
+    /// key. A call whose outcome the log has is not made, and not told here.
+    ///
+    /// The subject is there if the program tells it, and an observer [watches calls](Self::watches_calls). It
+    /// holds prompts and arguments.
+    fn calling(&self, call: &CallKey, subject: Option<&CallSubject>) {
+        let _unseen = (call, subject);
+    }
+
+    /// Whether it wants to know what calls are about, which takes a copy of each prompt. Asked once, before
+    /// the run. Default: no.
+    fn watches_calls(&self) -> bool {
+        false
     }
 }
 

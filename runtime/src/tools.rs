@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use superstep_engine::{CallOutcome, CallRequest, Failure, Payload, Usage};
 use superstep_graph::{ToolKind, ToolSpec, VertexName};
 
+use crate::call_subject::CallSubject;
 use crate::calls::{CallTicket, Calls, Made, digest};
 use crate::schema::{Schema, SchemaError};
 use crate::tool::{Tool, ToolRequest, ToolSignature};
@@ -101,6 +102,8 @@ impl fmt::Debug for Tools {
 pub(crate) struct CheckedTool {
     tool: Arc<dyn Tool>,
     schema: Schema,
+    /// The name in the graph.
+    entry: VertexName,
     /// What is called, for people and logs.
     target: String,
 }
@@ -115,12 +118,17 @@ impl CheckedTool {
         })?;
         let target =
             if name == entry.as_str() { format!("tool {name}") } else { format!("tool {entry}/{name}") };
-        Ok(Self { tool, schema, target })
+        Ok(Self { tool, schema, entry: entry.clone(), target })
     }
 
     /// The name that models use.
     pub(crate) fn name(&self) -> &str {
         &self.signature().name
+    }
+
+    /// The entry of the graph's `tools` that offers it.
+    pub(crate) fn entry(&self) -> &VertexName {
+        &self.entry
     }
 
     /// What it is called with.
@@ -140,6 +148,11 @@ impl CheckedTool {
         self.schema.check(arguments).map_err(unfit)
     }
 
+    fn subject(&self, arguments: &Value) -> CallSubject {
+        let ToolSignature { name, description, .. } = self.signature().clone();
+        CallSubject::Tool { entry: self.entry.clone(), name, description, arguments: arguments.clone() }
+    }
+
     /// Makes one call, unless it was completed before, and tells apart what the tool says from a call that
     /// was not made. The arguments were checked.
     pub(crate) fn call(
@@ -154,7 +167,8 @@ impl CheckedTool {
             reserve: Usage { calls: 1, ..Usage::default() },
         };
         let tool = Arc::clone(&self.tool);
-        calls.make(request, move |ticket: CallTicket| {
+        let subject = calls.is_watched().then(|| self.subject(&arguments));
+        calls.make(request, subject, move |ticket: CallTicket| {
             let answer = tool.call(ToolRequest { arguments, idempotency_key: ticket.idempotency_key });
             async move { CallOutcome { answer: answer.await, usage: Usage { calls: 1, ..Usage::default() } } }
         })

@@ -55,9 +55,13 @@ impl History {
 /// is no part of a history.
 fn fact(notice: &Notice) -> Option<String> {
     match notice {
-        Notice::SuperstepStarted { .. } | Notice::Retrying { .. } | Notice::Asked { .. } | Notice::Paused => {
-            None
-        }
+        Notice::SuperstepStarted { .. }
+        | Notice::Opened { .. }
+        | Notice::Called(_)
+        | Notice::Retrying { .. }
+        | Notice::Asked { .. }
+        | Notice::Paused
+        | Notice::Resumed { .. } => None,
         Notice::Completed { activation, output, failure, .. } => {
             let output = output.as_ref().map(|output| output.value().to_string());
             Some(format!("completed {activation} {output:?} {failure:?}"))

@@ -5,7 +5,7 @@ mod redirect;
 mod url_template;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -23,6 +23,7 @@ use crate::error::LoadError;
 use crate::limits::{MAX_ANSWER, timeout_of};
 use crate::secret::{FindSecret, Secret};
 use crate::signature::signature;
+use crate::wait::retry_after;
 use answer::BodyError;
 pub(crate) use answer::Verdict;
 use redirect::Hop;
@@ -176,18 +177,21 @@ impl Request {
         let verdict = Verdict::of(status);
         if verdict != Verdict::Done {
             let mut what = format!("{} answered {status}", host(url));
-            if let Some(after) = answer::retry_after(response.headers()) {
+            let after = answer::retry_after(response.headers());
+            if let Some(after) = after {
                 what.push_str(&format!(" (to be asked again after: {after})"));
             }
+            let pause = after.and_then(|after| retry_after(after, SystemTime::now()));
             let body = self.hide(answer::beginning(response).await);
             if !body.is_empty() {
                 what.push_str(&format!(": {body}"));
             }
-            return Err(match verdict {
+            let failure = match verdict {
                 Verdict::NotNow => self.fails(FailureClass::Transient, &what),
                 Verdict::BrokeDown => self.doubtful(FailureClass::Transient, &what),
                 Verdict::Refused | Verdict::Done => self.fails(FailureClass::Permanent, &what),
-            });
+            };
+            return Err(failure.retry_after(pause));
         }
         let kind = answer::content_type(response.headers());
         let body = answer::read(response, self.max_answer).await.map_err(|error| match error {

@@ -11,6 +11,7 @@ mod load;
 mod mcp;
 mod secret;
 mod signature;
+mod wait;
 
 pub use error::LoadError;
 pub use load::{LoadedTools, Surroundings, load};

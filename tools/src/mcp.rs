@@ -20,7 +20,7 @@ use crate::doubt::in_doubt;
 use crate::error::{LoadError, nearest};
 use crate::limits::{MAX_ANSWER, timeout_of};
 use crate::secret::FindSecret;
-use connection::CallError;
+use connection::{CallError, Reached};
 use server::{Place, Server};
 
 /// The member of a request's `_meta` in which a server finds the idempotency key.
@@ -125,10 +125,13 @@ impl Call {
         let connection = self.server.connection().await;
         let connection = connection.map_err(|why| self.fails(FailureClass::Transient, &why))?;
         let sent = connection.call(self.params(arguments, request.idempotency_key)).await;
-        let response = sent.map_err(|error| match error {
-            CallError::NotSent(why) => self.fails(FailureClass::Transient, &why),
-            CallError::Lost(why) => self.doubtful(FailureClass::Transient, &why),
-            CallError::Refused(why) => self.fails(FailureClass::Permanent, &why),
+        let response = sent.map_err(|CallError { reached, why, pause }| {
+            let failure = match reached {
+                Reached::NotSent => self.fails(FailureClass::Transient, &why),
+                Reached::Lost => self.doubtful(FailureClass::Transient, &why),
+                Reached::Refused => self.fails(FailureClass::Permanent, &why),
+            };
+            failure.retry_after(pause)
         })?;
         let payload = answer::payload(response).map_err(|why| self.fails(FailureClass::Permanent, &why))?;
         let text = payload.value().to_string();

@@ -74,6 +74,22 @@ pub(crate) struct RunArgs {
     /// Ask nothing on the terminal: a run with a question is left open for superstep answer.
     #[arg(long)]
     pub(crate) no_input: bool,
+    /// Where its trace goes.
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
+}
+
+/// Where the trace of a run goes.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TraceArgs {
+    /// Send a trace of the run to this collector, by OTLP over HTTP; default OTEL_EXPORTER_OTLP_ENDPOINT.
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
+    /// Write prompts, answers, the arguments and results of tools, and the words of failures into the trace.
+    #[cfg(feature = "otlp")]
+    #[arg(long)]
+    pub(crate) trace_content: bool,
 }
 
 /// When progress is shown on stderr.
@@ -110,6 +126,9 @@ pub(crate) struct ResumeArgs {
     /// Ask nothing on the terminal: a run with a question is left open for superstep answer.
     #[arg(long)]
     pub(crate) no_input: bool,
+    /// Where its trace goes.
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
 }
 
 /// Arguments of `answer`.

@@ -113,6 +113,9 @@ impl Told {
             | Notice::Retrying { .. }
             | Notice::Asked { .. }
             | Notice::Settled { .. }
+            | Notice::Opened { .. }
+            | Notice::Called(_)
+            | Notice::Resumed { .. }
             | Notice::Paused => {}
         }
     }

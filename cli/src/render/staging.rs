@@ -77,6 +77,9 @@ impl Stage {
             | Notice::JoinIncomplete { .. }
             | Notice::Settled { .. }
             | Notice::Mutated { .. }
+            | Notice::Opened { .. }
+            | Notice::Called(_)
+            | Notice::Resumed { .. }
             | Notice::Paused
             | Notice::Ended { .. } => {}
         }

@@ -1,6 +1,6 @@
 //! `superstep runs gc`: runs that nobody needs are removed.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use superstep_store::{Store, StoreError};
 use super::phase_text;
 use crate::args::runs::SweepArgs;
 use crate::exit::{CommandError, Exit, count};
+use crate::log;
 use crate::output::{self, OutputFormat};
 use crate::run::open_store;
 
@@ -36,7 +37,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit, CommandError> {
     }
     let done = if args.dry_run { "would remove" } else { "removed" };
     let (runs, bytes) = (count(swept.removed, "run"), size(swept.bytes));
-    writeln!(io::stderr(), "superstep: {done} {runs}, {bytes}")?;
+    log::say(&format!("{done} {runs}, {bytes}"))?;
     swept.failed.map_or(Ok(Exit::Success), Err)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use superstep_engine::{ActivationId, Coordinator, FrameId, MessageStatus, Notice};
-use superstep_graph::{Delivery, EdgeSpec, Port, VertexName};
+use superstep_graph::{Delivery, EdgeSpec, OutputSpec, Port, Select, ValidatedGraph, VertexName};
 
 /// An activation, as messages name it: a vertex starts at most one in a superstep.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub(super) enum How {
     Woken,
     /// By opening the sub-graph that it is an entry of.
     Opened,
+    /// As what it opened ended: an output of the sub-graph is its own.
+    Gave,
     /// By a message that was kept, and seen as `from.X`.
     Saw,
 }
@@ -29,6 +31,7 @@ impl How {
         match self {
             Self::Woken => "woken",
             Self::Opened => "opened",
+            Self::Gave => "gave",
             Self::Saw => "saw",
         }
     }
@@ -64,7 +67,29 @@ impl Caused {
 
     /// Whether the run began with it.
     pub(super) fn is_entry(&self) -> bool {
-        self.started && self.causes.iter().all(|cause| cause.how == How::Saw)
+        self.started && self.causes.iter().all(|cause| matches!(cause.how, How::Saw | How::Gave))
+    }
+}
+
+/// A sub-graph that an activation opened.
+struct Inside {
+    by: Place,
+    outputs: Vec<OutputSpec>,
+    /// What its outputs are so far.
+    given: BTreeMap<VertexName, Vec<Place>>,
+}
+
+impl Inside {
+    /// Takes in that a vertex of it gave something.
+    fn give(&mut self, place: Place) {
+        let Some(output) = self.outputs.iter().find(|output| output.vertex == place.vertex) else { return };
+        let given = self.given.entry(place.vertex.clone()).or_default();
+        match output.select {
+            Select::Last => *given = vec![place],
+            Select::First if given.is_empty() => given.push(place),
+            Select::First => {}
+            Select::All => given.push(place),
+        }
     }
 }
 
@@ -76,6 +101,8 @@ pub(super) struct Causes {
     drained: BTreeMap<Place, Vec<Cause>>,
     /// What vertices have kept, by sender and port.
     kept: BTreeMap<(FrameId, VertexName), BTreeMap<(VertexName, Port), Place>>,
+    /// The sub-graphs that were opened.
+    opened: BTreeMap<FrameId, Inside>,
 }
 
 impl Causes {
@@ -104,17 +131,26 @@ impl Causes {
                 }
             }
             Notice::Started { activation, elements } => self.start(activation, *elements, true, coordinator),
-            Notice::Completed { activation, .. } if !self.activations.contains_key(&place_of(activation)) => {
-                self.start(activation, None, false, coordinator);
+            Notice::Opened { frame, by, .. } => {
+                let by = Place { frame: by.frame, vertex: by.vertex.clone(), superstep: by.superstep };
+                let outputs = coordinator.graph(*frame).map(outputs_of).unwrap_or_default();
+                self.opened.insert(*frame, Inside { by, outputs, given: BTreeMap::new() });
+            }
+            Notice::Completed { activation, output, .. } => {
+                if !self.activations.contains_key(&place_of(activation)) {
+                    self.start(activation, None, false, coordinator);
+                }
+                self.complete(place_of(activation), output.is_some());
             }
             Notice::SuperstepStarted { .. }
             | Notice::Retrying { .. }
             | Notice::Asked { .. }
-            | Notice::Completed { .. }
             | Notice::Cancelled { .. }
             | Notice::JoinIncomplete { .. }
             | Notice::Mutated { .. }
             | Notice::Committed { .. }
+            | Notice::Called(_)
+            | Notice::Resumed { .. }
             | Notice::Paused
             | Notice::Ended { .. } => {}
         }
@@ -159,6 +195,22 @@ impl Causes {
         self.activations.insert(place, Caused { id: activation.clone(), elements, started, causes });
     }
 
+    /// An activation has ended: what it opened has given what it gives, and it may give to its opener.
+    fn complete(&mut self, place: Place, gives: bool) {
+        let inside = self.opened.values().filter(|inside| inside.by == place);
+        let given = inside.flat_map(|inside| inside.given.values().flatten());
+        let gave: Vec<Cause> =
+            given.map(|from| Cause { how: How::Gave, from: from.clone(), port: None }).collect();
+        if let Some(caused) = self.activations.get_mut(&place) {
+            caused.causes.extend(gave);
+            caused.causes.sort();
+        }
+        self.opened.retain(|_, inside| inside.by != place);
+        if let Some(inside) = self.opened.get_mut(&place.frame).filter(|_| gives) {
+            inside.give(place);
+        }
+    }
+
     fn keep(&mut self, frame: FrameId, to: &VertexName, port: &Port, sender: Place) {
         let kept = self.kept.entry((frame, to.clone())).or_default();
         kept.insert((sender.vertex.clone(), port.clone()), sender);
@@ -175,6 +227,18 @@ impl Causes {
         };
         self.activations.get(place).map_or_else(|| bare().to_string(), Caused::name)
     }
+}
+
+/// What a graph gives: what it names, or else every vertex that sends to none.
+fn outputs_of(graph: &ValidatedGraph) -> Vec<OutputSpec> {
+    let outputs = graph.topology().vertices().iter().filter(|vertex| vertex.is_output);
+    outputs
+        .map(|vertex| {
+            let named = graph.spec().outputs.iter().find(|output| output.vertex == vertex.name);
+            let select = named.map(|output| output.select).unwrap_or_default();
+            OutputSpec { vertex: vertex.name.clone(), select }
+        })
+        .collect()
 }
 
 fn place_of(activation: &ActivationId) -> Place {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use superstep_graph::Port;
 
 use super::cause::{Cause, Caused, How, Place};
-use super::chain::Chain;
+use super::chain::{Chain, Link};
 
 /// A line that is still to be written.
 struct Pending<'a> {
@@ -25,8 +25,7 @@ struct Pending<'a> {
 /// `out` cannot be written to.
 pub(super) fn write(chain: &Chain<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut out = io::BufWriter::new(out);
-    let known: BTreeMap<&Place, &Caused> =
-        chain.links.iter().map(|link| (link.place, link.activation)).collect();
+    let known: BTreeMap<&Place, &Link<'_>> = chain.links.iter().map(|link| (link.place, link)).collect();
     let mut written = BTreeSet::new();
     let root = chain.links.first().map(|link| link.place);
     let mut pending: Vec<Pending<'_>> = root
@@ -34,7 +33,8 @@ pub(super) fn write(chain: &Chain<'_>, out: &mut dyn Write) -> io::Result<()> {
         .into_iter()
         .collect();
     while let Some(line) = pending.pop() {
-        let caused = known.get(line.place);
+        let link = known.get(line.place).copied();
+        let caused = link.map(|link| link.activation);
         let first = written.insert(line.place);
         let branch = match line.last {
             None => "",
@@ -42,16 +42,16 @@ pub(super) fn write(chain: &Chain<'_>, out: &mut dyn Write) -> io::Result<()> {
             Some(true) => "└─ ",
         };
         let name = chain.causes.name_of(line.place);
-        let notes = notes(line.cause, caused.copied(), first);
+        let notes = notes(line.cause, caused, first);
         writeln!(out, "{}{branch}{name}{notes}", line.indent)?;
-        let Some(caused) = caused.filter(|_| first) else { continue };
+        let Some(link) = link.filter(|_| first) else { continue };
         let indent = match line.last {
             None => String::new(),
             Some(false) => format!("{}│  ", line.indent),
             Some(true) => format!("{}   ", line.indent),
         };
-        let count = caused.causes.len();
-        for (position, cause) in caused.causes.iter().enumerate().rev() {
+        let count = link.causes.len();
+        for (position, cause) in link.causes.iter().copied().enumerate().rev() {
             let last = Some(position + 1 == count);
             pending.push(Pending { indent: indent.clone(), last, cause: Some(cause), place: &cause.from });
         }
@@ -67,6 +67,7 @@ fn notes(cause: Option<&Cause>, caused: Option<&Caused>, first: bool) -> String 
     let mut notes = Vec::new();
     match cause.map(|cause| cause.how) {
         Some(How::Opened) => notes.push("opened the sub-graph".to_owned()),
+        Some(How::Gave) => notes.push("gave it as an output of the sub-graph".to_owned()),
         Some(How::Saw) => notes.push("only seen".to_owned()),
         Some(How::Woken) | None => {}
     }

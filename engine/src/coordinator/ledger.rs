@@ -10,11 +10,14 @@ impl Coordinator {
     pub(super) fn reserve(&mut self, frame: FrameId, usage: Usage) -> Result<(), Failure> {
         let chain = self.chain(frame);
         for id in &chain {
-            let Some(limit) = self.frames.get(id).and_then(|state| exceeded(state, usage)) else { continue };
+            let Some((limit, room)) = self.frames.get(id).and_then(|state| exceeded(state, usage)) else {
+                continue;
+            };
             if *id == FrameId::ROOT {
                 self.ending.get_or_insert(RunStatus::LimitReached(limit));
             }
-            let message = format!("limits.{} of the graph leaves no room for the call", limit.field());
+            let message =
+                format!("limits.{} of the graph leaves no room for the call: {room}", limit.field());
             return Err(Failure::new(FailureClass::Limit, message));
         }
         self.charge(frame, usage);
@@ -60,16 +63,21 @@ impl Coordinator {
     }
 }
 
-fn exceeded(state: &super::FrameState, usage: Usage) -> Option<LimitKind> {
+/// The limit that `usage` would pass, and what is left of it, in words.
+fn exceeded(state: &super::FrameState, usage: Usage) -> Option<(LimitKind, String)> {
     let limits = &state.graph.spec().limits;
-    let mut total = state.reserved;
-    total += state.settled;
-    total += usage;
-    if total.calls > limits.calls {
-        return Some(LimitKind::Calls);
+    let mut taken = state.reserved;
+    taken += state.settled;
+    if taken.calls + usage.calls > limits.calls {
+        let room = format!("{} of {} are made", taken.calls, limits.calls);
+        return Some((LimitKind::Calls, room));
     }
-    if limits.tokens.is_some_and(|limit| total.tokens() > limit) {
-        return Some(LimitKind::Tokens);
+    if let Some(most) = limits.tokens.filter(|most| taken.tokens() + usage.tokens() > *most) {
+        let (taken, wanted) = (taken.tokens(), usage.tokens());
+        let room = format!("it may take {wanted}, and {taken} of {most} are used or reserved");
+        return Some((LimitKind::Tokens, room));
     }
-    limits.cost.is_some_and(|limit| total.cost > limit).then_some(LimitKind::Cost)
+    let most = limits.cost.filter(|most| taken.cost + usage.cost > *most)?;
+    let room = format!("it may cost {}, and {} of {most} are spent or reserved", usage.cost, taken.cost);
+    Some((LimitKind::Cost, room))
 }

@@ -85,6 +85,7 @@ impl Coordinator {
                 Ok((graph, depth)) => {
                     let state = FrameState::new(graph.clone(), parent, depth, self.superstep);
                     self.frames.insert(frame, state);
+                    self.tell_opened(frame, wanted.graph);
                     openings.push(Opening { frame, graph, input: wanted.input, parent });
                 }
                 Err(failure) => closed.push(Closing { frame, parent, end: Err(failure), limited: true }),
@@ -107,6 +108,12 @@ impl Coordinator {
             );
         }
         self.command(None, Command::Open(openings));
+    }
+
+    fn tell_opened(&mut self, frame: FrameId, graph: String) {
+        if let Some(by) = self.opener(frame) {
+            self.notify(Notice::Opened { frame, graph, by });
+        }
     }
 
     fn openable(&mut self, wanted: &FrameWanted) -> Result<(ValidatedGraph, u32), Failure> {

@@ -11,6 +11,7 @@ use super::flight::Flight;
 use super::{AfterDurable, CallDecision, Effect, Partition};
 use crate::call::{CallOutcome, CallRequest};
 use crate::ids::{ActivationId, ActivationKey};
+use crate::notice::{Called, Notice};
 use crate::payload::Payload;
 use crate::program::{Failure, Question, Usage};
 use crate::protocol::Report;
@@ -254,7 +255,9 @@ impl Partition {
             self.report(Report::Settle { frame: call.activation.frame, reserved: request.reserve, used });
             let answer = Err(Failure::permanent(format!("the call of {} was given up", request.target)));
             let outcome = CallOutcome { answer, usage: used };
-            self.append(Record::CallEnded { call, outcome }, AfterDurable::Nothing);
+            let target = request.target;
+            let called = Called { call: call.clone(), target, outcome: outcome.clone() };
+            self.append(Record::CallEnded { call, outcome }, AfterDurable::GaveUp(Box::new(called)));
         }
     }
 
@@ -322,7 +325,8 @@ impl Partition {
             return;
         }
         self.step(key, ticket, Step::Performing);
-        let decision = CallDecision::Perform { idempotency_key: call.idempotency_key(&self.run) };
+        let idempotency_key = call.idempotency_key(&self.run);
+        let decision = CallDecision::Perform { call: call.clone(), idempotency_key };
         self.effects.push_back(Effect::Decide { key, ticket, decision });
     }
 
@@ -332,22 +336,31 @@ impl Partition {
         let frame = open.key.activation.frame;
         self.report(Report::Settle { frame, reserved: open.request.reserve, used: outcome.usage });
         self.journal.intend(&open.key);
+        let called = Box::new(Called {
+            call: open.key.clone(),
+            target: open.request.target,
+            outcome: outcome.clone(),
+        });
         let Some(entry) = self.journal.entry(&open.key) else { return };
         if entry.outcome.is_some() {
-            // It was sent by two attempts. The outcome that came first counts.
+            // It was sent by two attempts. The outcome that came first counts, and both were paid.
+            self.effects.push_back(Effect::Notify(Notice::Called(called)));
             self.reuse(key, ticket, open.key);
             return;
         }
         entry.outcome = Some(outcome.clone());
-        let then = AfterDurable::Recorded { key, ticket, call: open.key.clone() };
+        let then = AfterDurable::Recorded { key, ticket, called };
         self.append(Record::CallEnded { call: open.key, outcome }, then);
     }
 
     /// The outcome of a call is durable: whoever waits for it goes on.
-    pub(super) fn recorded(&mut self, key: ActivationKey, ticket: u32, call: &CallKey) {
+    pub(super) fn recorded(&mut self, key: ActivationKey, ticket: u32, called: Box<Called>) {
+        let entry = self.journal.entry(&called.call).map(|entry| entry.durable = true);
+        self.effects.push_back(Effect::Notify(Notice::Called(called)));
         self.effects.push_back(Effect::Decide { key, ticket, decision: CallDecision::Recorded });
-        let Some(entry) = self.journal.entry(call) else { return };
-        entry.durable = true;
+        if entry.is_none() {
+            return;
+        }
         let waiting = std::mem::take(&mut self.journal.waiting);
         for (wanted, key, ticket) in waiting {
             self.reuse(key, ticket, wanted);

@@ -38,6 +38,15 @@ pub struct ToolSpec {
     pub timeout: Option<DurationSpec>,
 }
 
+impl ToolSpec {
+    /// The names of the tools that models know through it: its own, or those that its server may offer.
+    pub fn offers(&self) -> impl Iterator<Item = &str> {
+        let server = self.mcp.iter().flat_map(|server| server.allow.iter().map(String::as_str));
+        let own = self.mcp.is_none().then(|| self.name.as_str());
+        server.chain(own)
+    }
+}
+
 /// A tool that is a request over HTTP. An argument named in `url` as `{argument}` is put there,
 /// percent-encoded; the others go into the query with `GET`, `HEAD` and `DELETE`, else into a JSON
 /// object as the body.

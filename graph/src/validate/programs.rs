@@ -101,8 +101,15 @@ impl Checking<'_> {
         self.sampling(&agent.sampling);
         for (index, name) in agent.tools.iter().enumerate() {
             let place = self.path.field("tools").index(index);
-            if self.has_tool(place.clone(), name) && agent.tools[..index].contains(name) {
+            if !self.has_tool(place.clone(), name) {
+                continue;
+            }
+            if agent.tools[..index].contains(name) {
                 self.problems.push(Problem::error(place, format!("tool {name:?} is named already")));
+            } else if let Some((before, tool)) = self.offered_before(&agent.tools[..index], name) {
+                let message = format!("tools {before:?} and {name:?} both offer a tool named {tool:?}");
+                let problem = Problem::error(place, message);
+                self.problems.push(problem.hint("give them to different agents, or allow it of one of them"));
             }
         }
         if agent.max_turns == 0 {
@@ -111,6 +118,16 @@ impl Checking<'_> {
         if agent.repeat_limit < 2 {
             self.error("repeatLimit", "repeatLimit is at least 2: the first call is no repetition");
         }
+    }
+
+    /// An entry of `tools` before `name` that offers a tool of the same name, and that tool.
+    fn offered_before(&self, before: &[VertexName], name: &VertexName) -> Option<(VertexName, String)> {
+        let entry = |name: &VertexName| self.spec.tools.iter().find(|tool| tool.name == *name);
+        let own: Vec<&str> = entry(name)?.offers().collect();
+        before.iter().find_map(|other| {
+            let shared = entry(other)?.offers().find(|tool| own.contains(tool))?;
+            Some((other.clone(), shared.to_owned()))
+        })
     }
 
     fn judge(&mut self, judge: &JudgeProgram) {

@@ -15,7 +15,7 @@ pub(crate) fn runner(
         let mut told = Vec::new();
         while let Some(event) = events.recv().await {
             match event {
-                CallEvent::Asked { ordinal, request, reply, activation } => {
+                CallEvent::Asked { ordinal, request, reply, activation, subject: _ } => {
                     assert_eq!(activation, Caller(7));
                     told.push((ordinal, None));
                     reply.send(decide(ordinal, &request)).unwrap();

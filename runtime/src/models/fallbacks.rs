@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use superstep_engine::{Failure, Usage};
 use superstep_graph::{Prices, VertexName};
 
+use crate::call_subject::ModelIdentity;
 use crate::model::{Model, ModelAnswer, ModelRequest, StandIn};
 use crate::program::OnText;
 
@@ -72,6 +73,10 @@ impl Model for Fallbacks {
     /// Whether all of them do: any of them may have to answer.
     fn calls_tools(&self) -> bool {
         self.models().all(|model| model.calls_tools())
+    }
+
+    fn identity(&self) -> Option<ModelIdentity> {
+        self.members[0].model.identity()
     }
 
     /// Those of the first, at which its answers are charged.

@@ -11,6 +11,7 @@ use superstep_inference::{
     LoadOptions, Model as Weights, Request, Role as Speaker, Sampling as Draw, Stream,
 };
 
+use crate::call_subject::ModelIdentity;
 use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role};
 use crate::program::OnText;
 
@@ -51,6 +52,12 @@ impl Model for LocalModel {
     fn prompt_tokens(&self, request: &ModelRequest) -> u64 {
         // What cannot be counted cannot be sent either; the call then says why.
         self.generator.count_prompt_tokens(&to_request(request)).map_or(0, |tokens| tokens as u64)
+    }
+
+    fn identity(&self) -> Option<ModelIdentity> {
+        let description = self.description();
+        let model = description.name.clone().unwrap_or_else(|| description.architecture.clone());
+        Some(ModelIdentity { provider: "superstep".into(), model, server: None })
     }
 
     fn generate(

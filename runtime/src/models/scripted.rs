@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use superstep_engine::{Failure, FailureClass, Usage};
 use superstep_graph::{DurationSpec, FieldPath, Prices, Problem, VertexName};
 
+use crate::call_subject::ModelIdentity;
 use crate::model::{Finish, Model, ModelAnswer, ModelRequest, Role, ToolCall};
 use crate::program::OnText;
 use crate::schema::smallest;
@@ -218,6 +219,10 @@ impl Model for Scripted {
 
     fn calls_tools(&self) -> bool {
         self.script.rules.iter().any(|rule| !rule.calls.is_empty())
+    }
+
+    fn identity(&self) -> Option<ModelIdentity> {
+        Some(ModelIdentity { provider: "scripted".into(), model: "scripted".to_owned(), server: None })
     }
 
     fn prices(&self) -> Prices {

@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use superstep_engine::Failure;
 use superstep_graph::Prices;
 
+use crate::call_subject::ModelIdentity;
 use crate::model::{Model, ModelAnswer, ModelRequest};
 use crate::program::OnText;
 
@@ -30,6 +31,10 @@ impl Model for Priced {
 
     fn calls_tools(&self) -> bool {
         self.model.calls_tools()
+    }
+
+    fn identity(&self) -> Option<ModelIdentity> {
+        self.model.identity()
     }
 
     fn prices(&self) -> Prices {

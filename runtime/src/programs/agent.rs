@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use superstep_engine::{Failure, Payload, View};
 use superstep_graph::{AgentProgram, ToolCalling, VertexSpec, canonical_json};
 
-use super::asking::{ASKS_AGAIN, Asking, Question, Recorded, Session, ask_again};
+use super::asking::{ASKS_AGAIN, Asking, Question, Session, ask_again};
 use super::{PrepareError, compiled_schema, handed_on, template};
 use crate::model::{ChatMessage, Model, Role, ToolCall};
 use crate::program::{Activation, Execution, Program};
+use crate::recorded::RecordedAnswer;
 use crate::schema::Schema;
 use crate::template::Template;
 use crate::tool::ToolSignature;
@@ -167,7 +168,7 @@ impl Working {
         }
     }
 
-    fn turn(&self, protocol: &Protocol, recorded: &Recorded) -> Turn {
+    fn turn(&self, protocol: &Protocol, recorded: &RecordedAnswer) -> Turn {
         match protocol {
             Protocol::Native(_) if !recorded.tool_calls.is_empty() => {
                 Turn::Calls(recorded.tool_calls.clone())
@@ -186,7 +187,7 @@ impl Working {
     }
 
     /// An answer that is a text, as it stands.
-    fn written(&self, recorded: &Recorded) -> Turn {
+    fn written(&self, recorded: &RecordedAnswer) -> Turn {
         match &self.schema {
             None => Turn::Answer(json!({ "text": recorded.text }).into()),
             Some(schema) => match self.asking.read(recorded, schema) {
@@ -228,7 +229,7 @@ impl Conversation {
                 Turn::Unfit(why) if unfit == ASKS_AGAIN => return Err(working.asking.never_fitted(&why)),
                 Turn::Unfit(why) => {
                     unfit += 1;
-                    self.messages.push(ChatMessage::new(Role::Assistant, recorded.text));
+                    self.messages.push(recorded.message());
                     self.messages.push(ask_again(&why));
                 }
                 Turn::Calls(calls) => {
@@ -260,18 +261,17 @@ impl Conversation {
     async fn call(
         &mut self,
         session: &Session,
-        recorded: &Recorded,
+        recorded: &RecordedAnswer,
         calls: Vec<ToolCall>,
     ) -> Result<(), Failure> {
         let answers = self.working.toolbox.call(&calls, &session.calls, &mut self.repetitions).await?;
-        let said = ChatMessage::new(Role::Assistant, recorded.text.clone());
         match &self.protocol {
             Protocol::Plain | Protocol::Prompted(_) => {
-                self.messages.push(said);
+                self.messages.push(recorded.message());
                 self.messages.push(prompted::results(&calls, answers));
             }
             Protocol::Native(_) => {
-                self.messages.push(ChatMessage { tool_calls: calls.clone(), ..said });
+                self.messages.push(recorded.message());
                 self.messages.extend(calls.into_iter().zip(answers).map(|(call, answer)| {
                     let text = match answer {
                         Ok(Value::String(text)) => text,

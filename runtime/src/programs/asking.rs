@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use superstep_engine::{CallOutcome, CallRequest, Failure, Payload, Usage};
 use superstep_graph::{Sampling, VertexName};
 
+use crate::call_subject::CallSubject;
 use crate::calls::{CallTicket, Calls};
-use crate::model::{
-    ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, ToolCall,
-};
+use crate::model::{ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role};
 use crate::program::{Activation, OnText};
+use crate::recorded::RecordedAnswer;
 use crate::schema::Schema;
 use crate::tool::ToolSignature;
 
@@ -50,22 +49,9 @@ impl From<Activation> for Session {
     }
 }
 
-/// What a call's outcome records of an answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Recorded {
-    pub(super) text: String,
-    pub(super) finish: Finish,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) tool_calls: Vec<ToolCall>,
-    /// The fallback that answered, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) model: Option<VertexName>,
-}
-
 impl Asking {
     /// Asks once.
-    pub(super) async fn ask(&self, session: &Session, question: Question) -> Result<Recorded, Failure> {
+    pub(super) async fn ask(&self, session: &Session, question: Question) -> Result<RecordedAnswer, Failure> {
         let Question { messages, tools, schema, number } = question;
         let request = ModelRequest {
             vertex: self.vertex.clone(),
@@ -83,9 +69,10 @@ impl Asking {
             reserve: self.model.reserve(&request),
         };
         let on_text = session.on_text.clone();
+        let subject = session.calls.is_watched().then(|| self.subject(&request));
         let answer = session
             .calls
-            .perform(call, |ticket: CallTicket| {
+            .perform_about(call, subject, |ticket: CallTicket| {
                 let request = ModelRequest { idempotency_key: ticket.idempotency_key, ..request };
                 let answer = self.model.generate(request, on_text);
                 async move { self.outcome(answer.await) }
@@ -112,7 +99,7 @@ impl Asking {
                 Ok(value) => return Ok(value),
                 Err(why) => reason = why,
             }
-            question.messages.push(ChatMessage::new(Role::Assistant, recorded.text));
+            question.messages.push(recorded.message());
             question.messages.push(ask_again(&reason));
             question.number += 1;
         }
@@ -120,7 +107,7 @@ impl Asking {
     }
 
     /// The JSON of an answer, or why it does not fit.
-    pub(super) fn read(&self, recorded: &Recorded, schema: &Schema) -> Result<Value, String> {
+    pub(super) fn read(&self, recorded: &RecordedAnswer, schema: &Schema) -> Result<Value, String> {
         let value: Value = serde_json::from_str(bare(&recorded.text))
             .map_err(|error| self.cut_off(recorded).unwrap_or_else(|| format!("it is no JSON: {error}")))?;
         schema.check(&value)?;
@@ -128,7 +115,7 @@ impl Asking {
     }
 
     /// That an answer was cut off, if it was.
-    pub(super) fn cut_off(&self, recorded: &Recorded) -> Option<String> {
+    pub(super) fn cut_off(&self, recorded: &RecordedAnswer) -> Option<String> {
         let most = self.sampling.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
         (recorded.finish == Finish::Length).then(|| format!("it was cut off after {most} tokens"))
     }
@@ -142,12 +129,13 @@ impl Asking {
         ))
     }
 
-    fn recorded(&self, answer: &Payload) -> Result<Recorded, Failure> {
-        // A person who tells what a call in doubt gave may tell its text alone.
-        if let Value::String(text) = answer.value() {
-            return Ok(Recorded { text: text.clone(), ..Recorded::default() });
-        }
-        Recorded::deserialize(answer.value()).map_err(|error| {
+    fn subject(&self, request: &ModelRequest) -> CallSubject {
+        let request = Box::new(request.clone());
+        CallSubject::Model { name: self.model_name.clone(), identity: self.model.identity(), request }
+    }
+
+    fn recorded(&self, answer: &Payload) -> Result<RecordedAnswer, Failure> {
+        RecordedAnswer::read(answer).map_err(|error| {
             Failure::permanent(format!("the recorded answer of model {:?}: {error}", self.model_name))
         })
     }
@@ -156,10 +144,7 @@ impl Asking {
         match answer {
             Ok(answer) => {
                 let usage = answer.call_usage(&self.model.prices());
-                let ModelAnswer { text, finish, tool_calls, stand_in, .. } = answer;
-                let model = stand_in.map(|stand_in| stand_in.model);
-                let recorded = Recorded { text, finish, tool_calls, model };
-                CallOutcome { answer: Ok(json!(recorded).into()), usage }
+                CallOutcome { answer: Ok(RecordedAnswer::from(answer).into()), usage }
             }
             Err(failure) => {
                 CallOutcome { answer: Err(failure), usage: Usage { calls: 1, ..Usage::default() } }

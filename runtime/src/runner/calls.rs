@@ -5,11 +5,14 @@ use std::collections::{HashMap, HashSet};
 use superstep_engine::{ActivationKey, CallDecision as Decision, Event};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::call_subject::CallSubject;
 use crate::calls::{CallDecision, CallEvent, Caller, Calls};
 
 /// Numbers callers and calls, and keeps who waits for what.
 pub(super) struct CallDesk {
     sender: mpsc::UnboundedSender<CallEvent>,
+    /// Whether anybody wants to know what calls are about.
+    watched: bool,
     next_caller: u64,
     next_ticket: u32,
     callers: HashMap<Caller, ActivationKey>,
@@ -21,15 +24,16 @@ pub(super) struct CallDesk {
 }
 
 enum Waiting {
-    ToBegin(oneshot::Sender<CallDecision>),
+    ToBegin(oneshot::Sender<CallDecision>, Option<Box<CallSubject>>),
     ToGoOn(oneshot::Sender<()>),
 }
 
 impl CallDesk {
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<CallEvent>) {
+    pub(super) fn new(watched: bool) -> (Self, mpsc::UnboundedReceiver<CallEvent>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let desk = Self {
             sender,
+            watched,
             next_caller: 0,
             next_ticket: 0,
             callers: HashMap::new(),
@@ -45,7 +49,7 @@ impl CallDesk {
     pub(super) fn calls(&mut self) -> (Caller, Calls) {
         let caller = Caller(self.next_caller);
         self.next_caller += 1;
-        (caller, Calls::new(caller, self.sender.clone()))
+        (caller, Calls::new(caller, self.sender.clone()).watched(self.watched))
     }
 
     /// Expects calls of an attempt that goes on.
@@ -79,12 +83,12 @@ impl CallDesk {
     /// What the engine is to be told, unless the caller is gone.
     pub(super) fn translate(&mut self, event: CallEvent) -> Option<Event> {
         match event {
-            CallEvent::Asked { activation, ordinal, request, reply } => {
+            CallEvent::Asked { activation, ordinal, request, subject, reply } => {
                 let key = *self.callers.get(&activation)?;
                 let ticket = self.next_ticket;
                 self.next_ticket += 1;
                 self.tickets.insert((activation, ordinal), ticket);
-                self.waiting.insert(ticket, Waiting::ToBegin(reply));
+                self.waiting.insert(ticket, Waiting::ToBegin(reply, subject));
                 Some(Event::CallAsked { key, ticket, request })
             }
             CallEvent::Ended { activation, ordinal, outcome, reply } => {
@@ -97,22 +101,30 @@ impl CallDesk {
         }
     }
 
+    /// What a call is about that is yet to be decided on.
+    pub(super) fn subject(&self, ticket: u32) -> Option<&CallSubject> {
+        match self.waiting.get(&ticket)? {
+            Waiting::ToBegin(_, subject) => subject.as_deref(),
+            Waiting::ToGoOn(_) => None,
+        }
+    }
+
     /// Hands the engine's decision to the program. A program that is gone does not take it.
     pub(super) fn decide(&mut self, ticket: u32, decision: Decision) {
         let taken = match (self.waiting.remove(&ticket), decision) {
-            (Some(Waiting::ToBegin(reply)), Decision::Reuse(outcome)) => {
+            (Some(Waiting::ToBegin(reply, _)), Decision::Reuse(outcome)) => {
                 reply.send(CallDecision::Reuse(outcome)).is_ok()
             }
-            (Some(Waiting::ToBegin(reply)), Decision::Perform { idempotency_key }) => {
+            (Some(Waiting::ToBegin(reply, _)), Decision::Perform { idempotency_key, .. }) => {
                 self.performing.insert(ticket);
                 reply.send(CallDecision::Perform { idempotency_key }).is_ok()
             }
-            (Some(Waiting::ToBegin(reply)), Decision::Refused(failure)) => {
+            (Some(Waiting::ToBegin(reply, _)), Decision::Refused(failure)) => {
                 reply.send(CallDecision::Refused(failure)).is_ok()
             }
             (Some(Waiting::ToGoOn(reply)), Decision::Recorded) => reply.send(()).is_ok(),
             // The program is gone.
-            (None, _) | (Some(Waiting::ToBegin(_)), Decision::Recorded) | (Some(Waiting::ToGoOn(_)), _) => {
+            (None, _) | (Some(Waiting::ToBegin(..)), Decision::Recorded) | (Some(Waiting::ToGoOn(_)), _) => {
                 false
             }
         };

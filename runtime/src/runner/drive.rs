@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures::future::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use superstep_engine::{
-    Action, ActivationId, ActivationKey, Event, Failure, Job, LogToken, Notice, Outcome, Record, RunConfig,
-    RunStatus, Solo, Timestamp,
+    Action, ActivationId, ActivationKey, CallDecision, Event, Failure, Job, LogToken, Notice, Outcome,
+    Record, RunConfig, RunStatus, Solo, Timestamp,
 };
 use superstep_graph::Verdict;
 use superstep_store::{Append, AppendError, Position, RunName};
@@ -63,7 +63,8 @@ impl Driver {
         for (name, graph) in &config.library {
             prepared.prepare(name, graph)?;
         }
-        let (desk, call_events) = CallDesk::new();
+        let watched = setup.observers.iter().any(|observer| observer.watches_calls());
+        let (desk, call_events) = CallDesk::new(watched);
         let (finish, finished) = mpsc::unbounded_channel();
         let clock = Clock(tokio::time::Instant::now());
         Ok(Self {
@@ -139,7 +140,10 @@ impl Driver {
                 Action::Append(token, records) => self.append(token, records)?,
                 Action::Run(job) => self.start(job),
                 Action::Abort(key) => self.abort(key),
-                Action::Decide { ticket, decision, .. } => self.desk.decide(ticket, decision),
+                Action::Decide { ticket, decision, .. } => {
+                    self.tell_calling(ticket, &decision);
+                    self.desk.decide(ticket, decision);
+                }
                 Action::Notify(notice) => self.notify(&notice),
                 Action::Ended(status) => return Ok(Some(status)),
             }
@@ -217,6 +221,12 @@ impl Driver {
         if let Some(task) = self.tasks.remove(&key) {
             task.abort();
         }
+    }
+
+    fn tell_calling(&self, ticket: u32, decision: &CallDecision) {
+        let CallDecision::Perform { call, .. } = decision else { return };
+        let subject = self.desk.subject(ticket);
+        self.observers.iter().for_each(|observer| observer.calling(call, subject));
     }
 
     fn notify(&mut self, notice: &Notice) {

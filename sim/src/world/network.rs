@@ -163,7 +163,10 @@ impl World<'_> {
             | Notice::Settled { .. }
             | Notice::Mutated { .. }
             | Notice::Committed { .. }
+            | Notice::Opened { .. }
+            | Notice::Called(_)
             | Notice::Paused
+            | Notice::Resumed { .. }
             | Notice::Ended { .. } => {}
         }
         self.notices.push(notice);
@@ -199,7 +202,12 @@ impl World<'_> {
                     MessageStatus::Delivered | MessageStatus::Filtered | MessageStatus::Cancelled => {}
                 }
             }
-            Notice::Started { .. } | Notice::SuperstepStarted { .. } | Notice::Paused => {}
+            Notice::Started { .. }
+            | Notice::SuperstepStarted { .. }
+            | Notice::Opened { .. }
+            | Notice::Called(_)
+            | Notice::Paused
+            | Notice::Resumed { .. } => {}
             Notice::Ended { status, .. } => match status {
                 RunStatus::Succeeded => counters.ended_succeeded += 1,
                 RunStatus::Failed { .. } => counters.ended_failed += 1,

@@ -101,7 +101,7 @@ impl World<'_> {
                 self.counters.calls_refused += 1;
                 self.settled(ticket, refused(failure));
             }
-            CallDecision::Perform { idempotency_key } => {
+            CallDecision::Perform { idempotency_key, .. } => {
                 let request = Box::new(call.request.clone());
                 self.send(ticket, request, idempotency_key);
             }

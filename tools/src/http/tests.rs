@@ -141,6 +141,7 @@ async fn refusals_are_classified() {
             let http = json!({"method": method, "url": format!("{}/{status}", server.uri())});
             let failure = call(&tool(http).await, json!({})).await.unwrap_err();
             assert_eq!(failure.class, expected, "{method} {status}: {failure}");
+            assert_eq!(failure.retry_after, Some(Duration::from_secs(7)), "{method} {status}");
             let message = failure.message;
             assert!(message.contains("weather") && message.contains(&status.to_string()), "{message}");
             assert!(message.contains("after: 7") && message.len() < 800, "{message}");

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 use rmcp::model::{
@@ -12,7 +12,7 @@ use rmcp::model::{
 use rmcp::service::{ClientInitializeError, RunningService};
 use rmcp::transport::DynamicTransportError;
 use rmcp::transport::streamable_http_client::{
-    StreamableHttpClientTransport, StreamableHttpClientTransportConfig, StreamableHttpError,
+    HttpStatusError, StreamableHttpClientTransport, StreamableHttpClientTransportConfig, StreamableHttpError,
 };
 use rmcp::{ClientLifecycleMode, RoleClient, ServiceError, serve_client_with_lifecycle};
 use superstep_runtime::{ProcessGroup, Tail};
@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::server::Place;
 use crate::client::{causes, refused};
 use crate::http::Verdict;
+use crate::wait::retry_after;
 
 /// How long a process has to end by itself once its input is closed.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -32,13 +33,29 @@ pub(super) struct Connection {
 }
 
 /// Why a call has no answer.
-pub(super) enum CallError {
+#[derive(Debug)]
+pub(super) struct CallError {
+    pub(super) reached: Reached,
+    pub(super) why: String,
+    /// How long the server asks to be left alone.
+    pub(super) pause: Option<Duration>,
+}
+
+/// How far a call without an answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
     /// The server did not take it up, and may at another time.
-    NotSent(String),
+    NotSent,
     /// It may have been taken up.
-    Lost(String),
+    Lost,
     /// It would happen again.
-    Refused(String),
+    Refused,
+}
+
+impl CallError {
+    fn new(reached: Reached, why: impl Into<String>) -> Self {
+        Self { reached, why: why.into(), pause: None }
+    }
 }
 
 impl Connection {
@@ -93,9 +110,7 @@ impl Connection {
     /// # Errors
     /// Why they are not known.
     pub(super) async fn tools(&self) -> Result<Vec<Offered>, String> {
-        self.service.peer().list_all_tools().await.map_err(|error| match CallError::from(error) {
-            CallError::NotSent(why) | CallError::Lost(why) | CallError::Refused(why) => why,
-        })
+        self.service.peer().list_all_tools().await.map_err(|error| CallError::from(error).why)
     }
 
     /// Calls a tool. Dropping the future tells the server that nobody waits any more.
@@ -105,7 +120,9 @@ impl Connection {
     pub(super) async fn call(&self, params: CallToolRequestParams) -> Result<CallToolResponse, CallError> {
         let answer = self.service.peer().call_tool_once(params).await;
         match (answer.map_err(CallError::from), &self.process) {
-            (Err(CallError::Lost(why)), Some(process)) => Err(CallError::Lost(process.explain(why).await)),
+            (Err(error), Some(process)) if error.reached == Reached::Lost => {
+                Err(CallError { why: process.explain(error.why).await, ..error })
+            }
             (answer, _) => answer,
         }
     }
@@ -114,9 +131,7 @@ impl Connection {
 #[expect(clippy::wildcard_enum_match_arm, reason = "what the library adds is told in its own words")]
 fn reason(error: &ClientInitializeError) -> String {
     match error {
-        ClientInitializeError::TransportError { error, .. } => match transport(error) {
-            CallError::NotSent(why) | CallError::Lost(why) | CallError::Refused(why) => why,
-        },
+        ClientInitializeError::TransportError { error, .. } => transport(error).why,
         ClientInitializeError::LegacyFallbackFailed { fallback, .. } => reason(fallback),
         other => causes(other),
     }
@@ -126,13 +141,15 @@ impl From<ServiceError> for CallError {
     #[expect(clippy::wildcard_enum_match_arm, reason = "what the library adds is in doubt")]
     fn from(error: ServiceError) -> Self {
         match error {
-            ServiceError::McpError(error) => Self::Refused(format!("{} ({})", error.message, error.code.0)),
-            ServiceError::TransportSend(error) => transport(&error),
-            ServiceError::TransportClosed => Self::Lost("the connection was lost".to_owned()),
-            ServiceError::UnexpectedResponse => {
-                Self::Refused("it answers with what is no answer to the question".to_owned())
+            ServiceError::McpError(error) => {
+                Self::new(Reached::Refused, format!("{} ({})", error.message, error.code.0))
             }
-            other => Self::Lost(causes(&other)),
+            ServiceError::TransportSend(error) => transport(&error),
+            ServiceError::TransportClosed => Self::new(Reached::Lost, "the connection was lost"),
+            ServiceError::UnexpectedResponse => {
+                Self::new(Reached::Refused, "it answers with what is no answer to the question")
+            }
+            other => Self::new(Reached::Lost, causes(&other)),
         }
     }
 }
@@ -141,40 +158,45 @@ impl From<ServiceError> for CallError {
 #[expect(clippy::wildcard_enum_match_arm, reason = "what the library adds is in doubt")]
 fn transport(error: &DynamicTransportError) -> CallError {
     let Some(error) = error.error.downcast_ref::<StreamableHttpError<reqwest::Error>>() else {
-        return CallError::Lost(causes(error.error.as_ref()));
+        return CallError::new(Reached::Lost, causes(error.error.as_ref()));
     };
     match error {
         StreamableHttpError::Client(error) => client(error),
-        StreamableHttpError::HttpStatus(status) => {
-            let after =
-                status.retry_after.as_ref().map(|after| format!(" (to be asked again after: {after})"));
-            let what = format!("it answered {}{}", status.status, after.unwrap_or_default());
-            match StatusCode::from_u16(status.status).map(Verdict::of) {
-                Ok(Verdict::NotNow) => CallError::NotSent(what),
-                Ok(Verdict::BrokeDown) => CallError::Lost(what),
-                Ok(Verdict::Refused | Verdict::Done) | Err(_) => CallError::Refused(what),
-            }
-        }
+        StreamableHttpError::HttpStatus(status) => answered(status),
         StreamableHttpError::AuthRequired(_) | StreamableHttpError::InsufficientScope(_) => {
-            CallError::Refused("it wants another credential: see credentialRef".to_owned())
+            CallError::new(Reached::Refused, "it wants another credential: see credentialRef")
         }
-        StreamableHttpError::SessionExpired => CallError::NotSent(causes(error)),
+        StreamableHttpError::SessionExpired => CallError::new(Reached::NotSent, causes(error)),
         StreamableHttpError::UnexpectedServerResponse(_)
         | StreamableHttpError::ResponseBodyTooLarge { .. }
         | StreamableHttpError::UnexpectedContentType(_)
-        | StreamableHttpError::Deserialize(_) => CallError::Refused(causes(error)),
-        _ => CallError::Lost(causes(error)),
+        | StreamableHttpError::Deserialize(_) => CallError::new(Reached::Refused, causes(error)),
+        _ => CallError::new(Reached::Lost, causes(error)),
     }
+}
+
+/// What a status other than of success means.
+fn answered(status: &HttpStatusError) -> CallError {
+    let after = status.retry_after.as_deref();
+    let told = after.map(|after| format!(" (to be asked again after: {after})"));
+    let what = format!("it answered {}{}", status.status, told.unwrap_or_default());
+    let reached = match StatusCode::from_u16(status.status).map(Verdict::of) {
+        Ok(Verdict::NotNow) => Reached::NotSent,
+        Ok(Verdict::BrokeDown) => Reached::Lost,
+        Ok(Verdict::Refused | Verdict::Done) | Err(_) => Reached::Refused,
+    };
+    let pause = after.and_then(|after| retry_after(after, SystemTime::now()));
+    CallError { pause, ..CallError::new(reached, what) }
 }
 
 fn client(error: &reqwest::Error) -> CallError {
     let what = causes(error);
     match error.status().map(Verdict::of) {
-        _ if refused(error).is_some() => CallError::Refused(what),
-        _ if error.is_connect() => CallError::NotSent(what),
-        Some(Verdict::Refused | Verdict::Done) => CallError::Refused(what),
-        Some(Verdict::NotNow) => CallError::NotSent(what),
-        Some(Verdict::BrokeDown) | None => CallError::Lost(what),
+        _ if refused(error).is_some() => CallError::new(Reached::Refused, what),
+        _ if error.is_connect() => CallError::new(Reached::NotSent, what),
+        Some(Verdict::Refused | Verdict::Done) => CallError::new(Reached::Refused, what),
+        Some(Verdict::NotNow) => CallError::new(Reached::NotSent, what),
+        Some(Verdict::BrokeDown) | None => CallError::new(Reached::Lost, what),
     }
 }
 
@@ -228,6 +250,24 @@ async fn follow(mut stderr: impl AsyncRead + Unpin, tail: Arc<Mutex<Tail>>) {
                 tracing::debug!(%error, "the words of a server of tools cannot be read");
                 return;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_busy_says_for_how_long() {
+        for (status, reached) in [(429, Reached::NotSent), (503, Reached::NotSent), (500, Reached::Lost)] {
+            let found = answered(&HttpStatusError::new(status, Some("7".to_owned())));
+            assert_eq!(
+                (found.reached, found.pause),
+                (reached, Some(Duration::from_secs(7))),
+                "{}",
+                found.why
+            );
         }
     }
 }

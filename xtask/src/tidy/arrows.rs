@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
     ("superstep-store", &["engine", "graph"]),
@@ -16,9 +16,10 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("superstep-runtime", &["engine", "store", "graph", "inference"]),
     ("superstep-providers", &["runtime", "engine", "graph"]),
     ("superstep-tools", &["runtime", "engine", "graph"]),
+    ("superstep-telemetry", &["runtime", "engine", "graph"]),
     ("superstep", &["runtime", "tools", "graph", "engine", "store"]),
     ("superstep-api", &["graph"]),
-    ("superstep-cli", &["runtime", "providers", "tools", "api", "graph", "engine", "store"]),
+    ("superstep-cli", &["runtime", "providers", "telemetry", "tools", "api", "graph", "engine", "store"]),
     ("xtask", &[]),
 ];
 

@@ -1,10 +1,16 @@
 use std::sync::{Mutex, PoisonError};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use superstep_engine::FailureClass;
 
 use super::*;
 use crate::calls::CallDecision;
 use crate::calls::tests::{perform_all, runner};
+use crate::model::{ModelAnswer, ModelRequest};
+use crate::models::Models;
+use crate::program::OnText;
+use crate::programs::Programs;
 use crate::programs::tests::given::{ClosureTool, activation, output, scripted, tools, vertex, weather};
 
 /// Every conversation that a scripted model can lead: with tool calling of its own, and by JSON.
@@ -171,7 +177,7 @@ async fn what_cannot_be_asked_fails_without_a_call() {
     all.insert("other", [two as Arc<dyn crate::tool::Tool>]).unwrap();
     let programs = scripted(json!({"otherwise": "x"})).with_tools(all);
     for (agent, part) in [
-        (json!({"model": "small", "tools": ["weather", "other"]}), "two tools of the agent"),
+        (json!({"model": "small", "tools": ["weather", "other"]}), "both offer a tool named"),
         (
             json!({"model": "small", "tools": ["weather"], "toolCalling": "Native"}),
             "no tool calling of its own",
@@ -242,4 +248,56 @@ async fn a_call_that_must_not_be_made_fails_the_agent() {
     let program = programs.for_vertex(&vertex).unwrap();
     let failure = output(program.start(activation(&vertex, &[], calls)).outcome().await).unwrap_err();
     assert_eq!(failure.message, "what became of it is unknown");
+}
+
+/// A model that thinks before it calls a tool, and before an answer that does not fit; its provider wants
+/// the thoughts back.
+struct Thinking(Mutex<Vec<ModelRequest>>);
+
+impl Model for Thinking {
+    fn calls_tools(&self) -> bool {
+        true
+    }
+
+    fn generate(
+        &self,
+        request: ModelRequest,
+        _: Option<OnText>,
+    ) -> BoxFuture<'static, Result<ModelAnswer, Failure>> {
+        let mut asked = self.0.lock().unwrap();
+        asked.push(request);
+        let number = asked.len();
+        let wanted = ToolCall { id: "c".into(), name: "weather".into(), arguments: json!({"city": "Rome"}) };
+        let answer = ModelAnswer {
+            text: if number < 3 { String::new() } else { "{\"n\":7}".to_owned() },
+            reasoning: Some(format!("thought {number}")),
+            keepsake: Some(json!({ "signature": number })),
+            tool_calls: if number == 1 { vec![wanted] } else { Vec::new() },
+            ..ModelAnswer::default()
+        };
+        futures::future::ready(Ok(answer)).boxed()
+    }
+}
+
+#[tokio::test]
+async fn thoughts_are_recorded_and_their_keepsakes_sent_back_and_no_payload_has_them() {
+    let model = Arc::new(Thinking(Mutex::default()));
+    let mut models = Models::default();
+    models.insert("small", Arc::clone(&model) as Arc<dyn Model>);
+    let programs = Programs::new(models).with_tools(tools([weather()]));
+    let schema = json!({"type": "object", "required": ["n"]});
+    let agent = json!({"model": "small", "tools": ["weather"], "output": {"schema": schema}});
+    let vertex = vertex(json!({"name": "assistant", "agent": agent}));
+    let (calls, told) = runner(perform_all);
+    let program = programs.for_vertex(&vertex).unwrap();
+    let answer = output(program.start(activation(&vertex, &[], calls)).outcome().await);
+    assert_eq!(answer.unwrap(), json!({"n": 7}));
+    let asked = model.0.lock().unwrap().clone();
+    let keepsakes: Vec<Value> =
+        asked.last().unwrap().messages.iter().filter_map(|message| message.keepsake.clone()).collect();
+    assert_eq!(keepsakes, [json!({"signature": 1}), json!({"signature": 2})]);
+    let outcomes = told.await.unwrap().into_iter().filter_map(|(_, outcome)| outcome?.answer.ok());
+    let recorded = outcomes.filter_map(|payload| RecordedAnswer::read(&payload).ok());
+    let reasoning: Vec<String> = recorded.filter_map(|answer| answer.reasoning).collect();
+    assert_eq!(reasoning, ["thought 1", "thought 2", "thought 3"]);
 }

@@ -63,11 +63,16 @@ impl Toolbox {
 
     /// Whether the model can tell the tools apart.
     pub(super) fn check_names(&self) -> Result<(), Failure> {
-        let mut names: Vec<&str> = self.0.iter().map(CheckedTool::name).collect();
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        let mut tools: Vec<&CheckedTool> = self.0.iter().collect();
+        tools.sort_by_key(|tool| tool.name());
+        match tools.windows(2).find(|pair| pair[0].name() == pair[1].name()) {
             None => Ok(()),
-            Some(pair) => Err(Failure::permanent(format!("two tools of the agent are named {:?}", pair[0]))),
+            Some(pair) => {
+                let (one, other) = (pair[0].entry(), pair[1].entry());
+                let name = pair[0].name();
+                let message = format!("tools {one:?} and {other:?} both offer a tool named {name:?}");
+                Err(Failure::permanent(message))
+            }
         }
     }
 
