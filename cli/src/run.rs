@@ -78,6 +78,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let input = Payload::from(given);
     let new = NewRun { name: name.clone(), root: root.clone(), graphs, input, attachment, started_at };
     let run = Run::create(setup, &store, new)?;
+    for problem in run.unread_costs() {
+        writeln!(io::stderr(), "superstep: {problem}; the run begins with the costs that the graph gives")?;
+    }
     let driving = Driving {
         name: &name,
         output: args.output,

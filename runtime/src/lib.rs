@@ -45,7 +45,7 @@ pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use question::{HumanQuestion, check_answer};
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{
-    AnswerError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, follow,
+    AnswerError, CostsError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, follow,
     open_questions, read_run, tell,
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
