@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use superstep_graph::{FieldPath, GraphSpec, Mutation, Port, Problem, Program, VertexName, VertexSpec};
+use superstep_graph::{
+    FieldPath, GraphSpec, Mutation, Port, Problem, Program, RouterProgram, VertexName, VertexSpec,
+};
 
 use crate::kind::API_VERSION;
 use crate::metadata::ObjectMeta;
@@ -95,6 +97,14 @@ impl PatchSpec {
                     let place = path.field("addVertex").field("function");
                     let message = format!("the function of vertex {:?} is unclear", vertex.name);
                     Some(Problem::error(place, message).hint("give exactly one of cel, command"))
+                }
+                Mutation::AddVertex(vertex)
+                    if vertex.router.as_ref().is_some_and(|router| router.choices() != 1) =>
+                {
+                    let place = path.field("addVertex").field("router");
+                    let message = format!("the router {:?} chooses in one way", vertex.name);
+                    let hint = format!("give exactly one of {}", RouterProgram::CHOICES.join(", "));
+                    Some(Problem::error(place, message).hint(hint))
                 }
                 Mutation::Set(set) if set.vertex.is_some() == set.edge.is_some() => {
                     let problem = Problem::error(

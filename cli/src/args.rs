@@ -90,6 +90,7 @@ Examples:
   superstep render -f manifests/ --graph triage --format svg > triage.svg
   superstep render triage-k3v9q2 --superstep 3
   superstep render triage-k3v9q2 --format gexf > triage.gexf
+  superstep render triage-k3v9q2 --costs --format svg > triage.svg
 
 With -f a graph is drawn as written, with RUN as its run has changed it. Passive edges are dashed; a
 join is written into its vertex where it is not any. Formats svg and png need the command dot of
@@ -107,6 +108,9 @@ pub(crate) struct RenderArgs {
     /// The run's graph as it was in this superstep.
     #[arg(long, value_name = "N", requires = "run")]
     pub(crate) superstep: Option<u64>,
+    /// Write what it costs beside each edge, as routers see it.
+    #[arg(long, requires = "run")]
+    pub(crate) costs: bool,
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,

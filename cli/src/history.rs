@@ -20,6 +20,9 @@ use crate::run::{not_loaded, open_store, summary};
 /// # Errors
 /// There is no such run, or its log is corrupt.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
+    if args.costs {
+        return crate::costs::show(args);
+    }
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;

@@ -3,6 +3,7 @@
 mod answer;
 mod args;
 mod ask;
+mod costs;
 mod difference;
 mod exit;
 mod history;

@@ -86,6 +86,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let tracing = Tracing::begin(&args.trace)?;
     setup.observers.extend(tracing.of_new(&new));
     let run = Run::create(setup, &store, new)?;
+    for problem in run.unread_costs() {
+        writeln!(io::stderr(), "superstep: {problem}; the run begins with the costs that the graph gives")?;
+    }
     let driving = Driving {
         name: &name,
         output: args.output,

@@ -5,6 +5,7 @@
 mod answer;
 mod bad_files;
 mod command;
+mod costs;
 mod crash;
 mod damage;
 mod fields;

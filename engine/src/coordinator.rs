@@ -4,6 +4,7 @@
 mod barrier;
 mod cancel;
 mod commit;
+mod costs;
 mod frame;
 mod judge;
 mod ledger;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use superstep_graph::ValidatedGraph;
 
+use crate::costs::{Costs, Measured};
 use crate::expressions::Expressions;
 use crate::ids::{ActivationId, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token};
 use crate::notice::{Notice, RunStatus};
@@ -36,6 +38,8 @@ pub struct RunConfig {
     pub library: BTreeMap<String, ValidatedGraph>,
     /// How many partitions the run has.
     pub partitions: u32,
+    /// What earlier runs have measured: of a run that has begun, what its log says.
+    pub costs: Costs,
 }
 
 /// What a coordinator is told.
@@ -120,6 +124,9 @@ pub struct Coordinator {
     /// superstep starts.
     due_answers: Vec<(QuestionId, Payload)>,
     committing: Option<commit::Committing>,
+    costs: Costs,
+    /// What the log says that the activations of the commit after it have cost.
+    measured: Vec<Measured>,
     answering: BTreeMap<Token, (QuestionId, Payload)>,
     patching: BTreeMap<Token, Patch>,
     ending: Option<RunStatus>,
@@ -138,6 +145,8 @@ impl Coordinator {
     /// The coordinator of a run that has not begun.
     pub fn new(config: RunConfig, expressions: Arc<dyn Expressions + Send + Sync>) -> Self {
         Self {
+            costs: config.costs.clone(),
+            measured: Vec::new(),
             config,
             expressions,
             epoch: Epoch(0),
@@ -181,7 +190,8 @@ impl Coordinator {
         self.epoch = Epoch(1);
         let first = Record::RunStarted(Arc::clone(&self.config.started));
         let epoch = Record::EpochTaken { epoch: self.epoch, owner: owner.to_owned() };
-        let token = self.append(vec![first, epoch]);
+        let known = (!self.costs.is_empty()).then(|| Record::Known(self.costs.clone()));
+        let token = self.append([first, epoch].into_iter().chain(known).collect());
         self.phase = Phase::Recording(token);
     }
 

@@ -9,6 +9,7 @@
 
 mod call;
 mod coordinator;
+mod costs;
 mod expressions;
 mod ids;
 mod message;
@@ -23,6 +24,7 @@ mod values;
 
 pub use call::{CallOutcome, CallRequest};
 pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, Opener, RunConfig};
+pub use costs::{Costs, EdgeCosts, EdgeEstimate, Measured, Route, Spent, choose, cost_of};
 pub use expressions::{EdgeView, Expressions};
 pub use ids::{
     ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token,

@@ -7,6 +7,7 @@ mod delivery;
 mod element;
 mod flight;
 mod launch;
+mod measure;
 mod questions;
 mod routing;
 mod vertex;
@@ -259,7 +260,8 @@ impl Partition {
 
     fn command(&mut self, command: Command, now: Timestamp) {
         match command {
-            Command::Deliver { superstep, expect, aggregates } => {
+            Command::Deliver { superstep, expect, aggregates, costs } => {
+                self.take_costs(costs);
                 self.begin_delivery(superstep, expect, aggregates);
             }
             Command::Answer(answers) => self.answer(answers, now),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use superstep_graph::{Mutation, Port, VertexName};
 
+use crate::costs::Route;
 use crate::payload::{Payload, as_json, is_deeper};
 
 /// All that one activation sees. It has no clock and no randomness.
@@ -29,6 +30,8 @@ pub struct View {
     pub aggregates: Arc<BTreeMap<VertexName, Payload>>,
     /// The superstep in which the activation started.
     pub superstep: u64,
+    /// Where the vertex sends to, or why it cannot, if it is a router that weighs costs.
+    pub route: Option<Arc<Result<Route, Failure>>>,
 }
 
 impl View {

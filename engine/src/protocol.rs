@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use superstep_graph::{Mutation, SlotIx, ValidatedGraph, VertexName, WhenIncomplete};
 
+use crate::costs::{EdgeCosts, Measured, Spent};
 use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place, QuestionId};
 use crate::message::MessageStatus;
 use crate::notice::{LimitKind, RunStatus};
@@ -24,6 +25,8 @@ pub enum Command {
         expect: u64,
         /// What the aggregators of each frame hold.
         aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, Payload>>)>,
+        /// What edges cost, for frames in which a router weighs them.
+        costs: Vec<(FrameId, Arc<EdgeCosts>)>,
     },
     /// Hand answers to the activations that asked; each completes, or goes on.
     Answer(Vec<(QuestionId, Payload)>),
@@ -72,6 +75,8 @@ pub struct Closing {
     pub end: Result<Payload, Failure>,
     /// Whether its own limit ended it.
     pub limited: bool,
+    /// What it has cost from its opening on, by the clock of the run.
+    pub spent: Spent,
 }
 
 impl Closing {
@@ -92,6 +97,8 @@ pub struct Opening {
     pub input: Payload,
     /// The activation that opens it, and which of its elements.
     pub parent: Option<(Place, u32)>,
+    /// What its edges cost, if a router of it weighs them.
+    pub costs: Option<Arc<EdgeCosts>>,
 }
 
 /// A superstep that is durable.
@@ -231,4 +238,6 @@ pub struct Completed {
     pub outbound: Vec<(PartitionId, u64)>,
     /// What its calls used.
     pub usage: Usage,
+    /// What it has cost the edges that woke it, if that is worth to be kept.
+    pub measured: Option<Box<Measured>>,
 }

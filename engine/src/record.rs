@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use superstep_graph::{GraphSpec, Mutation, PriorityClass, Revision, VertexName};
 
 use crate::call::{CallOutcome, CallRequest};
+use crate::costs::{Costs, Measured};
 use crate::ids::{ActivationId, Epoch, FrameId, QuestionId};
 use crate::notice::RunStatus;
 use crate::payload::{Payload, as_json};
@@ -70,6 +71,33 @@ pub enum Record {
     Committed(Arc<Commit>),
     /// The run has ended.
     Ended(RunStatus),
+    /// What earlier runs have measured of the graphs of this one, with which its routers begin. It stands
+    /// beside the start of the run.
+    Known(Costs),
+    /// What activations have cost that are in the commit after it, in order of (frame, vertex).
+    Measured(Vec<Measured>),
+}
+
+impl Record {
+    /// What the log of a run says that its routers knew of costs when it began.
+    pub fn known_costs(records: &[Self]) -> Costs {
+        // It is in the batch that begins the log.
+        let known = records.iter().take(3).find_map(|record| match record {
+            Self::Known(costs) => Some(costs.clone()),
+            Self::RunStarted(_)
+            | Self::EpochTaken { .. }
+            | Self::CallIntent { .. }
+            | Self::CallEnded { .. }
+            | Self::AttemptFailed { .. }
+            | Self::Suspended { .. }
+            | Self::Answered { .. }
+            | Self::Patched(_)
+            | Self::Committed(_)
+            | Self::Ended(_)
+            | Self::Measured(_) => None,
+        });
+        known.unwrap_or_default()
+    }
 }
 
 /// All that a run begins with.

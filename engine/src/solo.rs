@@ -217,6 +217,11 @@ impl Solo {
                 self.coordinator.replay_commit(commit, now)?;
             }
             Record::Ended(status) => self.coordinator.replay_end(status),
+            Record::Known(costs) if self.coordinator.began_with(costs) => {}
+            Record::Known(_) => {
+                return Err("the run was configured with other costs than it began with".to_owned());
+            }
+            Record::Measured(measured) => self.coordinator.replay_measured(measured),
         }
         Ok(())
     }

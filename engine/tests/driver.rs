@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use superstep_engine::{
-    Action, CallDecision, CallOutcome, CallRequest, Called, EdgeView, Emission, Event, Expressions, Failure,
-    FailureClass, Job, Notice, Outcome, Patch, Payload, ProgramResult, Question, QuestionId, Record,
-    RunConfig, RunStarted, Solo, Timestamp, Usage, ValueChange,
+    Action, CallDecision, CallOutcome, CallRequest, Called, Costs, EdgeView, Emission, Event, Expressions,
+    Failure, FailureClass, Job, Measured, Notice, Outcome, Patch, Payload, ProgramResult, Question,
+    QuestionId, Record, RunConfig, RunStarted, Solo, Timestamp, Usage, ValueChange,
 };
 use superstep_graph::{
     EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, ProgramCheck, ValidatedGraph, VertexSpec,
@@ -61,6 +61,8 @@ pub(crate) struct Driver {
     hold: bool,
     held: Vec<superstep_engine::LogToken>,
     complaint: String,
+    /// What earlier runs have measured.
+    costs: Costs,
 }
 
 impl Driver {
@@ -125,6 +127,8 @@ impl Driver {
                 let now = Timestamp(self.now);
                 self.solo.as_mut().unwrap().handle_timeout(now);
             }
+            "costs" => return format!("{}\n", known(self.solo.as_ref().unwrap().coordinator().costs())),
+            "next-run" => self.next_run(),
             "crash" => self.crash(),
             "log" => return self.print_log(),
             "outputs" => return format!("{}\n", self.solo.as_ref().unwrap().coordinator().outputs().value()),
@@ -160,7 +164,12 @@ impl Driver {
             attachment: Payload::null(),
             started_at: 0,
         };
-        RunConfig { started: Arc::new(started), library, partitions: self.partitions }
+        RunConfig {
+            started: Arc::new(started),
+            library,
+            partitions: self.partitions,
+            costs: self.costs.clone(),
+        }
     }
 
     fn begin(&mut self, partitions: &u32) {
@@ -181,6 +190,21 @@ impl Driver {
         let mut solo = Solo::new(self.config(), Arc::new(Words));
         solo.resume(&records, "again", Timestamp(self.now)).unwrap();
         self.solo = Some(solo);
+    }
+
+    /// Begins another run of the same graphs, with what this one has measured.
+    fn next_run(&mut self) {
+        let costs = self.solo.as_ref().unwrap().coordinator().costs();
+        let mut forgiven = Costs::default();
+        costs.iter().for_each(|(graph, costs)| forgiven.insert(graph, (**costs).clone().forgiven()));
+        *self = Self {
+            library: std::mem::take(&mut self.library),
+            partitions: self.partitions,
+            costs: forgiven,
+            ..Self::default()
+        };
+        let partitions = self.partitions;
+        self.begin(&partitions);
     }
 
     fn event(&mut self, event: Event) {
@@ -249,7 +273,8 @@ impl Driver {
 
     fn called(&mut self, call: &str, answer: Payload, tokens: u64) {
         let (key, ticket) = *self.calls.get(call).unwrap();
-        let usage = Usage { calls: 1, prompt_tokens: tokens, ..Usage::default() };
+        let usage =
+            Usage { calls: 1, prompt_tokens: tokens, cost: tokens as f64 / 1_000.0, ..Usage::default() };
         self.event(Event::CallEnded { key, ticket, outcome: CallOutcome { answer: Ok(answer), usage } });
     }
 
@@ -388,6 +413,11 @@ impl Driver {
                     writeln!(text, "commit {} of {}", commit.superstep, names.join(", "))
                 }
                 Record::Ended(status) => writeln!(text, "ended {status:?}"),
+                Record::Known(costs) => writeln!(text, "known: {}", known(costs)),
+                Record::Measured(measured) => {
+                    let all: Vec<String> = measured.iter().map(spent).collect();
+                    writeln!(text, "measured {}", all.join("; "))
+                }
             }
             .unwrap();
         }
@@ -429,11 +459,43 @@ fn seen(job: &Job) -> String {
     if view.input.value() != &Value::from("input") {
         write!(text, " input {}", shown(&view.input)).unwrap();
     }
+    match view.route.as_deref() {
+        Some(Ok(route)) => write!(text, " route to {} on {}", route.to, route.port).unwrap(),
+        Some(Err(failure)) => write!(text, " no route: {failure}").unwrap(),
+        None => {}
+    }
     if let Some(resumption) = &job.resumption {
         write!(text, " resumed from {} with {}", shown(&resumption.state), shown(&resumption.answer))
             .unwrap();
     }
     text
+}
+
+/// What is known of edges, one after the other.
+fn known(costs: &Costs) -> String {
+    let mut all = Vec::new();
+    for (graph, costs) in costs.iter() {
+        for edge in costs.edges() {
+            let failed = if edge.failed { ", failed" } else { "" };
+            all.push(format!(
+                "{graph}: {}.{}>{} {} s, {} tokens, {} money, {} times{failed}",
+                edge.from, edge.port, edge.to, edge.latency_seconds, edge.tokens, edge.money, edge.measured
+            ));
+        }
+    }
+    if all.is_empty() { "nothing".to_owned() } else { all.join("; ") }
+}
+
+fn spent(measured: &Measured) -> String {
+    let woken: Vec<String> = measured.woken_by.iter().map(|(from, port)| format!("{from}.{port}")).collect();
+    let failed = if measured.failed { ", failed" } else { "" };
+    format!(
+        "{} by {}: {} ms, {} tokens{failed}",
+        measured.vertex,
+        woken.join(" "),
+        measured.spent.micros / 1_000,
+        measured.spent.tokens
+    )
 }
 
 /// The order of members must not depend on how serde_json was built.

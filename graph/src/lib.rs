@@ -10,6 +10,7 @@ mod duration;
 mod fold;
 mod mutation;
 mod name;
+mod path;
 mod problem;
 mod revision;
 #[cfg(feature = "schema")]
@@ -26,19 +27,21 @@ pub use mutation::{
     VertexRef,
 };
 pub use name::{Port, VertexName};
+pub use path::{Weight, lightest, unbeaten};
 pub use problem::{FieldPath, Problem, Problems, Segment, Severity};
 pub use revision::Revision;
 #[cfg(feature = "schema")]
 pub use schema::exactly_one;
 pub use spec::{
-    AgentProgram, AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner,
-    CommandTool, CredentialRef, Criterion, CustomProgram, CustomTool, Delivery, EdgeCost, EdgeSpec, Effects,
-    ExternalModel, Fold as AggregatorFold, ForEachSpec, FunctionCommand, FunctionProgram, GraphProgram,
-    GraphSpec, HeaderAuth, HttpAuth, HttpMethod, HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec,
-    JudgeProgram, JudgeVerdict, Limits, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure,
-    OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Pairwise, ParametersSpec, Placement, Prices, Program,
-    ProgramRef, PromptProgram, Provider, RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends,
-    ToolCalling, ToolKind, ToolProgram, ToolSpec, VertexSpec, WhenIncomplete,
+    AgentProgram, AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, CheapestPath,
+    Combiner, CommandTool, CostUnit, CredentialRef, Criterion, CustomProgram, CustomTool, Delivery, EdgeCost,
+    EdgeSpec, Effects, ExternalModel, FastestPath, Fold as AggregatorFold, ForEachSpec, FunctionCommand,
+    FunctionProgram, Goal, GraphProgram, GraphSpec, HeaderAuth, HttpAuth, HttpMethod, HttpTool, HumanProgram,
+    InputSpec, JoinMode, JoinSpec, JudgeProgram, JudgeVerdict, Limits, McpTool, ModelServerRef, ModelSpec,
+    MutationPolicy, OnFailure, OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Pairwise, ParametersSpec,
+    ParetoPath, PathRule, Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetrySpec,
+    RouterProgram, Rubric, Sampling, Scale, Select, Sends, ToolCalling, ToolKind, ToolProgram, ToolSpec,
+    VertexSpec, Weights, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, check_external, validate};

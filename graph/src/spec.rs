@@ -10,6 +10,7 @@ mod judge;
 mod limits;
 mod model;
 mod program;
+mod router;
 mod tool;
 mod vertex;
 
@@ -27,8 +28,9 @@ pub use limits::{BarrierMode, BarrierSpec, Limits};
 pub use model::{CredentialRef, ExternalModel, ModelServerRef, ModelSpec, Placement, Prices, Provider};
 pub use program::{
     CustomProgram, FunctionCommand, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef,
-    PromptProgram, RouterProgram, Sampling, ToolProgram,
+    PromptProgram, Sampling, ToolProgram,
 };
+pub use router::{CheapestPath, CostUnit, FastestPath, Goal, ParetoPath, PathRule, RouterProgram, Weights};
 pub use tool::{
     CommandTool, CustomTool, HeaderAuth, HttpAuth, HttpMethod, HttpTool, McpTool, ToolKind, ToolSpec,
 };

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::name::{Port, VertexName};
 use crate::spec::{
-    AnyVertex, Combiner, Delivery, GraphSpec, JoinMode, OnSatisfied, Sends, VertexSpec, WhenIncomplete,
+    AnyVertex, Combiner, Delivery, EdgeCost, GraphSpec, JoinMode, OnSatisfied, Sends, VertexSpec,
+    WhenIncomplete,
 };
 
 /// The place of a vertex among the sorted names of one revision.
@@ -45,6 +46,8 @@ pub struct Vertex {
     pub sent_by: Vec<VertexIx>,
     /// Whether it is a declared output, or one by default.
     pub is_output: bool,
+    /// Whether it is a router that weighs costs.
+    pub weighs: bool,
 }
 
 /// A join, compiled.
@@ -84,6 +87,8 @@ pub struct Edge {
     pub transform: Option<Arc<str>>,
     /// The slot of the receiver's join that messages fill; none if the edge is not counted.
     pub slot: Option<SlotIx>,
+    /// What a message over it costs as long as nothing was measured.
+    pub cost: EdgeCost,
 }
 
 /// A graph compiled for the engine. Indices are dense and follow the order of names, so that an
@@ -95,6 +100,7 @@ pub struct Topology {
     entry: Vec<VertexIx>,
     outputs: Vec<VertexIx>,
     any_senders: Vec<VertexIx>,
+    weighs: bool,
     parameters: Arc<Value>,
 }
 
@@ -123,6 +129,7 @@ impl Topology {
                     when: edge.when.as_deref().map(Arc::from),
                     transform: edge.transform.as_deref().map(Arc::from),
                     slot: None,
+                    cost: edge.cost.unwrap_or_default(),
                 })
             })
             .collect();
@@ -134,6 +141,7 @@ impl Topology {
         let entry = spec.entry.iter().filter_map(find).collect();
         let any_senders = attach_senders(&mut vertices);
         Self {
+            weighs: vertices.iter().any(|vertex| vertex.weighs),
             vertices,
             edges,
             entry,
@@ -192,6 +200,11 @@ impl Topology {
         &self.any_senders
     }
 
+    /// Whether one of its vertices is a router that weighs costs.
+    pub fn weighs(&self) -> bool {
+        self.weighs
+    }
+
     /// Output vertices, in order.
     pub fn outputs(&self) -> &[VertexIx] {
         &self.outputs
@@ -225,6 +238,7 @@ fn bare_vertex(spec: &VertexSpec, find: &dyn Fn(&VertexName) -> Option<VertexIx>
         sends_any,
         sent_by: Vec::new(),
         is_output: false,
+        weighs: spec.router.as_ref().is_some_and(|router| router.goal().is_some()),
     }
 }
 

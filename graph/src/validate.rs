@@ -4,6 +4,7 @@ mod joins;
 mod models;
 mod names;
 mod programs;
+mod routers;
 mod tools;
 mod vertices;
 
@@ -80,11 +81,13 @@ pub fn validate(spec: &GraphSpec) -> Result<ValidatedGraph, Problems> {
     tools::check(spec, &mut problems);
     vertices::check(spec, &mut problems);
     models::check(spec, &mut problems);
-    // Joins are judged on the compiled graph, which needs names that are unique and resolve.
+    // Joins and paths are judged on the compiled graph, which needs names that are unique and resolve.
     if problems.iter().all(|problem| problem.severity == Severity::Warning) {
         let mut sorted = spec.clone();
         sorted.sort();
-        joins::check(spec, &Topology::compile(&sorted), &mut problems);
+        let topology = Topology::compile(&sorted);
+        joins::check(spec, &topology, &mut problems);
+        routers::check(spec, &topology, &mut problems);
     }
     problems.sort_by(|a, b| (a.severity, &a.path).cmp(&(b.severity, &b.path)));
     if problems.iter().any(|problem| problem.severity == Severity::Error) {

@@ -172,7 +172,9 @@ impl Note {
                 | Record::AttemptFailed { .. }
                 | Record::Suspended { .. }
                 | Record::Answered { .. }
-                | Record::Patched(_) => {}
+                | Record::Patched(_)
+                | Record::Known(_)
+                | Record::Measured(_) => {}
             }
         }
         note

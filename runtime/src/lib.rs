@@ -49,7 +49,7 @@ pub use question::{HumanQuestion, check_answer};
 pub use recorded::RecordedAnswer;
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{
-    AnswerError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, follow,
+    AnswerError, CostsError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, follow,
     open_questions, read_run, tell,
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};

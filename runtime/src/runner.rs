@@ -1,6 +1,7 @@
 //! The local runner: one run in one process, driven over its log.
 
 mod calls;
+mod costs;
 mod drive;
 mod embedded;
 mod left;
@@ -22,9 +23,11 @@ use crate::call_subject::CallSubject;
 use crate::expressions::EdgeExpressions;
 use crate::programs::{PrepareError, Programs};
 
+use costs::CostNotes;
 use drive::Driver;
 use questions::Offered;
 
+pub use costs::CostsError;
 pub use left::{answer_left, open_questions};
 pub use questions::AnswerError;
 
@@ -160,6 +163,7 @@ pub struct Run {
     driver: Driver,
     handle: RunHandle,
     torn: Option<TornTail>,
+    costs: CostNotes,
 }
 
 /// Reaches into a run while it is driven. What comes after its end is ignored.
@@ -229,8 +233,10 @@ impl Run {
             attachment: new.attachment,
             started_at: new.started_at,
         };
-        let config = RunConfig { started: Arc::new(started), library: new.graphs, partitions: 1 };
-        let mut run = Self::assemble(setup, config, new.name.clone())?;
+        let notes = CostNotes::read(store, new.graphs.keys());
+        let (started, costs) = (Arc::new(started), notes.before().clone());
+        let config = RunConfig { started, library: new.graphs, partitions: 1, costs };
+        let mut run = Self::assemble(setup, config, new.name.clone(), notes)?;
         let log = match store.create(&new.name, &run.driver.owner) {
             // A process that was killed before its first record has left a log that holds no run.
             Err(StoreError::Exists { run: name }) => match store.open(&new.name, &run.driver.owner)? {
@@ -252,19 +258,20 @@ impl Run {
     pub fn resume(setup: Setup, store: &Store<Record>, name: &RunName) -> Result<Self, RunError> {
         let (log, contents) = store.open(name, &setup.owner)?;
         let config = config_of(name, &contents.records)?;
-        let mut run = Self::assemble(setup, config, name.clone())?;
+        let notes = CostNotes::of(store, config.costs.clone());
+        let mut run = Self::assemble(setup, config, name.clone(), notes)?;
         run.torn = contents.torn;
         run.driver.resume(log, &contents.records)?;
         Ok(run)
     }
 
-    fn assemble(setup: Setup, config: RunConfig, name: RunName) -> Result<Self, RunError> {
+    fn assemble(setup: Setup, config: RunConfig, name: RunName, costs: CostNotes) -> Result<Self, RunError> {
         if !config.library.contains_key(&config.started.root) {
             return Err(RunError::NoGraph(config.started.root.clone()));
         }
         let (control, controls) = mpsc::unbounded_channel();
         let driver = Driver::new(setup, config, name, controls)?;
-        Ok(Self { driver, handle: RunHandle { control }, torn: None })
+        Ok(Self { driver, handle: RunHandle { control }, torn: None, costs })
     }
 
     /// Reaches into the run while it is driven.
@@ -277,12 +284,23 @@ impl Run {
         self.torn.as_ref()
     }
 
-    /// Drives the run to its end; none if it was detached before, or left when paused.
+    /// Why what earlier runs have measured of some graphs is not known to this one, where it is noted: it
+    /// begins with the costs that the graphs give.
+    pub fn unread_costs(&self) -> &[CostsError] {
+        self.costs.problems()
+    }
+
+    /// Drives the run to its end; none if it was detached before, or left when paused. What it has measured
+    /// of the costs of edges is noted in the store at its end.
     ///
     /// # Errors
     /// The log took no more records. The run can be resumed.
-    pub async fn drive(self) -> Result<Option<RunEnd>, RunError> {
-        self.driver.drive().await
+    pub async fn drive(mut self) -> Result<Option<RunEnd>, RunError> {
+        let end = self.driver.drive().await?;
+        if end.is_some() {
+            self.costs.keep(self.driver.costs());
+        }
+        Ok(end)
     }
 }
 
@@ -348,7 +366,8 @@ fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig, RunError> 
         Err(problems) => Err(RunError::Graph { graph: graph.clone(), problems }),
     };
     let library = started.graphs.iter().map(valid).collect::<Result<_, _>>()?;
-    Ok(RunConfig { started: Arc::clone(started), library, partitions: 1 })
+    let costs = Record::known_costs(records);
+    Ok(RunConfig { started: Arc::clone(started), library, partitions: 1, costs })
 }
 
 /// Now, on a clock that only goes forward.

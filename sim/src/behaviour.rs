@@ -57,6 +57,12 @@ pub(crate) enum Step {
 
 /// How the program of `job` goes on once its calls so far have ended with `answers`.
 pub(crate) fn step(job: &Job, answers: &[CallOutcome]) -> Step {
+    if let Some(route) = &job.view.route {
+        return Step::End(match &**route {
+            Ok(route) => Outcome::Done(routed(job, &route.port)),
+            Err(failure) => Outcome::Failed(failure.clone()),
+        });
+    }
     let behaviour = behaviour_of(job);
     let made = u32::try_from(answers.len()).unwrap_or(u32::MAX);
     if made < behaviour.calls {
@@ -64,6 +70,12 @@ pub(crate) fn step(job: &Job, answers: &[CallOutcome]) -> Step {
         return Step::Call((made..last).map(|number| request(job, &behaviour, number, answers)).collect());
     }
     Step::End(end(job, &behaviour, answers))
+}
+
+/// What a router sends that weighs costs.
+fn routed(job: &Job, port: &Port) -> ProgramResult {
+    let payload = Payload::from(json!(number(job, &[], "payload")));
+    ProgramResult { emissions: vec![Emission { port: port.clone(), payload }], ..ProgramResult::default() }
 }
 
 fn behaviour_of(job: &Job) -> Behaviour {

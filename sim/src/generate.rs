@@ -1,6 +1,7 @@
 //! Random graphs that a user could have written.
 
 mod mutations;
+mod routers;
 
 use std::time::Duration;
 
@@ -108,6 +109,7 @@ fn graph(random: &mut Random, taste: Taste) -> GraphSpec {
         give_mutations(random, &mut spec);
     }
     bounds(random, taste, &mut spec);
+    routers::some(taste.loose, &mut spec);
     spec
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
-use superstep_engine::{Patch, Payload, RunConfig, RunStarted};
+use superstep_engine::{Costs, Patch, Payload, RunConfig, RunStarted};
 use superstep_graph::{BarrierMode, CustomProgram, GraphSpec, OnUnknown, ValidatedGraph, VertexSpec};
 
 use crate::behaviour::Behaviour;
@@ -65,7 +65,7 @@ impl Scenario {
         };
         let validated = |spec: &GraphSpec| ValidatedGraph::after_mutation(spec.clone());
         let library = self.library.iter().map(|(name, spec)| (name.clone(), validated(spec))).collect();
-        RunConfig { started: Arc::new(started), library, partitions }
+        RunConfig { started: Arc::new(started), library, partitions, costs: Costs::default() }
     }
 }
 

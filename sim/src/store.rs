@@ -85,7 +85,9 @@ impl Store {
             | Record::AttemptFailed { .. }
             | Record::Suspended { .. }
             | Record::Answered { .. }
-            | Record::Patched(_) => {}
+            | Record::Patched(_)
+            | Record::Known(_)
+            | Record::Measured(_) => {}
         }
         Ok(())
     }
@@ -128,7 +130,9 @@ impl Store {
                 | Record::Answered { .. }
                 | Record::Patched(_)
                 | Record::Committed(_)
-                | Record::Ended(_) => {}
+                | Record::Ended(_)
+                | Record::Known(_)
+                | Record::Measured(_) => {}
             }
         }
         (calls, tokens)

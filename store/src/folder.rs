@@ -5,6 +5,7 @@
 //! runs/NAME/0000000000000000.log    segments, named by the number of their first record
 //! runs/NAME/blobs/ab/cdef…          blobs, named by their digest
 //! runs/NAME/note                    what may be lost
+//! notes/NAME                        what may be lost, of all runs
 //! ```
 
 mod commit;
@@ -12,6 +13,7 @@ pub(crate) mod disk;
 mod history;
 mod lock;
 pub(crate) mod log;
+mod notes;
 
 use std::{
     fs, io,
@@ -24,6 +26,7 @@ use commit::{Committer, Opening, Tail, begin_segment};
 use disk::TailFile;
 use lock::Lock;
 use log::FolderLog;
+use notes::Notes;
 
 use crate::{Contents, Record, RunEntry, RunName, StoreError, frame::Chain, segment};
 
@@ -34,6 +37,7 @@ const NOTE: &str = "note";
 pub(crate) struct FolderRuns {
     root: PathBuf,
     committer: Committer,
+    notes: Notes,
 }
 
 impl FolderRuns {
@@ -41,7 +45,7 @@ impl FolderRuns {
         let root = path.join("runs");
         disk::create_folder(&root)?;
         let committer = Committer::start().map_err(disk::error("start the commit thread of", path))?;
-        Ok(Self { root, committer })
+        Ok(Self { root, committer, notes: Notes::of(path) })
     }
 
     pub(crate) fn create<R: Record>(&self, run: &RunName, owner: &str) -> Result<FolderLog, StoreError> {
@@ -138,6 +142,14 @@ impl FolderRuns {
 
     pub(crate) fn keep_note(&self, run: &RunName, note: &[u8]) -> Result<(), StoreError> {
         disk::write_loosely(&self.folder(run).join(NOTE), note)
+    }
+
+    pub(crate) fn shared_note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.notes.read(name)
+    }
+
+    pub(crate) fn keep_shared_note(&self, name: &str, note: &[u8]) -> Result<(), StoreError> {
+        self.notes.keep(name, note)
     }
 
     pub(crate) fn commits(&self) -> u64 {

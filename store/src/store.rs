@@ -172,6 +172,30 @@ impl<R: Record> Store<R> {
         }
     }
 
+    /// What somebody noted under a name beside all runs. It may be lost at any time. A store in memory keeps
+    /// none.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it cannot be read.
+    pub fn shared_note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match &self.0 {
+            Backend::Memory(_) => Ok(None),
+            Backend::Folder(runs) => runs.shared_note(name),
+        }
+    }
+
+    /// Notes something under a name beside all runs, in place of what was noted before; whole or not at all, and
+    /// not durably. Of two that do so at the same time the last one stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it cannot be written.
+    pub fn keep_shared_note(&self, name: &str, note: &[u8]) -> Result<(), StoreError> {
+        match &self.0 {
+            Backend::Memory(_) => Ok(()),
+            Backend::Folder(runs) => runs.keep_shared_note(name, note),
+        }
+    }
+
     /// Removes a run with its blobs.
     ///
     /// # Errors

@@ -252,7 +252,8 @@ pub(crate) struct SweepArgs {
 #[command(after_help = "\
 Examples:
   superstep inspect triage-k3v9q2
-  superstep inspect triage-k3v9q2 --superstep 3 --output yaml")]
+  superstep inspect triage-k3v9q2 --superstep 3 --output yaml
+  superstep inspect triage-k3v9q2 --costs")]
 pub(crate) struct InspectArgs {
     /// The run.
     #[arg(value_name = "RUN")]
@@ -260,6 +261,9 @@ pub(crate) struct InspectArgs {
     /// Only this superstep.
     #[arg(long, value_name = "N")]
     pub(crate) superstep: Option<u64>,
+    /// What edges cost, as the run and those before it have measured.
+    #[arg(long, conflicts_with = "superstep")]
+    pub(crate) costs: bool,
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,

@@ -3,6 +3,7 @@
 use superstep_graph::Port;
 
 use super::drawing::{Arrow, Figure, Stroke};
+use crate::costs::rounded;
 
 /// One thing that is said of every vertex, or of every edge.
 pub(super) struct Column<T> {
@@ -22,6 +23,10 @@ const fn truth<T>(name: &'static str, value: fn(&T) -> Option<String>) -> Column
     Column { name, of: "boolean", value }
 }
 
+const fn number<T>(name: &'static str, value: fn(&T) -> Option<String>) -> Column<T> {
+    Column { name, of: "double", value }
+}
+
 /// What is said of a vertex.
 pub(super) const OF_VERTICES: [Column<Figure>; 7] = [
     text("program", |figure| Some(figure.program.unwrap_or("absent").to_owned())),
@@ -34,12 +39,15 @@ pub(super) const OF_VERTICES: [Column<Figure>; 7] = [
 ];
 
 /// What is said of an edge.
-pub(super) const OF_EDGES: [Column<Arrow>; 5] = [
+pub(super) const OF_EDGES: [Column<Arrow>; 8] = [
     text("delivery", |arrow| Some(delivery(arrow).to_owned())),
     text("port", |arrow| arrow.port.as_ref().map(Port::to_string)),
     text("when", |arrow| arrow.when.clone()),
     text("transform", |arrow| arrow.transform.clone()),
     truth("retain", |arrow| Some(arrow.retain.to_string())),
+    number("tokens", |arrow| Some(rounded(arrow.cost?.tokens).to_string())),
+    number("money", |arrow| Some(rounded(arrow.cost?.money).to_string())),
+    number("latencySeconds", |arrow| Some(rounded(arrow.cost?.latency_seconds).to_string())),
 ];
 
 fn delivery(arrow: &Arrow) -> &'static str {

@@ -1,11 +1,15 @@
 //! What is drawn of a graph, whatever the language.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use superstep_engine::EdgeCosts;
 use superstep_graph::{
-    AnyVertex, BarrierMode, Delivery, EdgeSpec, GraphSpec, JoinMode, JoinSpec, Port, Program, Sends,
-    VertexName, VertexSpec,
+    AnyVertex, BarrierMode, Delivery, EdgeCost, EdgeSpec, GraphSpec, JoinMode, JoinSpec, Port, Program,
+    Sends, VertexName, VertexSpec,
 };
+
+use crate::costs::{known, label};
 
 /// The longest part of a condition that is shown, in characters.
 const MOST_OF_CONDITION: usize = 40;
@@ -76,6 +80,8 @@ pub(super) struct Arrow {
     pub(super) retain: bool,
     /// What is written beside it; may be empty.
     pub(super) label: String,
+    /// What an edge is taken to cost, where that is drawn.
+    pub(super) cost: Option<EdgeCost>,
     /// What it looks like.
     pub(super) stroke: Stroke,
 }
@@ -117,6 +123,21 @@ impl Drawing {
         figures.extend(absent(spec, &arrows));
         Self { name: name.to_owned(), description: spec.description.clone(), title, figures, arrows }
     }
+
+    /// Writes beside each edge what it is taken to cost.
+    pub(super) fn with_costs(&mut self, spec: &GraphSpec, costs: Option<&Arc<EdgeCosts>>) {
+        for edge in &spec.edges {
+            let drawn = |arrow: &&mut Arrow| {
+                arrow.from == edge.from && arrow.to == edge.to && arrow.port.as_ref() == Some(&edge.port)
+            };
+            let (Some(known), Some(arrow)) = (known(edge, costs), self.arrows.iter_mut().find(drawn)) else {
+                continue;
+            };
+            arrow.cost = Some(known.0);
+            let before = if arrow.label.is_empty() { String::new() } else { format!("{}: ", arrow.label) };
+            arrow.label = format!("{before}{}", label(known));
+        }
+    }
 }
 
 fn outputs(spec: &GraphSpec) -> BTreeSet<&VertexName> {
@@ -151,7 +172,11 @@ fn lines(vertex: &VertexSpec) -> Vec<String> {
         Program::Judge(judge) => format!("judge {}", judge.model),
         Program::Tool(tool) => format!("tool {}", tool.name),
         Program::Custom(custom) => format!("custom {}", custom.name),
-        Program::Function(_) | Program::Router(_) | Program::Human(_) => program.kind().to_owned(),
+        Program::Router(router) => match router.goal() {
+            Some(goal) => format!("{} path to {}", router.goal_field(), goal.to),
+            None => program.kind().to_owned(),
+        },
+        Program::Function(_) | Program::Human(_) => program.kind().to_owned(),
     }));
     if vertex.for_each.is_some() {
         lines.push("for each element".to_owned());
@@ -204,6 +229,7 @@ fn arrow(edge: &EdgeSpec) -> Arrow {
         transform: edge.transform.clone(),
         retain: edge.retain,
         label: parts.join(", "),
+        cost: None,
         stroke,
     }
 }
@@ -221,6 +247,7 @@ fn direct(vertex: &VertexSpec) -> Vec<Arrow> {
         transform: None,
         retain: false,
         label: "direct".to_owned(),
+        cost: None,
         stroke: Stroke::Direct,
     };
     targets.iter().map(arrow).collect()

@@ -26,7 +26,17 @@ pub(super) fn of_run(run: &str, args: &RenderArgs) -> Result<Vec<u8>, CommandErr
     let (started, records) = read_run(&store, &name)?;
     let programs = Arc::new(Programs::new(plan_of(&name, &started.attachment)?.not_loaded()));
     let mut stage = Stage::new(&started.root);
-    follow(&name, &records, &programs, |notice, coordinator| stage.add(&notice, coordinator))?;
+    let mut costs = None;
+    follow(&name, &records, &programs, |notice, coordinator| {
+        stage.add(&notice, coordinator);
+        if args.costs && is_seen(&notice, args.superstep) {
+            let graph = coordinator.graph(FrameId::ROOT).map(|graph| graph.spec().clone());
+            costs = graph.map(|graph| (graph, coordinator.costs().of(&started.root).cloned()));
+        }
+    })?;
+    if let Some((graph, costs)) = &costs {
+        stage.scenes.iter_mut().for_each(|scene| scene.drawing.with_costs(graph, costs.as_ref()));
+    }
     match args.superstep {
         Some(superstep) if superstep > stage.last => Err(CommandError::NoSuperstep { run: name, superstep }),
         None if args.format == DrawingFormat::Gexf => Ok(gexf::write_play(&stage.play()).into_bytes()),
@@ -34,6 +44,24 @@ pub(super) fn of_run(run: &str, args: &RenderArgs) -> Result<Vec<u8>, CommandErr
             let scene = stage.scene(chosen.unwrap_or(u64::MAX)).ok_or(RunError::Empty { run: name })?;
             draw(&scene.drawing, args.format)
         }
+    }
+}
+
+/// Whether a notice speaks of what is known by the superstep that is drawn.
+fn is_seen(notice: &Notice, drawn: Option<u64>) -> bool {
+    match notice {
+        Notice::SuperstepStarted { superstep, .. } => drawn.is_none_or(|drawn| *superstep <= drawn),
+        Notice::Committed { superstep, .. } => drawn.is_none_or(|drawn| *superstep < drawn),
+        Notice::Started { .. }
+        | Notice::Retrying { .. }
+        | Notice::Asked { .. }
+        | Notice::Completed { .. }
+        | Notice::Cancelled { .. }
+        | Notice::JoinIncomplete { .. }
+        | Notice::Settled { .. }
+        | Notice::Mutated { .. }
+        | Notice::Paused
+        | Notice::Ended { .. } => false,
     }
 }
 

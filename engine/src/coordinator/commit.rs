@@ -8,6 +8,7 @@ use superstep_graph::{
 };
 
 use super::{Coordinator, Phase};
+use crate::costs::{EdgeCosts, Measured};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::notice::{Notice, RunStatus};
 use crate::program::{Failure, FailureClass};
@@ -20,6 +21,8 @@ pub(super) struct Committing {
     record: Arc<Commit>,
     completed: BTreeMap<Place, Box<Completed>>,
     changes: Vec<Change>,
+    /// What those have cost of which it is worth to be kept.
+    measured: Vec<Measured>,
 }
 
 /// What the mutations of a barrier make of one frame's graph.
@@ -37,14 +40,18 @@ impl Coordinator {
         let completed = std::mem::take(&mut self.completed);
         let patches = std::mem::take(&mut self.patches);
         self.prepare(completed, &patches, now);
-        let Some(record) = self.committing.as_ref().map(|committing| Arc::clone(&committing.record)) else {
-            return;
+        let Some(committing) = &self.committing else { return };
+        let commit = Record::Committed(Arc::clone(&committing.record));
+        let records = if committing.measured.is_empty() {
+            vec![commit]
+        } else {
+            vec![Record::Measured(committing.measured.clone()), commit]
         };
-        let token = self.append(vec![Record::Committed(record)]);
+        let token = self.append(records);
         self.phase = Phase::Committing(token);
     }
 
-    fn prepare(&mut self, completed: BTreeMap<Place, Box<Completed>>, patches: &[Patch], now: Timestamp) {
+    fn prepare(&mut self, mut completed: BTreeMap<Place, Box<Completed>>, patches: &[Patch], now: Timestamp) {
         let changes = self.judge_mutations(&completed, patches);
         let failing =
             completed.values().find(|completed| completed.fatal && completed.place.0 == FrameId::ROOT);
@@ -71,7 +78,9 @@ impl Coordinator {
                 .collect(),
             closing: self.ending.clone(),
         };
-        self.committing = Some(Committing { record: Arc::new(record), completed, changes });
+        let measured = completed.values_mut().filter_map(|completed| completed.measured.take());
+        let measured = measured.map(|measured| *measured).collect();
+        self.committing = Some(Committing { record: Arc::new(record), completed, changes, measured });
     }
 
     /// Judges the mutations asked for at this barrier, frame by frame.
@@ -123,7 +132,8 @@ impl Coordinator {
     /// The commit is durable: its effects become true.
     pub(super) fn committed(&mut self, now: Timestamp) {
         let Some(committing) = self.committing.take() else { return };
-        let Committing { record, completed, changes } = committing;
+        let Committing { record, completed, changes, measured } = committing;
+        self.learn(&measured);
         self.totals.supersteps = record.superstep + 1;
         if !self.replaying {
             self.due_answers.append(&mut self.answers);
@@ -146,6 +156,7 @@ impl Coordinator {
         }
         let aggregates = self.aggregate(&contributions);
         let graphs = self.apply(changes);
+        let weighed = if measured.is_empty() && graphs.is_empty() { Vec::new() } else { self.weighed() };
         let closing = record.closing.is_some();
         let committed = Committed { superstep: record.superstep, completed: places, graphs, closing };
         self.command(None, Command::Commit(committed));
@@ -158,21 +169,25 @@ impl Coordinator {
             self.finish(status, now);
             return;
         }
-        self.deliver(aggregates);
+        self.deliver(aggregates, weighed);
     }
 
-    fn deliver(&mut self, aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, crate::payload::Payload>>)>) {
+    fn deliver(
+        &mut self,
+        aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, crate::payload::Payload>>)>,
+        costs: Vec<(FrameId, Arc<EdgeCosts>)>,
+    ) {
         self.phase = Phase::Delivering(self.config.partitions);
         let superstep = self.superstep;
         if self.config.partitions == 1 {
-            self.command(None, Command::Deliver { superstep, expect: 0, aggregates });
+            self.command(None, Command::Deliver { superstep, expect: 0, aggregates, costs });
             return;
         }
         let mut outbound = std::mem::take(&mut self.outbound);
         for partition in (0..self.config.partitions).map(crate::ids::PartitionId) {
             let expect = outbound.remove(&partition).unwrap_or(0);
-            let aggregates = aggregates.clone();
-            self.command(Some(partition), Command::Deliver { superstep, expect, aggregates });
+            let (aggregates, costs) = (aggregates.clone(), costs.clone());
+            self.command(Some(partition), Command::Deliver { superstep, expect, aggregates, costs });
         }
     }
 
@@ -307,6 +322,7 @@ impl Coordinator {
             ));
         }
         committing.record = Arc::clone(record);
+        committing.measured = std::mem::take(&mut self.measured);
         self.committed(now);
         Ok(())
     }

@@ -39,12 +39,16 @@ impl Coordinator {
 /// One open graph.
 #[derive(Clone, Debug)]
 pub(super) struct FrameState {
+    /// The name of its graph.
+    pub(super) name: String,
     pub(super) graph: ValidatedGraph,
     /// The activation that opened it, and which of its elements; none for the run's own graph.
     pub(super) parent: Option<(Place, u32)>,
     pub(super) depth: u32,
     /// The superstep in which it was opened.
     pub(super) opened: u64,
+    /// How long the run had been worked on by then, in microseconds.
+    pub(super) opened_at: u64,
     /// Why it fails, once it does, and whether a limit of its own is the reason.
     pub(super) failed: Option<(Failure, bool)>,
     pub(super) reserved: Usage,
@@ -54,12 +58,14 @@ pub(super) struct FrameState {
 }
 
 impl FrameState {
-    pub(super) fn new(graph: ValidatedGraph, parent: Option<(Place, u32)>, depth: u32, opened: u64) -> Self {
+    pub(super) fn new(name: &str, graph: ValidatedGraph, parent: Option<(Place, u32)>) -> Self {
         Self {
+            name: name.to_owned(),
             graph,
             parent,
-            depth,
-            opened,
+            depth: 0,
+            opened: 0,
+            opened_at: 0,
             failed: None,
             reserved: Usage::default(),
             settled: Usage::default(),

@@ -7,6 +7,7 @@ use superstep_graph::{JoinMode, OnSatisfied, SlotIx, Topology, VertexIx, VertexN
 
 use super::reach::sources_of;
 use super::{Coordinator, Phase};
+use crate::costs::Spent;
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::notice::{LimitKind, Notice, RunStatus};
 use crate::program::{Failure, FailureClass};
@@ -318,7 +319,8 @@ impl Coordinator {
             Failure::new(FailureClass::Frame, "the activation that opened the sub-graph is gone".to_owned());
         let parent = if end.is_some() { frame.parent } else { None };
         let (end, limited) = end.unwrap_or((Err(gone), false));
-        start.closed.push(Closing { frame: id, parent, end, limited });
+        let spent = Spent::of(self.totals.elapsed.saturating_sub(frame.opened_at), &frame.settled);
+        start.closed.push(Closing { frame: id, parent, end, limited, spent });
         let nested: Vec<FrameId> = self
             .frames
             .iter()

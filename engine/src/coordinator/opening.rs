@@ -4,6 +4,7 @@ use superstep_graph::ValidatedGraph;
 
 use super::frame::FrameState;
 use super::{Coordinator, Phase};
+use crate::costs::Spent;
 use crate::ids::{FrameId, Timestamp};
 use crate::notice::{LimitKind, Notice, RunStatus};
 use crate::program::{Failure, FailureClass};
@@ -24,14 +25,17 @@ impl Coordinator {
         } else {
             None
         };
-        self.frames.insert(FrameId::ROOT, FrameState::new(graph.clone(), None, 0, 0));
+        let name = &self.config.started.root;
+        self.frames.insert(FrameId::ROOT, FrameState::new(name, graph.clone(), None));
         if let Some(limit) = refused {
             self.finish(RunStatus::LimitReached(limit), now);
             return;
         }
         let input = self.config.started.input.clone();
         self.phase = Phase::Starting(self.config.partitions);
-        self.command(None, Command::Open(vec![Opening { frame: FrameId::ROOT, graph, input, parent: None }]));
+        let costs = self.costs_of(FrameId::ROOT);
+        let opening = Opening { frame: FrameId::ROOT, graph, input, parent: None, costs };
+        self.command(None, Command::Open(vec![opening]));
     }
 
     pub(super) fn started(&mut self, wanted: Vec<FrameWanted>, started: Vec<Planned>, now: Timestamp) {
@@ -83,12 +87,21 @@ impl Coordinator {
             let parent = Some((wanted.parent, wanted.element));
             match self.openable(&wanted) {
                 Ok((graph, depth)) => {
-                    let state = FrameState::new(graph.clone(), parent, depth, self.superstep);
+                    let mut state = FrameState::new(&wanted.graph, graph.clone(), parent);
+                    (state.depth, state.opened, state.opened_at) =
+                        (depth, self.superstep, self.totals.elapsed);
                     self.frames.insert(frame, state);
                     self.tell_opened(frame, wanted.graph);
-                    openings.push(Opening { frame, graph, input: wanted.input, parent });
+                    let costs = self.costs_of(frame);
+                    openings.push(Opening { frame, graph, input: wanted.input, parent, costs });
                 }
-                Err(failure) => closed.push(Closing { frame, parent, end: Err(failure), limited: true }),
+                Err(failure) => closed.push(Closing {
+                    frame,
+                    parent,
+                    end: Err(failure),
+                    limited: true,
+                    spent: Spent::default(),
+                }),
             }
         }
         self.phase = Phase::Starting(self.config.partitions);

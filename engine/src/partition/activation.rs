@@ -114,6 +114,7 @@ impl Partition {
         if !matches!(element.stage(), Stage::Running { .. }) {
             return;
         }
+        self.lap(key.flight, now);
         match outcome.bounded() {
             Outcome::Done(result) => {
                 self.set_stage(key.flight, key.element, Stage::Ended(Ok(Arc::new(result))));
@@ -207,6 +208,7 @@ impl Partition {
         else {
             return;
         };
+        self.count_frame(number, closing.spent);
         let end = closing.end.map(|output| Arc::new(ProgramResult::output(output)));
         self.set_stage(number, index, Stage::Ended(end));
         if let Some(flight) = self.flights.get_mut(number) {

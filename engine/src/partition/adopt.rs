@@ -23,6 +23,7 @@ pub(super) fn open_frame(opening: &Opening) -> Frame {
         topology,
         input: opening.input.clone(),
         aggregates: Arc::default(),
+        costs: opening.costs.clone(),
         fan_out: opening.graph.spec().limits.fan_out,
         aggregators: opening.graph.spec().aggregators.clone(),
         vertices,

@@ -88,6 +88,7 @@ impl Element {
             element: None,
             aggregates: Arc::default(),
             superstep: 0,
+            route: None,
         };
         let stage = Stage::Ended(Err(failure));
         Self { view: Arc::new(view), attempts: 1, runs: 0, stage, resumption: None }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use superstep_graph::{VertexName, VertexSpec};
 
 use super::element::Elements;
+use crate::costs::{Spent, Stopwatch};
 use crate::ids::{ActivationId, ActivationKey, PartitionId, Place};
 use crate::message::{MessageStatus, Routed, Trail};
 
@@ -22,6 +23,9 @@ pub(super) struct Flight {
     /// Whether the coordinator takes it for suspended.
     pub(super) suspended: bool,
     pub(super) staged: Option<Staged>,
+    pub(super) watch: Stopwatch,
+    /// What the frames that it opened have cost, once they have ended.
+    pub(super) inside: Option<Box<Spent>>,
 }
 
 /// What the commit of an activation will send.

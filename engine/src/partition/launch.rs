@@ -10,6 +10,7 @@ use super::element::{Element, Elements, Stage};
 use super::flight::Flight;
 use super::vertex::Queued;
 use super::{Effect, Partition};
+use crate::costs::Stopwatch;
 use crate::ids::{ActivationId, FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Trail, merge};
 use crate::notice::{LimitKind, Notice};
@@ -32,6 +33,7 @@ impl Partition {
         let topology = Arc::clone(&frame.topology);
         let vertex = topology.vertex(place.1);
         let id = frame.activation(place, self.superstep);
+        let route = if vertex.weighs { frame.route(place.1) } else { None };
         let state = &mut frame.vertices[place.1.0 as usize];
         let (drained, round) = state.drain(vertex, fires);
         let trail = merge(
@@ -52,6 +54,7 @@ impl Partition {
             element: None,
             aggregates: Arc::clone(&frame.aggregates),
             superstep: self.superstep,
+            route,
         };
         for message in &drained {
             let edge = message.via.map(|via| topology.edge(via));
@@ -147,8 +150,19 @@ impl Partition {
             Some(_) | None => None,
         };
         let elements = Elements::new(elements);
-        let flight =
-            Flight { place, id, spec, trail, elements, grouped, derived, suspended: false, staged: None };
+        let flight = Flight {
+            place,
+            id,
+            spec,
+            trail,
+            elements,
+            grouped,
+            derived,
+            suspended: false,
+            staged: None,
+            watch: Stopwatch::start(now),
+            inside: None,
+        };
         let number = self.take_off(flight);
         if derived {
             self.complete(number);
@@ -239,6 +253,8 @@ impl Partition {
             derived: true,
             suspended: false,
             staged: None,
+            watch: Stopwatch::default(),
+            inside: None,
         };
         let number = self.take_off(flight);
         self.complete(number);

@@ -106,6 +106,7 @@ impl Partition {
         for (id, answer) in answers {
             let call = self.questions.answered(&id);
             let Some((key, stage)) = self.find(&id.activation) else { continue };
+            self.skip_pause(key.flight, now);
             match (stage, call) {
                 (Stage::InDoubt { ticket }, Some(call)) if self.is_about((key, ticket), &call) => {
                     self.set_stage(key.flight, key.element, Stage::Running { deadline: None });

@@ -44,6 +44,8 @@ impl Partition {
             // Routing refuses a result for one limit only.
             self.effects.push_back(Effect::Report(Report::LimitReached(LimitKind::FanOut)));
         }
+        let failure_counts = failure.is_some() && !limited;
+        let usage = self.journal.usage(flight);
         let succeeded = outcome.ok().filter(|_| failure.is_none());
         let completed = Completed {
             place: flight.place,
@@ -55,7 +57,8 @@ impl Partition {
             mutations: succeeded.as_ref().map(|result| result.mutations.clone()).unwrap_or_default(),
             contributions: succeeded.map(|result| result.contributions.clone()).unwrap_or_default(),
             outbound: self.outbound(&staged, &topology),
-            usage: self.journal.usage(flight),
+            measured: self.measured(flight, failure_counts, &usage),
+            usage,
         };
         if let Some(flight) = self.flights.get_mut(number) {
             flight.suspended = false;

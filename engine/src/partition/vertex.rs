@@ -6,6 +6,7 @@ use superstep_graph::{
     AggregatorSpec, Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName,
 };
 
+use crate::costs::EdgeCosts;
 use crate::ids::{ActivationId, Place};
 use crate::message::{MessageKey, Trail, firing_of};
 use crate::payload::Payload;
@@ -320,6 +321,8 @@ pub(super) struct Frame {
     pub(super) topology: Arc<Topology>,
     pub(super) input: Payload,
     pub(super) aggregates: Arc<std::collections::BTreeMap<VertexName, Payload>>,
+    /// What its edges cost, if one of its routers weighs them.
+    pub(super) costs: Option<Arc<EdgeCosts>>,
     pub(super) fan_out: u64,
     pub(super) aggregators: Vec<AggregatorSpec>,
     pub(super) vertices: Vec<VertexState>,

@@ -40,11 +40,33 @@ pub struct EdgeSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EdgeCost {
     /// Tokens, read and written.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
     pub tokens: f64,
     /// In units of the models' prices (dollars, by custom).
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
     pub money: f64,
     /// Seconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
     pub latency_seconds: f64,
+}
+
+impl EdgeCost {
+    /// Each cost with the name of its member.
+    pub fn members(&self) -> [(&'static str, f64); 3] {
+        [("tokens", self.tokens), ("money", self.money), ("latencySeconds", self.latency_seconds)]
+    }
+}
+
+impl std::ops::Add for EdgeCost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens + other.tokens,
+            money: self.money + other.money,
+            latency_seconds: self.latency_seconds + other.latency_seconds,
+        }
+    }
 }
 
 impl EdgeSpec {

@@ -7,6 +7,7 @@ use super::agent::AgentProgram;
 use super::edge::is_default;
 use super::human::HumanProgram;
 use super::judge::JudgeProgram;
+use super::router::RouterProgram;
 use crate::duration::DurationSpec;
 use crate::name::VertexName;
 
@@ -17,7 +18,7 @@ pub enum Program<'a> {
     Prompt(&'a PromptProgram),
     /// A CEL expression or a command.
     Function(&'a FunctionProgram),
-    /// A CEL expression that chooses ports.
+    /// A choice of ports, by an expression or by costs.
     Router(&'a RouterProgram),
     /// Another graph, run as a frame.
     Graph(&'a GraphProgram),
@@ -162,19 +163,6 @@ pub struct FunctionCommand {
     /// Whether running it twice does no more than running it once. Default: it does more.
     #[serde(default, skip_serializing_if = "is_default")]
     pub idempotent: bool,
-}
-
-/// Sends on the ports that an expression names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RouterProgram {
-    /// CEL that gives a port or a list of ports. A port to which no edge listens fails the vertex.
-    pub cel: String,
-    /// CEL of the payload. Default: the payload of the one message that woke the router, else the
-    /// list of payloads.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<String>,
 }
 
 /// One call of a tool. Its answer is the payload.

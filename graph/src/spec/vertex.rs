@@ -9,9 +9,8 @@ use super::agent::AgentProgram;
 use super::edge::is_default;
 use super::human::HumanProgram;
 use super::judge::JudgeProgram;
-use super::program::{
-    CustomProgram, FunctionProgram, GraphProgram, Program, PromptProgram, RouterProgram, ToolProgram,
-};
+use super::program::{CustomProgram, FunctionProgram, GraphProgram, Program, PromptProgram, ToolProgram};
+use super::router::RouterProgram;
 use crate::duration::DurationSpec;
 use crate::name::VertexName;
 

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::may_grow;
+use super::{may_grow, routers::is_cost};
 use crate::name::{Port, VertexName};
 use crate::problem::{FieldPath, Problem};
-use crate::spec::{AnyVertex, GraphSpec, Sends};
+use crate::spec::{AnyVertex, EdgeCost, GraphSpec, Sends};
 
 pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
     let root = FieldPath::default();
@@ -42,6 +42,11 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
                 }
             }
             Some(Sends::Any(AnyVertex::Any)) | None => {}
+        }
+        if let Some((router, goal)) = vertex.router.as_ref().and_then(|router| Some((router, router.goal()?)))
+        {
+            let place = path.field("router").field(router.goal_field()).field("to");
+            resolve.vertex(place, goal.to, true, problems);
         }
     }
 }
@@ -98,6 +103,10 @@ fn edges(resolve: &Resolve<'_>, problems: &mut Vec<Problem>) {
                 format!("edge {} -> {} on port {:?} is item {first} already", edge.from, edge.to, edge.port);
             let hint = "join the conditions of both by || in one edge, or use another port";
             problems.push(Problem::error(path.clone(), message).hint(hint));
+        }
+        for (member, _) in edge.cost.iter().flat_map(EdgeCost::members).filter(|(_, cost)| !is_cost(*cost)) {
+            let place = path.field("cost").field(member);
+            problems.push(Problem::error(place, "a cost is a number, 0 or more"));
         }
         if edge.retain && edge.delivery == crate::spec::Delivery::Passive {
             let problem =

@@ -37,7 +37,8 @@ pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, pro
                 checking.error("parameters", "parameters are an object");
             }
         }
-        Program::Router(_) | Program::Custom(_) => {}
+        Program::Router(router) => super::routers::form(&checking.path, router, checking.problems),
+        Program::Custom(_) => {}
     }
 }
 

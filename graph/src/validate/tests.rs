@@ -224,3 +224,87 @@ fn a_document_survives_its_own_writing() {
     }));
     assert_eq!(spec(serde_json::to_value(&graph).unwrap()), graph);
 }
+
+fn router(goal: Value, edges: Value) -> String {
+    let vertices = ["a", "b", "end", "aside"].map(function);
+    let mut all = vec![json!({"name": "pick", "router": goal})];
+    all.extend(vertices);
+    problems(json!({"entry": ["pick", "aside"], "vertices": all, "edges": edges}))
+}
+
+#[test]
+fn a_router_chooses_in_one_way_and_weighs_with_numbers() {
+    let edges = json!([{"from": "pick", "to": "a"}, {"from": "pick", "to": "b", "port": "b"}, {"from": "a", "to": "end"}, {"from": "b", "to": "end"}]);
+    for (goal, expected) in [
+        (json!({"fastest": {"to": "end"}}), ""),
+        (
+            json!({"cheapest": {"to": "end", "weigh": {"tokens": 1, "latencySeconds": 200}, "explore": 10}}),
+            "",
+        ),
+        (json!({"pareto": {"to": "end", "prefer": "Money"}}), ""),
+        (
+            json!({}),
+            "vertices[0].router: a router chooses in one way (give exactly one of cel, cheapest, fastest, pareto)",
+        ),
+        (
+            json!({"cel": "'out'", "fastest": {"to": "end"}}),
+            "vertices[0].router: a router chooses in one way",
+        ),
+        (
+            json!({"fastest": {"to": "edn"}}),
+            "vertices[0].router.fastest.to: no vertex is named \"edn\" (did you mean \"end\"?)",
+        ),
+        (json!({"fastest": {"to": "pick"}}), "vertices[0].router.fastest.to: a router cannot lead to itself"),
+        (
+            json!({"fastest": {"to": "end", "explore": 0}}),
+            "vertices[0].router.fastest.explore: explore is at least 1",
+        ),
+        (
+            json!({"cheapest": {"to": "end", "weigh": {}}}),
+            "vertices[0].router.cheapest.weigh: nothing has any weight",
+        ),
+        (
+            json!({"cheapest": {"to": "end", "weigh": {"money": -1}}}),
+            "vertices[0].router.cheapest.weigh.money: a weight is",
+        ),
+    ] {
+        let text = router(goal.clone(), edges.clone());
+        assert!(text.contains(expected) && text.is_empty() == expected.is_empty(), "{goal}: {text}");
+    }
+}
+
+#[test]
+fn a_router_by_cost_has_a_path_and_a_port_for_each_edge() {
+    let fastest = json!({"fastest": {"to": "end"}});
+    let edge = |from: &str, to: &str, port: &str| json!({"from": from, "to": to, "port": port});
+    let passive = json!({"from": "b", "to": "end", "delivery": "Passive"});
+    for (edges, expected) in [
+        (
+            json!([edge("pick", "a", "a"), edge("pick", "b", "b"), edge("b", "a", "out")]),
+            "Error vertices[0].router.fastest.to: no path of active edges leads from \"pick\" to \"end\" (its paths reach a, b: add an edge from one of them to \"end\")",
+        ),
+        (json!([edge("aside", "end", "out")]), "(no active edge leaves \"pick\")"),
+        (
+            json!([
+                edge("pick", "a", "out"),
+                edge("pick", "b", "out"),
+                edge("a", "end", "out"),
+                edge("b", "end", "out")
+            ]),
+            "Error edges[1].port: the edges of router \"pick\" to \"a\" and \"b\" share port \"out\", so that both would be taken (give each a port of its own, such as port: b)",
+        ),
+        (
+            json!([edge("pick", "a", "a"), edge("pick", "b", "b"), edge("a", "end", "out"), passive]),
+            "Warning edges[1]: router \"pick\" never takes the edge to \"b\"",
+        ),
+        (json!([edge("pick", "a", "a"), edge("a", "end", "out")]), "there is nothing to choose"),
+        (
+            json!([{"from": "pick", "to": "end", "when": "true"}, edge("pick", "a", "a"), edge("a", "end", "out")]),
+            "Warning edges[0].when: router \"pick\" does not look at conditions",
+        ),
+        (json!([{"from": "pick", "to": "end", "cost": {"tokens": -1}}]), "edges[0].cost.tokens: a cost is"),
+    ] {
+        let text = router(fastest.clone(), edges);
+        assert!(text.contains(expected), "{expected}\nin\n{text}");
+    }
+}

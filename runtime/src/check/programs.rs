@@ -20,7 +20,9 @@ impl<'a> Checking<'a> {
                 }
             }
             Program::Router(router) => {
-                self.expression(path.field("cel"), vertex, &router.cel, Scope::Vertex);
+                if let Some(cel) = &router.cel {
+                    self.expression(path.field("cel"), vertex, cel, Scope::Vertex);
+                }
                 if let Some(payload) = &router.payload {
                     self.expression(path.field("payload"), vertex, payload, Scope::Vertex);
                 }

@@ -1,4 +1,4 @@
-//! The program `router`: a CEL expression chooses the ports.
+//! The program `router`: a CEL expression chooses the ports, or the engine has chosen one by what edges cost.
 
 use serde_json::Value;
 use superstep_engine::{Emission, Failure, Outcome, ProgramResult};
@@ -10,8 +10,15 @@ use crate::program::{Activation, Execution, Program};
 use crate::roots::{Bindings, Scope, nearest};
 
 pub(super) struct Router {
-    cel: Expression,
+    choice: Choice,
     payload: Option<Expression>,
+}
+
+/// What chooses the ports.
+enum Choice {
+    Cel(Expression),
+    /// The route that the view has.
+    Costs,
 }
 
 impl Router {
@@ -19,12 +26,19 @@ impl Router {
         let payload = router.payload.as_deref();
         let payload =
             payload.map(|source| expression(vertex, "router.payload", source, Scope::Vertex)).transpose()?;
-        Ok(Self { cel: expression(vertex, "router.cel", &router.cel, Scope::Vertex)?, payload })
+        let choice = match &router.cel {
+            Some(cel) => Choice::Cel(expression(vertex, "router.cel", cel, Scope::Vertex)?),
+            None => Choice::Costs,
+        };
+        Ok(Self { choice, payload })
     }
 
     fn route(&self, activation: &Activation) -> Result<ProgramResult, Failure> {
         let bindings = Bindings::Vertex(&activation.view);
-        let chosen = ports(self.cel.evaluate(bindings)?.value())?;
+        let chosen = match &self.choice {
+            Choice::Cel(cel) => ports(cel.evaluate(bindings)?.value())?,
+            Choice::Costs => vec![chosen(activation)?],
+        };
         let payload = match &self.payload {
             Some(payload) => payload.evaluate(bindings)?,
             None => handed_on(&activation.view),
@@ -48,6 +62,17 @@ impl Program for Router {
             Ok(result) => Outcome::Done(result),
             Err(failure) => Outcome::Failed(failure),
         })
+    }
+}
+
+fn chosen(activation: &Activation) -> Result<Port, Failure> {
+    match activation.view.route.as_deref() {
+        Some(Ok(route)) => Ok(route.port.clone()),
+        Some(Err(failure)) => Err(failure.clone()),
+        None => {
+            let name = &activation.vertex.name;
+            Err(Failure::permanent(format!("router {name:?} weighs costs, and was shown no route")))
+        }
     }
 }
 

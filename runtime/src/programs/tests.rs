@@ -33,6 +33,7 @@ fn activation(vertex: &VertexSpec, payloads: &[Value]) -> Activation {
             element: None,
             aggregates: Arc::new(BTreeMap::new()),
             superstep: 0,
+            route: None,
         }),
         resumption: None,
         vertex: Arc::new(vertex.clone()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::FutureExt as _;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use superstep_engine::{
-    Action, ActivationId, ActivationKey, CallDecision, Event, Failure, Job, LogToken, Notice, Outcome,
+    Action, ActivationId, ActivationKey, CallDecision, Costs, Event, Failure, Job, LogToken, Notice, Outcome,
     Record, RunConfig, RunStatus, Solo, Timestamp,
 };
 use superstep_graph::Verdict;
@@ -101,7 +101,12 @@ impl Driver {
         replayed.map_err(|source| RunError::Replay { run: self.run.clone(), source })
     }
 
-    pub(super) async fn drive(mut self) -> Result<Option<RunEnd>, RunError> {
+    /// What was measured of the costs of edges, by this run and those before it.
+    pub(super) fn costs(&self) -> &Costs {
+        self.solo.coordinator().costs()
+    }
+
+    pub(super) async fn drive(&mut self) -> Result<Option<RunEnd>, RunError> {
         // What was asked of the run before it is driven comes first.
         self.look()?;
         loop {

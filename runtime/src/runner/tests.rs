@@ -11,6 +11,7 @@ use crate::models::Models;
 use crate::program::{Activation, Execution, Program};
 
 mod agents;
+mod costs;
 mod humans;
 
 /// Keeps what it is told.

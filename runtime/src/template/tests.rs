@@ -23,6 +23,7 @@ fn view() -> View {
         element: None,
         aggregates: Arc::new(BTreeMap::from([("total".into(), Payload::from(json!(10)))])),
         superstep: 4,
+        route: None,
     }
 }
 

@@ -28,7 +28,7 @@ impl World<'_> {
         }
         let again = self.store.waiting.front().filter(|append| {
             self.faults.sabotage == Some(Sabotage::DoubleCommit)
-                && matches!(append.records.first(), Some(Record::Committed(_)))
+                && matches!(append.records.last(), Some(Record::Committed(_)))
         });
         if let Some(again) = again.cloned() {
             self.store.waiting.push_front(again);

@@ -109,6 +109,7 @@ pub(crate) fn activation(vertex: &VertexSpec, payloads: &[Value], calls: Calls) 
             element: None,
             aggregates: Arc::default(),
             superstep: 0,
+            route: None,
         }),
         resumption: None,
         vertex: Arc::new(vertex.clone()),
