@@ -76,7 +76,7 @@ impl CallDesk {
     pub(super) fn is_held(&self, key: ActivationKey) -> bool {
         let Some(caller) = self.by_activation.get(&key) else { return false };
         let own = || self.tickets.iter().filter(|((other, _), _)| other == caller).map(|(_, ticket)| ticket);
-        let waits = |ticket: &u32| matches!(self.waiting.get(ticket), Some(Waiting::ToBegin(_)));
+        let waits = |ticket: &u32| matches!(self.waiting.get(ticket), Some(Waiting::ToBegin(..)));
         own().any(waits) && !own().any(|ticket| self.performing.contains(ticket))
     }
 
