@@ -5,18 +5,19 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use superstep_engine::{Payload, Question, QuestionId};
-use superstep_runtime::{AnswerError, RunError, answer_left, open_questions, read_run};
-use superstep_store::{RunName, StoreError};
+use superstep_runtime::{AnswerError, Reach, Reached, RunError, open_questions, read_run};
+use superstep_store::RunName;
 
 use crate::args::runs::AnswerArgs;
 use crate::exit::{CommandError, Exit};
 use crate::run::{not_loaded, open_store};
 use crate::{ask, input, log, output};
 
-/// Answers a question of a run that nobody drives, or shows its open questions.
+/// Answers a question of a run, whoever drives it, or shows its open questions.
 ///
 /// # Errors
-/// There is no such run or question, the answer does not fit, or another process drives the run.
+/// There is no such run or question, the answer does not fit, or the process that drives the run cannot be
+/// reached.
 pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
@@ -40,17 +41,16 @@ pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
             RunError::Answer { run: name.clone(), source }.into()
         }
     })?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let answered = answer_left(&store, &name, &programs, "superstep answer", (id.clone(), answer));
-    match runtime.block_on(answered) {
-        Err(RunError::Store(StoreError::Locked { run, holder })) => {
-            return Err(CommandError::Driven { run, holder });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reach = Reach::new(&store, &name, programs, "superstep answer");
+    match runtime.block_on(reach.answer(id.clone(), answer))? {
+        Reached::Driver => log::say(&format!("{id} has its answer"))?,
+        Reached::Log => {
+            let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
+            let folder = folder.unwrap_or_default();
+            log::say(&format!("{id} has its answer; go on with: superstep resume {name}{folder}"))?;
         }
-        answered => answered?,
     }
-    let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
-    let folder = folder.unwrap_or_default();
-    log::say(&format!("{id} has its answer; go on with: superstep resume {name}{folder}"))?;
     Ok(Exit::Success)
 }
 

@@ -1,6 +1,7 @@
 //! The arguments.
 
 pub(crate) mod models;
+pub(crate) mod reach;
 pub(crate) mod reference;
 pub(crate) mod runs;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::EXIT_CODES;
 use crate::log::LogFormat;
 use models::ModelsArgs;
+use reach::{CancelArgs, PatchArgs, WatchArgs};
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
 use runs::{AnswerArgs, DiffArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store, WhyArgs};
 
@@ -34,8 +36,14 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Go on with a run that was interrupted.
     Resume(ResumeArgs),
-    /// Answer a question of a run that was left open.
+    /// Show what happens in a run, until it ends.
+    Watch(WatchArgs),
+    /// Answer a question of a run.
     Answer(AnswerArgs),
+    /// Change the graph of a run.
+    Patch(PatchArgs),
+    /// End a run with what it has.
+    Cancel(CancelArgs),
     /// List the runs.
     Runs(RunsArgs),
     /// Show what happened in a run.

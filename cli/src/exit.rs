@@ -20,7 +20,7 @@ use crate::tools::ToolsError;
 pub(crate) enum Exit {
     /// What was asked for is done.
     Success = 0,
-    /// The run failed; what it had given so far is on stdout.
+    /// The run failed; what it had given so far is on stdout. Or a mutation of a patch was refused.
     RunFailed = 1,
     /// The arguments or the files are wrong; nothing was run.
     Invalid = 2,
@@ -44,7 +44,7 @@ Examples:
 
 Exit codes:
   0  success
-  1  the run failed; what it had given so far is on stdout
+  1  the run failed or was cancelled, and what it had given is on stdout; or a mutation was refused
   2  wrong arguments or wrong files; nothing was run
   3  a limit ended the run; its partial outputs are on stdout
   4  interrupted or waiting for an answer; superstep answer and resume go on
@@ -95,14 +95,9 @@ pub(crate) enum CommandError {
         /// Who asks.
         asking: Vec<String>,
     },
-    /// Another process has the run.
-    #[error("run \"{run}\" is driven by {holder}: answer there, or interrupt it first")]
-    Driven {
-        /// The run.
-        run: RunName,
-        /// The process.
-        holder: String,
-    },
+    /// The files have no patch.
+    #[error("the files have no AgentGraphPatch")]
+    NothingToApply,
     /// A run has not come so far.
     #[error("run \"{run}\" has no superstep {superstep}")]
     NoSuperstep {
@@ -202,7 +197,7 @@ impl CommandError {
             | Self::NoSuperstep { .. }
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
-            | Self::Driven { .. }
+            | Self::NothingToApply
             | Self::NoActivationName { .. }
             | Self::NoActivation { .. }
             | Self::Input(_)
@@ -243,11 +238,11 @@ impl CommandError {
             | Self::NoCommand { .. }
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
+            | Self::NothingToApply
             | Self::Input(_) => Exit::Invalid,
             #[cfg(feature = "otlp")]
             Self::Traces(_) => Exit::Invalid,
-            Self::Driven { .. }
-            | Self::NoStore
+            Self::NoStore
             | Self::Model(_)
             | Self::Tools(_)
             | Self::Page { .. }
@@ -268,11 +263,16 @@ impl CommandError {
                 ) => Exit::Invalid,
                 // A run that was killed before its first record has not begun, and its log is sound.
                 RunError::Answer { .. }
+                | RunError::Patch { .. }
+                | RunError::Over { .. }
                 | RunError::Empty { .. }
                 | RunError::Graph { .. }
                 | RunError::NoGraph(_)
                 | RunError::Program { .. } => Exit::Invalid,
-                RunError::Store(_) | RunError::Append { .. } => Exit::Unusable,
+                RunError::Store(_)
+                | RunError::Append { .. }
+                | RunError::Unreachable { .. }
+                | RunError::Control { .. } => Exit::Unusable,
             },
         }
     }

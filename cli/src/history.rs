@@ -133,7 +133,7 @@ impl Story {
 }
 
 /// A call as it is shown: what it gave is seen in what its activation gave, but for what a model thought.
-fn call(called: &Called) -> Value {
+pub(crate) fn call(called: &Called) -> Value {
     let Called { call, target, outcome } = called;
     let mut told = json!({
         "activation": call.activation.to_string(),

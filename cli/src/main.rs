@@ -3,6 +3,7 @@
 mod answer;
 mod args;
 mod ask;
+mod cancel;
 mod costs;
 mod difference;
 mod exit;
@@ -13,6 +14,7 @@ mod manifests;
 mod models;
 mod moment;
 mod output;
+mod patch;
 mod progress;
 mod reference;
 mod render;
@@ -20,6 +22,7 @@ mod report;
 mod run;
 mod runs;
 mod scripts;
+mod signals;
 mod tools;
 #[cfg(feature = "otlp")]
 mod trace;
@@ -27,6 +30,7 @@ mod trace;
 mod untraced;
 mod validate;
 mod view;
+mod watch;
 mod why;
 
 use clap::Parser;
@@ -47,7 +51,10 @@ fn main() -> std::process::ExitCode {
         Command::Man(args) => reference::man(args),
         Command::Run(args) => run::run(args),
         Command::Resume(args) => run::resume(args),
+        Command::Watch(args) => watch::watch(args),
         Command::Answer(args) => answer::answer(args),
+        Command::Patch(args) => patch::patch(args),
+        Command::Cancel(args) => cancel::cancel(args),
         Command::Runs(args) => runs::runs(args),
         Command::Inspect(args) => history::inspect(args),
         Command::Models(args) => models::models(args),

@@ -9,19 +9,20 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use superstep_engine::{Payload, Record, RunStarted, RunStatus};
 use superstep_runtime::{
-    NewRun, Observer, Programs, Run, RunEnd, RunError, RunHandle, Setup, Tools, check_input,
-    check_parameters, note_end, open_questions, read_run,
+    NewRun, Observer, Programs, Run, RunError, Setup, SocketFolder, Tools, check_input, check_parameters,
+    note_end, open_questions, read_run,
 };
 use superstep_store::{RunName, Store};
 use tracing::Instrument as _;
 
 use crate::args::runs::{ResumeArgs, RunArgs, ShowProgress};
 use crate::ask::Asking;
-use crate::exit::{CommandError, Exit};
+use crate::exit::{CommandError, Exit, with_causes};
 use crate::log::Logged;
 use crate::models::{ModelPlan, reachable};
 use crate::output::{self, OutputFormat};
 use crate::progress::{Shown, status_text};
+use crate::signals::Signals;
 #[cfg(feature = "otlp")]
 use crate::trace::Tracing;
 #[cfg(not(feature = "otlp"))]
@@ -77,6 +78,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(graphs.values().map(superstep_graph::ValidatedGraph::spec), &runtime)?;
     let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
+    let signals = Signals::watch(&runtime)?;
     let mut setup = setup(&name, programs, args.progress, None, &asking)?;
     let attachment = serde_json::to_value(&plan).map(Payload::from).map_err(io::Error::other)?;
     let started_at =
@@ -99,7 +101,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         started_at,
         tracing,
     };
-    drive(run, asking, &driving, runtime)
+    drive(run, asking, &driving, (runtime, signals))
 }
 
 /// Goes on with a run.
@@ -118,6 +120,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(started.graphs.values(), &runtime)?;
     let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
+    let signals = Signals::watch(&runtime)?;
     let mut setup = setup(&name, programs, args.progress, Some(committed), &asking)?;
     let tracing = Tracing::begin(&args.trace)?;
     setup.observers.extend(tracing.of_resumed(&started));
@@ -137,7 +140,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
         started_at: started.started_at,
         tracing,
     };
-    drive(run, asking, &driving, runtime)
+    drive(run, asking, &driving, (runtime, signals))
 }
 
 /// The models that the log of a run names.
@@ -201,17 +204,26 @@ struct Driving<'a> {
 
 /// Drives a run to its end, or until it is interrupted.
 fn drive(
-    run: Run,
+    mut run: Run,
     asking: Asking,
     driving: &Driving<'_>,
-    runtime: tokio::runtime::Runtime,
+    (runtime, mut signals): (tokio::runtime::Runtime, Signals),
 ) -> Result<Exit, CommandError> {
     let handle = run.handle();
     let unanswered = asking.begin(handle.clone())?;
     let span = tracing::info_span!("run", run = driving.name.as_str());
     let end = runtime.block_on(async move {
-        tokio::spawn(interrupt(handle));
-        run.drive().instrument(span).await
+        if driving.resumable
+            && let Err(error) = run.listen(driving.store, &SocketFolder::from_environment())
+        {
+            let text = with_causes(&error);
+            log::say(&format!("no other process can reach this run: {text}"))?;
+        }
+        tokio::spawn(async move {
+            signals.come().await;
+            handle.detach();
+        });
+        Ok::<_, CommandError>(run.drive().instrument(span).await?)
     });
     // A model that is still writing must not hold the command up.
     runtime.shutdown_background();
@@ -219,33 +231,15 @@ fn drive(
     let end = end?;
     let Some(end) = end else { return interrupted(driving, unanswered.any()) };
     note_end(driving.store, driving.name, driving.graph, driving.started_at, &end);
-    conclude(&end, driving)
-}
-
-/// Detaches the run when the user interrupts or the system ends the process.
-async fn interrupt(handle: RunHandle) {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(error) => {
-            tracing::warn!(%error, "signals cannot be watched");
-            return;
-        }
-    };
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => if let Err(error) = result {
-            tracing::warn!(%error, "interrupts cannot be watched");
-            return;
-        },
-        _ = terminate.recv() => {}
-    }
-    handle.detach();
+    output::write(end.outputs.value(), driving.output, &mut io::stdout().lock())?;
+    exit_of(driving.name, &end.status)
 }
 
 fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError> {
     if driving.resumable {
         let store = driving.folder.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
         let name = driving.name;
-        if waits {
+        if waits && still_asks(driving)? {
             let answer = format!("superstep answer {name}{store} ANSWER");
             log::say(&format!("run {name} waits for an answer: {answer}"))?;
             log::say(&format!("then go on with: superstep resume {name}{store}"))?;
@@ -258,15 +252,22 @@ fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError>
     Ok(Exit::Interrupted)
 }
 
-fn conclude(end: &RunEnd, driving: &Driving<'_>) -> Result<Exit, CommandError> {
-    output::write(end.outputs.value(), driving.output, &mut io::stdout().lock())?;
-    let exit = match &end.status {
+/// Whether a question is open: it may have been answered from another process.
+fn still_asks(driving: &Driving<'_>) -> Result<bool, CommandError> {
+    let (started, records) = read_run(driving.store, driving.name)?;
+    let open = open_questions(driving.name, &records, &not_loaded(driving.name, &started)?)?;
+    Ok(!open.is_empty())
+}
+
+/// How the command ends that has shown a run to its end.
+pub(crate) fn exit_of(name: &RunName, status: &RunStatus) -> Result<Exit, CommandError> {
+    let exit = match status {
         RunStatus::Succeeded => Exit::Success,
         RunStatus::Failed { .. } | RunStatus::Cancelled => Exit::RunFailed,
         RunStatus::LimitReached(_) => Exit::LimitReached,
     };
     if exit != Exit::Success {
-        log::say(&format!("run {} {}", driving.name, status_text(&end.status)))?;
+        log::say(&format!("run {name} {}", status_text(status)))?;
     }
     Ok(exit)
 }

@@ -25,7 +25,8 @@ pub(crate) fn runs(args: &RunsArgs) -> Result<Exit, CommandError> {
     }
     let store = open_store(&args.store)?;
     let runs = list_runs(&store)?;
-    let chosen = runs.iter().filter(|run| args.status.is_empty() || args.status.contains(&phase_name(run)));
+    let is_chosen = |run: &&RunSummary| phase_names(run).iter().any(|name| args.status.contains(name));
+    let chosen = runs.iter().filter(|run| args.status.is_empty() || is_chosen(run));
     let rows = chosen.take(args.limit.unwrap_or(usize::MAX)).map(row).collect();
     output::write(&Value::Array(rows), args.output, &mut io::stdout().lock())?;
     Ok(Exit::Success)
@@ -46,19 +47,22 @@ fn row(run: &RunSummary) -> Value {
 /// How far a run has come, in words.
 fn phase_text(run: &RunSummary) -> String {
     match &run.phase {
-        RunPhase::Unfinished => "unfinished".to_owned(),
+        RunPhase::Unfinished if run.driven => "running".to_owned(),
+        RunPhase::Unfinished => "interrupted".to_owned(),
         RunPhase::Ended(status) => status_text(status),
         RunPhase::Unreadable(why) => why.clone(),
     }
 }
 
-fn phase_name(run: &RunSummary) -> PhaseName {
+/// By which names a run is chosen.
+fn phase_names(run: &RunSummary) -> &'static [PhaseName] {
     match &run.phase {
-        RunPhase::Unfinished => PhaseName::Unfinished,
-        RunPhase::Ended(RunStatus::Succeeded) => PhaseName::Succeeded,
-        RunPhase::Ended(RunStatus::Failed { .. }) => PhaseName::Failed,
-        RunPhase::Ended(RunStatus::LimitReached(_)) => PhaseName::LimitReached,
-        RunPhase::Ended(RunStatus::Cancelled) => PhaseName::Cancelled,
-        RunPhase::Unreadable(_) => PhaseName::Unreadable,
+        RunPhase::Unfinished if run.driven => &[PhaseName::Unfinished, PhaseName::Running],
+        RunPhase::Unfinished => &[PhaseName::Unfinished, PhaseName::Interrupted],
+        RunPhase::Ended(RunStatus::Succeeded) => &[PhaseName::Succeeded],
+        RunPhase::Ended(RunStatus::Failed { .. }) => &[PhaseName::Failed],
+        RunPhase::Ended(RunStatus::LimitReached(_)) => &[PhaseName::LimitReached],
+        RunPhase::Ended(RunStatus::Cancelled) => &[PhaseName::Cancelled],
+        RunPhase::Unreadable(_) => &[PhaseName::Unreadable],
     }
 }

@@ -34,11 +34,11 @@ fn a_run_that_was_left_open_is_answered_and_goes_on() {
 }
 
 #[test]
-fn a_run_that_is_driven_is_not_answered_from_outside() {
+fn a_run_whose_driver_does_not_listen_is_not_answered_behind_its_back() {
     let home = left_open();
     let name = "a".parse().unwrap();
     let held = home.store().open(&name, "another").unwrap();
-    home.line("answer a 5 --vertex amount").with(6).saying("is driven by").saying("answer there");
+    home.line("answer a 5 --vertex amount").with(6).saying("is driven by").saying("which does not listen");
     drop(held);
     home.line("answer a 5 --vertex amount").with(0);
 }

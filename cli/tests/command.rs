@@ -34,6 +34,7 @@ impl Home {
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_superstep"));
         command.args(arguments).env_clear().env("HOME", self.path()).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.env("XDG_RUNTIME_DIR", self.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

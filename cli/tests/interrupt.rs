@@ -37,7 +37,7 @@ fn a_signal_stops_a_run_which_tells_how_to_go_on_and_ends_as_if_undisturbed() {
         assert!(ended.stdout.is_empty(), "{ended:?}");
         let (_, advice) = ended.stderr.split_once("go on with: superstep ").expect("it tells");
         let listed = home.line("runs --output json").with(0).json();
-        assert_eq!(listed[0]["status"], "unfinished");
+        assert_eq!(listed[0]["status"], "interrupted");
         assert_eq!(home.line(advice).with(0).json(), expected);
     }
 }

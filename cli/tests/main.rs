@@ -16,6 +16,7 @@ mod models;
 mod parameters;
 mod progress;
 mod providers;
+mod reach;
 mod readme;
 mod reference;
 mod render;
@@ -23,4 +24,5 @@ mod run;
 mod runs;
 #[cfg(feature = "otlp")]
 mod telemetry;
+mod watch;
 mod why;

@@ -128,10 +128,10 @@ fn what_is_noted_of_a_run_is_never_believed_before_its_log() {
     assert_eq!(row("limited"), expected);
     assert!(note("limited").exists());
     // A run at work changes its log all the time: nothing is noted of it so early.
-    assert_eq!(row("unfinished")["status"], "unfinished");
+    assert_eq!(row("unfinished")["status"], "interrupted");
     assert!(!note("unfinished").exists());
     age(&home, "unfinished", 60);
-    assert_eq!(row("unfinished")["status"], "unfinished");
+    assert_eq!(row("unfinished")["status"], "interrupted");
     assert!(note("unfinished").exists());
     home.line("resume unfinished").with(3);
     assert_eq!(row("unfinished")["status"], "limit reached: limits.supersteps");

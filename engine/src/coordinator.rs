@@ -28,6 +28,7 @@ use crate::record::{Patch, Record, RunStarted, Totals};
 use frame::FrameState;
 pub use frame::Opener;
 use outside::OpenQuestion;
+pub use outside::PatchStanding;
 
 /// All that a run begins with.
 #[derive(Clone, Debug)]
@@ -117,6 +118,8 @@ pub struct Coordinator {
     abandoned: Vec<FrameId>,
     /// Changes that are durable and not judged yet.
     patches: Vec<Patch>,
+    /// Every change that was asked for from outside, by who asked.
+    asked_for: BTreeMap<String, Patch>,
     questions: BTreeMap<QuestionId, OpenQuestion>,
     /// Answers that are durable.
     answers: Vec<(QuestionId, Payload)>,
@@ -166,6 +169,7 @@ impl Coordinator {
             outbound: BTreeMap::new(),
             abandoned: Vec::new(),
             patches: Vec::new(),
+            asked_for: BTreeMap::new(),
             questions: BTreeMap::new(),
             answers: Vec::new(),
             due_answers: Vec::new(),

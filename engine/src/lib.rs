@@ -23,7 +23,7 @@ mod solo;
 mod values;
 
 pub use call::{CallOutcome, CallRequest};
-pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, Opener, RunConfig};
+pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, Opener, PatchStanding, RunConfig};
 pub use costs::{Costs, EdgeCosts, EdgeEstimate, Measured, Route, Spent, choose, cost_of};
 pub use expressions::{EdgeView, Expressions};
 pub use ids::{

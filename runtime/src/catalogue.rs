@@ -35,6 +35,8 @@ pub struct RunSummary {
     pub graph: String,
     /// How far it has come.
     pub phase: RunPhase,
+    /// Whether a process drives it at this instant. A store in memory does not know, and says no.
+    pub driven: bool,
     /// When it was started, in seconds since 1970.
     pub started_at: u64,
     /// Supersteps committed.
@@ -94,6 +96,20 @@ pub fn list_runs(store: &Store<Record>) -> Result<Vec<RunSummary>, RunError> {
 
 /// One run in short; none if there is no such run.
 fn summary(store: &Store<Record>, name: &RunName) -> Option<RunSummary> {
+    let found = look(store, name)?;
+    if found.phase != RunPhase::Unfinished {
+        return Some(found);
+    }
+    if is_driven(store, name) {
+        return Some(RunSummary { driven: true, ..found });
+    }
+    // Nobody drives it: perhaps because it has ended since the log was looked at.
+    let changed =
+        store.entry(name).map_or(true, |now| now.bytes != found.bytes || now.modified != found.modified);
+    if changed { look(store, name) } else { Some(found) }
+}
+
+fn look(store: &Store<Record>, name: &RunName) -> Option<RunSummary> {
     let entry = match store.entry(name) {
         Ok(entry) => entry,
         Err(StoreError::NotFound { .. }) => return None,
@@ -112,6 +128,13 @@ fn summary(store: &Store<Record>, name: &RunName) -> Option<RunSummary> {
         note.keep(store, name);
     }
     Some(note.summary(entry))
+}
+
+fn is_driven(store: &Store<Record>, name: &RunName) -> bool {
+    store.is_open(name).unwrap_or_else(|error| {
+        tracing::debug!(run = %name, %error, "whether anybody drives the run is not known");
+        false
+    })
 }
 
 /// Notes how a run ended, so that its log is not read to list it.
@@ -198,6 +221,7 @@ impl Note {
             name: entry.name,
             graph: self.graph,
             phase: self.phase,
+            driven: false,
             started_at: self.started_at,
             supersteps: self.supersteps,
             usage: self.usage,
@@ -212,6 +236,7 @@ fn unreadable(name: &RunName, why: &str) -> RunSummary {
         name: name.clone(),
         graph: String::new(),
         phase: RunPhase::Unreadable(why.to_owned()),
+        driven: false,
         started_at: 0,
         supersteps: 0,
         usage: Usage::default(),

@@ -6,6 +6,8 @@ mod catalogue;
 mod cel;
 mod check;
 mod closure;
+mod control;
+mod events;
 mod expressions;
 mod model;
 mod models;
@@ -13,6 +15,7 @@ mod process;
 mod program;
 mod programs;
 mod question;
+mod reach;
 mod recorded;
 mod roots;
 mod runner;
@@ -20,6 +23,7 @@ mod schema;
 mod template;
 mod tool;
 mod tools;
+mod watch;
 
 pub use call_subject::{CallSubject, ModelIdentity};
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
@@ -29,6 +33,8 @@ pub use check::check;
 pub use closure::{
     Asynchronous, Callable, Called, ClosureError, ClosureProgram, ClosureTool, IntoAnswer, Json,
 };
+pub use control::{ControlError, SocketFolder};
+pub use events::{RunEvent, RunEvents};
 pub use expressions::EdgeExpressions;
 pub use model::{
     ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, StandIn, ToolCall,
@@ -46,11 +52,12 @@ pub use process::{
 pub use program::{Activation, Execution, Listener, OnActivationText, OnText, Program};
 pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use question::{HumanQuestion, check_answer};
+pub use reach::{Reach, Reached};
 pub use recorded::RecordedAnswer;
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{
-    AnswerError, CostsError, NewRun, Observer, Run, RunEnd, RunError, RunHandle, Setup, answer_left, follow,
-    open_questions, read_run, tell,
+    AnswerError, CostsError, NewRun, Observer, PatchError, Run, RunEnd, RunError, RunHandle, RunState, Setup,
+    answer_left, follow, open_questions, read_run, tell,
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]
@@ -58,3 +65,4 @@ pub use superstep_inference::{Footprint, LoadError, LoadOptions};
 pub use template::{MAX_TEMPLATE, Template};
 pub use tool::{Tool, ToolRequest, ToolSignature};
 pub use tools::{ToolError, Tools};
+pub use watch::{Happened, Happening, Seen, Watch, WatchFrom};

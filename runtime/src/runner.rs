@@ -1,9 +1,11 @@
 //! The local runner: one run in one process, driven over its log.
 
+mod acknowledge;
 mod calls;
 mod costs;
 mod drive;
 mod embedded;
+mod handle;
 mod left;
 mod prepared;
 mod questions;
@@ -12,23 +14,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, CallKey, Coordinator, Notice, Patch, Payload, QuestionId, Record, ReplayError, RunConfig,
-    RunStarted, RunStatus, Solo, Timestamp, Totals,
+    ActivationId, CallKey, Coordinator, Notice, Payload, Record, ReplayError, RunConfig, RunStarted,
+    RunStatus, Solo, Timestamp, Totals,
 };
 use superstep_graph::{GraphSpec, Problems, ValidatedGraph, VertexName};
 use superstep_store::{AppendError, Log, RunName, Store, StoreError, TornTail};
-use tokio::sync::{mpsc, oneshot};
 
 use crate::call_subject::CallSubject;
+use crate::control::{ControlError, Listening, SocketFolder};
+use crate::events::Hub;
 use crate::expressions::EdgeExpressions;
 use crate::programs::{PrepareError, Programs};
 
 use costs::CostNotes;
 use drive::Driver;
-use questions::Offered;
+use handle::Control;
 
 pub use costs::CostsError;
+pub use handle::{PatchError, RunHandle, RunState};
 pub use left::{answer_left, open_questions};
+pub(crate) use left::{cancel_left, patch_left};
 pub use questions::AnswerError;
 
 /// Is told what happens in a run. It is called by the task that drives the run and must not block.
@@ -135,6 +140,38 @@ pub enum RunError {
         /// Why.
         source: AnswerError,
     },
+    /// The patch is not taken.
+    #[error("run {run}: {source}")]
+    Patch {
+        /// The run.
+        run: RunName,
+        /// Why.
+        source: PatchError,
+    },
+    /// The run has ended, and nothing changes it any more.
+    #[error("run {run} has ended")]
+    Over {
+        /// The run.
+        run: RunName,
+        /// How it ended.
+        status: RunStatus,
+    },
+    /// A process drives the run and cannot be reached.
+    #[error("run {run} is driven by {holder}, which does not listen")]
+    Unreachable {
+        /// The run.
+        run: RunName,
+        /// The process.
+        holder: String,
+    },
+    /// Whoever drives the run was reached and not understood.
+    #[error("whoever drives run {run}: {source}")]
+    Control {
+        /// The run.
+        run: RunName,
+        /// Why.
+        source: ControlError,
+    },
     /// A graph of the log is not valid to this version.
     #[error("graph {graph:?} of the run is not valid: {problems}")]
     Graph {
@@ -164,58 +201,6 @@ pub struct Run {
     handle: RunHandle,
     torn: Option<TornTail>,
     costs: CostNotes,
-}
-
-/// Reaches into a run while it is driven. What comes after its end is ignored.
-#[derive(Clone, Debug)]
-pub struct RunHandle {
-    control: mpsc::UnboundedSender<Control>,
-}
-
-#[derive(Debug)]
-enum Control {
-    Cancel,
-    Answer(Offered),
-    Patch(Patch),
-    Detach,
-}
-
-impl RunHandle {
-    /// Ends the run with what it has. It cannot be resumed.
-    pub fn cancel(&self) {
-        self.send(Control::Cancel);
-    }
-
-    /// Stops driving the run, which can be resumed.
-    pub fn detach(&self) {
-        self.send(Control::Detach);
-    }
-
-    /// Answers a question. The answer is on its way when this returns; the future only tells whether it was
-    /// taken, and need not be awaited.
-    ///
-    /// # Errors
-    /// Nothing asks, the answer does not fit, or the run is over. Nothing was recorded then.
-    pub fn answer(
-        &self,
-        question: QuestionId,
-        answer: Payload,
-    ) -> impl Future<Output = Result<(), AnswerError>> + Send + use<> {
-        let (reply, taken) = oneshot::channel();
-        self.send(Control::Answer(Offered { question, answer, reply }));
-        async move { taken.await.unwrap_or(Err(AnswerError::Gone)) }
-    }
-
-    /// Changes the graph at the next barrier.
-    pub fn patch(&self, patch: Patch) {
-        self.send(Control::Patch(patch));
-    }
-
-    fn send(&self, control: Control) {
-        if self.control.send(control).is_err() {
-            tracing::debug!("the run has ended already");
-        }
-    }
 }
 
 impl Run {
@@ -269,9 +254,24 @@ impl Run {
         if !config.library.contains_key(&config.started.root) {
             return Err(RunError::NoGraph(config.started.root.clone()));
         }
-        let (control, controls) = mpsc::unbounded_channel();
-        let driver = Driver::new(setup, config, name, controls)?;
-        Ok(Self { driver, handle: RunHandle { control }, torn: None, costs })
+        let hub = Arc::new(Hub::default());
+        let (handle, controls) = RunHandle::new(Arc::clone(&hub));
+        let driver = Driver::new(setup, config, name, hub, controls)?;
+        Ok(Self { driver, handle, torn: None, costs })
+    }
+
+    /// Lets other processes of this user reach the run while it is driven: they patch, cancel, answer and watch
+    /// it by [`Reach`](crate::Reach) and [`Watch`](crate::Watch). `store` is the one that keeps the run. The
+    /// run need not listen: then it has to be left before another process changes it.
+    ///
+    /// It must be called on a tokio runtime with IO and time enabled, which serves those who come.
+    ///
+    /// # Errors
+    /// The store is in memory, there is no folder for a socket, or the system has no sockets with paths.
+    pub fn listen(&mut self, store: &Store<Record>, sockets: &SocketFolder) -> Result<(), ControlError> {
+        let listening = Listening::begin(store, &self.driver.run, sockets, self.handle())?;
+        self.driver.listening = Some(listening);
+        Ok(())
     }
 
     /// Reaches into the run while it is driven.
@@ -357,7 +357,7 @@ pub fn follow(
     Ok((solo.coordinator().outputs(), solo.coordinator().totals()))
 }
 
-fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig, RunError> {
+pub(crate) fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig, RunError> {
     let Some(Record::RunStarted(started)) = records.first() else {
         return Err(RunError::Empty { run: name.clone() });
     };

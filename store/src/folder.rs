@@ -5,11 +5,13 @@
 //! runs/NAME/0000000000000000.log    segments, named by the number of their first record
 //! runs/NAME/blobs/ab/cdef…          blobs, named by their digest
 //! runs/NAME/note                    what may be lost
+//! runs/NAME/control                 where the one who writes the log is reached, of the runtime
 //! notes/NAME                        what may be lost, of all runs
 //! ```
 
 mod commit;
 pub(crate) mod disk;
+pub(crate) mod follow;
 mod history;
 mod lock;
 pub(crate) mod log;
@@ -24,6 +26,7 @@ use std::{
 
 use commit::{Committer, Opening, Tail, begin_segment};
 use disk::TailFile;
+use follow::FolderFollower;
 use lock::Lock;
 use log::FolderLog;
 use notes::Notes;
@@ -87,6 +90,18 @@ impl FolderRuns {
     pub(crate) fn read_only<R: Record>(&self, run: &RunName) -> Result<Contents<R>, StoreError> {
         let history = history::read_beside_writer(&self.folder(run), run, 0)?;
         Ok(Contents { records: history.records, sealed: history.sealed, torn: history.torn })
+    }
+
+    pub(crate) fn follow<R: Record>(
+        &self,
+        run: &RunName,
+        from: u64,
+    ) -> Result<FolderFollower<R>, StoreError> {
+        FolderFollower::new(self.folder(run), run.clone(), from)
+    }
+
+    pub(crate) fn is_open(&self, run: &RunName) -> Result<bool, StoreError> {
+        Lock::is_held(&self.folder(run))
     }
 
     pub(crate) fn blobs(&self, run: &RunName) -> Result<PathBuf, StoreError> {
@@ -156,7 +171,7 @@ impl FolderRuns {
         self.committer.commits()
     }
 
-    fn folder(&self, run: &RunName) -> PathBuf {
+    pub(crate) fn folder(&self, run: &RunName) -> PathBuf {
         self.root.join(run.as_str())
     }
 

@@ -32,7 +32,8 @@
 
 use crate::Damage;
 
-const SECTOR: usize = 512;
+/// What a disk writes whole or not at all.
+pub(crate) const SECTOR: usize = 512;
 const HEAD: usize = 18;
 const CHAIN_STORED: usize = 8;
 const TRAILER: usize = CHAIN_STORED + 1;

@@ -20,6 +20,7 @@ mod blobs;
 mod engine_record;
 mod error;
 mod folder;
+mod follower;
 mod frame;
 mod log;
 mod memory;
@@ -31,6 +32,7 @@ mod store;
 
 pub use blobs::{Blobs, Digest};
 pub use error::{Damage, StoreError};
+pub use follower::Follower;
 pub use log::{Ack, Append, AppendError, Contents, Log, Position, TornTail};
 pub use name::RunName;
 pub use record::Record;

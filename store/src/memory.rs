@@ -90,6 +90,10 @@ impl<R: Record> MemoryRuns<R> {
         self.with(run, |found| lock(&found.history).contents())
     }
 
+    pub(crate) fn follow(&self, run: &RunName, from: u64) -> Result<MemoryFollower<R>, StoreError> {
+        self.with(run, |found| MemoryFollower { history: Arc::clone(&found.history), next: from })
+    }
+
     pub(crate) fn blobs(&self, run: &RunName) -> Result<MemoryBlobs, StoreError> {
         self.with(run, |found| Arc::clone(&found.blobs))
     }
@@ -162,5 +166,25 @@ impl<R: Record> Log<R> for MemoryLog<R> {
 
     fn read(&self, from: Position) -> Result<Vec<R>, StoreError> {
         Ok(lock(&self.history).read(from.0))
+    }
+}
+
+/// A reader that stands somewhere in the log of a run in memory.
+#[derive(Debug)]
+pub(crate) struct MemoryFollower<R> {
+    history: Arc<Mutex<MemoryHistory<R>>>,
+    next: u64,
+}
+
+impl<R: Record> MemoryFollower<R> {
+    pub(crate) fn read(&mut self) -> Vec<R> {
+        let history = lock(&self.history);
+        let records = history.read(self.next);
+        self.next = self.next.max(history.next);
+        records
+    }
+
+    pub(crate) fn next(&self) -> u64 {
+        self.next
     }
 }

@@ -78,7 +78,7 @@ pub(crate) struct History<R> {
     pub(crate) chain: Chain,
     pub(crate) sealed: bool,
     pub(crate) torn: Option<TornTail>,
-    /// Where the last frame of the last segment ends.
+    /// Where the last frame of the last segment ends that was entered.
     pub(crate) end: u64,
     /// The formats of the segment that was entered last, of the log and of its records.
     formats: (u16, u16),
@@ -115,30 +115,48 @@ impl<R: Record> History<R> {
         last: bool,
     ) -> Result<(), StoreError> {
         self.enter(file, data, first)?;
-        let mut end = HEAD;
-        loop {
-            match frame::next(data, end, self.chain) {
-                Next::Frame(_) if self.sealed => return Err(self.corrupt(file, end, Damage::AfterSeal)),
-                Next::Frame(frame) => {
-                    self.take(&frame).map_err(|why| self.unreadable(file, end, why))?;
-                    end = frame.end;
-                }
-                Next::End => break,
-                Next::Torn { bytes } if last => {
-                    let (offset, bytes) = (end as u64, bytes as u64);
-                    self.torn = Some(TornTail { file: file.to_owned(), offset, bytes });
-                    break;
-                }
-                Next::Torn { .. } => return Err(self.corrupt(file, end, Damage::Incomplete)),
-                Next::Corrupt(why) => return Err(self.corrupt(file, end, why)),
+        match self.frames(file, data, 0)? {
+            None => {}
+            Some(bytes) if last => {
+                self.torn = Some(TornTail { file: file.to_owned(), offset: self.end, bytes });
             }
+            Some(_) => return Err(self.corrupt(file, self.end, Damage::Incomplete)),
         }
-        self.end = end as u64;
         Ok(())
     }
 
-    /// Checks the head of a segment against what came before.
-    fn enter(&mut self, file: &Path, data: &[u8], first: bool) -> Result<(), StoreError> {
+    /// Takes in the whole frames from [`end`](Self::end) on, of a segment of which `data` begins at `base`, a
+    /// multiple of the sector; how many bytes of a frame that was never acknowledged stand behind them.
+    pub(crate) fn frames(&mut self, file: &Path, data: &[u8], base: u64) -> Result<Option<u64>, StoreError> {
+        loop {
+            let end = usize::try_from(self.end - base).expect("an offset in memory fits");
+            match frame::next(data, end, self.chain) {
+                Next::Frame(_) if self.sealed => {
+                    return Err(self.corrupt(file, self.end, Damage::AfterSeal));
+                }
+                Next::Frame(frame) => {
+                    let kept = self.records.len();
+                    if let Err(why) = self.take(&frame) {
+                        // Whoever reads on reads the whole frame again.
+                        self.records.truncate(kept);
+                        return Err(self.unreadable(file, self.end, why));
+                    }
+                    self.end = base + frame.end as u64;
+                }
+                Next::End => return Ok(None),
+                Next::Torn { bytes } => return Ok(Some(bytes as u64)),
+                Next::Corrupt(why) => return Err(self.corrupt(file, self.end, why)),
+            }
+        }
+    }
+
+    /// The records that were taken in since the last call.
+    pub(crate) fn take_records(&mut self) -> Vec<R> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Checks the head of a segment against what came before, and stands behind it.
+    pub(crate) fn enter(&mut self, file: &Path, data: &[u8], first: bool) -> Result<(), StoreError> {
         let Some((head, format)) = Head::decode(data) else {
             return Err(self.corrupt(file, 0, Damage::SegmentHead));
         };
@@ -159,6 +177,7 @@ impl<R: Record> History<R> {
             return Err(self.corrupt(file, 0, why));
         }
         self.formats = (format, head.record_format);
+        self.end = HEAD as u64;
         Ok(())
     }
 
@@ -183,7 +202,7 @@ impl<R: Record> History<R> {
         Ok(())
     }
 
-    fn unreadable(&self, file: &Path, offset: usize, why: Undecodable) -> StoreError {
+    fn unreadable(&self, file: &Path, offset: u64, why: Undecodable) -> StoreError {
         let damage = match why {
             Undecodable::Blob(error) => return error,
             Undecodable::Record(error) => error.to_string(),
@@ -192,7 +211,7 @@ impl<R: Record> History<R> {
         self.corrupt(file, offset, Damage::Undecodable(damage))
     }
 
-    fn corrupt(&self, file: &Path, offset: usize, why: Damage) -> StoreError {
-        StoreError::Corrupt { file: file.to_owned(), offset: offset as u64, record: self.next, why }
+    fn corrupt(&self, file: &Path, offset: u64, why: Damage) -> StoreError {
+        StoreError::Corrupt { file: file.to_owned(), offset, record: self.next, why }
     }
 }

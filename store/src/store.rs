@@ -1,8 +1,15 @@
 //! A store: the catalogue of runs over one of the backends.
 
-use std::{path::Path, sync::Arc, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
-use crate::{Blobs, Contents, Log, Record, RunName, StoreError, folder::FolderRuns, memory::MemoryRuns};
+use crate::{
+    Blobs, Contents, Follower, Log, Position, Record, RunName, StoreError, folder::FolderRuns,
+    memory::MemoryRuns,
+};
 
 /// A place that keeps runs: a log and blobs for each. Clones name the same place.
 #[derive(Debug)]
@@ -101,6 +108,39 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(runs) => runs.read_only(run),
             Backend::Folder(runs) => runs.read_only(run),
+        }
+    }
+
+    /// Reads the log of a run from record `from` on, and goes on reading as its writers add to it, without
+    /// taking it from them.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such run, [`StoreError::Io`] when it cannot be looked at.
+    pub fn follow(&self, run: &RunName, from: Position) -> Result<Follower<R>, StoreError> {
+        match &self.0 {
+            Backend::Memory(runs) => runs.follow(run, from.0).map(Follower::memory),
+            Backend::Folder(runs) => runs.follow(run, from.0).map(Follower::folder),
+        }
+    }
+
+    /// Whether a process has the log of a run open at this instant. A store in memory does not know, and says
+    /// no; so it says of a run that is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it cannot be looked at.
+    pub fn is_open(&self, run: &RunName) -> Result<bool, StoreError> {
+        match &self.0 {
+            Backend::Memory(_) => Ok(false),
+            Backend::Folder(runs) => runs.is_open(run),
+        }
+    }
+
+    /// The folder that has all of a run, whether it is there or not; none in memory.
+    #[must_use]
+    pub fn folder_of(&self, run: &RunName) -> Option<PathBuf> {
+        match &self.0 {
+            Backend::Memory(_) => None,
+            Backend::Folder(runs) => Some(runs.folder(run)),
         }
     }
 

@@ -7,5 +7,6 @@ mod contract;
 mod damage;
 mod entries;
 mod failure;
+mod follow;
 mod format;
 mod spill;

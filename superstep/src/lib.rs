@@ -46,8 +46,8 @@
 //! | tools | [`register_tool_closure`](Programs::register_tool_closure) for a closure, [`load_tools`] for the tools of a graph: HTTP, commands, servers of the Model Context Protocol |
 //! | models | [`Models`]: the built-in ones, [`Scripted`] for tests, or your own [`Model`] |
 //! | a run | [`Run::create`] and [`Run::drive`]; [`Run::resume`] goes on with one that a process left |
-//! | to reach into a run | [`RunHandle`]: cancel, detach, answer, patch |
-//! | to see what happens | [`Observer`]: every [`Notice`], and the text of models while they write it |
+//! | to reach into a run | [`RunHandle`]: cancel, detach, answer, patch; from another process [`Reach`], where [`Run::listen`] lets it in |
+//! | to see what happens | [`RunHandle::events`]: a stream of every [`Notice`], and of the text of models while they write it; [`Observer`], called with the same; [`Watch`], which misses nothing, from any place of the log on |
 //! | durability | [`Store::folder`] keeps runs in a folder, [`Store::memory`] forgets them |
 //!
 //! # What holds
@@ -73,18 +73,20 @@
 pub use schemars;
 pub use superstep_engine::{
     ActivationId, CallOutcome, CallRequest, Direct, Emission, Failure, FailureClass, LimitKind,
-    MessageStatus, Notice, Outcome, Patch, Payload, ProgramResult, Question, Received, Record, Resumption,
-    RunStatus, Totals, Usage, ValueChange, View,
+    MessageStatus, Notice, Outcome, Patch, Payload, ProgramResult, Question, QuestionId, Received, Record,
+    Resumption, RunStatus, Totals, Usage, ValueChange, View,
 };
 pub use superstep_graph::{
     CredentialRef, EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, Problem, Problems, Revision, ToolSpec,
     ValidatedGraph, Verdict, VertexName, VertexSpec, validate,
 };
 pub use superstep_runtime::{
-    Activation, CallTicket, Calls, ChatMessage, ClosureError, ClosureProgram, ClosureTool, Execution, Finish,
-    IntoAnswer, Json, Model, ModelAnswer, ModelRequest, Models, NewRun, Observer, PrepareError, Program,
-    Programs, Role, Run, RunEnd, RunError, RunHandle, Scripted, ScriptedCall, ScriptedModel, ScriptedRule,
-    Setup, Tool, ToolCall, ToolError, ToolRequest, ToolSignature, Tools, check, check_input, read_run, tell,
+    Activation, AnswerError, CallTicket, Calls, ChatMessage, ClosureError, ClosureProgram, ClosureTool,
+    ControlError, Execution, Finish, Happened, Happening, IntoAnswer, Json, Model, ModelAnswer, ModelRequest,
+    Models, NewRun, Observer, PatchError, PrepareError, Program, Programs, Reach, Reached, Role, Run, RunEnd,
+    RunError, RunEvent, RunEvents, RunHandle, RunState, Scripted, ScriptedCall, ScriptedModel, ScriptedRule,
+    Seen, Setup, SocketFolder, Tool, ToolCall, ToolError, ToolRequest, ToolSignature, Tools, Watch,
+    WatchFrom, check, check_input, read_run, tell,
 };
 #[cfg(feature = "inference")]
 pub use superstep_runtime::{LoadOptions, LocalModel, LocalModelError};

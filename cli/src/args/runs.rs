@@ -138,10 +138,10 @@ Examples:
   superstep answer refund-k3v9q2 '{\"approved\": true}'
   superstep answer refund-k3v9q2 --vertex approve @answer.json
 
-The answer is checked and put into the log of the run, which goes on from it with superstep resume.
-An answer that is no JSON is taken as a text where the question takes one. Without an answer the
-open questions are shown. A call of which nobody knows whether it took effect is answered by
-{\"retry\": true}, or by {\"result\": …} with what it gave.")]
+A run that a process drives goes on from the answer there; into the log of another one it is put, and
+superstep resume goes on from it. An answer that is no JSON is taken as a text where the question takes
+one. Without an answer the open questions are shown. A call of which nobody knows whether it took effect
+is answered by {\"retry\": true}, or by {\"result\": …} with what it gave.")]
 pub(crate) struct AnswerArgs {
     /// The run.
     #[arg(value_name = "RUN")]
@@ -204,6 +204,10 @@ pub(crate) enum RunsCommand {
 pub(crate) enum PhaseName {
     /// At work somewhere, or to be resumed.
     Unfinished,
+    /// At work somewhere.
+    Running,
+    /// At work nowhere, and to be resumed.
+    Interrupted,
     /// Ended with nothing left to do.
     Succeeded,
     /// Ended by the failure of a vertex.

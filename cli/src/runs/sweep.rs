@@ -132,6 +132,7 @@ mod tests {
             name: name.parse().unwrap(),
             graph: "g".to_owned(),
             phase,
+            driven: false,
             started_at: 0,
             supersteps: 1,
             usage: Usage::default(),

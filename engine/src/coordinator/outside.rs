@@ -9,6 +9,17 @@ use crate::payload::Payload;
 use crate::program::Question;
 use crate::record::{Patch, Record};
 
+/// What a run knows of a patch by its name, which is the name of whoever asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchStanding {
+    /// Nobody of this name has asked for anything.
+    New,
+    /// The same was asked for, and has its place in the log.
+    Known,
+    /// Something else was asked for under the name.
+    NameTaken,
+}
+
 /// A question that nobody has answered, or whose answer is not handed on yet.
 #[derive(Clone, Debug)]
 pub(super) struct OpenQuestion {
@@ -30,7 +41,7 @@ impl Coordinator {
     /// Takes an answer in, unless nothing waits for it.
     pub(super) fn take_answer(&mut self, id: QuestionId, answer: Payload) {
         // Nobody is left who could take it.
-        if matches!(self.phase, Phase::Ending(_) | Phase::Ended) {
+        if self.is_over() {
             return;
         }
         let Some(open) = self.questions.get_mut(&id).filter(|open| !open.answered) else { return };
@@ -112,9 +123,24 @@ impl Coordinator {
         }
     }
 
-    /// Takes a change in, once it is durable.
+    /// Whether the run is over, or just being ended: nothing from outside is taken in any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Ending(_) | Phase::Ended)
+    }
+
+    /// What the run knows of a patch.
+    pub fn standing_of(&self, patch: &Patch) -> PatchStanding {
+        match self.asked_for.get(&patch.requester) {
+            None => PatchStanding::New,
+            Some(known) if known == patch => PatchStanding::Known,
+            Some(_) => PatchStanding::NameTaken,
+        }
+    }
+
+    /// Takes a change in, once it is durable, unless one of its name was taken in before.
     pub(super) fn take_patch(&mut self, patch: Patch) {
-        if !matches!(self.phase, Phase::Ending(_) | Phase::Ended) {
+        if !self.is_over() && self.standing_of(&patch) == PatchStanding::New {
+            self.asked_for.insert(patch.requester.clone(), patch.clone());
             let token = self.append(vec![Record::Patched(patch.clone())]);
             self.patching.insert(token, patch);
         }
@@ -137,6 +163,7 @@ impl Coordinator {
 
     /// Takes a change in from the log.
     pub(crate) fn replay_patch(&mut self, patch: &Patch) {
+        self.asked_for.insert(patch.requester.clone(), patch.clone());
         self.patches.push(patch.clone());
     }
 

@@ -1,6 +1,8 @@
 //! The loop that drives a run: it moves events and actions between the engine, the log, the
 //! programs and the outside, and decides nothing.
 
+mod outside;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +15,16 @@ use superstep_engine::{
 };
 use superstep_graph::Verdict;
 use superstep_store::{Append, AppendError, Position, RunName};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use super::acknowledge::Acknowledgements;
 use super::calls::CallDesk;
 use super::prepared::PreparedVertices;
-use super::questions::{Deadlines, Offered, judge, wall_clock};
+use super::questions::{Deadlines, wall_clock};
 use super::{Clock, Control, Observer, RunEnd, RunError, RunLog, Setup};
 use crate::calls::CallEvent;
+use crate::control::Listening;
+use crate::events::Hub;
 use crate::expressions::EdgeExpressions;
 use crate::program::{Activation, Execution, Listener, OnActivationText};
 use crate::question::stamp;
@@ -27,18 +32,22 @@ use crate::question::stamp;
 /// How many actions are carried out before the outside is looked at.
 const BATCH: u32 = 256;
 
-type Appended = (LogToken, Result<Position, AppendError>);
+/// An append that has ended, with the number of its records.
+type Appended = (LogToken, u64, Result<Position, AppendError>);
 
 /// One run and all that it is connected with.
 pub(super) struct Driver {
     pub(super) owner: String,
-    run: RunName,
+    pub(super) run: RunName,
     solo: Solo,
+    /// Ends before the log is let go: the socket belongs to whoever has the log.
+    pub(super) listening: Option<Listening>,
     log: Option<RunLog>,
     clock: Clock,
     now: Timestamp,
     prepared: PreparedVertices,
     observers: Vec<Arc<dyn Observer>>,
+    hub: Arc<Hub>,
     heard: OnActivationText,
     desk: CallDesk,
     call_events: mpsc::UnboundedReceiver<CallEvent>,
@@ -50,6 +59,9 @@ pub(super) struct Driver {
     detached: bool,
     leave_when_paused: bool,
     deadlines: Deadlines,
+    acknowledgements: Acknowledgements<LogToken>,
+    /// Told how the run ended.
+    cancelling: Vec<oneshot::Sender<RunStatus>>,
 }
 
 impl Driver {
@@ -57,6 +69,7 @@ impl Driver {
         setup: Setup,
         config: RunConfig,
         run: RunName,
+        hub: Arc<Hub>,
         controls: mpsc::UnboundedReceiver<Control>,
     ) -> Result<Self, RunError> {
         let mut prepared = PreparedVertices::new(Arc::clone(&setup.programs));
@@ -71,12 +84,14 @@ impl Driver {
             owner: setup.owner,
             run,
             solo: Solo::new(config, Arc::new(EdgeExpressions::new(setup.programs))),
+            listening: None,
             log: None,
             clock,
             now: clock.now(),
             prepared,
-            heard: heard_by(setup.observers.clone()),
+            heard: heard_by(setup.observers.clone(), Arc::clone(&hub)),
             observers: setup.observers,
+            hub,
             desk,
             call_events,
             controls,
@@ -87,6 +102,8 @@ impl Driver {
             detached: false,
             leave_when_paused: setup.leave_when_paused,
             deadlines: Deadlines::default(),
+            acknowledgements: Acknowledgements::new(),
+            cancelling: Vec::new(),
         })
     }
 
@@ -112,6 +129,7 @@ impl Driver {
         loop {
             self.now = self.clock.now();
             if let Some(status) = self.act()? {
+                self.tell_end(&status);
                 return Ok(Some(RunEnd {
                     status,
                     outputs: self.solo.coordinator().outputs(),
@@ -158,19 +176,23 @@ impl Driver {
 
     fn append(&mut self, token: LogToken, records: Vec<Record>) -> Result<(), RunError> {
         let Some(log) = &mut self.log else { return Err(RunError::Empty { run: self.run.clone() }) };
+        self.acknowledgements.appending(token, &records);
+        let count = records.len() as u64;
         let mut append: Append = log.append(records);
         match (&mut append).now_or_never() {
-            Some(result) => self.appended((token, result)),
+            Some(result) => self.appended((token, count, result)),
             None => {
-                self.appends.push(append.map(move |result| (token, result)).boxed());
+                self.appends.push(append.map(move |result| (token, count, result)).boxed());
                 Ok(())
             }
         }
     }
 
-    fn appended(&mut self, (token, result): Appended) -> Result<(), RunError> {
+    fn appended(&mut self, (token, count, result): Appended) -> Result<(), RunError> {
         match result {
-            Ok(_) => {
+            Ok(position) => {
+                self.hub.durable(position.0 + count);
+                self.acknowledgements.durable(token);
                 self.solo.handle(Event::Durable(token), self.now);
                 Ok(())
             }
@@ -244,17 +266,7 @@ impl Driver {
         for observer in &self.observers {
             observer.notice(notice);
         }
-    }
-
-    /// Takes an answer that fits what is asked.
-    fn offered(&mut self, Offered { question, answer, reply }: Offered) {
-        let taken = judge(self.solo.coordinator(), &question, &answer);
-        if taken.is_ok() {
-            self.solo.handle(Event::Answer(question, answer), self.now);
-        }
-        if reply.send(taken).is_err() {
-            tracing::trace!("nobody waits for what becomes of an answer");
-        }
+        self.hub.notice(notice);
     }
 
     /// Takes in what comes next from outside; at once, if something is left to be done.
@@ -320,26 +332,20 @@ impl Driver {
             self.solo.handle(event, self.now);
         }
     }
-
-    fn control(&mut self, control: Control) {
-        self.now = self.clock.now();
-        match control {
-            Control::Cancel => self.solo.handle(Event::Cancel, self.now),
-            Control::Answer(offered) => self.offered(offered),
-            Control::Patch(patch) => self.solo.handle(Event::Patch(patch), self.now),
-            Control::Detach => self.detached = true,
-        }
-    }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
         self.tasks.values().for_each(tokio::task::AbortHandle::abort);
+        self.hub.close();
     }
 }
 
-fn heard_by(observers: Vec<Arc<dyn Observer>>) -> OnActivationText {
-    Arc::new(move |activation, text| observers.iter().for_each(|observer| observer.text(activation, text)))
+fn heard_by(observers: Vec<Arc<dyn Observer>>, hub: Arc<Hub>) -> OnActivationText {
+    Arc::new(move |activation, text| {
+        observers.iter().for_each(|observer| observer.text(activation, text));
+        hub.text(activation, text);
+    })
 }
 
 /// Equal whenever the same activation runs, in this process or another: FNV-1a over its name, mixed

@@ -1,12 +1,14 @@
-//! Answers to runs that nobody drives.
+//! Answers, patches and ends of runs that nobody drives: put into the log, under its lock.
 
 use std::sync::Arc;
 
-use superstep_engine::{Epoch, Payload, Question, QuestionId, Record, Solo};
+use superstep_engine::{
+    Action, Epoch, Patch, PatchStanding, Payload, Question, QuestionId, Record, RunStatus, Solo,
+};
 use superstep_store::{RunName, Store};
 
 use super::questions::{judge, wall_clock};
-use super::{AnswerError, RunError, config_of};
+use super::{AnswerError, PatchError, RunError, RunLog, config_of};
 use crate::expressions::EdgeExpressions;
 use crate::programs::Programs;
 use crate::question::HumanQuestion;
@@ -36,9 +38,8 @@ pub async fn answer_left(
     owner: &str,
     (question, answer): (QuestionId, Payload),
 ) -> Result<(), RunError> {
-    let (mut log, contents) = store.open(name, owner)?;
-    let solo = replayed(name, &contents.records, programs)?;
-    let coordinator = solo.coordinator();
+    let mut left = Left::open(store, name, programs, owner)?;
+    let coordinator = left.solo.coordinator();
     let refused = |source| RunError::Answer { run: name.clone(), source };
     let deadline =
         coordinator.question(&question).and_then(HumanQuestion::of).and_then(|human| human.deadline);
@@ -46,9 +47,85 @@ pub async fn answer_left(
         return Err(refused(AnswerError::Late { question }));
     }
     judge(coordinator, &question, &answer).map_err(refused)?;
-    let taken = Record::EpochTaken { epoch: Epoch(coordinator.epoch().0 + 1), owner: owner.to_owned() };
-    let append = log.append(vec![taken, Record::Answered { question, answer }]);
-    append.await.map(drop).map_err(|source| RunError::Append { run: name.clone(), source })
+    left.append(owner, Record::Answered { question, answer }).await
+}
+
+/// Asks for changes to a run that nobody drives: the patch is put into its log, and the first barrier judges it
+/// when the run is resumed.
+///
+/// # Errors
+/// As [`answer_left`], and the run has ended.
+pub(crate) async fn patch_left(
+    store: &Store<Record>,
+    name: &RunName,
+    programs: &Arc<Programs>,
+    owner: &str,
+    patch: Patch,
+) -> Result<(), RunError> {
+    let mut left = Left::open(store, name, programs, owner)?;
+    let refused = |source| Err(RunError::Patch { run: name.clone(), source });
+    match left.solo.coordinator().standing_of(&patch) {
+        PatchStanding::Known => Ok(()),
+        PatchStanding::NameTaken => refused(PatchError::NameTaken { name: patch.requester }),
+        PatchStanding::New if left.solo.has_ended() => refused(PatchError::Ended),
+        PatchStanding::New => left.append(owner, Record::Patched(patch)).await,
+    }
+}
+
+/// Ends a run that nobody drives with what it has; one that has ended stays as it is. Tells how it ended.
+///
+/// # Errors
+/// As [`answer_left`].
+pub(crate) async fn cancel_left(
+    store: &Store<Record>,
+    name: &RunName,
+    programs: &Arc<Programs>,
+    owner: &str,
+) -> Result<RunStatus, RunError> {
+    let mut left = Left::open(store, name, programs, owner)?;
+    if let Some(status) = left.ended() {
+        return Ok(status);
+    }
+    left.append(owner, Record::Ended(RunStatus::Cancelled)).await?;
+    Ok(RunStatus::Cancelled)
+}
+
+/// A run that nobody drives, with its log, so that nobody drives it meanwhile either.
+struct Left {
+    name: RunName,
+    log: RunLog,
+    solo: Solo,
+}
+
+impl Left {
+    fn open(
+        store: &Store<Record>,
+        name: &RunName,
+        programs: &Arc<Programs>,
+        owner: &str,
+    ) -> Result<Self, RunError> {
+        let (log, contents) = store.open(name, owner)?;
+        Ok(Self { name: name.clone(), log, solo: replayed(name, &contents.records, programs)? })
+    }
+
+    fn ended(&mut self) -> Option<RunStatus> {
+        std::iter::from_fn(|| self.solo.poll_action()).find_map(|action| match action {
+            Action::Ended(status) => Some(status),
+            Action::Append(..)
+            | Action::Run(_)
+            | Action::Abort(_)
+            | Action::Decide { .. }
+            | Action::Notify(_) => None,
+        })
+    }
+
+    /// Takes the next epoch, and appends a record in it.
+    async fn append(&mut self, owner: &str, record: Record) -> Result<(), RunError> {
+        let epoch = Epoch(self.solo.coordinator().epoch().0 + 1);
+        let taken = Record::EpochTaken { epoch, owner: owner.to_owned() };
+        let append = self.log.append(vec![taken, record]);
+        append.await.map(drop).map_err(|source| RunError::Append { run: self.name.clone(), source })
+    }
 }
 
 fn replayed(name: &RunName, records: &[Record], programs: &Arc<Programs>) -> Result<Solo, RunError> {

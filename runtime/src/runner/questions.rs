@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use superstep_engine::{Coordinator, Payload, Question, QuestionId, Timestamp};
-use tokio::sync::oneshot;
 
 use crate::question::{HumanQuestion, answer_at_deadline, check_answer};
 
 /// Why an answer is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
 pub enum AnswerError {
     /// Nothing asks that, or it was answered.
     #[error("{question} asks nothing")]
@@ -31,18 +32,9 @@ pub enum AnswerError {
         /// What was asked.
         question: QuestionId,
     },
-    /// Nobody drives the run any more.
+    /// Nobody drives the run any more; whether the answer is in the log, the log tells.
     #[error("the run is not driven any more")]
     Gone,
-}
-
-/// An answer that waits to be judged.
-#[derive(Debug)]
-pub(super) struct Offered {
-    pub(super) question: QuestionId,
-    pub(super) answer: Payload,
-    /// Told whether it was taken.
-    pub(super) reply: oneshot::Sender<Result<(), AnswerError>>,
 }
 
 /// Whether an answer can be taken.

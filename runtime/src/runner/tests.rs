@@ -3,7 +3,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt as _;
 use serde_json::{Value, json};
-use superstep_engine::{CallOutcome, CallRequest, Outcome, ProgramResult, Question, Usage};
+use superstep_engine::{
+    CallOutcome, CallRequest, Outcome, Patch, ProgramResult, Question, QuestionId, Usage,
+};
 use superstep_graph::{Mutation, Prices, PriorityClass, validate};
 
 use super::*;
@@ -231,8 +233,15 @@ async fn a_patch_changes_the_graph_at_the_next_barrier() {
         {"addEdge": {"from": "a", "to": "b"}},
     ]))
     .unwrap();
-    run.handle().patch(Patch { class: PriorityClass::Person, requester: "me".to_owned(), mutations });
+    let patch = Patch { class: PriorityClass::Person, requester: "me".to_owned(), mutations };
+    let handle = run.handle();
+    let taken = handle.patch(patch.clone());
+    let again = handle.patch(patch.clone());
+    let other = handle.patch(Patch { mutations: Vec::new(), ..patch });
     let end = run.drive().await.unwrap().unwrap();
+    assert_eq!((taken.await, again.await), (Ok(()), Ok(())), "it is the same patch");
+    assert_eq!(other.await, Err(PatchError::NameTaken { name: "me".to_owned() }));
+    assert_eq!(end.totals.mutations, 2);
     // The message of a was routed by the graph before the patch: nothing reaches b.
     assert_eq!(end.outputs.value(), &json!({"b": null}));
     let refused = heard.0.lock().unwrap().iter().any(|notice| {

@@ -4,7 +4,8 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
-    process,
+    process, thread,
+    time::Duration,
 };
 
 use super::disk;
@@ -18,6 +19,25 @@ pub(super) struct Lock {
 }
 
 impl Lock {
+    /// Whoever only looks whether the lock is held has it for an instant: so often it is tried again.
+    const TRIES: u32 = 4;
+    const BETWEEN_TRIES: Duration = Duration::from_millis(3);
+
+    /// Whether somebody holds the lock of the run in `folder`.
+    pub(super) fn is_held(folder: &Path) -> Result<bool, StoreError> {
+        let path = folder.join("lock");
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(disk::error("open", &path)(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => file.unlock().map_err(disk::error("unlock", &path)).map(|()| false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(disk::error("lock", &path)(error)),
+        }
+    }
+
     /// Takes the lock of the run in `folder` for `owner`.
     pub(super) fn take(folder: &Path, run: &RunName, owner: &str) -> Result<Self, StoreError> {
         let path = folder.join("lock");
@@ -29,12 +49,15 @@ impl Lock {
             }
             Err(error) => return Err(disk::error("open", &path)(error)),
         };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked { run: run.clone(), holder: holder(&path) });
+        for tries in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if tries < Self::TRIES => thread::sleep(Self::BETWEEN_TRIES),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::Locked { run: run.clone(), holder: holder(&path) });
+                }
+                Err(TryLockError::Error(error)) => return Err(disk::error("lock", &path)(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(disk::error("lock", &path)(error)),
         }
         let mut lock = Self { file, path };
         let line = format!("process {}, {owner}", process::id());

@@ -1,0 +1,101 @@
+//! The arguments of commands that reach a run which another process may drive.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::runs::{ShowProgress, Store};
+use crate::output::OutputFormat;
+
+/// Arguments of `watch`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep watch triage-k3v9q2
+  superstep watch triage-k3v9q2 --from 3
+  superstep watch triage-k3v9q2 --output jsonl --offset 117
+
+It shows what has happened, and goes on until the run ends, whichever processes drive it; then it writes
+the result and exits as the run did. With jsonl each event is a JSON object on a line, and --offset with
+the offset of the last one seen goes on right behind it. Ctrl-C ends the watching, not the run.")]
+pub(crate) struct WatchArgs {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Begin with this superstep.
+    #[arg(long, value_name = "SUPERSTEP", conflicts_with = "offset")]
+    pub(crate) from: Option<u64>,
+    /// Begin behind the event with this offset.
+    #[arg(long, value_name = "N")]
+    pub(crate) offset: Option<u64>,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How the result is written, or the events.
+    #[arg(long, value_enum, default_value_t = WatchFormat::Json)]
+    pub(crate) output: WatchFormat,
+    /// When progress is shown on stderr.
+    #[arg(long, value_enum, default_value_t = ShowProgress::Auto)]
+    pub(crate) progress: ShowProgress,
+}
+
+/// How a watch writes to stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchFormat {
+    /// The result as JSON, indented.
+    Json,
+    /// The result as YAML.
+    Yaml,
+    /// The result as rows for the eye.
+    Table,
+    /// Each event as JSON on a line, when it has happened.
+    Jsonl,
+}
+
+/// Arguments of `patch`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep patch triage-k3v9q2 -f add-reviewer.yaml
+  superstep patch triage-k3v9q2 -f add-reviewer.yaml --no-wait
+
+The mutations are judged at the next barrier, and what became of each is written to stdout; the exit code
+is 1 if one was refused. Those of a run that nobody drives are put into its log, and judged when
+superstep resume goes on. A patch is known by its name: the same again changes nothing more.")]
+pub(crate) struct PatchArgs {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// A file with AgentGraphPatches, or - for stdin.
+    #[arg(short = 'f', long = "file", value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Do not wait for the barrier: the patch is in the log of the run when the command ends.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How the verdicts are written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(crate) output: OutputFormat,
+}
+
+/// Arguments of `cancel`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep cancel triage-k3v9q2
+
+The run ends with what it has, and cannot be resumed; programs and calls that run are given up. The end is
+durable when the command ends. A run that has ended stays as it is.")]
+pub(crate) struct CancelArgs {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// How the outputs are written that the run had.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
+    pub(crate) output: OutputFormat,
+}

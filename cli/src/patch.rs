@@ -1,0 +1,84 @@
+//! `superstep patch`.
+
+mod verdicts;
+
+use std::io;
+
+use superstep_api::{AgentGraphPatch, Resource};
+use superstep_engine::Patch;
+use superstep_graph::{FieldPath, PriorityClass, Problem};
+use superstep_runtime::{Reach, Reached, RunError, Watch, WatchFrom, read_run};
+use superstep_store::RunName;
+
+use crate::args::Files;
+use crate::args::reach::PatchArgs;
+use crate::exit::{CommandError, Exit};
+use crate::report::show;
+use crate::run::{not_loaded, open_store};
+use crate::{manifests, output};
+
+use verdicts::Verdicts;
+
+/// Asks for changes to the graph of a run, whoever drives it, and shows what became of them.
+///
+/// # Errors
+/// The files are wrong or for something else, there is no such run, it has ended, knows another patch of that
+/// name, or is driven by a process that cannot be reached.
+pub(crate) fn patch(args: &PatchArgs) -> Result<Exit, CommandError> {
+    let name: RunName = args.run.parse().map_err(RunError::Store)?;
+    let store = open_store(&args.store)?;
+    let (started, _) = read_run(&store, &name)?;
+    let patches = read(&args.files, &name, &started.root)?;
+    let programs = not_loaded(&name, &started)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reach = Reach::new(&store, &name, programs.clone(), "superstep patch");
+    let mut driven = false;
+    for patch in &patches {
+        driven |= runtime.block_on(reach.patch(patch.clone()))? == Reached::Driver;
+    }
+    let mut verdicts = Verdicts::of(&patches);
+    if driven && !args.no_wait {
+        let mut watch = Watch::new(&store, &name, programs, WatchFrom::Offset(0))?;
+        runtime.block_on(verdicts.wait(&mut watch))?;
+    }
+    // A read of the log that is still under way must not hold the command up.
+    runtime.shutdown_background();
+    output::write(&verdicts.shown(), args.output, &mut io::stdout().lock())?;
+    verdicts.advise(&name, args.store.folder.as_deref(), driven)?;
+    Ok(if verdicts.any_refused() { Exit::RunFailed } else { Exit::Success })
+}
+
+/// The patches of the files, in the order of their names. Every doubt and mistake is shown.
+fn read(files: &[std::path::PathBuf], run: &RunName, graph: &str) -> Result<Vec<Patch>, CommandError> {
+    let manifests = manifests::read(&Files { files: files.to_vec() })?;
+    let patches = manifests.resources.patches;
+    let mistakes: Vec<_> = patches
+        .values()
+        .flat_map(|patch| misdirected(patch, run, graph).into_iter().map(|problem| patch.diagnose(&problem)))
+        .collect();
+    match show(&mistakes)? {
+        0 if patches.is_empty() => Err(CommandError::NothingToApply),
+        0 => Ok(patches.into_values().map(|patch| asked_for(patch.content)).collect()),
+        errors => Err(CommandError::Mistakes { errors }),
+    }
+}
+
+/// What the patch is for, if that is not this run of this graph.
+fn misdirected(patch: &Resource<AgentGraphPatch>, run: &RunName, graph: &str) -> Vec<Problem> {
+    let spec = &patch.content.spec;
+    let at = |field: &str| FieldPath::default().field(field).field("name");
+    let other_graph = (spec.graph_ref.name != graph).then(|| {
+        let message = format!("the patch is for graph {:?}", spec.graph_ref.name);
+        Problem::error(at("graphRef"), message).hint(format!("run \"{run}\" is of graph {graph:?}"))
+    });
+    let other_run = spec.run_ref.as_ref().filter(|other| other.name != run.as_str()).map(|other| {
+        let message = format!("the patch is for run {:?}", other.name);
+        Problem::error(at("runRef"), message).hint(format!("it is to be applied to run \"{run}\""))
+    });
+    other_graph.into_iter().chain(other_run).collect()
+}
+
+fn asked_for(patch: AgentGraphPatch) -> Patch {
+    let (class, requester) = (PriorityClass::Person, patch.metadata.name);
+    Patch { class, requester, mutations: patch.spec.mutations }
+}

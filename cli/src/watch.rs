@@ -1,0 +1,94 @@
+//! `superstep watch`.
+
+mod event;
+
+use std::io;
+
+use superstep_runtime::{Happening, Observer as _, RunError, Seen, Watch, WatchFrom, read_run};
+use superstep_store::RunName;
+
+use crate::args::reach::{WatchArgs, WatchFormat};
+use crate::exit::{CommandError, Exit};
+use crate::log;
+use crate::output::{self, OutputFormat};
+use crate::progress::Shown;
+use crate::run::{exit_of, not_loaded, open_store};
+use crate::signals::Signals;
+
+/// Shows what happens in a run until it ends, and ends as it did.
+///
+/// # Errors
+/// There is no such run, its log is corrupt, or stdout cannot be written to.
+pub(crate) fn watch(args: &WatchArgs) -> Result<Exit, CommandError> {
+    let name: RunName = args.run.parse().map_err(RunError::Store)?;
+    let store = open_store(&args.store)?;
+    let (started, _) = read_run(&store, &name)?;
+    let programs = not_loaded(&name, &started)?;
+    let from = match (args.from, args.offset) {
+        (Some(superstep), _) => WatchFrom::Superstep(superstep),
+        (None, offset) => WatchFrom::Offset(offset.unwrap_or(0)),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = Signals::watch(&runtime)?;
+    let mut watch = Watch::new(&store, &name, programs, from)?;
+    let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
+    let advice = format!("superstep resume {name}{}", folder.unwrap_or_default());
+    let mut viewer = Viewer { shown: Shown::new(args.progress, None), format: args.output, advice };
+    let ended = runtime.block_on(async {
+        loop {
+            tokio::select! {
+                seen = watch.next() => match seen? {
+                    Some(seen) => viewer.see(&seen)?,
+                    None => return Ok::<_, CommandError>(true),
+                },
+                () = signals.come() => return Ok(false),
+            }
+        }
+    });
+    // A read of the log that is still under way must not hold the command up.
+    runtime.shutdown_background();
+    let Some(end) = watch.end().filter(|_| matches!(ended, Ok(true))) else {
+        return ended.map(|_| Exit::Interrupted);
+    };
+    let format = match args.output {
+        WatchFormat::Json => Some(OutputFormat::Json),
+        WatchFormat::Yaml => Some(OutputFormat::Yaml),
+        WatchFormat::Table => Some(OutputFormat::Table),
+        WatchFormat::Jsonl => None,
+    };
+    match format {
+        Some(format) => output::write(end.outputs.value(), format, &mut io::stdout().lock())?,
+        None => event::write(&event::outputs(&end))?,
+    }
+    exit_of(&name, &end.status)
+}
+
+/// One who looks on.
+struct Viewer {
+    shown: Option<Shown>,
+    format: WatchFormat,
+    /// How to go on with a run that nobody drives.
+    advice: String,
+}
+
+impl Viewer {
+    fn see(&mut self, seen: &Seen) -> Result<(), CommandError> {
+        if self.format == WatchFormat::Jsonl {
+            event::write(&event::of(seen))?;
+        }
+        match (seen, &self.shown) {
+            (Seen::Happened(happened), Some(shown)) => {
+                if let Happening::Notice(notice) = &happened.what {
+                    shown.notice(notice);
+                }
+            }
+            (Seen::Text { activation, text }, Some(shown)) => shown.text(activation, text),
+            (Seen::Driven(false), _) => {
+                log::say(&format!("nobody drives the run: it goes on with: {}", self.advice))?;
+            }
+            (Seen::Happened(_) | Seen::Text { .. }, None) | (Seen::Driven(true) | Seen::Missed { .. }, _) => {
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! Watching a run from any place of its log on, whoever drives it.
+
+mod live;
+mod telling;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use superstep_engine::{ActivationId, Notice, Payload, QuestionId, Record};
+use superstep_store::{Follower, Position, RunName, Store, StoreError};
+use tokio::task::JoinHandle;
+
+use crate::programs::Programs;
+use crate::runner::{RunEnd, RunError};
+
+use live::{Live, Woken};
+use telling::Telling;
+
+/// Where a watch begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchFrom {
+    /// After so many events.
+    Offset(u64),
+    /// With the first event of a superstep.
+    Superstep(u64),
+}
+
+/// Something that the log of a run tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happened {
+    /// How many events there were up to this one: a watch from this offset begins with the next. The log
+    /// determines it, so it is the same for whoever watches, in every process.
+    pub offset: u64,
+    /// The superstep in which it happened.
+    pub superstep: u64,
+    /// What.
+    pub what: Happening,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happening {
+    /// A process has begun to drive the run.
+    Taken {
+        /// The how manieth, from 1.
+        epoch: u64,
+        /// Which, as it calls itself.
+        owner: String,
+    },
+    /// An answer came from outside.
+    Answered {
+        /// To which question.
+        question: QuestionId,
+        /// What.
+        answer: Payload,
+    },
+    /// Changes were asked for from outside. What becomes of them is told as [`Notice::Mutated`].
+    Patched {
+        /// The name of the patch.
+        requester: String,
+    },
+    /// What follows from the records of the log.
+    Notice(Notice),
+}
+
+/// What a watch sees.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// Something durable.
+    Happened(Happened),
+    /// A model has written on. It is not durable, is told only while a process drives the run that listens, and
+    /// begins again if the run is resumed.
+    Text {
+        /// For which activation.
+        activation: ActivationId,
+        /// What came.
+        text: String,
+    },
+    /// So many bytes of texts were dropped here, because they were not asked for in time.
+    Missed {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// Whether a process drives the run, whenever that has changed and there is nothing else to tell.
+    Driven(bool),
+}
+
+/// Tells what happened in a run from some place on, and goes on until the run ends: from one process that drives
+/// it to the next, none of which waits for it.
+///
+/// The log is the source. Nothing is told that is not durable there, and every event is told once, in order, to
+/// whoever watches from the offset of the last one that he has seen. Only texts of models come from the process
+/// that drives the run, see [`Run::listen`](crate::Run::listen); where that does not listen, the log is looked
+/// at several times a second.
+#[derive(Debug)]
+pub struct Watch {
+    telling: Telling,
+    /// Away while it reads.
+    follower: Option<Follower<Record>>,
+    reading: Option<JoinHandle<(Follower<Record>, Result<Vec<Record>, StoreError>)>>,
+    records: VecDeque<Record>,
+    /// Whether the log may hold more than was read.
+    grown: bool,
+    live: Live,
+}
+
+impl Watch {
+    /// Watches a run of `store`. `programs` are needed to read the log, and may be unable to run.
+    ///
+    /// # Errors
+    /// There is no such run, or the store cannot be read.
+    pub fn new(
+        store: &Store<Record>,
+        run: &RunName,
+        programs: impl Into<Arc<Programs>>,
+        from: WatchFrom,
+    ) -> Result<Self, RunError> {
+        Ok(Self {
+            telling: Telling::new(run, programs.into(), from),
+            follower: Some(store.follow(run, Position(0))?),
+            reading: None,
+            records: VecDeque::new(),
+            grown: true,
+            live: Live::new(store, run),
+        })
+    }
+
+    /// What comes next; none after the end of the run. Waiting for it may be given up and begun again.
+    ///
+    /// It must be called on a tokio runtime with IO and time enabled.
+    ///
+    /// # Errors
+    /// The log cannot be read, or its records do not follow from each other.
+    pub async fn next(&mut self) -> Result<Option<Seen>, RunError> {
+        loop {
+            if let Some(happened) = self.telling.next() {
+                return Ok(Some(Seen::Happened(happened)));
+            }
+            if self.telling.end().is_some() {
+                return Ok(None);
+            }
+            if let Some(record) = self.records.pop_front() {
+                self.telling.take_in(&record)?;
+            } else if self.grown {
+                let records = self.read().await?;
+                self.grown = !records.is_empty();
+                if self.grown {
+                    self.telling.begin(&records)?;
+                }
+                self.records.extend(records);
+            } else {
+                match self.live.wait(self.telling.position()).await {
+                    Woken::Grown => self.grown = true,
+                    Woken::Seen(seen) => return Ok(Some(seen)),
+                }
+            }
+        }
+    }
+
+    /// What is seen, as a stream that ends with the run.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Seen, RunError>> + Send {
+        let next = |mut watch: Self| async move { Ok(watch.next().await?.map(|seen| (seen, watch))) };
+        futures::stream::try_unfold(self, next)
+    }
+
+    /// How the run ended, once that was told.
+    pub fn end(&self) -> Option<RunEnd> {
+        self.telling.end()
+    }
+
+    /// Reads on in the log, on a thread that may block.
+    async fn read(&mut self) -> Result<Vec<Record>, RunError> {
+        if self.reading.is_none() {
+            let mut follower = self.follower.take().expect("it is away only while it reads");
+            self.reading = Some(tokio::task::spawn_blocking(move || {
+                let records = follower.read();
+                (follower, records)
+            }));
+        }
+        let reading = self.reading.as_mut().expect("it was just begun");
+        let (follower, records) = reading.await.expect("reading a log does not panic");
+        (self.reading, self.follower) = (None, Some(follower));
+        Ok(records?)
+    }
+}
+
+/// How often the log is looked at when nobody tells that it has grown.
+const LOOKING: Duration = Duration::from_millis(150);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! What the records of a log tell, event by event.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use superstep_engine::{Action, Notice, Record, ReplayError, RunStatus, Solo};
+use superstep_store::RunName;
+
+use super::{Happened, Happening, WatchFrom};
+use crate::expressions::EdgeExpressions;
+use crate::programs::Programs;
+use crate::runner::{RunEnd, RunError, config_of};
+
+/// Replays records as they come. The events of a record depend on it and those before it alone, so their
+/// numbers are the same however the log is read.
+pub(super) struct Telling {
+    run: RunName,
+    programs: Arc<Programs>,
+    from: WatchFrom,
+    /// None before the first batch.
+    solo: Option<Solo>,
+    /// How many records were taken in.
+    position: u64,
+    /// How many events there were.
+    offset: u64,
+    superstep: u64,
+    ended: Option<RunStatus>,
+    happened: VecDeque<Happened>,
+}
+
+impl fmt::Debug for Telling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telling").field("position", &self.position).field("offset", &self.offset).finish()
+    }
+}
+
+impl Telling {
+    pub(super) fn new(run: &RunName, programs: Arc<Programs>, from: WatchFrom) -> Self {
+        Self {
+            run: run.clone(),
+            programs,
+            from,
+            solo: None,
+            position: 0,
+            offset: 0,
+            superstep: 0,
+            ended: None,
+            happened: VecDeque::new(),
+        }
+    }
+
+    /// How many records were taken in.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next event that is to be told.
+    pub(super) fn next(&mut self) -> Option<Happened> {
+        self.happened.pop_front()
+    }
+
+    /// How the run ended, if its end was taken in.
+    pub(super) fn end(&self) -> Option<RunEnd> {
+        let coordinator = self.solo.as_ref()?.coordinator();
+        let status = self.ended.clone()?;
+        Some(RunEnd { status, outputs: coordinator.outputs(), totals: coordinator.totals() })
+    }
+
+    /// Begins with the first batch of the log, which has all that the run begins with. Its records are still to be
+    /// taken in. Later batches change nothing.
+    pub(super) fn begin(&mut self, records: &[Record]) -> Result<(), RunError> {
+        if self.solo.is_none() {
+            let config = config_of(&self.run, records)?;
+            let expressions = EdgeExpressions::new(Arc::clone(&self.programs));
+            self.solo = Some(Solo::new(config, Arc::new(expressions)));
+        }
+        Ok(())
+    }
+
+    /// Takes the next record in.
+    pub(super) fn take_in(&mut self, record: &Record) -> Result<(), RunError> {
+        let Some(mut solo) = self.solo.take() else { return Err(RunError::Empty { run: self.run.clone() }) };
+        let position = usize::try_from(self.position).unwrap_or(usize::MAX);
+        solo.replay(std::slice::from_ref(record)).map_err(|found| RunError::Replay {
+            run: self.run.clone(),
+            source: ReplayError { position, why: found.why },
+        })?;
+        self.position += 1;
+        if let Some(happening) = of_record(record) {
+            self.tell(happening);
+        }
+        while let Some(action) = solo.poll_action() {
+            match action {
+                Action::Notify(notice) => self.notice(notice),
+                Action::Ended(status) => self.ended = Some(status),
+                // A replay wants nothing done.
+                Action::Append(..) | Action::Run(_) | Action::Abort(_) | Action::Decide { .. } => {}
+            }
+        }
+        self.solo = Some(solo);
+        Ok(())
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        let committed = matches!(notice, Notice::Committed { .. });
+        self.tell(Happening::Notice(notice));
+        self.superstep += u64::from(committed);
+    }
+
+    fn tell(&mut self, what: Happening) {
+        self.offset += 1;
+        let begun = match self.from {
+            WatchFrom::Offset(offset) => self.offset > offset,
+            WatchFrom::Superstep(superstep) => self.superstep >= superstep,
+        };
+        if begun {
+            self.happened.push_back(Happened { offset: self.offset, superstep: self.superstep, what });
+        }
+    }
+}
+
+/// What a record tells by itself, beside what follows from it.
+fn of_record(record: &Record) -> Option<Happening> {
+    match record {
+        Record::EpochTaken { epoch, owner } => {
+            Some(Happening::Taken { epoch: epoch.0, owner: owner.clone() })
+        }
+        Record::Answered { question, answer } => {
+            Some(Happening::Answered { question: question.clone(), answer: answer.clone() })
+        }
+        Record::Patched(patch) => Some(Happening::Patched { requester: patch.requester.clone() }),
+        // Only whoever makes the attempts is told of them by the engine.
+        Record::AttemptFailed { activation, attempts, failure } => {
+            Some(Happening::Notice(Notice::Retrying {
+                activation: activation.clone(),
+                attempts: *attempts,
+                failure: failure.clone(),
+            }))
+        }
+        Record::RunStarted(_)
+        | Record::CallIntent { .. }
+        | Record::CallEnded { .. }
+        | Record::Suspended { .. }
+        | Record::Committed(_)
+        | Record::Ended(_)
+        | Record::Known(_)
+        | Record::Measured(_) => None,
+    }
+}
