@@ -90,3 +90,19 @@ fn a_graph_is_used_three_times_and_alone() {
     assert_eq!(translated, json!({"pair": {"text": "Goedemorgen", "back": "Hello"}}));
     command(&Home::new(), &alone).with(2).saying("language");
 }
+
+#[test]
+fn a_router_tries_both_paths_and_stays_with_the_cheaper_one() {
+    let played = play("cheapest-path");
+    let by: Vec<_> =
+        played.result["collect"].as_array().unwrap().iter().map(|answered| &answered["by"]).collect();
+    assert_eq!(by, ["brief", "write", "brief", "brief"]);
+    let answers: Vec<_> =
+        played.result["collect"].as_array().unwrap().iter().map(|answered| &answered["answer"]).collect();
+    assert_eq!(answers, ["Paris", "Lisbon", "Rome", "Madrid"]);
+    // The next run knows what this one has measured, and tries nothing.
+    let folder = "manifests/examples/cheapest-path";
+    let input = format!("@{folder}/input.json");
+    let again = command(&played.home, &["run", "-f", folder, "--input", &input]).with(0).json();
+    assert!(again["collect"].as_array().unwrap().iter().all(|answered| answered["by"] == "brief"), "{again}");
+}
