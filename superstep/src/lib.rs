@@ -48,7 +48,7 @@
 //! | a run | [`Run::create`] and [`Run::drive`]; [`Run::resume`] goes on with one that a process left |
 //! | to reach into a run | [`RunHandle`]: cancel, detach, answer, patch |
 //! | to see what happens | [`Observer`]: every [`Notice`], and the text of models while they write it |
-//! | durability | [`Store::folder`] keeps runs in a folder, [`Store::memory`] forgets them |
+//! | durability | [`Store::folder`] keeps runs in a folder, [`Store::memory`] as long as it is there, [`Store::transient`] not at all: a run in it takes no memory for its past |
 //!
 //! # What holds
 //!
