@@ -8,32 +8,55 @@ import statistics
 import tempfile
 import time
 
+WIDTH = 100
+"""How many runs the shape `concurrent` has at the same time."""
 
-def arguments():
+
+def arguments(shapes, stores):
     parser = argparse.ArgumentParser()
-    parser.add_argument("--shape", required=True, choices=["chain", "loop", "fanout"])
-    parser.add_argument("--n", type=int, required=True, help="vertices of the chain, rounds of the loop, width")
-    parser.add_argument("--store", default="memory", choices=["memory", "sqlite"])
+    parser.add_argument("--shape", required=True, choices=shapes)
+    parser.add_argument("--n", type=int, required=True, help="length of a chain or loop, width, size of a state")
+    parser.add_argument("--store", default="memory", choices=stores, help="memory keeps nothing")
     parser.add_argument("--runs", type=int, default=1, help="the median run is reported")
     return parser.parse_args()
 
 
 def expected(shape, n):
     """How many supersteps and activations a run of the shape has."""
-    return (3, n + 2) if shape == "fanout" else (n, n)
+    return {
+        "chain": (n, n),
+        "loop": (n, n),
+        "fanout": (3, n + 2),
+        "concurrent": (WIDTH * n, WIDTH * n),
+        "subgraphs": (13, 12 * n),
+        "react": (2 * n + 1, 2 * n + 1),
+        "wide": (5 * rounds(n), 6 * rounds(n)),
+        "branches": (4, 5),
+    }[shape]
+
+
+def rounds(n):
+    """How often the graph of the shape `wide` goes round until it holds more than `n` messages."""
+    messages, events, responses, count = 1, 0, 0, 0
+    while messages <= n:
+        events += messages
+        responses += events
+        messages += responses
+        count += 1
+    return count
 
 
 @contextlib.contextmanager
-def database(store):
-    """Path of a fresh SQLite file, or None; the file and what SQLite keeps beside it go at the end."""
-    if store == "memory":
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield os.path.join(folder, "checkpoints.db")
+def folder():
+    """A folder for what a run stores, gone at the end."""
+    with tempfile.TemporaryDirectory() as path:
+        yield path
 
 
 def stored_bytes(path):
+    """What a folder holds, or a SQLite file with what SQLite keeps beside it."""
+    if os.path.isdir(path):
+        return sum(entry.stat().st_size for entry in os.scandir(path))
     files = [path + suffix for suffix in ("", "-wal")]
     return sum(os.path.getsize(file) for file in files if os.path.exists(file))
 
@@ -52,12 +75,11 @@ class Clock:
         self.cpus.append(time.process_time() - cpu)
 
 
-def report(peer, options, clock, activations, stored):
+def report(peer, options, clock, activations, stored=0):
     """Prints the line of JSON. `activations` is what the peer counted in one run; a wrong count is no result."""
     supersteps, wanted = expected(options.shape, options.n)
     if activations != wanted:
         raise SystemExit(f"{peer} ran {activations} activations, not {wanted}")
-    wall, cpu = statistics.median(clock.walls), statistics.median(clock.cpus)
     print(json.dumps({
         "peer": peer,
         "shape": options.shape,
@@ -65,15 +87,13 @@ def report(peer, options, clock, activations, stored):
         "store": options.store,
         "supersteps": supersteps,
         "activations": activations,
-        "wall_s": wall,
-        "cpu_s": cpu,
-        "us_per_superstep": wall / supersteps * 1e6,
-        "cpu_us_per_superstep": cpu / supersteps * 1e6,
-        "stored_bytes_per_superstep": stored / (supersteps * options.runs),
-        "rss_mb": resident_mb(),
+        "wall_s": statistics.median(clock.walls),
+        "cpu_s": statistics.median(clock.cpus),
+        "stored_bytes": stored / options.runs,
+        "rss_mb": peak_mb(),
     }))
 
 
-def resident_mb():
+def peak_mb():
     with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))

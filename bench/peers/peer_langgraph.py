@@ -4,16 +4,18 @@
 import asyncio
 import contextlib
 import operator
+import os
 from typing import Annotated
 
+import langgraph_shapes
+import measure
+import uvloop
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 from typing_extensions import TypedDict
 
-import measure
-
-PAYLOAD = "x" * 1024
+BLOB = "x" * 1016
 count = 0
 
 
@@ -22,8 +24,8 @@ class Chain(TypedDict):
 
 
 class Loop(TypedDict):
-    round: int
-    payload: str
+    i: int
+    blob: str
 
 
 class Width(TypedDict):
@@ -38,7 +40,8 @@ async def nothing(_state):
 async def again(state):
     global count
     count += 1
-    return {"round": state["round"] + 1, "payload": PAYLOAD}
+    following = state["i"] + 1
+    return {"i": following, "blob": f"{BLOB}{following:08d}"}
 
 
 async def element(index):
@@ -61,8 +64,8 @@ def loop(n):
     graph = StateGraph(Loop)
     graph.add_node("again", again)
     graph.add_edge(START, "again")
-    graph.add_conditional_edges("again", lambda state: "again" if state["round"] < n else END, ["again", END])
-    return graph, {"round": 0, "payload": PAYLOAD}
+    graph.add_conditional_edges("again", lambda state: "again" if state["i"] < n else END, ["again", END])
+    return graph, {"i": 0, "blob": BLOB + "0" * 8}
 
 
 def fanout(n):
@@ -77,29 +80,59 @@ def fanout(n):
     return graph, {"out": []}
 
 
-SHAPES = {"chain": chain, "loop": loop, "fanout": fanout}
+def branches(_n):
+    def waiting(seconds):
+        async def vertex(_state):
+            global count
+            count += 1
+            await asyncio.sleep(seconds)
+        return vertex
+
+    graph = StateGraph(Chain)
+    for name, seconds in {"a": 0, "b": 1, "c": 0.4, "d": 0.4, "e": 0}.items():
+        graph.add_node(name, waiting(seconds))
+    for before, after in [(START, "a"), ("a", "b"), ("a", "c"), ("c", "d"), (["b", "d"], "e"), ("e", END)]:
+        graph.add_edge(before, after)
+    return graph, {"x": 1}
+
+
+SHAPES = {"chain": chain, "concurrent": chain, "loop": loop, "fanout": fanout, "branches": branches}
+
+
+async def plain(options, clock, path):
+    global count
+    graph, payload = SHAPES[options.shape](20 if options.shape != "branches" else 0)
+    if options.shape != "branches":
+        await graph.compile().ainvoke(payload, {"recursion_limit": 10**9})
+    width = measure.WIDTH if options.shape == "concurrent" else 1
+    saver = AsyncSqliteSaver.from_conn_string(path) if path else contextlib.nullcontext()
+    async with saver as checkpointer:
+        graph, payload = SHAPES[options.shape](options.n)
+        compiled = graph.compile(checkpointer=checkpointer)
+        for run in range(options.runs):
+            threads = [f"{run}-{index}" for index in range(width)]
+            count = 0
+            with clock.run():
+                await asyncio.gather(*(
+                    compiled.ainvoke(payload, {"configurable": {"thread_id": thread}, "recursion_limit": 10**9})
+                    for thread in threads
+                ))
+    return count
 
 
 async def main():
-    global count
-    options = measure.arguments()
-    shape = SHAPES[options.shape]
+    options = measure.arguments([*SHAPES, *langgraph_shapes.SHAPES], ["memory", "sqlite"])
     clock, stored = measure.Clock(), 0
-    small, payload = shape(20)
-    await small.compile().ainvoke(payload, {"recursion_limit": 10**9})
-    with measure.database(options.store) as path:
-        saver = AsyncSqliteSaver.from_conn_string(path) if path else contextlib.nullcontext()
-        async with saver as checkpointer:
-            graph, payload = shape(options.n)
-            compiled = graph.compile(checkpointer=checkpointer)
-            for run in range(options.runs):
-                config = {"configurable": {"thread_id": str(run)}, "recursion_limit": 10**9}
-                count = 0
-                with clock.run():
-                    await compiled.ainvoke(payload, config)
-        if path:
+    if options.shape in langgraph_shapes.SHAPES:
+        activations = await langgraph_shapes.run(options, clock)
+    elif options.store == "memory":
+        activations = await plain(options, clock, None)
+    else:
+        with measure.folder() as folder:
+            path = os.path.join(folder, "checkpoints.db")
+            activations = await plain(options, clock, path)
             stored = measure.stored_bytes(path)
-    measure.report("langgraph", options, clock, count, stored)
+    measure.report("langgraph", options, clock, activations, stored)
 
 
-asyncio.run(main())
+uvloop.run(main())

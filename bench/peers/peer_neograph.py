@@ -1,19 +1,22 @@
 #!/usr/bin/env python3
 """NeoGraph, an engine in C++, with vertices in Python that do nothing."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import neograph_engine as neograph
 
 import measure
 
-PAYLOAD = "x" * 1024
+BLOB = "x" * 1016
 START, END = "__start__", "__end__"
 CHANNELS = {
     "x": {"reducer": "overwrite"},
     "round": {"reducer": "overwrite"},
-    "payload": {"reducer": "overwrite"},
+    "blob": {"reducer": "overwrite"},
     "out": {"reducer": "append"},
 }
-options = measure.arguments()
+options = measure.arguments(["chain", "loop", "fanout", "concurrent"], ["memory", "sqlite"])
 count = 0
 size = options.n
 
@@ -50,7 +53,7 @@ class Again(Vertex):
         done = (input.state.get("round") or 0) + 1
         return [
             neograph.ChannelWrite("round", done),
-            neograph.ChannelWrite("payload", PAYLOAD),
+            neograph.ChannelWrite("blob", f"{BLOB}{done:08d}"),
             neograph.Command(goto_node=END if done >= size else "again"),
         ]
 
@@ -64,7 +67,7 @@ def line(names):
 
 
 def compiled(n, store):
-    if options.shape == "chain":
+    if options.shape in ("chain", "concurrent"):
         names = [f"v{index}" for index in range(n)]
         nodes, edges = {name: {"type": "vertex"} for name in names}, line(names)
     elif options.shape == "loop":
@@ -89,22 +92,35 @@ def config(thread, durable):
     return made
 
 
+def measured(clock, path):
+    global count
+    engine = compiled(options.n, neograph.SqliteCheckpointStore(path) if path else None)
+    width = measure.WIDTH if options.shape == "concurrent" else 1
+    for run in range(options.runs):
+        count = 0
+        made = [config(f"{run}-{index}", path is not None) for index in range(width)]
+        with clock.run():
+            if width == 1:
+                engine.run(made[0])
+            else:
+                with ThreadPoolExecutor(width) as threads:
+                    list(threads.map(engine.run, made))
+
+
 def main():
-    global count, size
+    global size
     for kind, vertex in {"vertex": Vertex, "source": Source, "element": Element, "again": Again}.items():
         register(kind, vertex)
     clock, stored = measure.Clock(), 0
     size = 20
     compiled(size, None).run(config("", False))
     size = options.n
-    with measure.database(options.store) as path:
-        engine = compiled(options.n, neograph.SqliteCheckpointStore(path) if path else None)
-        for run in range(options.runs):
-            count = 0
-            made = config(str(run), path is not None)
-            with clock.run():
-                engine.run(made)
-        if path:
+    if options.store == "memory":
+        measured(clock, None)
+    else:
+        with measure.folder() as folder:
+            path = os.path.join(folder, "checkpoints.db")
+            measured(clock, path)
             stored = measure.stored_bytes(path)
     measure.report("neograph", options, clock, count, stored)
 

@@ -73,7 +73,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         Some(name) => name.parse().map_err(RunError::Store)?,
         None => format!("{root}-{}", random_ending()).parse().map_err(RunError::Store)?,
     };
-    let store = if args.ephemeral { Store::memory() } else { open_store(&args.store)? };
+    let store = if args.ephemeral { Store::transient() } else { open_store(&args.store)? };
     let asking = Asking::new(&name, args.no_input, Vec::new(), 0);
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(graphs.values().map(superstep_graph::ValidatedGraph::spec), &runtime)?;
@@ -118,7 +118,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let told = records.iter().filter(|record| matches!(record, Record::Suspended { .. })).count();
     let asking = Asking::new(&name, args.no_input, open, told);
     let runtime = tokio::runtime::Runtime::new()?;
-    let tools = tools::load(started.graphs.values(), &runtime)?;
+    let tools = tools::load(started.graphs.values().map(Arc::as_ref), &runtime)?;
     let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
     let signals = Signals::watch(&runtime)?;
     let mut setup = setup(&name, programs, args.progress, Some(committed), &asking)?;

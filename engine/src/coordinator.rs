@@ -15,7 +15,7 @@ mod reach;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use superstep_graph::ValidatedGraph;
+use superstep_graph::{ValidatedGraph, VertexIx};
 
 use crate::costs::{Costs, Measured};
 use crate::expressions::Expressions;
@@ -278,7 +278,9 @@ impl Coordinator {
             }
             Report::Started { wanted, started } => self.started(wanted, started, now),
             Report::Completed(mut completed) => {
-                let Some(place) = self.in_flight(&completed.activation) else { return };
+                let Some(place) = self.in_flight(&completed.activation, Some(completed.place.1)) else {
+                    return;
+                };
                 completed.place = place;
                 self.suspended.remove(&place);
                 self.completed.insert(place, completed);
@@ -289,7 +291,7 @@ impl Coordinator {
                 self.check_barrier(now);
             }
             Report::Suspension { activation, suspended } => {
-                let Some(place) = self.in_flight(&activation) else { return };
+                let Some(place) = self.in_flight(&activation, None) else { return };
                 if suspended {
                     self.suspended.insert(place);
                 } else {
@@ -311,10 +313,15 @@ impl Coordinator {
 
     /// Where an activation is that a partition speaks of, under the present revision. It may have
     /// been cancelled, or its vertex removed, while the report was on its way; one that starts may be
-    /// reported before its start is.
-    fn in_flight(&self, activation: &ActivationId) -> Option<Place> {
-        let frame = self.frames.get(&activation.frame)?;
-        let place = (activation.frame, frame.graph.topology().find(&activation.vertex)?);
+    /// reported before its start is. Where `told` says, it is most likely: no name is looked up then.
+    fn in_flight(&self, activation: &ActivationId, told: Option<VertexIx>) -> Option<Place> {
+        let topology = self.frames.get(&activation.frame)?.graph.topology();
+        let is = |at: &VertexIx| {
+            let vertex = topology.vertices().get(at.0 as usize);
+            vertex.is_some_and(|vertex| vertex.name == activation.vertex)
+        };
+        let at = told.filter(is).or_else(|| topology.find(&activation.vertex))?;
+        let place = (activation.frame, at);
         let starts = matches!(self.phase, Phase::Starting(_)) && activation.superstep == self.superstep;
         (starts || self.flying.contains(&place)).then_some(place)
     }

@@ -34,8 +34,8 @@ pub use notice::{Called, LimitKind, Notice, RunStatus};
 pub use partition::{CallDecision, Effect, Job, Partition, PartitionEvent};
 pub use payload::Payload;
 pub use program::{
-    Direct, Emission, Failure, FailureClass, Outcome, ProgramResult, Question, Received, Resumption, Usage,
-    ValueChange, View,
+    Direct, Emission, Failure, FailureClass, Outcome, ProgramResult, Question, Received, Resumption, Scene,
+    Usage, ValueChange, View,
 };
 pub use protocol::{
     Closing, Command, Committed, Completed, FrameWanted, JoinReport, Opening, Planned, Report, Start,

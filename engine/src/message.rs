@@ -77,8 +77,8 @@ pub struct Routed {
     pub(crate) via: Option<EdgeIx>,
 }
 
-/// The receiver of a message on its way.
-#[derive(Clone, Debug, PartialEq)]
+/// The receiver of a message on its way. Those that are there come before those that are not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
     At(VertexIx),
     /// No vertex had the name when the message was routed.

@@ -6,6 +6,7 @@ mod calls;
 mod delivery;
 mod element;
 mod flight;
+mod frame;
 mod launch;
 mod measure;
 mod questions;
@@ -29,8 +30,8 @@ use crate::record::{CallKey, Record};
 use calls::Journal;
 use element::Stage;
 use flight::Flights;
+use frame::Frame;
 use questions::Questions;
-use vertex::Frame;
 
 /// What a partition is told.
 #[derive(Debug)]
@@ -116,7 +117,7 @@ pub struct Job {
     /// The vertex as it was when the activation started.
     pub vertex: Arc<VertexSpec>,
     /// What the program sees.
-    pub view: Arc<View>,
+    pub view: View,
     /// The answer to what it asked before, if it asked.
     pub resumption: Option<Resumption>,
     /// Attempts before this one.

@@ -1,14 +1,22 @@
 //! JSON that travels: shared, immutable, cheap to clone.
 
-use std::sync::{Arc, LazyLock};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// An immutable JSON value. Cloning shares it. Binary formats store it as JSON text, for they
-/// cannot describe it themselves.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Payload(Arc<Value>);
+/// An immutable JSON value. Cloning shares it, and a list of payloads shares its items: it becomes one
+/// value only for those who ask for that. Binary formats store it as JSON text, for they cannot
+/// describe it themselves.
+#[derive(Clone)]
+pub struct Payload(Arc<Form>);
+
+enum Form {
+    Value(Value),
+    List { items: Vec<Payload>, whole: OnceLock<Value> },
+}
 
 /// Whether lists and objects are nested more than `levels` deep in `value`.
 pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
@@ -26,59 +34,125 @@ impl Payload {
 
     /// JSON null; all of them share one value.
     pub fn null() -> Self {
-        static NULL: LazyLock<Arc<Value>> = LazyLock::new(|| Arc::new(Value::Null));
-        Self(Arc::clone(&NULL))
+        static NULL: LazyLock<Payload> = LazyLock::new(|| Payload::from(Value::Null));
+        NULL.clone()
     }
 
-    /// The value.
+    /// The value. The first call on a list of payloads copies its items.
     pub fn value(&self) -> &Value {
-        &self.0
-    }
-
-    /// Appends an item: null becomes a list of it, a value that is no list becomes the list's first
-    /// item. Copies the list only where it is shared.
-    pub(crate) fn append(&mut self, item: Value) {
-        match Arc::make_mut(&mut self.0) {
-            Value::Array(items) => items.push(item),
-            Value::Null => *self = Self::from(Value::Array(vec![item])),
-            other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
-                *self = Self::from(Value::Array(vec![other.take(), item]))
+        match &*self.0 {
+            Form::Value(value) => value,
+            Form::List { items, whole } => {
+                whole.get_or_init(|| Value::Array(items.iter().map(|item| item.value().clone()).collect()))
             }
         }
     }
 
     /// Whether it is nested deeper than [`MAX_DEPTH`](Self::MAX_DEPTH).
     pub fn is_too_deep(&self) -> bool {
-        is_deeper(&self.0, Self::MAX_DEPTH)
+        self.is_deeper(Self::MAX_DEPTH)
+    }
+
+    fn is_deeper(&self, levels: usize) -> bool {
+        match &*self.0 {
+            Form::Value(value) => is_deeper(value, levels),
+            Form::List { items, .. } => levels == 0 || items.iter().any(|item| item.is_deeper(levels - 1)),
+        }
+    }
+
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(&*self.0, Form::Value(Value::Null))
     }
 
     /// A list of payloads as one payload.
     pub fn list<'a>(items: impl IntoIterator<Item = &'a Self>) -> Self {
-        Self::from(Value::Array(items.into_iter().map(|item| item.value().clone()).collect()))
+        Self::from(items.into_iter().cloned().collect::<Vec<Self>>())
+    }
+
+    /// The items, if it is a list. Those of a list of payloads are shared, those of another are copied.
+    pub fn items(&self) -> Option<Cow<'_, [Self]>> {
+        match &*self.0 {
+            Form::List { items, .. } => Some(Cow::Borrowed(items)),
+            Form::Value(Value::Array(items)) => Some(items.iter().cloned().map(Self::from).collect()),
+            Form::Value(
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_),
+            ) => None,
+        }
+    }
+
+    /// How many items it has, if it is a list.
+    pub fn len_of_list(&self) -> Option<usize> {
+        match &*self.0 {
+            Form::List { items, .. } => Some(items.len()),
+            Form::Value(value) => value.as_array().map(Vec::len),
+        }
+    }
+
+    /// Appends an item: null becomes a list of it, a value that is no list becomes the list's first
+    /// item. No item is copied, except those of a list that was not made of payloads.
+    pub(crate) fn append(&mut self, item: Self) {
+        if let Some(Form::List { items, whole }) = Arc::get_mut(&mut self.0) {
+            items.push(item);
+            whole.take();
+            return;
+        }
+        let mut items = match (self.items(), &*self.0) {
+            (Some(items), _) => items.into_owned(),
+            (None, Form::Value(Value::Null)) => Vec::new(),
+            (None, _) => vec![self.clone()],
+        };
+        items.push(item);
+        *self = Self::from(items);
     }
 }
 
-impl From<Arc<Value>> for Payload {
-    fn from(value: Arc<Value>) -> Self {
-        Self(value)
+impl From<Vec<Self>> for Payload {
+    /// A list of payloads as one payload.
+    fn from(items: Vec<Self>) -> Self {
+        Self(Arc::new(Form::List { items, whole: OnceLock::new() }))
     }
 }
 
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
-        Self(Arc::new(value))
+        Self(Arc::new(Form::Value(value)))
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Payload").field(self.value()).finish()
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.value() == other.value()
     }
 }
 
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        as_json::serialize(&*self.0, serializer)
+        as_json::serialize(&Plain(self), serializer)
+    }
+}
+
+/// The JSON itself, without the text that binary formats are given.
+struct Plain<'a>(&'a Payload);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &*self.0.0 {
+            Form::Value(value) => value.serialize(serializer),
+            Form::List { items, .. } => serializer.collect_seq(items.iter().map(Plain)),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        as_json::deserialize(deserializer).map(|value: Value| Self(Arc::new(value)))
+        as_json::deserialize(deserializer).map(|value: Value| Self::from(value))
     }
 }
 
@@ -113,10 +187,11 @@ pub(crate) mod as_json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn nested(levels: usize) -> Payload {
         Payload::from((0..levels).fold(Value::from(1), |inner, level| {
-            if level % 2 == 0 { serde_json::json!([inner]) } else { serde_json::json!({"in": inner}) }
+            if level % 2 == 0 { json!([inner]) } else { json!({"in": inner}) }
         }))
     }
 
@@ -124,7 +199,61 @@ mod tests {
     fn what_may_be_recorded_can_be_read_again() {
         assert!(!nested(Payload::MAX_DEPTH).is_too_deep());
         assert!(nested(Payload::MAX_DEPTH + 1).is_too_deep());
+        assert!(!Payload::list(&[nested(Payload::MAX_DEPTH - 1)]).is_too_deep());
+        assert!(Payload::list(&[nested(Payload::MAX_DEPTH)]).is_too_deep());
         let text = nested(Payload::MAX_DEPTH).value().to_string();
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), *nested(Payload::MAX_DEPTH).value());
+    }
+
+    fn shared(one: &Payload, two: &Payload) -> bool {
+        Arc::ptr_eq(&one.0, &two.0)
+    }
+
+    #[test]
+    fn a_list_of_payloads_is_the_json_list_of_them() {
+        let inner = Payload::list(&[Payload::from(json!("b")), Payload::null()]);
+        let list = Payload::list(&[Payload::from(json!({"a": 1})), inner.clone()]);
+        let same = json!([{"a": 1}, ["b", null]]);
+        assert_eq!(serde_json::to_value(&list).unwrap(), same);
+        assert_eq!(list, Payload::from(same.clone()));
+        assert_eq!(list.value(), &same);
+        assert_eq!(list.len_of_list(), Some(2));
+        assert!(shared(&list.items().unwrap()[1], &inner));
+        let bytes = postcard::to_stdvec(&list).unwrap();
+        assert_eq!(bytes, postcard::to_stdvec(&Payload::from(same)).unwrap());
+        assert_eq!(postcard::from_bytes::<Payload>(&bytes).unwrap(), list);
+    }
+
+    #[test]
+    fn what_is_appended_is_seen_and_older_clones_stay() {
+        for (before, after) in [
+            (json!(null), json!([7])),
+            (json!("x"), json!(["x", 7])),
+            (json!({"a": 1}), json!([{"a": 1}, 7])),
+            (json!([1, 2]), json!([1, 2, 7])),
+            (json!([]), json!([7])),
+        ] {
+            let old = Payload::from(before.clone());
+            let mut new = old.clone();
+            new.append(Payload::from(json!(7)));
+            assert_eq!((old.value(), new.value()), (&before, &after));
+            let seen = new.clone();
+            new.append(Payload::from(json!(8)));
+            assert_eq!(seen.value(), &after);
+            drop(seen);
+            // It was looked at as a whole before, and is unshared here.
+            assert_eq!(new.value().as_array().unwrap().last(), Some(&json!(8)));
+            new.append(Payload::from(json!(9)));
+            assert_eq!(new.value().as_array().unwrap().last(), Some(&json!(9)));
+        }
+    }
+
+    #[test]
+    fn only_lists_have_items() {
+        for value in [json!(null), json!(1), json!("x"), json!({"a": [1]}), json!(true)] {
+            let payload = Payload::from(value);
+            assert!(payload.items().is_none() && payload.len_of_list().is_none(), "{payload:?}");
+        }
+        assert_eq!(Payload::from(json!([1])).items().unwrap().as_ref(), [Payload::from(json!(1))]);
     }
 }

@@ -1,6 +1,7 @@
 //! What a program sees, and what it gives back.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,19 @@ use superstep_graph::{Mutation, Port, VertexName};
 use crate::costs::Route;
 use crate::payload::{Payload, as_json, is_deeper};
 
-/// All that one activation sees. It has no clock and no randomness.
+/// All that one activation sees. It has no clock and no randomness. What it shares with the other
+/// elements of its forEach is reached as if it were its own.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// What every element of a forEach sees alike.
+    pub scene: Arc<Scene>,
+    /// The element, in a forEach.
+    pub element: Option<Payload>,
+}
+
+/// What an activation sees, its element apart. The elements of a forEach share one.
+#[derive(Clone, Debug)]
+pub struct Scene {
     /// Constant of the run, or of its frame.
     pub input: Payload,
     /// The parameters of its graph, an object.
@@ -24,8 +35,6 @@ pub struct View {
     pub kept: Vec<Received>,
     /// The private value of the vertex.
     pub value: Payload,
-    /// The element, in a forEach.
-    pub element: Option<Payload>,
     /// What the last commit's contributions were folded to.
     pub aggregates: Arc<BTreeMap<VertexName, Payload>>,
     /// The superstep in which the activation started.
@@ -34,7 +43,22 @@ pub struct View {
     pub route: Option<Arc<Result<Route, Failure>>>,
 }
 
-impl View {
+impl Deref for View {
+    type Target = Scene;
+
+    fn deref(&self) -> &Scene {
+        &self.scene
+    }
+}
+
+impl From<Scene> for View {
+    /// The view of an activation without forEach.
+    fn from(scene: Scene) -> Self {
+        Self { scene: Arc::new(scene), element: None }
+    }
+}
+
+impl Scene {
     /// The payload that came last from `sender`, in the order of message ids; drained ones come
     /// before kept ones.
     pub fn from(&self, sender: &VertexName) -> Option<&Payload> {

@@ -109,7 +109,7 @@ pub struct RunStarted {
     pub root: String,
     /// That graph and those it opens as sub-graphs, by name.
     #[serde(with = "as_json")]
-    pub graphs: BTreeMap<String, GraphSpec>,
+    pub graphs: BTreeMap<String, Arc<GraphSpec>>,
     /// The input.
     pub input: Payload,
     /// What the driver needs to resume the run, kept as it is.

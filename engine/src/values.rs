@@ -51,9 +51,8 @@ pub(crate) fn aggregate(
             Some(Payload::from(Value::from(before + contributions.len() as u64)))
         }
         AggregatorFold::Append => {
-            let mut items = held.and_then(|held| held.value().as_array().cloned()).unwrap_or_default();
-            items.extend(contributions.iter().map(|payload| payload.value().clone()));
-            Some(Payload::from(Value::Array(items)))
+            let held = held.and_then(Payload::items).unwrap_or_default();
+            Some(Payload::list(held.iter().chain(contributions.iter().copied())))
         }
     }
 }

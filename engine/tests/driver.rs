@@ -159,7 +159,7 @@ impl Driver {
         let started = RunStarted {
             run: "test".into(),
             root: "main".into(),
-            graphs: self.library.clone(),
+            graphs: self.library.iter().map(|(name, spec)| (name.clone(), Arc::new(spec.clone()))).collect(),
             input: Payload::from(Value::from("input")),
             attachment: Payload::null(),
             started_at: 0,

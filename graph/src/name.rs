@@ -1,7 +1,7 @@
 //! Names of vertices and ports.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -85,8 +85,10 @@ impl Port {
 }
 
 impl Default for Port {
+    /// All share one text: nearly every message leaves on this port.
     fn default() -> Self {
-        Self::from(Self::DEFAULT)
+        static DEFAULT: LazyLock<Port> = LazyLock::new(|| Port::from(Port::DEFAULT));
+        DEFAULT.clone()
     }
 }
 

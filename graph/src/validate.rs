@@ -55,6 +55,11 @@ impl ValidatedGraph {
         &self.spec
     }
 
+    /// The same, shared.
+    pub fn shared_spec(&self) -> Arc<GraphSpec> {
+        Arc::clone(&self.spec)
+    }
+
     /// The graph as the engine sees it.
     pub fn topology(&self) -> &Arc<Topology> {
         &self.topology

@@ -1,7 +1,7 @@
 //! Calls to the outside, each recorded before it is made and before its outcome is used.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use superstep_engine::{CallOutcome, CallRequest, Failure, Payload};
@@ -67,18 +67,27 @@ pub struct CallTicket {
 }
 
 /// The way from one activation to its runner. Clones share the numbering of calls.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Calls {
     activation: Caller,
-    runner: mpsc::UnboundedSender<CallEvent>,
-    next: Arc<AtomicU32>,
+    runner: Arc<mpsc::UnboundedSender<CallEvent>>,
+    /// Made by the first call or clone: most activations have neither.
+    next: OnceLock<Arc<AtomicU32>>,
     watched: bool,
+}
+
+impl Clone for Calls {
+    fn clone(&self) -> Self {
+        let next = Arc::clone(self.next.get_or_init(Arc::default)).into();
+        let (activation, runner) = (self.activation, Arc::clone(&self.runner));
+        Self { activation, runner, next, watched: self.watched }
+    }
 }
 
 impl Calls {
     /// The calls of `activation`, told to `runner`.
-    pub fn new(activation: Caller, runner: mpsc::UnboundedSender<CallEvent>) -> Self {
-        Self { activation, runner, next: Arc::default(), watched: false }
+    pub fn new(activation: Caller, runner: impl Into<Arc<mpsc::UnboundedSender<CallEvent>>>) -> Self {
+        Self { activation, runner: runner.into(), next: OnceLock::new(), watched: false }
     }
 
     /// The same calls, whose subjects are told to the runner.
@@ -144,8 +153,8 @@ impl Calls {
         C: FnOnce(CallTicket) -> F + Send,
     {
         let subject = subject.map(Box::new);
-        let ordinal = self.next.fetch_add(1, Ordering::Relaxed);
-        let (activation, runner) = (self.activation, self.runner.clone());
+        let ordinal = self.next.get_or_init(Arc::default).fetch_add(1, Ordering::Relaxed);
+        let (activation, runner) = (self.activation, Arc::clone(&self.runner));
         async move {
             let (reply, decision) = oneshot::channel();
             runner

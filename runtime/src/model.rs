@@ -6,10 +6,9 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use superstep_engine::{Failure, Usage};
-use superstep_graph::{Prices, Sampling, VertexName};
+use superstep_graph::{Prices, Sampling, VertexName, canonical_json};
 
 use crate::call_subject::ModelIdentity;
-use crate::calls::digest;
 use crate::program::OnText;
 use crate::tool::ToolSignature;
 
@@ -97,14 +96,59 @@ impl ModelRequest {
     /// Hash of all that decides the answer, asked of the model named `model`; the idempotency key
     /// does not.
     pub fn digest(&self, model: &VertexName) -> [u8; 16] {
-        digest(&json!({
+        self.digest_after(&mut ConversationDigest::default(), model)
+    }
+
+    /// The same, of a conversation of which `hashed` has some of the first messages; it has all of them
+    /// then.
+    pub(crate) fn digest_after(&self, hashed: &mut ConversationDigest, model: &VertexName) -> [u8; 16] {
+        hashed.follow(&self.messages);
+        hashed.with(&json!({
             "model": model,
-            "messages": self.messages,
             "tools": self.tools,
             "sampling": self.sampling,
             "seed": self.seed(),
             "schema": self.schema,
         }))
+    }
+}
+
+/// The hash of a conversation that grows: each message is hashed once, however often it is sent.
+#[derive(Clone)]
+pub(crate) struct ConversationDigest {
+    hasher: blake3::Hasher,
+    count: usize,
+}
+
+impl Default for ConversationDigest {
+    fn default() -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"{\"messages\":[");
+        Self { hasher, count: 0 }
+    }
+}
+
+impl ConversationDigest {
+    /// Hashes the messages that it does not have yet.
+    pub(crate) fn follow(&mut self, messages: &[ChatMessage]) {
+        for message in messages.iter().skip(self.count) {
+            if self.count > 0 {
+                self.hasher.update(b",");
+            }
+            self.hasher.update(canonical_json(&json!(message)).as_bytes());
+            self.count += 1;
+        }
+    }
+
+    /// The digest of the object that has the messages and the members of `rest`, whose names all come
+    /// after `messages`.
+    fn with(&self, rest: &Value) -> [u8; 16] {
+        let mut hasher = self.hasher.clone();
+        hasher.update(b"],");
+        hasher.update(&canonical_json(rest).as_bytes()[1..]);
+        let mut short = [0; 16];
+        short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        short
     }
 }
 
@@ -242,4 +286,43 @@ pub enum Finish {
 pub fn cost(prices: &Prices, usage: &Usage) -> f64 {
     let prompt = usage.prompt_tokens as f64 * prices.prompt_per_million;
     (prompt + usage.completion_tokens as f64 * prices.completion_per_million) / 1_000_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::digest;
+
+    #[test]
+    fn a_digest_is_that_of_the_whole_request_however_it_came_about() {
+        let says = |text: &str| ChatMessage::new(Role::User, text);
+        let mut request = ModelRequest {
+            vertex: "a".into(),
+            messages: Vec::new(),
+            tools: Arc::from([ToolSignature {
+                name: "t".to_owned(),
+                description: String::new(),
+                parameters: Arc::new(json!({"type": "object"})),
+            }]),
+            sampling: Sampling::default(),
+            seed: 7,
+            schema: Some(Arc::new(json!({"b": 1, "a": 2}))),
+            idempotency_key: "k".to_owned(),
+        };
+        let mut hashed = ConversationDigest::default();
+        for text in ["", "one\n", "two \"three\""] {
+            let model = VertexName::from("small");
+            let whole = digest(&json!({
+                "model": model,
+                "messages": request.messages,
+                "tools": request.tools,
+                "sampling": request.sampling,
+                "seed": 7,
+                "schema": request.schema,
+            }));
+            assert_eq!(request.digest(&model), whole);
+            assert_eq!(request.digest_after(&mut hashed, &model), whole);
+            request.messages.push(says(text));
+        }
+    }
 }

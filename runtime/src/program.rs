@@ -37,7 +37,7 @@ impl Listener {
 #[derive(Clone)]
 pub struct Activation {
     /// What the program sees.
-    pub view: Arc<View>,
+    pub view: View,
     /// The answer from outside, if the program was suspended.
     pub resumption: Option<Resumption>,
     /// The vertex, as it was when the activation started.

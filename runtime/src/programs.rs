@@ -4,6 +4,7 @@ mod agent;
 mod asking;
 mod effects;
 mod function;
+mod graphs;
 mod human;
 mod judge;
 mod prompt;
@@ -28,6 +29,8 @@ use crate::tool::Tool;
 use crate::tools::{CheckedTool, ToolError, Tools};
 
 pub use effects::EffectExpressions;
+use graphs::PreparedGraphs;
+pub(crate) use graphs::{ByAddress, Prepared, PreparedGraph, address_of, ports_of};
 
 /// How many prepared programs are kept; past it all are let go and prepared again when needed.
 const KEPT: usize = 10_000;
@@ -40,6 +43,7 @@ pub struct Programs {
     tools: Tools,
     custom: BTreeMap<String, Arc<dyn Program>>,
     prepared: Mutex<HashMap<[u8; 32], Arc<dyn Program>>>,
+    graphs: PreparedGraphs,
 }
 
 /// Why a vertex cannot be executed.
@@ -118,7 +122,7 @@ impl Programs {
     /// The same programs, with `tools` for those that call them.
     #[must_use]
     pub fn with_tools(self, tools: Tools) -> Self {
-        Self { tools, prepared: Mutex::default(), ..self }
+        Self { tools, prepared: Mutex::default(), graphs: PreparedGraphs::default(), ..self }
     }
 
     /// Adds a tool under the name that graphs give it; a later one of that name replaces it.
@@ -131,15 +135,20 @@ impl Programs {
         tool: Arc<dyn Tool>,
     ) -> Result<(), ToolError> {
         self.tools.insert(name, [tool])?;
-        self.prepared.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        self.forget_prepared();
         Ok(())
+    }
+
+    fn forget_prepared(&mut self) {
+        self.prepared = Mutex::default();
+        self.graphs = PreparedGraphs::default();
     }
 
     /// Registers `program` under `name`, for vertices with `custom: {name: …}`. A later one of the
     /// same name replaces it.
     pub fn register(&mut self, name: impl Into<String>, program: Arc<dyn Program>) {
         self.custom.insert(name.into(), program);
-        self.prepared.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        self.forget_prepared();
     }
 
     /// Registers a function of what an activation sees; its value is the payload on the default port.

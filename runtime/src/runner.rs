@@ -209,7 +209,7 @@ impl Run {
     /// # Errors
     /// A program cannot be prepared, the name is taken, or the store fails.
     pub fn create(setup: Setup, store: &Store<Record>, new: NewRun) -> Result<Self, RunError> {
-        let graphs = new.graphs.iter().map(|(name, graph)| (name.clone(), graph.spec().clone())).collect();
+        let graphs = new.graphs.iter().map(|(name, graph)| (name.clone(), graph.shared_spec())).collect();
         let started = RunStarted {
             run: new.name.to_string(),
             root: new.root,
@@ -224,9 +224,12 @@ impl Run {
         let mut run = Self::assemble(setup, config, new.name.clone(), notes)?;
         let log = match store.create(&new.name, &run.driver.owner) {
             // A process that was killed before its first record has left a log that holds no run.
-            Err(StoreError::Exists { run: name }) => match store.open(&new.name, &run.driver.owner)? {
-                (log, contents) if contents.records.is_empty() => log,
-                (_, _) => return Err(StoreError::Exists { run: name }.into()),
+            Err(StoreError::Exists { run: name }) => match store.open(&new.name, &run.driver.owner) {
+                Ok((log, contents)) if contents.records.is_empty() => log,
+                Ok((_, _)) | Err(StoreError::NotKept { .. }) => {
+                    return Err(StoreError::Exists { run: name }.into());
+                }
+                Err(error) => return Err(error.into()),
             },
             created => created?,
         };
@@ -361,7 +364,7 @@ pub(crate) fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig,
     let Some(Record::RunStarted(started)) = records.first() else {
         return Err(RunError::Empty { run: name.clone() });
     };
-    let valid = |(graph, spec): (&String, &GraphSpec)| match superstep_graph::validate(spec) {
+    let valid = |(graph, spec): (&String, &Arc<GraphSpec>)| match superstep_graph::validate(spec) {
         Ok(valid) => Ok((graph.clone(), valid)),
         Err(problems) => Err(RunError::Graph { graph: graph.clone(), problems }),
     };

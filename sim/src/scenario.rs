@@ -58,7 +58,7 @@ impl Scenario {
         let started = RunStarted {
             run: "simulated".to_owned(),
             root: ROOT.to_owned(),
-            graphs: self.library.clone(),
+            graphs: self.library.iter().map(|(name, spec)| (name.clone(), Arc::new(spec.clone()))).collect(),
             input: Payload::from(json!("input")),
             attachment: Payload::null(),
             started_at: 0,

@@ -21,6 +21,12 @@ pub enum StoreError {
         /// The run.
         run: RunName,
     },
+    /// The run is there, but nothing of what it was given was kept.
+    #[error("run \"{run}\" cannot be read: its store keeps nothing")]
+    NotKept {
+        /// The run.
+        run: RunName,
+    },
     /// A run of this name is there already.
     #[error("run \"{run}\" is in the store already")]
     Exists {

@@ -12,7 +12,11 @@ use crate::{
 
 /// The runs of a memory store.
 #[derive(Debug)]
-pub(crate) struct MemoryRuns<R>(Mutex<BTreeMap<RunName, MemoryRun<R>>>);
+pub(crate) struct MemoryRuns<R> {
+    runs: Mutex<BTreeMap<RunName, MemoryRun<R>>>,
+    /// Whether what is appended is kept.
+    keeps: bool,
+}
 
 /// One run in memory.
 #[derive(Debug)]
@@ -30,6 +34,7 @@ impl<R> MemoryRun<R> {
 
 #[derive(Debug)]
 struct MemoryHistory<R> {
+    keeps: bool,
     /// Each batch as it was appended, with the position of its first record: records are never moved again.
     batches: Vec<(u64, Vec<R>)>,
     next: u64,
@@ -41,37 +46,49 @@ struct MemoryHistory<R> {
 }
 
 impl<R: Record> MemoryHistory<R> {
-    fn new() -> Self {
+    fn new(keeps: bool) -> Self {
         let now = SystemTime::now();
-        Self { batches: Vec::new(), next: 0, sealed: false, writer: 0, created: now, modified: now }
+        Self { keeps, batches: Vec::new(), next: 0, sealed: false, writer: 0, created: now, modified: now }
     }
 
-    fn read(&self, from: u64) -> Vec<R> {
+    fn append(&mut self, records: Vec<R>) {
+        let start = self.next;
+        self.next += records.len() as u64;
+        if self.keeps {
+            self.batches.push((start, records));
+            self.modified = SystemTime::now();
+        }
+    }
+
+    fn read(&self, run: &RunName, from: u64) -> Result<Vec<R>, StoreError> {
+        if !self.keeps {
+            return Err(StoreError::NotKept { run: run.clone() });
+        }
         let first = self.batches.partition_point(|(start, batch)| start + batch.len() as u64 <= from);
         let mut records = Vec::new();
         for (start, batch) in &self.batches[first..] {
             let skip = usize::try_from(from.saturating_sub(*start)).expect("a position within a batch fits");
             records.extend_from_slice(&batch[skip.min(batch.len())..]);
         }
-        records
+        Ok(records)
     }
 
-    fn contents(&self) -> Contents<R> {
-        Contents { records: self.read(0), sealed: self.sealed, torn: None }
+    fn contents(&self, run: &RunName) -> Result<Contents<R>, StoreError> {
+        Ok(Contents { records: self.read(run, 0)?, sealed: self.sealed, torn: None })
     }
 }
 
 impl<R: Record> MemoryRuns<R> {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(BTreeMap::new()))
+    pub(crate) fn new(keeps: bool) -> Self {
+        Self { runs: Mutex::new(BTreeMap::new()), keeps }
     }
 
     pub(crate) fn create(&self, run: &RunName) -> Result<MemoryLog<R>, StoreError> {
-        let mut runs = lock(&self.0);
+        let mut runs = lock(&self.runs);
         if runs.contains_key(run) {
             return Err(StoreError::Exists { run: run.clone() });
         }
-        let history = Arc::new(Mutex::new(MemoryHistory::new()));
+        let history = Arc::new(Mutex::new(MemoryHistory::new(self.keeps)));
         runs.insert(run.clone(), MemoryRun { history: Arc::clone(&history), blobs: MemoryBlobs::default() });
         Ok(MemoryLog { run: run.clone(), history, writer: 0 })
     }
@@ -79,15 +96,16 @@ impl<R: Record> MemoryRuns<R> {
     pub(crate) fn open(&self, run: &RunName) -> Result<(MemoryLog<R>, Contents<R>), StoreError> {
         self.with(run, |found| {
             let mut history = lock(&found.history);
+            let contents = history.contents(run)?;
             history.writer += 1;
             let log =
                 MemoryLog { run: run.clone(), history: Arc::clone(&found.history), writer: history.writer };
-            (log, history.contents())
-        })
+            Ok((log, contents))
+        })?
     }
 
     pub(crate) fn read_only(&self, run: &RunName) -> Result<Contents<R>, StoreError> {
-        self.with(run, |found| lock(&found.history).contents())
+        self.with(run, |found| lock(&found.history).contents(run))?
     }
 
     pub(crate) fn follow(&self, run: &RunName, from: u64) -> Result<MemoryFollower<R>, StoreError> {
@@ -100,13 +118,14 @@ impl<R: Record> MemoryRuns<R> {
 
     /// Removes the run and fences its writer.
     pub(crate) fn remove(&self, run: &RunName) -> Result<(), StoreError> {
-        let removed = lock(&self.0).remove(run).ok_or_else(|| StoreError::NotFound { run: run.clone() })?;
+        let removed =
+            lock(&self.runs).remove(run).ok_or_else(|| StoreError::NotFound { run: run.clone() })?;
         lock(&removed.history).writer += 1;
         Ok(())
     }
 
     pub(crate) fn runs(&self) -> Vec<RunEntry> {
-        lock(&self.0).iter().map(|(name, run)| run.entry(name)).collect()
+        lock(&self.runs).iter().map(|(name, run)| run.entry(name)).collect()
     }
 
     pub(crate) fn entry(&self, run: &RunName) -> Result<RunEntry, StoreError> {
@@ -114,7 +133,7 @@ impl<R: Record> MemoryRuns<R> {
     }
 
     fn with<T>(&self, run: &RunName, look: impl FnOnce(&MemoryRun<R>) -> T) -> Result<T, StoreError> {
-        lock(&self.0).get(run).map(look).ok_or_else(|| StoreError::NotFound { run: run.clone() })
+        lock(&self.runs).get(run).map(look).ok_or_else(|| StoreError::NotFound { run: run.clone() })
     }
 }
 
@@ -141,7 +160,6 @@ impl<R: Record> MemoryLog<R> {
         } else {
             let position = Position(history.next);
             change(&mut history);
-            history.modified = SystemTime::now();
             Ok(position)
         })
     }
@@ -149,15 +167,14 @@ impl<R: Record> MemoryLog<R> {
 
 impl<R: Record> Log<R> for MemoryLog<R> {
     fn append(&mut self, records: Vec<R>) -> Append {
-        self.change(|history| {
-            let start = history.next;
-            history.next += records.len() as u64;
-            history.batches.push((start, records));
-        })
+        self.change(|history| history.append(records))
     }
 
     fn seal(&mut self) -> Append {
-        self.change(|history| history.sealed = true)
+        self.change(|history| {
+            history.sealed = true;
+            history.modified = SystemTime::now();
+        })
     }
 
     fn next(&self) -> Position {
@@ -165,7 +182,7 @@ impl<R: Record> Log<R> for MemoryLog<R> {
     }
 
     fn read(&self, from: Position) -> Result<Vec<R>, StoreError> {
-        Ok(lock(&self.history).read(from.0))
+        lock(&self.history).read(&self.run, from.0)
     }
 }
 

@@ -53,7 +53,14 @@ impl<R: Record> Store<R> {
     /// Opening a run that is open fences the writer before.
     #[must_use]
     pub fn memory() -> Self {
-        Self(Backend::Memory(Arc::new(MemoryRuns::new())))
+        Self(Backend::Memory(Arc::new(MemoryRuns::new(true))))
+    }
+
+    /// A store in memory that lets go what it is given, so that it does not grow with its runs. A run in it
+    /// cannot be read, nor opened again: [`StoreError::NotKept`].
+    #[must_use]
+    pub fn transient() -> Self {
+        Self(Backend::Memory(Arc::new(MemoryRuns::new(false))))
     }
 
     /// A store in the folder `path`, which is made if it is not there.

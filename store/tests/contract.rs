@@ -204,3 +204,20 @@ fn a_note_is_kept_beside_a_log_and_goes_with_it() {
     assert!(store.keep_note(&run(), b"late").is_err());
     assert_eq!(store.names().unwrap(), []);
 }
+
+#[test]
+fn a_transient_store_takes_everything_and_keeps_nothing() {
+    let store: Store<Entry> = Store::transient();
+    let mut log = store.create(&run(), "owner").unwrap();
+    assert_eq!(log.append(entries(0..2)).wait().unwrap(), Position(0));
+    assert_eq!(log.append(entries(2..3)).wait().unwrap(), Position(2));
+    assert_eq!(log.next(), Position(3));
+    assert!(matches!(log.read(Position(0)), Err(StoreError::NotKept { .. })));
+    assert!(matches!(store.open(&run(), "another"), Err(StoreError::NotKept { .. })));
+    assert!(matches!(store.read_only(&run()), Err(StoreError::NotKept { .. })));
+    // Whoever could not open it has not fenced its writer.
+    assert_eq!(log.append(entries(3..4)).wait().unwrap(), Position(3));
+    log.seal().wait().unwrap();
+    assert!(matches!(log.append(entries(4..5)).wait(), Err(AppendError::Sealed { .. })));
+    assert!(matches!(store.create(&run(), "owner"), Err(StoreError::Exists { .. })));
+}

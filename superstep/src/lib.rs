@@ -48,7 +48,7 @@
 //! | a run | [`Run::create`] and [`Run::drive`]; [`Run::resume`] goes on with one that a process left |
 //! | to reach into a run | [`RunHandle`]: cancel, detach, answer, patch; from another process [`Reach`], where [`Run::listen`] lets it in |
 //! | to see what happens | [`RunHandle::events`]: a stream of every [`Notice`], and of the text of models while they write it; [`Observer`], called with the same; [`Watch`], which misses nothing, from any place of the log on |
-//! | durability | [`Store::folder`] keeps runs in a folder, [`Store::memory`] forgets them |
+//! | durability | [`Store::folder`] keeps runs in a folder, [`Store::memory`] as long as it is there, [`Store::transient`] not at all: a run in it takes no memory for its past |
 //!
 //! # What holds
 //!

@@ -114,7 +114,7 @@ impl Traces {
     /// Watches a run that is resumed, whose log begins with `started`. What the run tells of its past is not
     /// sent again.
     pub fn of_resumed(&self, started: &RunStarted) -> Arc<dyn Observer> {
-        let graphs = Graphs::of(&started.root, started.graphs.iter());
+        let graphs = Graphs::of(&started.root, started.graphs.iter().map(|(name, graph)| (name, &**graph)));
         let (run, graph) = (started.run.clone(), started.root.clone());
         self.watch(Origin { run, graph, started_at: started.started_at, graphs }, true)
     }

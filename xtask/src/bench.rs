@@ -13,15 +13,17 @@ use crate::model::{self, Source};
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
-use plan::Programs;
+use clap::Args;
+use plan::{Programs, ROWS, Row};
 use series::Series;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Longer than the slowest series takes on two busy cores.
-const LIMIT: Duration = Duration::from_secs(600);
+/// The longest that one measurement may take.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The part that compares language models.
+const GENERATION: &str = "generation";
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -29,12 +31,13 @@ pub(crate) struct Arguments {
     /// One round, for a first look.
     #[arg(long)]
     quick: bool,
-    /// Rounds, whose median counts.
+    /// Rounds, whose median counts. What takes long is not measured in all of them.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Measure this part only; may be given several times.
-    #[arg(long, value_enum)]
-    only: Vec<Part>,
+    /// Measure some rows only: those of the part memory, durable, shapes, branches, flood or generation, or
+    /// those with this text in their name; may be given several times.
+    #[arg(long, value_name = "ROW")]
+    only: Vec<String>,
     /// Leave out llama.cpp, which is built from source the first time (about ten minutes).
     #[arg(long)]
     skip_llama_cpp: bool,
@@ -43,26 +46,12 @@ pub(crate) struct Arguments {
     model: Option<String>,
 }
 
-/// What can be measured by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    /// Supersteps that do nothing, in memory.
-    Agent,
-    /// The same, durable.
-    Durable,
-    /// Tokens of a language model.
-    Generation,
-}
-
 /// Builds what is to be measured, measures it, prints the table and writes `results.json`.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let folder = workspace.target.join("bench");
     let scratch = folder.join("tmp");
     fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
-    let all = Part::value_variants().iter().copied();
-    let parts: Vec<Part> =
-        all.filter(|part| arguments.only.is_empty() || arguments.only.contains(part)).collect();
-    let mut series = plan(workspace, arguments, &parts, &folder)?;
+    let mut series = plan(workspace, arguments, &folder)?;
     let rounds = if arguments.quick { 1 } else { arguments.rounds.max(1) };
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
@@ -70,8 +59,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             one.measure(&scratch, LIMIT);
         }
     }
-    let table = report::table(&series);
-    println!("\n{table}");
+    println!("\n{}", report::tables(&series));
     let results = folder.join("results.json");
     let text = serde_json::to_string_pretty(&report::json(&series, rounds))?;
     fs::write(&results, text).with_context(|| format!("cannot write {}", results.display()))?;
@@ -83,34 +71,31 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn plan(workspace: &Workspace, arguments: &Arguments, parts: &[Part], folder: &Path) -> Result<Vec<Series>> {
-    let supersteps = parts.contains(&Part::Agent) || parts.contains(&Part::Durable);
-    let generation = parts.contains(&Part::Generation);
-    let mut packages = Vec::new();
-    if supersteps {
-        packages.extend(["langgraph", "neograph"]);
+fn plan(workspace: &Workspace, arguments: &Arguments, folder: &Path) -> Result<Vec<Series>> {
+    let wanted = |named: &dyn Fn(&str) -> bool| {
+        arguments.only.is_empty() || arguments.only.iter().any(|only| named(only))
+    };
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| wanted(&|only| row.is_named(only))).collect();
+    let generation = wanted(&|only| only == GENERATION);
+    if rows.is_empty() && !generation {
+        bail!("no row is named {}", arguments.only.join(" or "));
     }
+    let mut packages = plan::peers(&rows);
     if generation && !arguments.skip_llama_cpp {
-        packages.push("llama-cpp");
+        packages.insert("llama-cpp");
     }
     let scripts = workspace.root.join("bench/peers");
-    let venv = peers::Venv::prepare(&folder.join("venv"), &scripts, &packages)?;
-    let mut programs = Programs { scripts, venv, bench: None, throughput: None };
-    if supersteps {
+    let venvs = peers::Venvs::prepare(folder, &scripts, &packages);
+    let mut programs = Programs { scripts, venvs, bench: None, throughput: None };
+    if !rows.is_empty() {
         programs.bench = example(workspace, "superstep-runtime", "bench");
     }
-    let mut series = Vec::new();
-    if parts.contains(&Part::Agent) {
-        series.extend(programs.agent());
-    }
-    if parts.contains(&Part::Durable) {
-        series.extend(programs.durable());
-    }
+    let mut series: Vec<Series> = rows.iter().flat_map(|row| programs.series(row)).collect();
     if generation {
         programs.throughput = example(workspace, "superstep-inference", "throughput");
         let source = Source::parse(arguments.model.as_deref());
         let model = model::obtain(workspace, Profile::Release, &source)?;
-        series.extend(programs.generation(&model.path, !arguments.skip_llama_cpp));
+        series.extend(programs.generation(&model.path));
     }
     Ok(series)
 }

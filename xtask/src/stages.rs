@@ -11,6 +11,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SIMULATOR: &str = "superstep-sim";
+/// The example that is measured.
+const BENCH: &str = "bench";
 const SEEDS: &str = "1000";
 
 /// Options of `cargo xtask test`.
@@ -32,6 +34,7 @@ enum Stage {
     Clippy,
     Test,
     Sim,
+    Bench,
     Generated,
     Quickstart,
     Docs,
@@ -97,6 +100,7 @@ impl Stage {
             Self::Clippy => "clippy with the house lints, warnings denied",
             Self::Test => "every test of the workspace",
             Self::Sim => "a thousand seeds of the simulator",
+            Self::Bench => "the smallest run of every shape that the benchmark measures",
             Self::Generated => "generated parts of documents are fresh",
             Self::Quickstart => "the quickstart, with the real model",
             Self::Docs => "the rustdoc of our crates, warnings denied",
@@ -132,6 +136,7 @@ impl Stage {
                     .env("SUPERSTEP_TEST_MODELS", model::obtain_for_tests()?),
             ),
             Self::Sim => simulate(workspace),
+            Self::Bench => smoke(workspace),
             Self::Generated => generate::run(workspace, &generate::Arguments { check: true }),
             Self::Quickstart => quickstart::run(workspace, &quickstart_arguments(workspace)),
             Self::Docs => run_process(
@@ -153,6 +158,13 @@ fn simulate(workspace: &Workspace) -> Result<()> {
     run_process(Command::new(workspace.target.join("debug").join(SIMULATOR)).args(["--seeds", SEEDS]))
 }
 
+/// Runs what the benchmark measures, without measuring it: each shape checks that it did its work.
+fn smoke(workspace: &Workspace) -> Result<()> {
+    let build = ["build", "--workspace", "--all-targets", "--locked", "--quiet"];
+    run_process(cargo().current_dir(&workspace.root).args(build))?;
+    run_process(Command::new(workspace.target.join("debug/examples").join(BENCH)).arg("--smoke"))
+}
+
 fn quickstart_arguments(workspace: &Workspace) -> quickstart::Arguments {
     quickstart::Arguments {
         model: None,
@@ -170,6 +182,7 @@ impl fmt::Display for Stage {
             Self::Clippy => "clippy",
             Self::Test => "test",
             Self::Sim => "sim",
+            Self::Bench => "bench",
             Self::Generated => "generated",
             Self::Quickstart => "quickstart",
             Self::Docs => "docs",

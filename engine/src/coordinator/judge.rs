@@ -253,11 +253,13 @@ impl Coordinator {
             .iter()
             .filter(|(id, _)| **id != FrameId::ROOT)
             .filter_map(|(id, frame)| {
-                let works = self.flying.iter().any(|place| place.0 == *id)
-                    || planned.iter().any(|planned| planned.place.0 == *id)
-                    || joins.iter().any(|join| join.half_filled && join.place.0 == *id);
+                let works = || {
+                    self.flying.iter().any(|place| place.0 == *id)
+                        || planned.iter().any(|planned| planned.place.0 == *id)
+                        || joins.iter().any(|join| join.half_filled && join.place.0 == *id)
+                };
                 let age = self.superstep.saturating_sub(frame.opened);
-                let over = works && age >= frame.graph.spec().limits.supersteps;
+                let over = age >= frame.graph.spec().limits.supersteps && works();
                 let limit = || {
                     Failure::new(
                         FailureClass::Frame,

@@ -6,6 +6,7 @@ use superstep_graph::{DurationSpec, OnFailure, OnUnknown, WhenIncomplete};
 
 use super::element::Stage;
 use super::flight::Flight;
+use super::frame::Frame;
 use super::launch::Begun;
 use super::{AfterDurable, Effect, Job, Partition};
 use crate::ids::{ActivationId, ActivationKey, Place, Timestamp};
@@ -33,8 +34,9 @@ impl Partition {
             }
         }
         for (place, slot) in &start.pardons {
-            if let Some(frame) = self.frames.get_mut(&place.0) {
-                frame.vertices[place.1.0 as usize].pardon(*slot);
+            let frame = self.frames.get_mut(&place.0);
+            if let Some(state) = frame.and_then(|frame| frame.vertices.get_mut(place.1)) {
+                state.pardon(*slot);
             }
         }
         for closing in start.closed {
@@ -68,7 +70,7 @@ impl Partition {
     pub(super) fn open(&mut self, openings: Vec<Opening>, now: Timestamp) {
         let mut begun = Begun::default();
         for opening in openings {
-            let frame = super::adopt::open_frame(&opening);
+            let frame = Frame::open(&opening);
             let entries: Vec<Place> =
                 frame.topology.entry().iter().map(|entry| (opening.frame, *entry)).collect();
             self.frames.insert(opening.frame, frame);
@@ -82,7 +84,7 @@ impl Partition {
     }
 
     pub(super) fn flight_at(&mut self, place: Place) -> Option<&mut Flight> {
-        let number = self.frames.get(&place.0)?.vertices[place.1.0 as usize].flight?;
+        let number = self.frames.get(&place.0)?.vertices.flight(place.1)?;
         self.flights.get_mut(number)
     }
 
@@ -96,7 +98,7 @@ impl Partition {
         let job = Job {
             key: ActivationKey { run: element.runs, ..key },
             activation,
-            view: Arc::clone(&element.view),
+            view: element.view.clone(),
             resumption: element.resumption.clone(),
             attempts: element.attempts,
             vertex: Arc::clone(&flight.spec),
@@ -186,7 +188,7 @@ impl Partition {
     pub(super) fn find(&self, activation: &ActivationId) -> Option<(ActivationKey, Stage)> {
         let frame = self.frames.get(&activation.frame)?;
         let at = frame.topology.find(&activation.vertex)?;
-        let number = frame.vertices[at.0 as usize].flight?;
+        let number = frame.vertices.flight(at)?;
         let flight = self.flights.get(number)?;
         let index = activation.element.unwrap_or(0);
         if flight.element_id(index) != *activation {
@@ -203,9 +205,7 @@ impl Partition {
         if !self.owns(place) {
             return;
         }
-        let Some(number) =
-            self.frames.get(&place.0).and_then(|frame| frame.vertices[place.1.0 as usize].flight)
-        else {
+        let Some(number) = self.frames.get(&place.0).and_then(|frame| frame.vertices.flight(place.1)) else {
             return;
         };
         self.count_frame(number, closing.spent);
@@ -222,7 +222,7 @@ impl Partition {
         let Some(frame) = self.frames.get_mut(&place.0) else { return };
         let topology = Arc::clone(&frame.topology);
         let vertex = topology.vertex(place.1);
-        let state = &mut frame.vertices[place.1.0 as usize];
+        let Some(state) = frame.vertices.get_mut(place.1) else { return };
         let dropped = if fires { state.empty() } else { state.drain(vertex, false).0 };
         for message in dropped {
             self.settle(place.0, &message.key, &vertex.name, status);

@@ -1,35 +1,18 @@
 //! Graphs that come, change and go: frames opened and dropped, mutations adopted, runs ended.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_graph::{Topology, ValidatedGraph, VertexIx, VertexName};
 
 use super::element::Stage;
 use super::flight::Flight;
-use super::vertex::{Frame, Readiness, VertexState, edge_of};
+use super::frame::Frame;
+use super::vertex::{Readiness, VertexState, edge_of};
 use super::{Effect, Partition};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Routed, Target};
 use crate::notice::{Notice, RunStatus};
-use crate::protocol::Opening;
 use crate::record::{Completion, End};
-
-/// The vertices of a frame that opens.
-pub(super) fn open_frame(opening: &Opening) -> Frame {
-    let topology = Arc::clone(opening.graph.topology());
-    let vertices = topology.vertices().iter().map(|vertex| VertexState::new(vertex, 0)).collect();
-    Frame {
-        topology,
-        input: opening.input.clone(),
-        aggregates: Arc::default(),
-        costs: opening.costs.clone(),
-        fan_out: opening.graph.spec().limits.fan_out,
-        aggregators: opening.graph.spec().aggregators.clone(),
-        vertices,
-        incarnations: BTreeMap::new(),
-    }
-}
 
 /// Fits a message on its way to a changed graph.
 pub(super) fn mark_orphan(message: &mut Routed, topology: &Topology, removed: &[VertexName]) {
@@ -49,42 +32,27 @@ impl Partition {
     /// Fits a frame to the graph that mutations made of its own.
     pub(super) fn adopt(&mut self, frame_id: FrameId, graph: &ValidatedGraph, removed: &[VertexName]) {
         let Some(mut frame) = self.frames.remove(&frame_id) else { return };
-        let old = std::mem::replace(&mut frame.topology, Arc::clone(graph.topology()));
+        let old = frame.replace_topology(Arc::clone(graph.topology()));
         let new = Arc::clone(&frame.topology);
         for name in removed {
             if let Some(at) = old.find(name) {
-                let incarnation = frame.vertices[at.0 as usize].incarnation + 1;
-                frame.incarnations.insert(name.clone(), incarnation);
+                frame.vertices.removed(at, name);
                 self.remove_vertex((frame_id, at), name, &mut frame);
             }
         }
-        let mut before: BTreeMap<VertexName, VertexState> = std::mem::take(&mut frame.vertices)
-            .into_iter()
-            .zip(old.vertices())
-            .filter(|(_, vertex)| !removed.contains(&vertex.name))
-            .map(|(state, vertex)| (vertex.name.clone(), state))
-            .collect();
-        for (position, vertex) in (0u32..).zip(new.vertices()) {
-            let state = match (before.remove(&vertex.name), old.find(&vertex.name)) {
-                (Some(mut state), Some(at)) => {
-                    state.adopt((&old, at), (&new, VertexIx(position)), removed);
-                    self.move_flight(&state, (frame_id, VertexIx(position)));
-                    state
-                }
-                (Some(_), None) | (None, _) => {
-                    let incarnation = frame.incarnations.get(&vertex.name).copied().unwrap_or(0);
-                    VertexState::new(vertex, incarnation)
-                }
-            };
-            frame.vertices.push(state);
-        }
+        frame.vertices.adopt(&old, &new, removed);
         self.retarget(frame_id, &old, &new, removed);
+        for (at, state) in frame.vertices.iter() {
+            self.move_flight(state, (frame_id, at));
+            // A changed join may be satisfied, or half-filled, by what waits already.
+            self.touched.push((frame_id, at));
+        }
         self.frames.insert(frame_id, frame);
         self.reroute(frame_id);
     }
 
     fn remove_vertex(&mut self, place: Place, name: &VertexName, frame: &mut Frame) {
-        let state = &mut frame.vertices[place.1.0 as usize];
+        let Some(state) = frame.vertices.get_mut(place.1) else { return };
         for message in state.empty() {
             self.settle(place.0, &message.key, name, MessageStatus::DeadLettered);
         }
@@ -118,8 +86,6 @@ impl Partition {
             |place: Place| if place.0 == frame { moved(place.1).map(|at| (frame, at)) } else { Some(place) };
         self.touched = std::mem::take(&mut self.touched).into_iter().filter_map(follow).collect();
         self.unsettled = std::mem::take(&mut self.unsettled).into_iter().filter_map(follow).collect();
-        // A changed join may be satisfied, or half-filled, by what waits already.
-        self.touched.extend((0u32..).take(new.vertices().len()).map(|at| (frame, VertexIx(at))));
     }
 
     /// Routes anew what has ended and is not committed: it will be committed under the new graph.
@@ -138,8 +104,9 @@ impl Partition {
     /// Cancels an activation in flight; its value stays and its result is never applied.
     pub(super) fn cancel(&mut self, place: Place) {
         let Some(frame) = self.frames.get_mut(&place.0) else { return };
-        let Some(number) = frame.vertices[place.1.0 as usize].flight.take() else { return };
-        if !frame.vertices[place.1.0 as usize].inbox.is_empty() {
+        let Some(state) = frame.vertices.get_mut(place.1) else { return };
+        let Some(number) = state.flight.take() else { return };
+        if !state.inbox.is_empty() {
             self.touched.push(place);
         }
         self.abort(number);
@@ -174,9 +141,7 @@ impl Partition {
     /// Drops what is known of the calls and questions of an activation that is committed or gone.
     pub(super) fn forget_outside(&mut self, flight: &Flight) {
         self.journal.forget(flight);
-        for element in 0..flight.elements.len() {
-            self.questions.forget(&flight.element_id(element));
-        }
+        self.questions.forget(flight);
     }
 
     pub(super) fn notify_cancelled(&mut self, place: Place) {
@@ -208,7 +173,8 @@ impl Partition {
             };
             self.settle(frame, &message.key, &to, MessageStatus::Cancelled);
         }
-        for (mut vertex, known) in state.vertices.into_iter().zip(state.topology.vertices()) {
+        for (at, mut vertex) in state.vertices.into_states() {
+            let known = state.topology.vertex(at);
             // Only what waits in a half-filled join was waiting; the rest would have been delivered.
             let half_filled = vertex.readiness(known) == Readiness::HalfFilled;
             let status = if half_filled { waiting } else { MessageStatus::Cancelled };
@@ -239,7 +205,7 @@ impl Partition {
             || format!("vertex {:?} of frame {} is not in flight", completion.vertex, completion.frame.0);
         let frame = self.frames.get(&completion.frame).ok_or_else(absent)?;
         let at = frame.topology.find(&completion.vertex).ok_or_else(absent)?;
-        let number = frame.vertices[at.0 as usize].flight.ok_or_else(absent)?;
+        let number = frame.vertices.flight(at).ok_or_else(absent)?;
         let flight = self.flights.get(number).ok_or_else(absent)?;
         let ends = match &completion.end {
             End::Derived if flight.elements.have_ended() => return Ok(()),

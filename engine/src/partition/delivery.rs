@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use superstep_graph::{Delivery, JoinMode, VertexName};
+use superstep_graph::{Delivery, EdgeIx, JoinMode, Topology, VertexIx, VertexName};
 
 use super::Partition;
-use super::vertex::{Arrival, Frame, Queued, Rank, Readiness, VertexState, edge_ix, rank_of};
+use super::frame::Frame;
+use super::vertex::{Queued, Rank, Readiness, edge_ix, rank_of};
 use crate::ids::{FrameId, Place};
 use crate::message::{MessageStatus, Routed, Target};
 use crate::payload::Payload;
@@ -19,12 +20,6 @@ use crate::protocol::{JoinReport, Planned, Report};
 pub(super) struct Pending {
     superstep: u64,
     expect: u64,
-}
-
-/// Where a message went.
-enum Placed {
-    Queued(Place),
-    Final(VertexName, MessageStatus),
 }
 
 impl Partition {
@@ -70,13 +65,10 @@ impl Partition {
             sort_and_dedup(&mut incoming);
         }
         for message in incoming.drain(..) {
-            match self.place(&message) {
-                Placed::Queued(place) => {
-                    if self.touched.last() != Some(&place) {
-                        self.touched.push(place);
-                    }
-                }
-                Placed::Final(to, status) => self.settle(message.frame, &message.key, &to, status),
+            if let Some(place) = self.place(message)
+                && self.touched.last() != Some(&place)
+            {
+                self.touched.push(place);
             }
         }
         self.incoming = incoming;
@@ -89,60 +81,55 @@ impl Partition {
         self.report(Report::Delivered { superstep, planned, joins });
     }
 
-    fn place(&mut self, message: &Routed) -> Placed {
+    /// Puts a message into the inbox of its receiver, whose place is given back; or gives it its status.
+    fn place(&mut self, message: Routed) -> Option<Place> {
         let Some(frame) = self.frames.get_mut(&message.frame) else {
             let to = match &message.to {
                 Target::Absent(name) => name.clone(),
                 Target::At(_) => message.key.from.clone(),
             };
-            return Placed::Final(to, MessageStatus::DeadLettered);
+            self.settle(message.frame, &message.key, &to, MessageStatus::DeadLettered);
+            return None;
         };
-        let at = match &message.to {
-            Target::At(at) => *at,
-            Target::Absent(name) => match frame.topology.find(name) {
-                Some(at) => at,
-                None => return Placed::Final(name.clone(), MessageStatus::DeadLettered),
-            },
+        let found = match &message.to {
+            Target::At(at) => Ok(*at),
+            Target::Absent(name) => frame.topology.find(name).ok_or(name),
         };
-        let vertex = frame.topology.vertex(at);
-        let state = &mut frame.vertices[at.0 as usize];
-        let via = match message.via {
-            Some(via) => Some(via),
-            None if message.key.direct || message.orphan => None,
-            None => edge_ix(&frame.topology, &message.key.from, &message.key.port, &vertex.name),
-        };
-        let edge = via.map(|via| frame.topology.edge(via));
-        // A passive message has no use once its edge is gone: it must not wake anybody.
-        if message.orphan && message.passive {
-            return Placed::Final(vertex.name.clone(), MessageStatus::DeadLettered);
-        }
-        let rank = match edge {
-            Some(edge) if edge.delivery == Delivery::Passive => {
-                state.keep(&message.key.from, &message.key.port, &message.payload);
-                return Placed::Final(vertex.name.clone(), MessageStatus::Delivered);
+        let at = match found {
+            Ok(at) => at,
+            Err(absent) => {
+                self.settle(message.frame, &message.key, absent, MessageStatus::DeadLettered);
+                return None;
             }
-            Some(edge) => rank_of(edge),
-            None if message.key.direct => Rank::Uncounted,
-            None => Rank::Orphan,
         };
-        let queued = Queued {
-            key: message.key.clone(),
-            payload: message.payload.clone(),
-            trail: message.trail.clone(),
-            rank,
-            via,
+        let (via, rank) = standing(&frame.topology, &message, at);
+        let vertex = frame.topology.vertex(at);
+        let Routed { frame: frame_id, key, payload, trail, .. } = message;
+        let (key, status) = match rank {
+            Ok(rank) => {
+                let queued = Queued { key, payload, trail, rank, via };
+                match frame.vertices.touch(at, vertex).receive(queued, &vertex.name, vertex.join.mode) {
+                    Ok(()) => return Some((frame_id, at)),
+                    Err(late) => (late.key, MessageStatus::Late),
+                }
+            }
+            Err(status) => {
+                if status == MessageStatus::Delivered {
+                    frame.vertices.touch(at, vertex).keep(&key.from, &key.port, &payload);
+                }
+                (key, status)
+            }
         };
-        match state.receive(queued, &vertex.name, vertex.join.mode) {
-            Arrival::Queued => Placed::Queued((message.frame, at)),
-            Arrival::Late => Placed::Final(vertex.name.clone(), MessageStatus::Late),
-        }
+        let to = vertex.name.clone();
+        self.settle(frame_id, &key, &to, status);
+        None
     }
 
     /// Plans the activation that the inbox of a vertex leads to, if any.
     fn plan(&mut self, place: Place) -> Option<Planned> {
         let frame = self.frames.get(&place.0)?;
         let vertex = frame.topology.vertex(place.1);
-        let state = frame.vertices.get(place.1.0 as usize)?;
+        let state = frame.vertices.get(place.1)?;
         if vertex.join.mode != JoinMode::Any {
             self.unsettled.insert(place);
         }
@@ -177,8 +164,8 @@ impl Partition {
         let frames = &self.frames;
         self.unsettled.retain(|place| {
             let Some(frame) = frames.get(&place.0) else { return false };
+            let Some(state) = frame.vertices.get(place.1) else { return false };
             let vertex = frame.topology.vertex(place.1);
-            let state = &frame.vertices[place.1.0 as usize];
             let half_filled = state.flight.is_none() && state.readiness(vertex) == Readiness::HalfFilled;
             let owing = state.owing();
             if !half_filled && owing.is_empty() && state.inbox.is_empty() {
@@ -193,25 +180,42 @@ impl Partition {
     }
 }
 
+/// The edge that a message came over, and what it does for its receiver's join; or the status that it has
+/// without waiting.
+fn standing(
+    topology: &Topology,
+    message: &Routed,
+    at: VertexIx,
+) -> (Option<EdgeIx>, Result<Rank, MessageStatus>) {
+    let via = match message.via {
+        Some(via) => Some(via),
+        None if message.key.direct || message.orphan => None,
+        None => edge_ix(topology, &message.key.from, &message.key.port, &topology.vertex(at).name),
+    };
+    let rank = match via.map(|via| topology.edge(via)) {
+        // A passive message has no use once its edge is gone: it must not wake anybody.
+        _ if message.orphan && message.passive => Err(MessageStatus::DeadLettered),
+        Some(edge) if edge.delivery == Delivery::Passive => Err(MessageStatus::Delivered),
+        Some(edge) => Ok(rank_of(edge)),
+        None if message.key.direct => Ok(Rank::Uncounted),
+        None => Ok(Rank::Orphan),
+    };
+    (via, rank)
+}
+
 /// How many activations a vertex would count for: the elements of its forEach, else one.
 fn weight(frame: &Frame, place: Place, fires: bool) -> u64 {
     let vertex = frame.topology.vertex(place.1);
     if vertex.spec.for_each.is_none() {
         return 1;
     }
-    let state: &VertexState = &frame.vertices[place.1.0 as usize];
-    let drained = state.inbox.iter().filter(|message| fires || message.rank == Rank::Uncounted);
-    drained.map(|message| message.payload.value().as_array().map_or(1, Vec::len) as u64).sum()
+    let inbox = frame.vertices.get(place.1).map(|state| state.inbox.as_slice()).unwrap_or_default();
+    let drained = inbox.iter().filter(|message| fires || message.rank == Rank::Uncounted);
+    drained.map(|message| message.payload.len_of_list().unwrap_or(1) as u64).sum()
 }
 
 fn sort_and_dedup(messages: &mut Vec<Routed>) {
-    let at = |target: &Target| match target {
-        Target::At(at) => (at.0, None),
-        Target::Absent(name) => (u32::MAX, Some(name.clone())),
-    };
-    messages.sort_by(|a, b| {
-        a.frame.cmp(&b.frame).then_with(|| at(&a.to).cmp(&at(&b.to))).then_with(|| a.key.cmp(&b.key))
-    });
+    messages.sort_by(|a, b| (a.frame, &a.to, &a.key).cmp(&(b.frame, &b.to, &b.key)));
     messages.dedup_by(|a, b| a.frame == b.frame && a.to == b.to && a.key == b.key);
 }
 
@@ -221,16 +225,10 @@ pub(super) fn elements<'a>(payloads: impl Iterator<Item = &'a Payload>) -> Resul
     let mut any = false;
     for payload in payloads {
         any = true;
-        match payload.value() {
-            Value::Array(list) => items.extend(list.iter().cloned().map(Payload::from)),
-            other @ (Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Object(_)) => {
-                return Err(format!("a forEach takes lists, and was given {}", kind_of(other)));
-            }
-        }
+        let Some(list) = payload.items() else {
+            return Err(format!("a forEach takes lists, and was given {}", kind_of(payload.value())));
+        };
+        items.extend(list.into_owned());
     }
     if any { Ok(items) } else { Err("a forEach takes lists, and was given nothing".to_owned()) }
 }

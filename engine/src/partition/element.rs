@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ids::Timestamp;
 use crate::payload::Payload;
-use crate::program::{Failure, ProgramResult, Question, Resumption, View};
+use crate::program::{Failure, ProgramResult, Question, Resumption, Scene, View};
 
 /// The elements of one activation, with counts of what they are doing: looking at one costs the same
 /// however many there are.
@@ -20,7 +20,7 @@ pub(super) struct Elements {
 /// One element of an activation; an activation without forEach has one.
 #[derive(Clone, Debug)]
 pub(super) struct Element {
-    pub(super) view: Arc<View>,
+    pub(super) view: View,
     pub(super) attempts: u32,
     /// How often its program was started in this process.
     pub(super) runs: u32,
@@ -35,6 +35,11 @@ impl Elements {
             u32::try_from(counted).unwrap_or(u32::MAX)
         };
         Self { open: count(Stage::is_open), busy: count(Stage::is_busy), list }
+    }
+
+    /// Lets go of all of them, at their end.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(Vec::new());
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -73,25 +78,24 @@ impl Elements {
 
 impl Element {
     /// An element that is about to run.
-    pub(super) fn new(view: Arc<View>) -> Self {
+    pub(super) fn new(view: View) -> Self {
         Self { view, attempts: 0, runs: 0, stage: Stage::Running { deadline: None }, resumption: None }
     }
 
     /// An element that failed before it could run.
     pub(super) fn failed(failure: Failure) -> Self {
-        let view = View {
+        let scene = Scene {
             input: Payload::null(),
             parameters: Payload::null(),
             messages: Vec::new(),
             kept: Vec::new(),
             value: Payload::null(),
-            element: None,
             aggregates: Arc::default(),
             superstep: 0,
             route: None,
         };
         let stage = Stage::Ended(Err(failure));
-        Self { view: Arc::new(view), attempts: 1, runs: 0, stage, resumption: None }
+        Self { view: View::from(scene), attempts: 1, runs: 0, stage, resumption: None }
     }
 
     pub(super) fn stage(&self) -> &Stage {

@@ -15,7 +15,7 @@ use crate::ids::{ActivationId, FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Trail, merge};
 use crate::notice::{LimitKind, Notice};
 use crate::payload::Payload;
-use crate::program::{Failure, FailureClass, Received, View};
+use crate::program::{Failure, FailureClass, Received, Scene, View};
 use crate::protocol::{FrameWanted, Planned, Report};
 use crate::values::combine;
 
@@ -34,7 +34,7 @@ impl Partition {
         let vertex = topology.vertex(place.1);
         let id = frame.activation(place, self.superstep);
         let route = if vertex.weighs { frame.route(place.1) } else { None };
-        let state = &mut frame.vertices[place.1.0 as usize];
+        let state = frame.vertices.touch(place.1, vertex);
         let (drained, round) = state.drain(vertex, fires);
         let trail = merge(
             drained.iter().map(|message| &message.trail),
@@ -45,13 +45,12 @@ impl Partition {
             port: kept.port.clone(),
             payload: kept.payload.clone(),
         });
-        let mut view = View {
+        let mut scene = Scene {
             input: frame.input.clone(),
-            parameters: Payload::from(Arc::clone(topology.parameters())),
+            parameters: frame.parameters.clone(),
             messages: Vec::new(),
             kept: kept.collect(),
             value: state.value.clone(),
-            element: None,
             aggregates: Arc::clone(&frame.aggregates),
             superstep: self.superstep,
             route,
@@ -65,12 +64,12 @@ impl Partition {
         let received = self.receive(vertex, place.0, drained);
         let failed = match received {
             Ok(messages) => {
-                view.messages = messages;
+                scene.messages = messages;
                 None
             }
             Err(failure) => Some(failure),
         };
-        self.launch(Launch { place, id, trail, view, failed, spec: Arc::clone(&vertex.spec) }, begun, now);
+        self.launch(Launch { place, id, trail, scene, failed, spec: Arc::clone(&vertex.spec) }, begun, now);
     }
 
     /// Gives drained messages their status and folds those of one sender, if there is a combiner.
@@ -128,19 +127,16 @@ impl Partition {
     }
 
     fn launch(&mut self, launch: Launch, begun: &mut Begun, now: Timestamp) {
-        let Launch { place, id, trail, view, failed, spec } = launch;
+        let Launch { place, id, trail, scene, failed, spec } = launch;
         let grouped = spec.for_each.is_some();
-        let views = match failed {
+        let elements = match failed {
             Some(failure) => Err(failure),
-            None if grouped => self.element_views(place, view),
-            None => Ok(vec![Arc::new(view)]),
+            None if grouped => self.group(place, scene),
+            None => Ok(vec![Element::new(View::from(scene))]),
         };
-        let derived = views.as_ref().map_or(true, Vec::is_empty);
-        let grouped = grouped && views.is_ok();
-        let elements: Vec<Element> = match views {
-            Ok(views) => views.into_iter().map(Element::new).collect(),
-            Err(failure) => vec![Element::failed(failure)],
-        };
+        let derived = elements.as_ref().map_or(true, Vec::is_empty);
+        let grouped = grouped && elements.is_ok();
+        let elements = elements.unwrap_or_else(|failure| vec![Element::failed(failure)]);
         let count = u32::try_from(elements.len()).unwrap_or(u32::MAX);
         let notice = Notice::Started { activation: id.clone(), elements: grouped.then_some(count) };
         self.effects.push_back(Effect::Notify(notice));
@@ -175,24 +171,27 @@ impl Partition {
         }
     }
 
-    /// One view per element of the incoming lists.
-    fn element_views(&mut self, place: Place, view: View) -> Result<Vec<Arc<View>>, Failure> {
+    /// One element per item of the incoming lists.
+    fn group(&mut self, place: Place, scene: Scene) -> Result<Vec<Element>, Failure> {
         let items =
-            elements(view.messages.iter().map(|message| &message.payload)).map_err(Failure::permanent)?;
+            elements(scene.messages.iter().map(|message| &message.payload)).map_err(Failure::permanent)?;
         let limit = self.frames.get(&place.0).map_or(u64::MAX, |frame| frame.fan_out);
         if items.len() as u64 > limit {
             self.report(Report::LimitReached(LimitKind::FanOut));
             return Err(over_limit("fanOut", items.len() as u64, limit));
         }
-        Ok(items.into_iter().map(|item| Arc::new(View { element: Some(item), ..view.clone() })).collect())
+        let scene = Arc::new(scene);
+        let view = |item| View { scene: Arc::clone(&scene), element: Some(item) };
+        Ok(items.into_iter().map(|item| Element::new(view(item))).collect())
     }
 
     /// Puts an activation in flight at its vertex.
     fn take_off(&mut self, flight: Flight) -> u32 {
         let place = flight.place;
         let number = self.flights.insert(flight);
-        if let Some(frame) = self.frames.get_mut(&place.0) {
-            frame.vertices[place.1.0 as usize].flight = Some(number);
+        let frame = self.frames.get_mut(&place.0);
+        if let Some(state) = frame.and_then(|frame| frame.vertices.get_mut(place.1)) {
+            state.flight = Some(number);
         }
         number
     }
@@ -225,7 +224,7 @@ impl Partition {
     pub(super) fn fail_join(&mut self, place: Place) {
         let Some(frame) = self.frames.get(&place.0) else { return };
         let vertex = Arc::clone(&frame.topology.vertex(place.1).spec);
-        let state = &frame.vertices[place.1.0 as usize];
+        let Some(state) = frame.vertices.get(place.1) else { return };
         let missing: Vec<String> = state
             .missing(frame.topology.vertex(place.1))
             .into_iter()
@@ -266,7 +265,7 @@ struct Launch {
     place: Place,
     id: ActivationId,
     trail: Trail,
-    view: View,
+    scene: Scene,
     failed: Option<Failure>,
     spec: Arc<superstep_graph::VertexSpec>,
 }

@@ -6,7 +6,7 @@ use superstep_graph::{Port, VertexIx, VertexName};
 
 use super::Partition;
 use super::flight::Flight;
-use super::vertex::Frame;
+use super::frame::Frame;
 use crate::costs::{EdgeCosts, Measured, Route, Spent, choose};
 use crate::ids::{FrameId, Timestamp};
 use crate::program::{Failure, Usage};

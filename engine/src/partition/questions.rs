@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::element::Stage;
+use super::flight::Flight;
 use super::{AfterDurable, Partition};
 use crate::ids::{ActivationId, ActivationKey, QuestionId, Timestamp};
 use crate::payload::Payload;
@@ -56,9 +57,16 @@ impl Questions {
         self.told.remove(call)
     }
 
-    pub(super) fn forget(&mut self, activation: &ActivationId) {
-        if self.asked.remove(activation).is_some() {
-            self.told.retain(|call, _| call.activation != *activation);
+    /// Drops what is known of an activation that is committed or gone.
+    pub(super) fn forget(&mut self, flight: &Flight) {
+        if self.asked.is_empty() {
+            return;
+        }
+        for element in 0..flight.elements.len() {
+            let activation = flight.element_id(element);
+            if self.asked.remove(&activation).is_some() {
+                self.told.retain(|call, _| call.activation != activation);
+            }
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use superstep_graph::{Delivery, OnFailure, Port, Topology};
 
 use super::activation::{is_fatal, over_limit};
 use super::element::Stage;
 use super::flight::{Flight, Staged, Unsent};
+use super::frame::Frame;
 use super::{Effect, Partition};
 use crate::expressions::EdgeView;
 use crate::ids::PartitionId;
@@ -26,18 +27,18 @@ impl Partition {
     pub(super) fn complete(&mut self, number: u32) {
         let Some(flight) = self.flights.get(number) else { return };
         let Some(frame) = self.frames.get(&flight.place.0) else { return };
-        let topology = Arc::clone(&frame.topology);
+        let topology = &*frame.topology;
         let outcome = result_of(flight);
         let routed = match &outcome {
             Ok(result) => frame
                 .check_contributions(&result.contributions)
-                .and_then(|()| self.route(flight, &topology, result, frame.fan_out)),
+                .and_then(|()| self.route(flight, frame, result)),
             Err(failure) => Err(failure.clone()),
         };
         let failure = routed.as_ref().err().cloned();
         let (staged, taken) = match routed {
             Ok(staged) => (staged, false),
-            Err(failure) => self.route_failure(flight, &topology, &failure),
+            Err(failure) => self.route_failure(flight, frame, &failure),
         };
         let limited = failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Limit);
         if limited && outcome.is_ok() {
@@ -56,7 +57,7 @@ impl Partition {
             failure,
             mutations: succeeded.as_ref().map(|result| result.mutations.clone()).unwrap_or_default(),
             contributions: succeeded.map(|result| result.contributions.clone()).unwrap_or_default(),
-            outbound: self.outbound(&staged, &topology),
+            outbound: self.outbound(&staged, topology),
             measured: self.measured(flight, failure_counts, &usage),
             usage,
         };
@@ -67,17 +68,12 @@ impl Partition {
         self.report(Report::Completed(Box::new(completed)));
     }
 
-    fn route(
-        &self,
-        flight: &Flight,
-        topology: &Topology,
-        result: &ProgramResult,
-        fan_out: u64,
-    ) -> Result<Staged, Failure> {
+    fn route(&self, flight: &Flight, frame: &Frame, result: &ProgramResult) -> Result<Staged, Failure> {
+        let topology = &*frame.topology;
         let mut staged = Staged { value: result.value.clone(), ..Staged::default() };
         let mut ordinals: BTreeMap<(&Port, &str), u32> = BTreeMap::new();
         for emission in &result.emissions {
-            self.emit(flight, topology, emission, &mut ordinals, &mut staged)?;
+            self.emit(flight, frame, emission, &mut ordinals, &mut staged)?;
         }
         let vertex = topology.vertex(flight.place.1);
         for (ordinal, direct) in (0u32..).zip(&result.direct) {
@@ -92,24 +88,23 @@ impl Partition {
             }
             let target = to.map_or_else(|| Target::Absent(direct.to.clone()), Target::At);
             let key = MessageKey { direct: true, ..key_of(flight, &Port::default(), ordinal) };
-            staged.outbox.push(message(flight, target, key, direct.payload.clone()));
+            staged.outbox.push(routed(flight, target, key, direct.payload.clone()));
         }
-        let sent = staged.outbox.len() as u64;
-        if sent > fan_out { Err(over_limit("fanOut", sent, fan_out)) } else { Ok(staged) }
+        let (sent, most) = (staged.outbox.len() as u64, frame.fan_out);
+        if sent > most { Err(over_limit("fanOut", sent, most)) } else { Ok(staged) }
     }
 
     fn emit<'a>(
         &self,
         flight: &Flight,
-        topology: &'a Topology,
+        frame: &'a Frame,
         emission: &'a Emission,
         ordinals: &mut BTreeMap<(&'a Port, &'a str), u32>,
         staged: &mut Staged,
     ) -> Result<(), Failure> {
-        let parameters = Payload::from(Arc::clone(topology.parameters()));
-        let view =
-            EdgeView { message: &emission.payload, parameters: &parameters, superstep: flight.id.superstep };
-        for (via, edge) in topology.out(flight.place.1).filter(|(_, edge)| edge.port == emission.port) {
+        let (message, parameters) = (&emission.payload, &frame.parameters);
+        let view = EdgeView { message, parameters, superstep: flight.id.superstep };
+        for (via, edge) in frame.topology.out(flight.place.1).filter(|(_, edge)| edge.port == emission.port) {
             if let Some(when) = &edge.when
                 && !self.expressions.when(when, view)?
             {
@@ -130,7 +125,7 @@ impl Partition {
                 *next
             };
             let target = edge.to.map_or_else(|| Target::Absent(edge.to_name.clone()), Target::At);
-            let routed = message(flight, target, key_of(flight, &edge.port, ordinal), payload);
+            let routed = routed(flight, target, key_of(flight, &edge.port, ordinal), payload);
             staged.outbox.push(Routed {
                 passive: edge.delivery == Delivery::Passive,
                 via: edge.to.map(|_| via),
@@ -141,16 +136,17 @@ impl Partition {
     }
 
     /// What a failed activation sends, and whether an edge takes its failure.
-    fn route_failure(&self, flight: &Flight, topology: &Topology, failure: &Failure) -> (Staged, bool) {
+    fn route_failure(&self, flight: &Flight, frame: &Frame, failure: &Failure) -> (Staged, bool) {
         let port = Port::from(Port::ERROR);
-        let taken = topology.out(flight.place.1).any(|(_, edge)| edge.port == port && edge.to.is_some());
+        let taken =
+            frame.topology.out(flight.place.1).any(|(_, edge)| edge.port == port && edge.to.is_some());
         if !taken {
             return (Staged::default(), false);
         }
         let payload = json!({"vertex": flight.id.vertex.as_str(), "class": format!("{:?}", failure.class), "message": failure.message});
         let emission = Emission { port, payload: Payload::from(payload) };
         let mut staged = Staged::default();
-        match self.emit(flight, topology, &emission, &mut BTreeMap::new(), &mut staged) {
+        match self.emit(flight, frame, &emission, &mut BTreeMap::new(), &mut staged) {
             // An edge whose receiver is absent takes no failure, nor does one whose condition is false.
             Ok(()) => {
                 let taken = staged.outbox.iter().any(|message| matches!(message.to, Target::At(_)));
@@ -187,16 +183,19 @@ impl Partition {
         let mut outgoing: BTreeMap<PartitionId, Vec<Routed>> = BTreeMap::new();
         for place in committed.completed {
             let Some(frame) = self.frames.get_mut(&place.0) else { continue };
-            let state = &mut frame.vertices[place.1.0 as usize];
-            let Some(flight) = state.flight.take().and_then(|number| self.flights.remove(number)) else {
+            let Some(state) = frame.vertices.get_mut(place.1) else { continue };
+            let Some(mut flight) = state.flight.take().and_then(|number| self.flights.remove(number)) else {
                 continue;
             };
             if !state.inbox.is_empty() {
                 self.touched.push(place);
             }
-            let staged = flight.staged.clone().unwrap_or_default();
+            self.journal.forget(&flight);
+            self.questions.forget(&flight);
+            let staged = flight.staged.take().unwrap_or_default();
+            // What its program saw holds the value, which can be changed in place once nothing does.
+            flight.elements.clear();
             change_value(&mut state.value, staged.value);
-            self.forget_outside(&flight);
             for unsent in staged.settled {
                 let key = key_of(&flight, &unsent.port, 0);
                 self.settle(place.0, &key, &unsent.to, unsent.status);
@@ -255,7 +254,7 @@ fn change_value(value: &mut Payload, change: ValueChange) {
     match change {
         ValueChange::Keep => {}
         ValueChange::Set(new) => *value = new,
-        ValueChange::Append(item) => value.append(item.value().clone()),
+        ValueChange::Append(item) => value.append(item),
     }
 }
 
@@ -270,7 +269,7 @@ fn key_of(flight: &Flight, port: &Port, ordinal: u32) -> MessageKey {
     }
 }
 
-fn message(flight: &Flight, to: Target, key: MessageKey, payload: Payload) -> Routed {
+fn routed(flight: &Flight, to: Target, key: MessageKey, payload: Payload) -> Routed {
     Routed {
         frame: flight.place.0,
         to,
@@ -313,42 +312,39 @@ fn result_of(flight: &Flight) -> Ended {
         return ended.unwrap_or_else(|| Err(Failure::permanent("the activation has no end")));
     }
     let mut group = ProgramResult::default();
-    let mut default: Vec<Value> = Vec::new();
-    let mut ports: BTreeMap<Port, Vec<Value>> = BTreeMap::new();
+    let mut default: Vec<Payload> = Vec::new();
+    let mut ports: BTreeMap<Port, Vec<Payload>> = BTreeMap::new();
     let mut on_default = false;
     for end in ended_elements(flight) {
         let result = match end {
             Ok(result) => result,
             Err(_) if flight.spec.on_failure == OnFailure::Ignore => {
-                default.push(Value::Null);
+                default.push(Payload::null());
                 continue;
             }
             Err(failure) => return Err(failure.clone()),
         };
-        let mut own = Value::Null;
+        let mut own = None;
         for emission in &result.emissions {
             if emission.port.is_default() {
                 on_default = true;
-                // As for a single activation, the first one is the output.
-                if own.is_null() {
-                    own = emission.payload.value().clone();
-                }
+                // As for a single activation, the first one is the output; one that is null says nothing.
+                own = own.filter(|own: &Payload| !own.is_null());
+                own.get_or_insert_with(|| emission.payload.clone());
             } else {
-                ports.entry(emission.port.clone()).or_default().push(emission.payload.value().clone());
+                ports.entry(emission.port.clone()).or_default().push(emission.payload.clone());
             }
         }
-        default.push(own);
+        default.push(own.unwrap_or_else(Payload::null));
         group.direct.extend(result.direct.iter().cloned());
         group.mutations.extend(result.mutations.iter().cloned());
         group.contributions.extend(result.contributions.iter().cloned());
     }
     if on_default || ports.is_empty() {
-        group
-            .emissions
-            .push(Emission { port: Port::default(), payload: Payload::from(Value::Array(default)) });
+        group.emissions.push(Emission { port: Port::default(), payload: Payload::from(default) });
     }
     for (port, list) in ports {
-        group.emissions.push(Emission { port, payload: Payload::from(Value::Array(list)) });
+        group.emissions.push(Emission { port, payload: Payload::from(list) });
     }
     Ok(Arc::new(group))
 }

@@ -1,17 +1,9 @@
 //! The state of one vertex: its value, its inbox, its join, and what it keeps.
 
-use std::sync::Arc;
+use superstep_graph::{Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName};
 
-use superstep_graph::{
-    AggregatorSpec, Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName,
-};
-
-use crate::costs::EdgeCosts;
-use crate::ids::{ActivationId, Place};
 use crate::message::{MessageKey, Trail, firing_of};
 use crate::payload::Payload;
-use crate::program::Failure;
-use crate::values::accepts;
 
 /// A message that waits in an inbox.
 #[derive(Clone, Debug)]
@@ -75,15 +67,6 @@ pub(super) enum Readiness {
     HalfFilled,
 }
 
-/// What becomes of a message for a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// It waits in the inbox.
-    Queued,
-    /// The round it belongs to is over.
-    Late,
-}
-
 impl VertexState {
     pub(super) fn new(vertex: &Vertex, incarnation: u32) -> Self {
         let mut state = Self {
@@ -106,8 +89,13 @@ impl VertexState {
         self.join.owes.resize(slots, 0);
     }
 
-    /// Puts a message into the inbox, or finds it late.
-    pub(super) fn receive(&mut self, message: Queued, name: &VertexName, mode: JoinMode) -> Arrival {
+    /// Puts a message into the inbox; or gives it back, where the round that it belongs to is over.
+    pub(super) fn receive(
+        &mut self,
+        message: Queued,
+        name: &VertexName,
+        mode: JoinMode,
+    ) -> Result<(), Queued> {
         if let Rank::Counted(SlotIx(slot)) = message.rank
             && mode != JoinMode::Any
         {
@@ -115,14 +103,14 @@ impl VertexState {
             if mode == JoinMode::Quorum && self.join.owes[slot] > 0 {
                 if firing_of(&message.trail, name) != Some(self.join.firing) {
                     self.join.owes[slot] -= 1;
-                    return Arrival::Late;
+                    return Err(message);
                 }
                 self.join.owes[slot] = 0;
             }
             self.join.filled[slot] += 1;
         }
         self.inbox.push(message);
-        Arrival::Queued
+        Ok(())
     }
 
     pub(super) fn readiness(&self, vertex: &Vertex) -> Readiness {
@@ -313,47 +301,4 @@ pub(super) fn edge_ix(
 ) -> Option<EdgeIx> {
     let from = topology.find(from)?;
     topology.find_edge(from, port, to)
-}
-
-/// The vertices of one open graph.
-#[derive(Clone, Debug)]
-pub(super) struct Frame {
-    pub(super) topology: Arc<Topology>,
-    pub(super) input: Payload,
-    pub(super) aggregates: Arc<std::collections::BTreeMap<VertexName, Payload>>,
-    /// What its edges cost, if one of its routers weighs them.
-    pub(super) costs: Option<Arc<EdgeCosts>>,
-    pub(super) fan_out: u64,
-    pub(super) aggregators: Vec<AggregatorSpec>,
-    pub(super) vertices: Vec<VertexState>,
-    /// How often vertices of these names were removed.
-    pub(super) incarnations: std::collections::BTreeMap<VertexName, u32>,
-}
-
-impl Frame {
-    /// Whether every contribution is for an aggregator that can take it.
-    pub(super) fn check_contributions(&self, contributions: &[(VertexName, Payload)]) -> Result<(), Failure> {
-        for (name, payload) in contributions {
-            let wrong = match self.aggregators.iter().find(|aggregator| aggregator.name == *name) {
-                None => format!("no aggregator is named {name:?}"),
-                Some(aggregator) if !accepts(aggregator.fold, payload) => {
-                    format!("aggregator {name:?} folds numbers, and was given {}", payload.value())
-                }
-                Some(_) => continue,
-            };
-            return Err(Failure::permanent(wrong));
-        }
-        Ok(())
-    }
-
-    /// The name of the activation, or group, that a vertex starts in `superstep`.
-    pub(super) fn activation(&self, place: Place, superstep: u64) -> ActivationId {
-        ActivationId {
-            frame: place.0,
-            vertex: self.topology.vertex(place.1).name.clone(),
-            incarnation: self.vertices[place.1.0 as usize].incarnation,
-            superstep,
-            element: None,
-        }
-    }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use superstep_engine::{Received, View};
+use superstep_engine::{Received, Scene, View};
 use superstep_graph::Port;
 
 use super::*;
@@ -11,7 +11,11 @@ fn received(from: &str, payload: Value) -> Received {
 }
 
 fn view() -> View {
-    View {
+    View::from(scene())
+}
+
+fn scene() -> Scene {
+    Scene {
         input: Payload::from(
             json!({"text": "one\n\ntwo", "n": 3, "big": u64::MAX, "x": 2.5, "nested": {"list": [3, 1, 2]}}),
         ),
@@ -23,7 +27,6 @@ fn view() -> View {
         ],
         kept: vec![received("judge", json!({"grade": 2})), received("classify", json!({"kind": "kept"}))],
         value: Payload::from(json!([1, 2])),
-        element: None,
         aggregates: Arc::new(BTreeMap::from([("total".into(), Payload::from(json!(10)))])),
         superstep: 4,
         route: None,
@@ -119,8 +122,9 @@ fn maps_are_iterated_in_the_order_of_their_keys() {
 fn a_message_is_there_only_when_it_is_the_only_one() {
     let reason = evaluate("message.kind").unwrap_err();
     assert!(reason.contains("3 were") && reason.contains("from"), "{reason}");
-    let mut view = view();
-    view.messages.truncate(1);
+    let mut scene = scene();
+    scene.messages.truncate(1);
+    let view = View::from(scene);
     let expression = Expression::compile("message.kind", Scope::Vertex).unwrap();
     assert_eq!(expression.evaluate(Bindings::Vertex(&view)).unwrap().value(), &json!("bug"));
 }

@@ -15,7 +15,7 @@ use superstep_graph::{AgentProgram, ToolCalling, VertexSpec, canonical_json};
 
 use super::asking::{ASKS_AGAIN, Asking, Question, Session, ask_again};
 use super::{PrepareError, compiled_schema, handed_on, template};
-use crate::model::{ChatMessage, Model, Role, ToolCall};
+use crate::model::{ChatMessage, ConversationDigest, Model, Role, ToolCall};
 use crate::program::{Activation, Execution, Program};
 use crate::recorded::RecordedAnswer;
 use crate::schema::Schema;
@@ -104,7 +104,8 @@ impl Agent {
             messages.insert(0, ChatMessage::new(Role::System, system.join("\n\n")));
         }
         let repetitions = Repetitions::new(self.working.repeat_limit);
-        Ok(Conversation { working: Arc::clone(&self.working), protocol, messages, repetitions })
+        let (working, hashed) = (Arc::clone(&self.working), ConversationDigest::default());
+        Ok(Conversation { working, protocol, messages, hashed, repetitions })
     }
 }
 
@@ -215,6 +216,7 @@ struct Conversation {
     working: Arc<Working>,
     protocol: Protocol,
     messages: Vec<ChatMessage>,
+    hashed: ConversationDigest,
     repetitions: Repetitions,
 }
 
@@ -247,14 +249,15 @@ impl Conversation {
         )))
     }
 
-    fn question(&self, number: u64) -> Question {
+    fn question(&mut self, number: u64) -> Question {
+        self.hashed.follow(&self.messages);
         let schema = self.working.schema.as_ref().map(|schema| Arc::clone(schema.value()));
         let (tools, schema) = match &self.protocol {
             Protocol::Plain => (Arc::default(), schema),
             Protocol::Native(signatures) => (Arc::clone(signatures), None),
             Protocol::Prompted(held) => (Arc::default(), Some(Arc::clone(held))),
         };
-        Question { messages: self.messages.clone(), tools, schema, number }
+        Question { messages: self.messages.clone(), tools, schema, number, hashed: self.hashed.clone() }
     }
 
     /// Makes the calls of one turn at the same time, and tells the model what they gave, in their order.

@@ -8,7 +8,9 @@ use superstep_graph::{Sampling, VertexName};
 
 use crate::call_subject::CallSubject;
 use crate::calls::{CallTicket, Calls};
-use crate::model::{ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role};
+use crate::model::{
+    ChatMessage, ConversationDigest, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role,
+};
 use crate::program::{Activation, OnText};
 use crate::recorded::RecordedAnswer;
 use crate::schema::Schema;
@@ -33,6 +35,8 @@ pub(super) struct Question {
     pub(super) schema: Option<Arc<Value>>,
     /// The number of the question in its activation: it draws by a seed of its own.
     pub(super) number: u64,
+    /// What was hashed of the messages before.
+    pub(super) hashed: ConversationDigest,
 }
 
 /// The way of one activation to its models.
@@ -52,7 +56,7 @@ impl From<Activation> for Session {
 impl Asking {
     /// Asks once.
     pub(super) async fn ask(&self, session: &Session, question: Question) -> Result<RecordedAnswer, Failure> {
-        let Question { messages, tools, schema, number } = question;
+        let Question { messages, tools, schema, number, mut hashed } = question;
         let request = ModelRequest {
             vertex: self.vertex.clone(),
             messages,
@@ -64,7 +68,7 @@ impl Asking {
         };
         let call = CallRequest {
             target: format!("model {}", self.model_name),
-            digest: request.digest(&self.model_name),
+            digest: request.digest_after(&mut hashed, &self.model_name),
             repeatable: true,
             reserve: self.model.reserve(&request),
         };

@@ -71,7 +71,7 @@ impl Judge {
     }
 
     fn begin(&self, activation: Activation) -> Result<Execution, Failure> {
-        let view = Arc::clone(&activation.view);
+        let view = activation.view.clone();
         let system = self.system(&view)?;
         let question = |text: String| Question {
             messages: vec![system.clone(), ChatMessage::new(Role::User, text)],

@@ -5,7 +5,7 @@ pub(crate) mod given;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use superstep_engine::{Outcome, ProgramResult, Received, ValueChange};
+use superstep_engine::{Outcome, ProgramResult, Received, Scene, ValueChange};
 use superstep_graph::{MutationKind, Port};
 use tokio::sync::mpsc;
 
@@ -24,13 +24,12 @@ fn activation(vertex: &VertexSpec, payloads: &[Value]) -> Activation {
         payload: payload.clone().into(),
     };
     Activation {
-        view: Arc::new(View {
+        view: View::from(Scene {
             input: Payload::from(json!({"text": "x"})),
             parameters: Payload::from(json!({"style": "formal"})),
             messages: payloads.iter().map(message).collect(),
             kept: Vec::new(),
             value: Payload::from(json!(1)),
-            element: None,
             aggregates: Arc::new(BTreeMap::new()),
             superstep: 0,
             route: None,

@@ -1,6 +1,7 @@
 //! The calls of running programs, between the programs and the engine.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use superstep_engine::{ActivationKey, CallDecision as Decision, Event};
 use tokio::sync::{mpsc, oneshot};
@@ -10,7 +11,7 @@ use crate::calls::{CallDecision, CallEvent, Caller, Calls};
 
 /// Numbers callers and calls, and keeps who waits for what.
 pub(super) struct CallDesk {
-    sender: mpsc::UnboundedSender<CallEvent>,
+    sender: Arc<mpsc::UnboundedSender<CallEvent>>,
     /// Whether anybody wants to know what calls are about.
     watched: bool,
     next_caller: u64,
@@ -32,7 +33,7 @@ impl CallDesk {
     pub(super) fn new(watched: bool) -> (Self, mpsc::UnboundedReceiver<CallEvent>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let desk = Self {
-            sender,
+            sender: Arc::new(sender),
             watched,
             next_caller: 0,
             next_ticket: 0,
@@ -49,7 +50,7 @@ impl CallDesk {
     pub(super) fn calls(&mut self) -> (Caller, Calls) {
         let caller = Caller(self.next_caller);
         self.next_caller += 1;
-        (caller, Calls::new(caller, self.sender.clone()).watched(self.watched))
+        (caller, Calls::new(caller, Arc::clone(&self.sender)).watched(self.watched))
     }
 
     /// Expects calls of an attempt that goes on.

@@ -203,7 +203,7 @@ impl Driver {
     fn start(&mut self, job: Job) {
         let key = job.key;
         let prepared = match self.prepared.get(&job, self.solo.coordinator()) {
-            Ok(prepared) => prepared.clone(),
+            Ok(prepared) => prepared,
             Err(error) => {
                 self.finish_now(key, Outcome::Failed(Failure::permanent(error.to_string())));
                 return;
@@ -215,7 +215,7 @@ impl Driver {
             view: job.view,
             resumption: job.resumption,
             vertex: job.vertex,
-            ports: prepared.ports,
+            ports: Arc::clone(&prepared.ports),
             calls,
             listener: Listener::new(Arc::clone(&self.heard), job.activation),
         };

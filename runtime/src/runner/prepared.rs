@@ -1,89 +1,68 @@
 //! Programs of the vertices of a run, prepared once per revision.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use superstep_engine::{Coordinator, Job};
-use superstep_graph::{Port, Topology, ValidatedGraph, VertexIx, VertexSpec};
+use superstep_graph::{Port, Topology, ValidatedGraph, VertexSpec};
 
 use super::RunError;
-use crate::program::Program;
-use crate::programs::{PrepareError, Programs};
+use crate::programs::{ByAddress, PrepareError, Prepared, PreparedGraph, Programs, address_of, ports_of};
 
-/// What an activation of a vertex needs.
-#[derive(Clone)]
-pub(super) struct Prepared {
-    pub(super) program: Arc<dyn Program>,
-    pub(super) ports: Arc<[Port]>,
-    /// Keeps the address of the document from being used for another one.
-    spec: Arc<VertexSpec>,
-}
-
-/// Prepared vertices by the address of their document: a revision has documents of its own.
+/// The prepared vertices of a run: a revision has documents of its own.
 pub(super) struct PreparedVertices {
     programs: Arc<Programs>,
-    by_address: HashMap<usize, Prepared>,
+    /// The graphs that the run begins with. They are kept, so that no address stands for another document.
+    graphs: Vec<(Arc<Topology>, Arc<PreparedGraph>)>,
+    /// Vertices that mutations brought, each with its document, which keeps its address.
+    late: ByAddress<(Prepared, Arc<VertexSpec>)>,
 }
 
 impl PreparedVertices {
     pub(super) fn new(programs: Arc<Programs>) -> Self {
-        Self { programs, by_address: HashMap::new() }
+        Self { programs, graphs: Vec::new(), late: ByAddress::default() }
     }
 
     /// Prepares every vertex of a graph, so that a run begins only if all of them can run.
     pub(super) fn prepare(&mut self, name: &str, graph: &ValidatedGraph) -> Result<(), RunError> {
         let topology = graph.topology();
-        for (position, vertex) in (0u32..).zip(topology.vertices()) {
-            match self.add(topology, VertexIx(position)) {
-                Ok(()) | Err(PrepareError::Frame { .. }) => {}
-                Err(source) => {
-                    let source = Box::new(source);
-                    return Err(RunError::Program {
-                        graph: name.to_owned(),
-                        vertex: vertex.name.clone(),
-                        source,
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, topology: &Topology, at: VertexIx) -> Result<(), PrepareError> {
-        let spec = Arc::clone(&topology.vertex(at).spec);
-        let program = self.programs.for_vertex(&spec)?;
-        let mut ports: Vec<Port> = topology.out(at).map(|(_, edge)| edge.port.clone()).collect();
-        ports.dedup();
-        self.by_address.insert(Arc::as_ptr(&spec) as usize, Prepared { program, ports: ports.into(), spec });
+        let prepared = self.programs.for_graph(topology).map_err(|(vertex, source)| RunError::Program {
+            graph: name.to_owned(),
+            vertex,
+            source: Box::new(source),
+        })?;
+        self.graphs.push((Arc::clone(topology), prepared));
         Ok(())
     }
 
     /// What an attempt needs. Vertices that mutations brought are prepared here.
     pub(super) fn get(&mut self, job: &Job, coordinator: &Coordinator) -> Result<&Prepared, PrepareError> {
-        let address = Arc::as_ptr(&job.vertex) as usize;
-        if !self.by_address.contains_key(&address) {
-            self.add_late(job, coordinator)?;
+        let address = address_of(&job.vertex);
+        if let Some(prepared) = self.graphs.iter().find_map(|(_, graph)| graph.get(&job.vertex)) {
+            return Ok(prepared);
         }
-        Ok(&self.by_address[&address])
+        if !self.late.contains_key(&address) {
+            let prepared = self.prepare_late(job, coordinator)?;
+            self.late.insert(address, (prepared, Arc::clone(&job.vertex)));
+        }
+        Ok(&self.late[&address].0)
     }
 
-    fn add_late(&mut self, job: &Job, coordinator: &Coordinator) -> Result<(), PrepareError> {
-        let graph = coordinator.graph(job.activation.frame);
-        if let Some(topology) = graph.map(ValidatedGraph::topology)
-            && let Some(at) = topology.find(&job.activation.vertex)
-            && Arc::ptr_eq(&topology.vertex(at).spec, &job.vertex)
-        {
-            return self.add(topology, at);
-        }
-        // The vertex has changed since the activation started: it runs the program it started with.
+    fn prepare_late(&self, job: &Job, coordinator: &Coordinator) -> Result<Prepared, PrepareError> {
         let program = self.programs.for_vertex(&job.vertex)?;
-        let prepared = Prepared { program, ports: Arc::default(), spec: Arc::clone(&job.vertex) };
-        self.by_address.insert(Arc::as_ptr(&job.vertex) as usize, prepared);
-        Ok(())
+        let graph = coordinator.graph(job.activation.frame);
+        let ports: Vec<Port> = match graph.map(ValidatedGraph::topology) {
+            Some(topology) => match topology.find(&job.activation.vertex) {
+                Some(at) if Arc::ptr_eq(&topology.vertex(at).spec, &job.vertex) => ports_of(topology, at),
+                // The vertex has changed since the activation started: it runs the program it started with.
+                Some(_) | None => Vec::new(),
+            },
+            None => Vec::new(),
+        };
+        Ok(Prepared { program, ports: ports.into() })
     }
 
     /// Forgets the documents that only this map still holds.
     pub(super) fn forget_unused(&mut self) {
-        self.by_address.retain(|_, prepared| Arc::strong_count(&prepared.spec) > 1);
+        self.late.retain(|_, (_, spec)| Arc::strong_count(spec) > 1);
     }
 }

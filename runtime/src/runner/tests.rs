@@ -250,6 +250,17 @@ async fn a_patch_changes_the_graph_at_the_next_barrier() {
     assert!(refused, "an expression that does not parse was accepted");
 }
 
+#[tokio::test]
+async fn a_run_whose_log_is_not_kept_ends_as_any_other_and_its_name_is_taken() {
+    let spec = json!({"entry": ["a"], "vertices": [{"name": "a", "function": {"cel": "1"}}]});
+    let store = Store::transient();
+    let create = || Run::create(setup(programs(), &Arc::default()), &store, new_run(spec.clone()));
+    let end = create().unwrap().drive().await.unwrap().unwrap();
+    assert_eq!((end.status, end.outputs.value()), (RunStatus::Succeeded, &json!({"a": 1})));
+    let again = create().err().unwrap();
+    assert!(matches!(again, RunError::Store(StoreError::Exists { .. })), "{again}");
+}
+
 #[test]
 fn a_vertex_that_cannot_run_is_named_before_the_run_begins() {
     let spec = json!({"entry": ["a"], "vertices": [{"name": "a", "custom": {"name": "nobody"}}]});

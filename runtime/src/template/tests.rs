@@ -1,5 +1,5 @@
 use serde_json::json;
-use superstep_engine::Received;
+use superstep_engine::{Received, Scene};
 use superstep_graph::Port;
 
 use super::*;
@@ -9,7 +9,7 @@ fn received(from: &str, payload: serde_json::Value) -> Received {
 }
 
 fn view() -> View {
-    View {
+    View::from(Scene {
         input: Payload::from(
             json!({"text": "<It> crashes & burns", "n": 3, "x": 2.0, "list": [1, "a"], "none": null}),
         ),
@@ -20,11 +20,10 @@ fn view() -> View {
         ],
         kept: vec![received("judge", json!({"grade": 2}))],
         value: Payload::null(),
-        element: None,
         aggregates: Arc::new(BTreeMap::from([("total".into(), Payload::from(json!(10)))])),
         superstep: 4,
         route: None,
-    }
+    })
 }
 
 fn render(source: &str) -> Result<String, String> {

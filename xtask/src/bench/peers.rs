@@ -1,4 +1,4 @@
-//! The Python environment that holds the peers, each pinned by a file of requirements.
+//! The Python environments that hold the peers, each pinned by a file of requirements.
 
 use crate::process::run;
 use anyhow::{Context, Result};
@@ -14,37 +14,34 @@ const LLAMA_CPP_BUILD: &str = "-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DLLAMA_BUILD_
 /// AMX tiles crash llama.cpp where the compiler drops the configuration of the tiles.
 const NO_AMX: &str = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16";
 
-/// A virtual environment and those of the wanted peers that could be installed into it.
-pub(super) struct Venv {
+/// Those of the wanted peers that could be installed, each into a virtual environment of its own.
+pub(super) struct Venvs {
     folder: PathBuf,
     installed: BTreeSet<&'static str>,
 }
 
-impl Venv {
-    /// Makes the environment and installs what is missing; a peer that fails is named and left out.
-    pub(super) fn prepare(folder: &Path, scripts: &Path, peers: &[&'static str]) -> Result<Self> {
-        let mut venv = Self { folder: folder.to_owned(), installed: BTreeSet::new() };
-        if !peers.is_empty() && !venv.python().exists() {
-            run(Command::new("python3").args(["-m", "venv"]).arg(folder))
-                .context("cannot make the environment of the peers")?;
-        }
+impl Venvs {
+    /// Makes the environments and installs what is missing; a peer that fails is named and left out.
+    pub(super) fn prepare(folder: &Path, scripts: &Path, peers: &BTreeSet<&'static str>) -> Self {
+        let mut venvs = Self { folder: folder.to_owned(), installed: BTreeSet::new() };
         for peer in peers {
-            match venv.install(scripts, peer) {
+            match venvs.install(scripts, peer) {
                 Ok(()) => {
-                    venv.installed.insert(peer);
+                    venvs.installed.insert(peer);
                 }
                 Err(error) => eprintln!("{peer} cannot be measured: {error:#}"),
             }
         }
-        Ok(venv)
+        venvs
     }
 
-    pub(super) fn python(&self) -> PathBuf {
-        self.folder.join("bin/python")
+    /// The interpreter that has a peer, if it could be installed.
+    pub(super) fn python(&self, peer: &str) -> Option<PathBuf> {
+        self.installed.contains(peer).then(|| self.folder_of(peer).join("bin/python"))
     }
 
-    pub(super) fn has(&self, peer: &str) -> bool {
-        self.installed.contains(peer)
+    fn folder_of(&self, peer: &str) -> PathBuf {
+        self.folder.join(format!("venv-{peer}"))
     }
 
     /// A stamp with the requirements tells that they are in; it is written last.
@@ -52,11 +49,14 @@ impl Venv {
         let requirements = scripts.join(format!("requirements-{peer}.txt"));
         let wanted = fs::read_to_string(&requirements)
             .with_context(|| format!("cannot read {}", requirements.display()))?;
-        let stamp = self.folder.join(format!("installed-{peer}.txt"));
+        let folder = self.folder_of(peer);
+        let stamp = folder.join("installed.txt");
         if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
             return Ok(());
         }
-        let mut command = Command::new(self.python());
+        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        let mut command = Command::new(folder.join("bin/python"));
         command.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements);
         if peer == "llama-cpp" {
             command.env("CMAKE_ARGS", LLAMA_CPP_BUILD);

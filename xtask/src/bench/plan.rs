@@ -1,90 +1,299 @@
 //! Which series are measured, and how each is started.
 
-use super::peers::Venv;
+use super::peers::Venvs;
 use super::series::{Series, Unit};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The programs that can be started.
 pub(super) struct Programs {
     pub(super) scripts: PathBuf,
-    pub(super) venv: Venv,
+    pub(super) venvs: Venvs,
     /// The example `bench` of superstep-runtime.
     pub(super) bench: Option<PathBuf>,
     /// The example `throughput` of superstep-inference.
     pub(super) throughput: Option<PathBuf>,
 }
 
-impl Programs {
-    /// Supersteps in memory, and whether their cost depends on the size of the graph.
-    pub(super) fn agent(&self) -> Vec<Series> {
-        let chain = "no-op chain of 1,000, in memory";
-        let fanout = "fan-out to 1,000 and join, in memory";
-        let size = |row, vertices| {
-            let mut series = self.ours(row, "loop --n 1000 --store memory --runs 20");
-            series.arguments.extend(["--graph-size".to_owned(), vertices]);
-            series
-        };
-        let mut series = vec![
-            self.ours(chain, "chain --n 1000 --store memory --runs 20"),
-            self.peer(chain, "neograph", "chain --n 1000 --store memory --runs 20"),
-            self.peer(chain, "langgraph", "chain --n 1000 --store memory"),
-            self.ours(fanout, "fanout --n 1000 --store memory --runs 5"),
-            self.peer(fanout, "neograph", "fanout --n 1000 --store memory --runs 5"),
-            self.peer(fanout, "langgraph", "fanout --n 1000 --store memory"),
-            size("loop of 2 in a graph of 10, in memory", "10".to_owned()),
-            size("loop of 2 in a graph of 10,000, in memory", "10000".to_owned()),
-        ];
-        for one in series.iter_mut().filter(|one| one.row == fanout) {
-            one.unit = Unit::Activation;
-        }
-        series
+/// One comparison: what everybody does, and what each is told for it.
+pub(super) struct Row {
+    /// The part of the benchmark that it belongs to.
+    pub(super) part: &'static str,
+    pub(super) name: &'static str,
+    unit: Unit,
+    ours: &'static str,
+    peers: &'static [(&'static str, &'static str)],
+}
+
+impl Row {
+    const fn new(
+        part: &'static str,
+        name: &'static str,
+        unit: Unit,
+        ours: &'static str,
+        peers: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self { part, name, unit, ours, peers }
     }
 
-    /// Durable supersteps, and whether a late one costs what an early one does.
-    pub(super) fn durable(&self) -> Vec<Series> {
-        let chain = "no-op chain of 1,000, durable";
-        vec![
-            self.ours(chain, "chain --n 1000 --store file"),
-            self.peer(chain, "neograph", "chain --n 1000 --store sqlite"),
-            self.peer(chain, "langgraph", "chain --n 1000 --store sqlite"),
-            self.ours("loop of 100 supersteps, durable", "loop --n 100 --store file --runs 10"),
-            self.ours("loop of 10,000 supersteps, durable", "loop --n 10000 --store file"),
-        ]
+    /// The peers that it needs.
+    pub(super) fn needs(&self) -> impl Iterator<Item = &'static str> {
+        self.peers.iter().map(|(peer, _)| *peer)
+    }
+
+    /// Whether `--only` names the row, by its part or by some of its name.
+    pub(super) fn is_named(&self, only: &str) -> bool {
+        self.part == only || self.name.contains(only)
+    }
+}
+
+const NEOGRAPH: &str = "neograph";
+const PYDANTIC: &str = "pydantic-graph";
+const MAF: &str = "maf";
+const LANGGRAPH: &str = "langgraph";
+
+/// Every row but that of tokens. Durable rows of `maf` are files that it does not sync; pydantic-graph keeps
+/// nothing.
+pub(super) const ROWS: &[Row] = &[
+    Row::new(
+        "memory",
+        "no-op chain of 1,000, in memory",
+        Unit::Superstep,
+        "chain --n 1000 --runs 20",
+        &[
+            (NEOGRAPH, "chain --n 1000 --runs 20"),
+            (PYDANTIC, "chain --n 1000 --runs 5"),
+            (MAF, "chain --n 1000"),
+            (LANGGRAPH, "chain --n 1000"),
+        ],
+    ),
+    Row::new(
+        "memory",
+        "fan-out to 1,000 and join, in memory",
+        Unit::Activation,
+        "fanout --n 1000 --runs 20",
+        &[
+            (NEOGRAPH, "fanout --n 1000 --runs 5"),
+            (PYDANTIC, "fanout --n 1000 --runs 5"),
+            (MAF, "fanout --n 1000"),
+            (LANGGRAPH, "fanout --n 1000"),
+        ],
+    ),
+    Row::new(
+        "memory",
+        "loop of 10,000 with 1 KB, in memory",
+        Unit::Superstep,
+        "loop --n 10000 --runs 3",
+        &[
+            (NEOGRAPH, "loop --n 10000"),
+            (PYDANTIC, "loop --n 10000"),
+            (MAF, "loop --n 10000"),
+            (LANGGRAPH, "loop --n 10000"),
+        ],
+    ),
+    Row::new(
+        "memory",
+        "100 runs of a chain of 10 at once, in memory",
+        Unit::Superstep,
+        "concurrent --n 10 --runs 10",
+        &[
+            (NEOGRAPH, "concurrent --n 10 --runs 5"),
+            (PYDANTIC, "concurrent --n 10 --runs 5"),
+            (MAF, "concurrent --n 10"),
+            (LANGGRAPH, "concurrent --n 10"),
+        ],
+    ),
+    Row::new(
+        "memory",
+        "1,000 supersteps of a loop of 2 in a graph of 10, in memory",
+        Unit::Superstep,
+        "loop --n 1000 --runs 20 --graph-size 10",
+        &[],
+    ),
+    Row::new(
+        "memory",
+        "the same in a graph of 10,000",
+        Unit::Superstep,
+        "loop --n 1000 --runs 20 --graph-size 10000",
+        &[],
+    ),
+    Row::new(
+        "durable",
+        "no-op chain of 1,000, durable",
+        Unit::Superstep,
+        "chain --n 1000 --store file",
+        &[
+            (NEOGRAPH, "chain --n 1000 --store sqlite"),
+            (MAF, "chain --n 1000 --store files"),
+            (LANGGRAPH, "chain --n 1000 --store sqlite"),
+        ],
+    ),
+    Row::new(
+        "durable",
+        "fan-out to 1,000 and join, durable",
+        Unit::Activation,
+        "fanout --n 1000 --store file --runs 5",
+        &[
+            (NEOGRAPH, "fanout --n 1000 --store sqlite --runs 5"),
+            (MAF, "fanout --n 1000 --store files"),
+            (LANGGRAPH, "fanout --n 1000 --store sqlite"),
+        ],
+    ),
+    Row::new(
+        "durable",
+        "loop of 10,000 with 1 KB, durable",
+        Unit::Superstep,
+        "loop --n 10000 --store file",
+        &[
+            (NEOGRAPH, "loop --n 10000 --store sqlite"),
+            (MAF, "loop --n 10000 --store files"),
+            (LANGGRAPH, "loop --n 10000 --store sqlite"),
+        ],
+    ),
+    Row::new(
+        "durable",
+        "100 supersteps of the same loop, durable",
+        Unit::Superstep,
+        "loop --n 100 --store file --runs 10",
+        &[],
+    ),
+    Row::new(
+        "durable",
+        "100 runs of a chain of 10 at once, durable",
+        Unit::Superstep,
+        "concurrent --n 10 --store file --runs 3",
+        &[
+            (NEOGRAPH, "concurrent --n 10 --store sqlite"),
+            (MAF, "concurrent --n 10 --store files"),
+            (LANGGRAPH, "concurrent --n 10 --store sqlite"),
+        ],
+    ),
+    Row::new(
+        "shapes",
+        "sequential_10",
+        Unit::Run,
+        "chain --n 10 --runs 100",
+        &[(LANGGRAPH, "chain --n 10 --runs 20")],
+    ),
+    Row::new(
+        "shapes",
+        "sequential_1000",
+        Unit::Run,
+        "chain --n 1000 --runs 20",
+        &[(LANGGRAPH, "chain --n 1000 --runs 2")],
+    ),
+    Row::new(
+        "shapes",
+        "fanout_to_subgraph_10x",
+        Unit::Run,
+        "subgraphs --n 10 --runs 20",
+        &[(LANGGRAPH, "subgraphs --n 10 --runs 5")],
+    ),
+    Row::new(
+        "shapes",
+        "fanout_to_subgraph_100x",
+        Unit::Run,
+        "subgraphs --n 100 --runs 10",
+        &[(LANGGRAPH, "subgraphs --n 100 --runs 2")],
+    ),
+    Row::new(
+        "shapes",
+        "react_agent_10x",
+        Unit::Run,
+        "react --n 10 --runs 20",
+        &[(LANGGRAPH, "react --n 10 --runs 5")],
+    ),
+    Row::new(
+        "shapes",
+        "react_agent_100x",
+        Unit::Run,
+        "react --n 100 --runs 5",
+        &[(LANGGRAPH, "react --n 100 --runs 2")],
+    ),
+    Row::new(
+        "shapes",
+        "wide_state_25x300",
+        Unit::Run,
+        "wide --n 300 --runs 20",
+        &[(LANGGRAPH, "wide --n 300 --runs 5")],
+    ),
+    Row::new(
+        "shapes",
+        "wide_state_9x1200",
+        Unit::Run,
+        "wide --n 1200 --runs 20",
+        &[(LANGGRAPH, "wide --n 1200 --runs 5")],
+    ),
+    Row::new(
+        "branches",
+        "1 s beside 0.4 s and 0.4 s, then a join",
+        Unit::Path,
+        "branches --n 1000",
+        &[(LANGGRAPH, "branches --n 1000")],
+    ),
+    Row::new(
+        "flood",
+        "a superstep of 100,000 vertices and 1,000,000 messages",
+        Unit::Message,
+        "flood --n 100000",
+        &[],
+    ),
+];
+
+/// The peers that some of `rows` need.
+pub(super) fn peers(rows: &[&Row]) -> BTreeSet<&'static str> {
+    rows.iter().flat_map(|row| row.needs()).collect()
+}
+
+impl Programs {
+    /// The series of a row, ours first.
+    pub(super) fn series(&self, row: &Row) -> Vec<Series> {
+        let ours = Series::new(row.name, "superstep", row.unit, self.bench.clone(), words(row.ours));
+        let peers = row.peers.iter().map(|(peer, shape)| {
+            let mut arguments = vec![self.script(peer)];
+            arguments.extend(words(shape));
+            Series::new(row.name, peer, row.unit, self.venvs.python(peer), arguments)
+        });
+        std::iter::once(ours).chain(peers).collect()
     }
 
     /// Tokens on one thread, from the same file.
-    pub(super) fn generation(&self, model: &Path, llama_cpp: bool) -> Vec<Series> {
+    pub(super) fn generation(&self, model: &Path) -> Vec<Series> {
+        let model = ["--model".to_owned(), model.display().to_string()];
         let row = "tokens per CPU-second";
-        let arguments = vec!["--model".to_owned(), model.display().to_string()];
-        let mut ours = series(row, "superstep", self.throughput.clone(), arguments.clone());
-        ours.unit = Unit::Tokens;
-        let mut all = vec![ours];
-        if llama_cpp {
-            let mut peer = self.peer(row, "llama-cpp", "");
-            peer.unit = Unit::Tokens;
-            peer.arguments.truncate(1);
-            peer.arguments.extend(arguments);
-            all.push(peer);
-        }
-        all
+        let ours = Series::new(row, "superstep", Unit::Tokens, self.throughput.clone(), model.to_vec());
+        let peer = "llama-cpp";
+        let arguments = std::iter::once(self.script(peer)).chain(model).collect();
+        let theirs = self.venvs.python(peer);
+        let theirs = theirs.map(|python| Series::new(row, peer, Unit::Tokens, Some(python), arguments));
+        std::iter::once(ours).chain(theirs).collect()
     }
 
-    fn ours(&self, row: &'static str, shape: &str) -> Series {
-        series(row, "superstep", self.bench.clone(), words(&format!("--shape {shape}")))
-    }
-
-    fn peer(&self, row: &'static str, peer: &'static str, shape: &str) -> Series {
-        let script = self.scripts.join(format!("peer_{}.py", peer.replace('-', "_")));
-        let mut arguments = vec![script.display().to_string()];
-        arguments.extend(words(&format!("--shape {shape}")));
-        series(row, peer, self.venv.has(peer).then(|| self.venv.python()), arguments)
+    fn script(&self, peer: &str) -> String {
+        self.scripts.join(format!("peer_{}.py", peer.replace('-', "_"))).display().to_string()
     }
 }
 
-fn series(row: &'static str, peer: &'static str, program: Option<PathBuf>, arguments: Vec<String>) -> Series {
-    Series { row, peer, unit: Unit::Superstep, program, arguments, samples: Vec::new(), errors: Vec::new() }
+fn words(shape: &str) -> Vec<String> {
+    format!("--shape {shape}").split_whitespace().map(str::to_owned).collect()
 }
 
-fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_owned).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_named_by_its_part_or_by_some_of_its_name() {
+        let named = |only: &str| ROWS.iter().filter(|row| row.is_named(only)).count();
+        assert_eq!(named("react_agent_10x"), 1);
+        assert_eq!(named("branches"), 1);
+        assert_eq!(named("durable"), ROWS.iter().filter(|row| row.part == "durable").count());
+        assert_eq!(named("nothing of the kind"), 0);
+    }
+
+    #[test]
+    fn no_name_stands_for_two_rows() {
+        let names: BTreeSet<&str> = ROWS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), ROWS.len());
+    }
 }

@@ -5,29 +5,41 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::thread;
 
-const AGENT_KEYS: [&str; 4] = ["cpu_us", "wall_us", "stored_bytes_per_superstep", "rss_mb"];
+const AGENT_KEYS: [&str; 4] = ["cpu_us", "wall_us", "stored_bytes", "rss_mb"];
+const PATH_KEYS: [&str; 3] = ["wall_s", "over_path", "cpu_us"];
+const MESSAGE_KEYS: [&str; 4] = ["cpu_us", "wall_us", "grown_bytes", "rss_mb"];
 const TOKEN_KEYS: [&str; 3] = ["pp_tokens_per_cpu_s", "tg_tokens_per_cpu_s", "batch8_tokens_per_cpu_s"];
 
-/// Two tables, supersteps and tokens, each only if it has a row.
-pub(super) fn table(series: &[Series]) -> String {
-    let (tokens, supersteps): (Vec<&Series>, Vec<&Series>) =
-        series.iter().partition(|one| one.unit == Unit::Tokens);
-    let mut text = String::new();
+/// The tables of supersteps, of branches, of messages and of tokens, each only if it has a row.
+pub(super) fn tables(series: &[Series]) -> String {
+    let all: Vec<&Series> = series.iter().collect();
+    let of = |units: &[Unit]| -> Vec<&Series> {
+        all.iter().copied().filter(|one| units.contains(&one.unit)).collect()
+    };
+    let mut tables = Vec::new();
+    let supersteps = of(&[Unit::Superstep, Unit::Activation, Unit::Run]);
     if !supersteps.is_empty() {
-        text.push_str("| | | per | CPU µs | wall µs | bytes stored | RSS MB | CPU, superstep = 1 |\n");
-        text.push_str("|---|---|---|---:|---:|---:|---:|---:|\n");
-        for one in &supersteps {
-            text.push_str(&superstep_line(one, ours(&supersteps, one.row)));
-        }
+        let head = "| | | per | CPU µs | wall µs | bytes stored | RSS MB | CPU, superstep = 1 |\n\
+                    |---|---|---|---:|---:|---:|---:|---:|\n";
+        tables.push(table(head, supersteps, |one| superstep_line(one, ours(&all, one.row))));
     }
-    if !tokens.is_empty() {
-        text.push_str("\n| tokens per CPU-second, one thread | prompt of 512 | one stream | batch of 8 |\n");
-        text.push_str("|---|---:|---:|---:|\n");
-        for one in tokens {
-            text.push_str(&token_line(one));
-        }
+    let head = "| | | wall s | over the critical path, % | CPU µs |\n|---|---|---:|---:|---:|\n";
+    tables.push(table(head, of(&[Unit::Path]), |one| plain_line(one, &PATH_KEYS)));
+    let head = "| | | CPU µs per message | wall µs per message | bytes of memory per message | RSS MB |\n\
+                |---|---|---:|---:|---:|---:|\n";
+    tables.push(table(head, of(&[Unit::Message]), |one| plain_line(one, &MESSAGE_KEYS)));
+    let head = "| tokens per CPU-second, one thread | prompt of 512 | one stream | batch of 8 |\n\
+                |---|---:|---:|---:|\n";
+    tables.push(table(head, of(&[Unit::Tokens]), token_line));
+    tables.retain(|table| !table.is_empty());
+    tables.join("\n")
+}
+
+fn table(head: &str, rows: Vec<&Series>, line: impl Fn(&Series) -> String) -> String {
+    if rows.is_empty() {
+        return String::new();
     }
-    text
+    std::iter::once(head.to_owned()).chain(rows.into_iter().map(line)).collect()
 }
 
 /// Every series with its medians, samples and errors, and the machine that they were taken on.
@@ -51,9 +63,10 @@ pub(super) fn json(series: &[Series], rounds: u32) -> Value {
     json!({ "cores": cores, "rounds": rounds, "series": series })
 }
 
-/// One line for each series without a sample, with the last reason.
+/// One line for each series without a sample, with the last reason. A peer that is too slow is a result.
 pub(super) fn failures(series: &[Series]) -> Vec<String> {
-    let failed = series.iter().filter(|one| one.samples.is_empty());
+    let excused = |one: &Series| one.too_slow && one.peer != "superstep";
+    let failed = series.iter().filter(|one| one.samples.is_empty() && !excused(one));
     failed
         .map(|one| {
             let reason =
@@ -65,10 +78,23 @@ pub(super) fn failures(series: &[Series]) -> Vec<String> {
 
 fn superstep_line(one: &Series, ours: Option<f64>) -> String {
     let mut line = format!("| {} | {} | {} |", one.row, one.peer, per(one.unit));
+    if one.samples.is_empty() && one.too_slow {
+        line.push_str(" did not end | in time | – | – | – |\n");
+        return line;
+    }
     for key in AGENT_KEYS {
         push(&mut line, one.median(key));
     }
     push(&mut line, one.median("cpu_us").zip(ours).map(|(figure, ours)| figure / ours));
+    line.push('\n');
+    line
+}
+
+fn plain_line(one: &Series, keys: &[&str]) -> String {
+    let mut line = format!("| {} | {} |", one.row, one.peer);
+    for key in keys {
+        push(&mut line, one.median(key));
+    }
     line.push('\n');
     line
 }
@@ -99,7 +125,9 @@ fn push(line: &mut String, figure: Option<f64>) {
 
 fn keys(unit: Unit) -> &'static [&'static str] {
     match unit {
-        Unit::Superstep | Unit::Activation => &AGENT_KEYS,
+        Unit::Superstep | Unit::Activation | Unit::Run => &AGENT_KEYS,
+        Unit::Path => &PATH_KEYS,
+        Unit::Message => &MESSAGE_KEYS,
         Unit::Tokens => &TOKEN_KEYS,
     }
 }
@@ -108,6 +136,8 @@ fn per(unit: Unit) -> &'static str {
     match unit {
         Unit::Superstep => "superstep",
         Unit::Activation => "activation",
+        Unit::Run | Unit::Path => "run",
+        Unit::Message => "message",
         Unit::Tokens => "CPU-second",
     }
 }
@@ -117,43 +147,49 @@ mod tests {
     use super::*;
 
     fn series(peer: &'static str, unit: Unit, sample: Option<Value>) -> Series {
-        Series {
-            row: "chain",
-            peer,
-            unit,
-            program: None,
-            arguments: Vec::new(),
-            samples: sample.into_iter().collect(),
-            errors: Vec::new(),
-        }
+        Series { samples: sample.into_iter().collect(), ..Series::new("chain", peer, unit, None, Vec::new()) }
     }
 
     #[test]
     fn a_peer_is_compared_with_us() {
-        let cpu = |figure: f64| Some(json!({"cpu_us_per_superstep": figure, "rss_mb": 10}));
-        let table = table(&[
+        let cpu = |figure: f64| Some(json!({"cpu_s": figure / 1e6, "supersteps": 1, "rss_mb": 10}));
+        let slow = Series { too_slow: true, ..series("maf", Unit::Superstep, None) };
+        let table = tables(&[
             series("superstep", Unit::Superstep, cpu(2.0)),
             series("neograph", Unit::Superstep, cpu(500.0)),
             series("langgraph", Unit::Superstep, None),
+            slow,
         ]);
         let lines: Vec<&str> = table.lines().skip(2).collect();
         assert_eq!(lines[0], "| chain | superstep | superstep | 2.00 | – | – | 10.0 | 1.00 |");
         assert_eq!(lines[1], "| chain | neograph | superstep | 500 | – | – | 10.0 | 250 |");
         assert_eq!(lines[2], "| chain | langgraph | superstep | – | – | – | – | – |");
+        assert_eq!(lines[3], "| chain | maf | superstep | did not end | in time | – | – | – |");
     }
 
     #[test]
     fn what_could_not_be_measured_is_named() {
         let mut crashed = series("neograph", Unit::Superstep, None);
         crashed.errors = vec!["failed (signal 11)".to_owned()];
-        let lines = failures(&[series("superstep", Unit::Superstep, Some(json!({}))), crashed]);
+        let slow = Series { too_slow: true, ..series("maf", Unit::Superstep, None) };
+        let lines = failures(&[series("superstep", Unit::Superstep, Some(json!({}))), crashed, slow]);
         assert_eq!(lines, ["not measured: chain, neograph: failed (signal 11)"]);
+    }
+
+    #[test]
+    fn branches_and_messages_have_tables_of_their_own() {
+        let branches = series("langgraph", Unit::Path, Some(json!({"wall_s": 1.41, "cpu_s": 0.006})));
+        let sample =
+            json!({"cpu_s": 2.0, "wall_s": 2.5, "messages": 1_000_000, "grown_bytes": 3e8, "rss_mb": 900});
+        let tables = tables(&[branches, series("superstep", Unit::Message, Some(sample))]);
+        assert!(tables.contains("| chain | langgraph | 1.41 | 41.0 | 6000 |"), "{tables}");
+        assert!(tables.contains("| chain | superstep | 2.00 | 2.50 | 300 | 900 |"), "{tables}");
     }
 
     #[test]
     fn tokens_have_a_table_of_their_own() {
         let sample = json!({"pp_tokens_per_cpu_s": 165.2, "tg_tokens_per_cpu_s": 51.94});
-        let table = table(&[series("llama-cpp", Unit::Tokens, Some(sample))]);
+        let table = tables(&[series("llama-cpp", Unit::Tokens, Some(sample))]);
         assert_eq!(table.lines().last(), Some("| llama-cpp | 165 | 51.9 | – |"));
     }
 

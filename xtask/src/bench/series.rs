@@ -12,11 +12,20 @@ use std::time::{Duration, Instant};
 /// How often a running measurement is looked at; a rare look takes no time from it.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// A series that has taken this long is not measured again in later rounds.
+const ENOUGH: Duration = Duration::from_secs(45);
+
 /// What the figures of a series are divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     Superstep,
     Activation,
+    /// One whole run.
+    Run,
+    /// A message that was delivered.
+    Message,
+    /// A run whose critical path takes a second.
+    Path,
     /// Tokens per second: more is better, and nothing is divided.
     Tokens,
 }
@@ -31,19 +40,41 @@ pub(super) struct Series {
     pub(super) arguments: Vec<String>,
     pub(super) samples: Vec<Value>,
     pub(super) errors: Vec<String>,
+    /// How long measuring it took so far.
+    pub(super) spent: Duration,
+    /// Whether it did not end in time, which it would not in another round either.
+    pub(super) too_slow: bool,
 }
 
 impl Series {
-    /// Runs the program once and keeps the sample or the error.
+    /// A series without a sample, of a program that could be built or installed, or not.
+    pub(super) fn new(
+        row: &'static str,
+        peer: &'static str,
+        unit: Unit,
+        program: Option<PathBuf>,
+        arguments: Vec<String>,
+    ) -> Self {
+        let (samples, errors, spent, too_slow) = (Vec::new(), Vec::new(), Duration::ZERO, false);
+        Self { row, peer, unit, program, arguments, samples, errors, spent, too_slow }
+    }
+
+    /// Runs the program once and keeps the sample or the error, unless it has had its time.
     pub(super) fn measure(&mut self, scratch: &Path, limit: Duration) {
         let Some(program) = &self.program else { return };
+        if self.too_slow || self.spent >= ENOUGH {
+            return;
+        }
+        let start = Instant::now();
         match sample(program, &self.arguments, scratch, limit) {
             Ok(sample) => self.samples.push(sample),
             Err(error) => {
                 eprintln!("{}, {}: {error:#}", self.row, self.peer);
+                self.too_slow = start.elapsed() > limit;
                 self.errors.push(format!("{error:#}"));
             }
         }
+        self.spent += start.elapsed();
     }
 
     /// The median of a figure over the rounds, or nothing without a sample.
@@ -54,12 +85,19 @@ impl Series {
 
     fn figure(&self, sample: &Value, key: &str) -> Option<f64> {
         let figure = |key: &str| sample.get(key).and_then(Value::as_f64);
-        match (self.unit, key) {
-            (Unit::Activation, "cpu_us") => Some(figure("cpu_s")? / figure("activations")? * 1e6),
-            (Unit::Activation, "wall_us") => Some(figure("wall_s")? / figure("activations")? * 1e6),
-            (Unit::Superstep, "cpu_us") => figure("cpu_us_per_superstep"),
-            (Unit::Superstep, "wall_us") => figure("us_per_superstep"),
-            (Unit::Superstep | Unit::Activation | Unit::Tokens, _) => figure(key),
+        let units = match self.unit {
+            Unit::Superstep => figure("supersteps"),
+            Unit::Activation => figure("activations"),
+            Unit::Message => figure("messages"),
+            Unit::Run | Unit::Path | Unit::Tokens => Some(1.0),
+        };
+        match key {
+            "cpu_us" => Some(figure("cpu_s")? / units? * 1e6),
+            "wall_us" => Some(figure("wall_s")? / units? * 1e6),
+            "stored_bytes" | "grown_bytes" => Some(figure(key)? / units?),
+            "over_path" => Some((figure("wall_s")? - 1.0) * 100.0),
+            "syncs" => Some(figure(key)? / units?),
+            _ => figure(key),
         }
     }
 }
@@ -124,15 +162,7 @@ mod tests {
     use serde_json::json;
 
     fn series(unit: Unit, samples: Vec<Value>) -> Series {
-        Series {
-            row: "row",
-            peer: "peer",
-            unit,
-            program: Some("sh".into()),
-            arguments: Vec::new(),
-            samples,
-            errors: Vec::new(),
-        }
+        Series { samples, ..Series::new("row", "peer", unit, Some("sh".into()), Vec::new()) }
     }
 
     #[test]
@@ -144,9 +174,19 @@ mod tests {
 
     #[test]
     fn figures_are_divided_by_the_unit() {
-        let sample = json!({"cpu_s": 2.0, "activations": 1000, "supersteps": 3, "cpu_us_per_superstep": 7.0});
-        assert_eq!(series(Unit::Activation, vec![sample.clone()]).median("cpu_us"), Some(2000.0));
-        assert_eq!(series(Unit::Superstep, vec![sample]).median("cpu_us"), Some(7.0));
+        let sample = json!({
+            "cpu_s": 2.0, "wall_s": 1.25, "activations": 1000, "supersteps": 4, "messages": 10, "stored_bytes": 100,
+        });
+        for (unit, cpu, stored) in [
+            (Unit::Superstep, 500_000.0, 25.0),
+            (Unit::Activation, 2_000.0, 0.1),
+            (Unit::Message, 200_000.0, 10.0),
+            (Unit::Run, 2_000_000.0, 100.0),
+        ] {
+            let series = series(unit, vec![sample.clone()]);
+            assert_eq!((series.median("cpu_us"), series.median("stored_bytes")), (Some(cpu), Some(stored)));
+        }
+        assert_eq!(series(Unit::Path, vec![sample]).median("over_path"), Some(25.0));
         assert_eq!(series(Unit::Tokens, vec![json!({"tg": 5})]).median("tg"), Some(5.0));
     }
 
@@ -154,12 +194,14 @@ mod tests {
     fn a_round_keeps_a_sample_or_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let mut one = series(Unit::Tokens, Vec::new());
-        for script in ["echo '{\"tg\": 1}'", "echo lost >&2; exit 2", "echo nothing", "sleep 9"] {
+        let scripts = ["echo '{\"tg\": 1}'", "echo lost >&2; exit 2", "echo nothing", "sleep 9", "echo '{}'"];
+        for script in scripts {
             one.arguments = vec!["-c".to_owned(), script.to_owned()];
             one.measure(folder.path(), Duration::from_millis(300));
         }
         assert_eq!(one.samples, [json!({"tg": 1})]);
         assert_eq!(one.errors.len(), 3);
         assert!(one.errors[0].contains("lost"), "{:?}", one.errors);
+        assert!(one.too_slow, "what did not end in time is not tried again");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
-use superstep_engine::{Outcome, Received};
+use superstep_engine::{Outcome, Received, Scene};
 use superstep_graph::Port;
 
 use super::super::*;
@@ -100,13 +100,12 @@ pub(crate) fn activation(vertex: &VertexSpec, payloads: &[Value], calls: Calls) 
         payload: payload.clone().into(),
     };
     Activation {
-        view: Arc::new(View {
+        view: View::from(Scene {
             input: Payload::from(json!({"text": "It crashes."})),
             parameters: Payload::from(json!({"style": "formal"})),
             messages: payloads.iter().map(message).collect(),
             kept: Vec::new(),
             value: Payload::null(),
-            element: None,
             aggregates: Arc::default(),
             superstep: 0,
             route: None,

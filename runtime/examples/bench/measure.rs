@@ -1,0 +1,147 @@
+//! Runs of a shape, measured.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use superstep_engine::{Notice, Payload, Record, RunStatus};
+use superstep_runtime::{NewRun, Observer, Programs, Run, Setup};
+use superstep_store::Store;
+
+use super::arguments::Arguments;
+use super::shapes::Work;
+
+/// One run, or the runs of a shape that go on at the same time.
+pub(crate) struct Measured {
+    pub(crate) wall: f64,
+    pub(crate) cpu: f64,
+    /// Bytes of the logs.
+    pub(crate) stored: u64,
+    /// How often logs were synced.
+    pub(crate) syncs: u64,
+    /// By how much the memory of the process grew at most.
+    pub(crate) grown: u64,
+    /// The most memory that the process had until then.
+    pub(crate) peak: u64,
+    pub(crate) counted: Counted,
+}
+
+/// What the runs did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) supersteps: u64,
+    pub(crate) activations: u64,
+    /// Messages with a status.
+    pub(crate) messages: u64,
+}
+
+/// Counts what it is told, as any observer at least does.
+#[derive(Default)]
+struct Counter {
+    messages: AtomicU64,
+    other: AtomicU64,
+}
+
+impl Observer for Counter {
+    fn notice(&self, notice: &Notice) {
+        let counter = match notice {
+            Notice::Settled { .. } => &self.messages,
+            _ => &self.other,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Measures as many runs as are asked for, after one that is not measured.
+pub(crate) fn runs(arguments: &Arguments) -> Vec<Measured> {
+    let work = arguments.shape.work(arguments.n, arguments.graph_size);
+    let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime of one thread can be made");
+    // A shape that takes its time is not warmed up.
+    let warming = usize::from(!arguments.smoke && arguments.shape.is_quick());
+    let measured = (0..arguments.runs + warming).map(|round| {
+        let store = if arguments.file {
+            Store::folder(folder.path()).expect("the folder takes runs")
+        } else {
+            Store::transient()
+        };
+        let measured = runtime.block_on(measure(&work, &store, folder.path(), round));
+        assert_eq!(measured.counted.supersteps, work.supersteps, "supersteps");
+        assert_eq!(measured.counted.activations, work.activations, "activations");
+        measured
+    });
+    measured.skip(warming).collect()
+}
+
+async fn measure(work: &Work, store: &Store<Record>, folder: &Path, round: usize) -> Measured {
+    let counter = Arc::new(Counter::default());
+    let programs = Arc::new(work.programs());
+    let names: Vec<String> = (0..work.width).map(|run| format!("bench-{round}-{run}")).collect();
+    let create = |name: &String| begin(work, store, name, (Arc::clone(&programs), Arc::clone(&counter)));
+    // One run alone is made before: its first records are no cost of a superstep. Of many at the same
+    // time, making them is part of the work.
+    let early: Vec<Run> = names.iter().take(usize::from(work.width == 1)).map(create).collect();
+    let earlier = status_bytes("VmHWM:");
+    if work.growth_matters {
+        reset_peak();
+    }
+    let before = status_bytes("VmRSS:");
+    let (cpu, wall) = (cpu_time(), Instant::now());
+    let late = names.iter().skip(early.len()).map(create);
+    let driven = early.into_iter().chain(late).map(Run::drive);
+    let ends = futures::future::join_all(driven).await;
+    let (wall, cpu) = (wall.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64());
+    let peak = status_bytes("VmHWM:");
+    let mut counted = Counted { messages: counter.messages.load(Ordering::Relaxed), ..Counted::default() };
+    for end in ends {
+        let end = end.expect("the store takes everything").expect("nobody is asked anything");
+        assert_eq!(end.status, RunStatus::Succeeded);
+        counted.supersteps += end.totals.supersteps;
+        counted.activations += end.totals.activations;
+    }
+    let stored = names.iter().map(|name| stored_bytes(&folder.join("runs").join(name))).sum();
+    let grown = peak.saturating_sub(before);
+    Measured { wall, cpu, stored, syncs: store.commits(), grown, peak: peak.max(earlier), counted }
+}
+
+fn begin(work: &Work, store: &Store<Record>, name: &str, shared: (Arc<Programs>, Arc<Counter>)) -> Run {
+    let (programs, counter) = shared;
+    let setup =
+        Setup { programs, observers: vec![counter], owner: "bench".to_owned(), leave_when_paused: false };
+    let new = NewRun {
+        name: name.parse().expect("it is a name of a run"),
+        root: "bench".to_owned(),
+        graphs: work.graphs.clone(),
+        input: work.input.clone(),
+        attachment: Payload::null(),
+        started_at: 0,
+    };
+    Run::create(setup, store, new).expect("the graph can run")
+}
+
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+}
+
+/// Lets the peak begin anew. Where that is not possible, it is that of the whole process.
+fn reset_peak() {
+    drop(std::fs::write("/proc/self/clear_refs", "5"));
+}
+
+fn status_bytes(member: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(member));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
+fn stored_bytes(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|found| found.len()).sum()
+}
