@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod ask;
 mod difference;
+mod documents;
 mod exit;
 mod history;
 mod input;

@@ -18,6 +18,7 @@ mod providers;
 mod readme;
 mod reference;
 mod render;
+mod retrieval;
 mod run;
 mod runs;
 mod why;

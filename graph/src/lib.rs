@@ -31,14 +31,15 @@ pub use revision::Revision;
 #[cfg(feature = "schema")]
 pub use schema::exactly_one;
 pub use spec::{
-    AgentProgram, AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Combiner,
-    CommandTool, CredentialRef, Criterion, CustomProgram, CustomTool, Delivery, EdgeCost, EdgeSpec, Effects,
-    ExternalModel, Fold as AggregatorFold, ForEachSpec, FunctionCommand, FunctionProgram, GraphProgram,
-    GraphSpec, HeaderAuth, HttpAuth, HttpMethod, HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec,
-    JudgeProgram, JudgeVerdict, Limits, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure,
-    OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Pairwise, ParametersSpec, Placement, Prices, Program,
-    ProgramRef, PromptProgram, Provider, RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends,
-    ToolCalling, ToolKind, ToolProgram, ToolSpec, VertexSpec, WhenIncomplete,
+    AgentProgram, AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CapabilitiesSpec, Chunking, Combiner,
+    CommandTool, CredentialRef, Criterion, CustomProgram, CustomTool, Delivery, DocumentSpec, Documents,
+    EdgeCost, EdgeSpec, Effects, EmbedProgram, ExternalModel, Fold as AggregatorFold, ForEachSpec,
+    FunctionCommand, FunctionProgram, GraphProgram, GraphSpec, HeaderAuth, HttpAuth, HttpMethod, HttpTool,
+    HumanProgram, InputSpec, JoinMode, JoinSpec, JudgeProgram, JudgeVerdict, Limits, McpTool, ModelServerRef,
+    ModelSpec, MutationPolicy, OnFailure, OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Pairwise,
+    ParametersSpec, Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetrieveProgram,
+    RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends, ToolCalling, ToolKind, ToolProgram,
+    ToolSpec, VertexSpec, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, check_external, validate};

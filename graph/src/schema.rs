@@ -44,3 +44,7 @@ pub(crate) fn one_judgement(schema: &mut Schema) {
 pub(crate) fn one_function(schema: &mut Schema) {
     exactly_one(schema, &["cel", "command"]);
 }
+
+pub(crate) fn one_origin(schema: &mut Schema) {
+    exactly_one(schema, &["files", "inline", "cel"]);
+}

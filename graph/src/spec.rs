@@ -10,6 +10,7 @@ mod judge;
 mod limits;
 mod model;
 mod program;
+mod retrieval;
 mod tool;
 mod vertex;
 
@@ -29,6 +30,7 @@ pub use program::{
     CustomProgram, FunctionCommand, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef,
     PromptProgram, RouterProgram, Sampling, ToolProgram,
 };
+pub use retrieval::{Chunking, DocumentSpec, Documents, EmbedProgram, RetrieveProgram};
 pub use tool::{
     CommandTool, CustomTool, HeaderAuth, HttpAuth, HttpMethod, HttpTool, McpTool, ToolKind, ToolSpec,
 };

@@ -5,6 +5,7 @@ mod catalogue;
 mod cel;
 mod check;
 mod closure;
+mod embedder;
 mod expressions;
 mod model;
 mod models;
@@ -18,6 +19,7 @@ mod schema;
 mod template;
 mod tool;
 mod tools;
+mod vectors;
 
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
 pub use catalogue::{RunPhase, RunSummary, list_runs, note_end};
@@ -26,17 +28,18 @@ pub use check::check;
 pub use closure::{
     Asynchronous, Callable, Called, ClosureError, ClosureProgram, ClosureTool, IntoAnswer, Json,
 };
+pub use embedder::{EmbedRequest, Embedder, Embeddings};
 pub use expressions::EdgeExpressions;
 pub use model::{
     ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, StandIn, ToolCall,
     UsageParts, cost,
 };
 pub use models::{
-    Fallbacks, Member, Models, NotLoaded, Priced, Scripted, ScriptedCall, ScriptedFailure, ScriptedModel,
-    ScriptedRule,
+    Fallbacks, Member, Models, NotLoaded, Priced, PricedEmbedder, Scripted, ScriptedCall, ScriptedFailure,
+    ScriptedModel, ScriptedRule,
 };
 #[cfg(feature = "inference")]
-pub use models::{LocalModel, LocalModelError};
+pub use models::{LocalModel, LocalModelError, SentenceModel};
 pub use process::{
     CommandError, CommandLine, IDEMPOTENCY_KEY_VARIABLE, Pipes, ProcessGroup, Tail, inherited_variables,
 };
@@ -50,7 +53,7 @@ pub use runner::{
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]
-pub use superstep_inference::{Footprint, LoadError, LoadOptions};
+pub use superstep_inference::{EmbedderDescription, EmbedderOptions, Footprint, LoadError, LoadOptions};
 pub use template::{MAX_TEMPLATE, Template};
 pub use tool::{Tool, ToolRequest, ToolSignature};
 pub use tools::{ToolError, Tools};
