@@ -78,7 +78,8 @@ pub struct ModelSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FileSource {
-    /// Its path, from the working directory. Environment variables stand in it as `${NAME}`,
+    /// Its path, from the working directory: a GGUF file, or the folder of a sentence model with its
+    /// `model.safetensors`, `config.json` and `tokenizer.json`. Environment variables stand in it as `${NAME}`,
     /// `${NAME:-default}` and `${NAME-default}`.
     pub path: String,
 }
@@ -89,7 +90,8 @@ pub struct FileSource {
 pub struct HuggingFaceSource {
     /// `owner/name`.
     pub repo: String,
-    /// The file in it.
+    /// The file in it: a GGUF file, or the `model.safetensors` of a sentence model, with which the files
+    /// beside it come.
     pub file: String,
     /// A branch, tag or commit; default `main`.
     #[serde(default = "main_branch")]
@@ -146,11 +148,12 @@ pub struct Engine {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CandleEngine {
-    /// The most tokens of prompt and answer together; default what the model was trained for.
+    /// The most tokens of prompt and answer together, or of a text that is embedded; default what the model
+    /// was trained for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub context_length: Option<u32>,
-    /// How many prompts are decoded as one batch; the engine has a default.
+    /// How many prompts are decoded, or requests embedded, as one batch; the engine has a default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_concurrent_requests: Option<u32>,

@@ -6,6 +6,7 @@ mod ask;
 mod cancel;
 mod costs;
 mod difference;
+mod documents;
 mod exit;
 mod history;
 mod input;

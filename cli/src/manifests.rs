@@ -9,7 +9,7 @@ use superstep_runtime::check_parameters;
 use crate::args::Files;
 use crate::exit::CommandError;
 use crate::report::show;
-use crate::scripts;
+use crate::{documents, scripts};
 
 /// What the files hold.
 pub(crate) struct Manifests {
@@ -33,6 +33,7 @@ pub(crate) fn read(files: &Files) -> Result<Manifests, CommandError> {
     }
     diagnostics.extend(resources.graphs.values().flat_map(|graph| parameters(&resources, graph)));
     scripts::take_in(&mut resources, &mut diagnostics);
+    documents::take_in(&mut resources, &mut diagnostics);
     match show(&diagnostics)? {
         0 => Ok(Manifests { resources }),
         errors => Err(CommandError::Mistakes { errors }),

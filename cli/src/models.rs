@@ -8,6 +8,7 @@ mod commands;
 mod download;
 mod fetch_error;
 mod hub;
+mod served;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +18,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use superstep_api::{ModelServer, ModelServerSpec, ResourceSet};
 use superstep_graph::{GraphSpec, Program, VertexName};
-use superstep_runtime::{Model, Models, NotLoaded, Priced, Scripted, ScriptedModel};
+use superstep_runtime::{Models, NotLoaded, Scripted, ScriptedModel};
 
 use crate::args::runs::ShowProgress;
 use fetch_error::FetchError;
+use served::Served;
 use sources::{CacheUse, Search};
 
 pub(crate) use commands::models;
@@ -159,16 +161,16 @@ impl ModelPlan {
     /// # Errors
     /// A model cannot be used.
     pub(crate) fn load(&self, show: ShowProgress) -> Result<Models, ModelError> {
-        let mut servers: BTreeMap<&str, Arc<dyn Model>> = BTreeMap::new();
+        let mut servers: BTreeMap<&str, Served> = BTreeMap::new();
         let mut models = BTreeMap::new();
         let mut asked = external::Asked::default();
         for (name, server) in &self.models {
             let server_name = server.metadata.name.as_str();
             let model = match servers.get(server_name) {
-                Some(model) => Arc::clone(model),
+                Some(model) => model.clone(),
                 None => load(server_name, &server.spec, show, &mut asked)?,
             };
-            servers.insert(server_name, Arc::clone(&model));
+            servers.insert(server_name, model.clone());
             models.insert(name.clone(), model);
         }
         self.outside.load(models, &mut asked)
@@ -179,6 +181,7 @@ impl ModelPlan {
         let mut models = Models::default();
         for name in self.models.keys().chain(self.outside.names()) {
             models.insert(name.clone(), Arc::new(NotLoaded));
+            models.insert_embedder(name.clone(), Arc::new(NotLoaded));
         }
         models
     }
@@ -189,33 +192,51 @@ fn load(
     spec: &ModelServerSpec,
     show: ShowProgress,
     asked: &mut external::Asked,
-) -> Result<Arc<dyn Model>, ModelError> {
-    let model: Arc<dyn Model> = match (&spec.engine.scripted, &spec.engine.external) {
+) -> Result<Served, ModelError> {
+    let served = match (&spec.engine.scripted, &spec.engine.external) {
         (Some(script), _) => {
             let script: ScriptedModel = serde_json::from_value(script.clone())
                 .map_err(|source| ModelError::Script { server: server.to_owned(), source })?;
-            Arc::new(Scripted::new(script))
+            let scripted = Arc::new(Scripted::new(script));
+            Served::both(Arc::clone(&scripted) as _, scripted)
         }
         (None, Some(external)) => asked.model(&server.into(), external)?,
         (None, None) => load_weights(server, spec, show)?,
     };
     Ok(match spec.prices {
-        None => model,
-        Some(prices) => Arc::new(Priced::new(model, prices)),
+        None => served,
+        Some(prices) => served.at(prices),
     })
 }
 
 #[cfg(feature = "inference")]
-fn load_weights(
-    server: &str,
-    spec: &ModelServerSpec,
-    show: ShowProgress,
-) -> Result<Arc<dyn Model>, ModelError> {
+fn load_weights(server: &str, spec: &ModelServerSpec, show: ShowProgress) -> Result<Served, ModelError> {
     let path = file_of(server, spec, Search { show, cache: CacheUse::Fill })?;
-    match superstep_runtime::LocalModel::load(&path, &options(spec)) {
-        Ok(model) => Ok(Arc::new(model)),
-        Err(source) => Err(ModelError::Load { server: server.to_owned(), source }),
-    }
+    let failed = |source| ModelError::Load { server: server.to_owned(), source };
+    Ok(match sources::sentence_model(&path) {
+        Some(folder) => {
+            let (options, batch) = sentence_options(spec);
+            let model = superstep_runtime::SentenceModel::load(folder, &options, batch).map_err(failed)?;
+            Served::embedding(Arc::new(model))
+        }
+        None => {
+            let model = superstep_runtime::LocalModel::load(&path, &options(spec)).map_err(failed)?;
+            Served::writing(Arc::new(model))
+        }
+    })
+}
+
+/// How a sentence model is loaded, and how many requests it computes as one batch.
+#[cfg(feature = "inference")]
+fn sentence_options(spec: &ModelServerSpec) -> (superstep_runtime::EmbedderOptions, usize) {
+    let candle = spec.engine.candle.unwrap_or_default();
+    let size = |number: Option<u32>| number.map(|number| number as usize);
+    let options = superstep_runtime::EmbedderOptions {
+        max_tokens: size(candle.context_length),
+        sha256: spec.model.as_ref().and_then(|model| model.sha256.clone()),
+    };
+    let batch = size(candle.max_concurrent_requests);
+    (options, batch.unwrap_or(superstep_runtime::SentenceModel::BATCH))
 }
 
 #[cfg(feature = "inference")]
@@ -233,7 +254,7 @@ fn options(spec: &ModelServerSpec) -> superstep_runtime::LoadOptions {
 }
 
 #[cfg(not(feature = "inference"))]
-fn load_weights(server: &str, _: &ModelServerSpec, _: ShowProgress) -> Result<Arc<dyn Model>, ModelError> {
+fn load_weights(server: &str, _: &ModelServerSpec, _: ShowProgress) -> Result<Served, ModelError> {
     Err(ModelError::NotBuilt { what: format!("ModelServer {server:?}") })
 }
 

@@ -62,6 +62,6 @@ fn in_file(
 }
 
 /// The file `name` seen from the folder of the manifest; a manifest from stdin is in the working directory.
-fn beside(manifest: &str, name: &str) -> PathBuf {
+pub(crate) fn beside(manifest: &str, name: &str) -> PathBuf {
     Path::new(manifest).parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name))
 }

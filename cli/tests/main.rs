@@ -20,6 +20,7 @@ mod reach;
 mod readme;
 mod reference;
 mod render;
+mod retrieval;
 mod run;
 mod runs;
 #[cfg(feature = "otlp")]

@@ -48,3 +48,7 @@ pub(crate) fn one_function(schema: &mut Schema) {
 pub(crate) fn one_choice(schema: &mut Schema) {
     exactly_one(schema, &RouterProgram::CHOICES);
 }
+
+pub(crate) fn one_origin(schema: &mut Schema) {
+    exactly_one(schema, &["files", "inline", "cel"]);
+}

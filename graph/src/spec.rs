@@ -10,6 +10,7 @@ mod judge;
 mod limits;
 mod model;
 mod program;
+mod retrieval;
 mod router;
 mod tool;
 mod vertex;
@@ -30,6 +31,7 @@ pub use program::{
     CustomProgram, FunctionCommand, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef,
     PromptProgram, Sampling, ToolProgram,
 };
+pub use retrieval::{Chunking, DocumentSpec, Documents, EmbedProgram, RetrieveProgram};
 pub use router::{CheapestPath, CostUnit, FastestPath, Goal, ParetoPath, PathRule, RouterProgram, Weights};
 pub use tool::{
     CommandTool, CustomTool, HeaderAuth, HttpAuth, HttpMethod, HttpTool, McpTool, ToolKind, ToolSpec,

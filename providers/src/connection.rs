@@ -96,6 +96,29 @@ impl Line {
         }
     }
 
+    /// Sends `wire` and gives the whole answer, which is not streamed.
+    ///
+    /// # Errors
+    /// The request did not come through, or the answer is an error or too large.
+    pub(crate) async fn whole(&self, wire: Wire) -> Result<Vec<u8>, Fault> {
+        let mut response = self.send(wire).await?;
+        let status = response.status();
+        if !status.is_success() {
+            let headers = response.headers().clone();
+            let body = error_body(&mut response).await;
+            return Err(fault::of_response(status, &headers, &body, SystemTime::now()));
+        }
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
+            answer.extend_from_slice(&chunk);
+            if answer.len() > self.bounds.answer {
+                let detail = format!("more than {} bytes", self.bounds.answer);
+                return Err(Fault::new(FaultKind::TooLarge, detail));
+            }
+        }
+        Ok(answer)
+    }
+
     async fn send(&self, wire: Wire) -> Result<Response, Fault> {
         let mut request = self
             .client

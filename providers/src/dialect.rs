@@ -1,6 +1,7 @@
 //! The protocols of providers: how a request is written, and how an answer is read. They do no IO.
 
 mod anthropic;
+mod embeddings;
 mod gemini;
 mod ollama;
 mod open_ai;

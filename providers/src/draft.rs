@@ -114,7 +114,7 @@ impl Draft {
 }
 
 /// The tokens of so many bytes, where nobody counts them.
-fn estimate(bytes: usize) -> u64 {
+pub(crate) fn estimate(bytes: usize) -> u64 {
     bytes.div_ceil(4) as u64
 }
 

@@ -10,9 +10,11 @@ use futures::future::BoxFuture;
 use reqwest::Url;
 use superstep_engine::Failure;
 use superstep_graph::{CredentialRef, ExternalModel, Prices, Provider, VertexName};
-use superstep_runtime::{Model, ModelAnswer, ModelIdentity, ModelRequest, OnText};
+use superstep_runtime::{
+    EmbedRequest, Embedder, Embeddings, Model, ModelAnswer, ModelIdentity, ModelRequest, OnText,
+};
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, First};
 use crate::connection::{Bounds, Line, client};
 use crate::credential::Credential;
 use crate::dialect::Question;
@@ -90,6 +92,28 @@ impl Providers {
         spec: &ExternalModel,
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Arc<dyn Model>, ProviderError> {
+        Ok(Arc::new(Shared(Arc::new(self.external(name, spec, variable)?))))
+    }
+
+    /// The same as a model that embeds. Whether the provider's model does is told by its first answer.
+    ///
+    /// # Errors
+    /// The credential is not there.
+    pub fn embedder(
+        &mut self,
+        name: &VertexName,
+        spec: &ExternalModel,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Arc<dyn Embedder>, ProviderError> {
+        Ok(Arc::new(Shared(Arc::new(self.external(name, spec, variable)?))))
+    }
+
+    fn external(
+        &mut self,
+        name: &VertexName,
+        spec: &ExternalModel,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<External, ProviderError> {
         let credential = credential(name, spec, variable)?;
         let home = home(spec.provider);
         let base_url = spec.base_url.as_deref().unwrap_or(home.base_url).trim_end_matches('/').to_owned();
@@ -104,7 +128,7 @@ impl Providers {
         let value = value.transpose()?;
         let account = Account { base_url: base_url.clone(), credential: spec.credential_ref.clone() };
         let of_model = self.models.entry((account.clone(), spec.model.clone())).or_default();
-        let external = External {
+        Ok(External {
             label: format!("model {:?} ({:?} {})", name.as_str(), spec.provider, spec.model),
             model: spec.model.clone(),
             provider: spec.provider,
@@ -124,8 +148,7 @@ impl Providers {
                 credential: value.map(|value| (header, value)),
                 bounds: Bounds::default(),
             },
-        };
-        Ok(Arc::new(Shared(Arc::new(external))))
+        })
     }
 }
 
@@ -201,7 +224,30 @@ impl Model for Shared {
     }
 }
 
+impl Embedder for Shared {
+    fn prices(&self) -> Prices {
+        self.0.prices
+    }
+
+    fn embed(&self, request: EmbedRequest) -> BoxFuture<'static, Result<Embeddings, Failure>> {
+        let external = Arc::clone(&self.0);
+        async move { external.vectors(&request).await.map_err(|fault| external.failure(fault)) }.boxed()
+    }
+}
+
 impl External {
+    async fn vectors(&self, request: &EmbedRequest) -> Result<Embeddings, Fault> {
+        let wire = self.line.dialect.write_embeddings(&self.model, request)?;
+        let _first = self.admitted().await?;
+        let answer = match tokio::time::timeout(self.timeout, self.line.whole(wire)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.too_late()),
+        };
+        let vectors = answer.and_then(|answer| self.line.dialect.read_embeddings(&answer, request));
+        self.ended(vectors.as_ref().err());
+        vectors
+    }
+
     async fn generate(
         &self,
         request: &ModelRequest,
@@ -242,11 +288,7 @@ impl External {
     }
 
     async fn ask(&self, request: &ModelRequest, on_text: Option<OnText>) -> Result<ModelAnswer, Fault> {
-        self.wait().await?;
-        let first = self.breakers.model.follow().await;
-        if first.is_none() {
-            self.wait().await?;
-        }
+        let _first = self.admitted().await?;
         let stream = on_text.is_some();
         let question = Question { request, model: &self.model, stream, keeps_schemas: self.keeps_schemas };
         let wire = self.line.dialect.write(&question)?;
@@ -255,17 +297,36 @@ impl External {
         let ended = match exchange {
             Ok(ended) => ended,
             Err(_) if draft.finish.is_some() => Ok(()),
-            Err(_) => {
-                let detail = format!("timeout {} s", self.timeout.as_secs_f32());
-                Err(Fault::new(FaultKind::Timeout, detail))
-            }
+            Err(_) => Err(self.too_late()),
         };
         let answer = ended.and_then(|()| draft.answer(request));
-        if let Err(fault) = &answer {
+        self.ended(answer.as_ref().err());
+        answer
+    }
+
+    /// Waits until a request may be sent. What it gives is held until the request has ended.
+    ///
+    /// # Errors
+    /// Requests are known to fail.
+    async fn admitted(&self) -> Result<Option<First<'_>>, Fault> {
+        self.wait().await?;
+        let first = self.breakers.model.follow().await;
+        if first.is_none() {
+            self.wait().await?;
+        }
+        Ok(first)
+    }
+
+    fn too_late(&self) -> Fault {
+        Fault::new(FaultKind::Timeout, format!("timeout {} s", self.timeout.as_secs_f32()))
+    }
+
+    /// Takes note of how a request ended.
+    fn ended(&self, fault: Option<&Fault>) {
+        if let Some(fault) = fault {
             self.remember(fault);
         }
         self.breakers.model.ended();
-        answer
     }
 
     /// Lets later requests know.

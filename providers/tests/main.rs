@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what the tests share may fail them as a test may")]
 
 mod anthropic;
+mod embeddings;
 mod fake;
 mod faults;
 mod gemini;

@@ -7,6 +7,7 @@ mod cel;
 mod check;
 mod closure;
 mod control;
+mod embedder;
 mod events;
 mod expressions;
 mod model;
@@ -23,6 +24,7 @@ mod schema;
 mod template;
 mod tool;
 mod tools;
+mod vectors;
 mod watch;
 
 pub use call_subject::{CallSubject, ModelIdentity};
@@ -34,6 +36,7 @@ pub use closure::{
     Asynchronous, Callable, Called, ClosureError, ClosureProgram, ClosureTool, IntoAnswer, Json,
 };
 pub use control::{ControlError, SocketFolder};
+pub use embedder::{EmbedRequest, Embedder, Embeddings};
 pub use events::{RunEvent, RunEvents};
 pub use expressions::EdgeExpressions;
 pub use model::{
@@ -41,11 +44,11 @@ pub use model::{
     UsageParts, cost,
 };
 pub use models::{
-    Fallbacks, Member, Models, NotLoaded, Priced, Scripted, ScriptedCall, ScriptedFailure, ScriptedModel,
-    ScriptedRule,
+    Fallbacks, Member, Models, NotLoaded, Priced, PricedEmbedder, Scripted, ScriptedCall, ScriptedFailure,
+    ScriptedModel, ScriptedRule,
 };
 #[cfg(feature = "inference")]
-pub use models::{LocalModel, LocalModelError};
+pub use models::{LocalModel, LocalModelError, SentenceModel};
 pub use process::{
     CommandError, CommandLine, IDEMPOTENCY_KEY_VARIABLE, Pipes, ProcessGroup, Tail, inherited_variables,
 };
@@ -61,7 +64,7 @@ pub use runner::{
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]
-pub use superstep_inference::{Footprint, LoadError, LoadOptions};
+pub use superstep_inference::{EmbedderDescription, EmbedderOptions, Footprint, LoadError, LoadOptions};
 pub use template::{MAX_TEMPLATE, Template};
 pub use tool::{Tool, ToolRequest, ToolSignature};
 pub use tools::{ToolError, Tools};

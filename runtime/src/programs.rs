@@ -3,11 +3,14 @@
 mod agent;
 mod asking;
 mod effects;
+mod embed;
+mod embedding;
 mod function;
 mod graphs;
 mod human;
 mod judge;
 mod prompt;
+mod retrieve;
 mod router;
 mod tool;
 
@@ -19,6 +22,7 @@ use serde_json::Value;
 use superstep_engine::{Failure, Payload, View};
 use superstep_graph::{Program as Kind, ToolProgram, VertexName, VertexSpec};
 
+use crate::embedder::Embedder;
 use crate::model::Model;
 use crate::models::Models;
 use crate::program::{Closure, Program};
@@ -70,6 +74,22 @@ pub enum PrepareError {
         model: VertexName,
         /// The nearest name that there is.
         hint: Option<String>,
+    },
+    /// The model of that name does something else.
+    #[error("vertex {vertex:?}: model {model:?} {does}")]
+    WrongModel {
+        /// The vertex.
+        vertex: VertexName,
+        /// The name.
+        model: VertexName,
+        /// What it does, and what it does not.
+        does: &'static str,
+    },
+    /// Its documents are in files that nobody has read.
+    #[error("vertex {vertex:?}: the files of retrieve.documents were not read: give them inline")]
+    Unread {
+        /// The vertex.
+        vertex: VertexName,
     },
     /// This process has no tool of that name.
     #[error("vertex {vertex:?}: no tool is named {tool:?}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
@@ -223,6 +243,13 @@ impl Programs {
                 let offered = self.tools(name, &tool.name)?;
                 Arc::new(tool::ToolCall::prepare(vertex, tool, chosen(name, tool, offered)?)?)
             }
+            Some(Kind::Embed(embed)) => {
+                Arc::new(embed::Embed::prepare(vertex, embed, self.embedder(name, &embed.model)?)?)
+            }
+            Some(Kind::Retrieve(retrieve)) => {
+                let model = self.embedder(name, &retrieve.model)?;
+                Arc::new(retrieve::Retrieve::prepare(vertex, retrieve, model)?)
+            }
             Some(Kind::Custom(custom)) => {
                 let found = self.custom.get(&custom.name).cloned();
                 found.ok_or_else(|| PrepareError::UnknownProgram {
@@ -239,11 +266,25 @@ impl Programs {
     }
 
     fn model(&self, vertex: &VertexName, name: &VertexName) -> Result<&Arc<dyn Model>, PrepareError> {
-        self.models.find(name).ok_or_else(|| PrepareError::UnknownModel {
+        self.models.find(name).ok_or_else(|| match self.models.find_embedder(name) {
+            Some(_) => wrong_model(vertex, name, "embeds texts and writes none"),
+            None => self.unknown_model(vertex, name),
+        })
+    }
+
+    fn embedder(&self, vertex: &VertexName, name: &VertexName) -> Result<&Arc<dyn Embedder>, PrepareError> {
+        self.models.find_embedder(name).ok_or_else(|| match self.models.find(name) {
+            Some(_) => wrong_model(vertex, name, "writes texts and embeds none"),
+            None => self.unknown_model(vertex, name),
+        })
+    }
+
+    fn unknown_model(&self, vertex: &VertexName, name: &VertexName) -> PrepareError {
+        PrepareError::UnknownModel {
             vertex: vertex.clone(),
             model: name.clone(),
             hint: nearest(name.as_str(), self.models.names()),
-        })
+        }
     }
 
     /// The tools that stand for one name of the graph.
@@ -254,6 +295,10 @@ impl Programs {
             hint: nearest(name.as_str(), self.tools.names()),
         })
     }
+}
+
+fn wrong_model(vertex: &VertexName, model: &VertexName, does: &'static str) -> PrepareError {
+    PrepareError::WrongModel { vertex: vertex.clone(), model: model.clone(), does }
 }
 
 /// The one of the tools offered under a name that a vertex calls.

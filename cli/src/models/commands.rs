@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use superstep_api::ModelServerSpec;
+#[cfg(feature = "inference")]
+use superstep_runtime::{EmbedderOptions, SentenceModel};
 
 use super::cache::{ModelCache, digest};
 use super::fetch_error::cache_error;
 use super::hub::HubFile;
+#[cfg(feature = "inference")]
+use super::sources::sentence_model;
 use super::sources::{CacheUse, Search};
 use super::{ModelError, file_of};
 use crate::args::Files;
@@ -109,15 +113,15 @@ fn footprint(
     spec: Option<&ModelServerSpec>,
     args: &SizeArgs,
 ) -> Result<Value, ModelError> {
+    if let Some(folder) = sentence_model(path) {
+        return sentences(name, folder, spec, args);
+    }
     let mut options = spec.map(super::options).unwrap_or_default();
     options.context_length = args.context_length.map_or(options.context_length, |number| number as usize);
     options.max_concurrent = args.concurrency.map_or(options.max_concurrent, |number| number as usize);
     let footprint = superstep_runtime::Footprint::read(path, &options)?;
     let formats: Vec<&str> = footprint.stored.iter().map(|format| format.name.as_str()).collect();
-    let number = |number: u64, unit: &str| match args.output {
-        OutputFormat::Json | OutputFormat::Yaml => json!(number),
-        OutputFormat::Table => json!(rounded(number, unit)),
-    };
+    let number = |value: u64, unit: &str| number(value, unit, args.output);
     let bytes = |bytes: u64| number(bytes, "B");
     Ok(json!({
         "model": name,
@@ -132,6 +136,41 @@ fn footprint(
         "kvCache": bytes(footprint.kv_cache_bytes),
         "total": bytes(footprint.total_bytes()),
     }))
+}
+
+/// As [`footprint`], of a sentence model, which has no cache.
+#[cfg(feature = "inference")]
+fn sentences(
+    name: &str,
+    folder: &Path,
+    spec: Option<&ModelServerSpec>,
+    args: &SizeArgs,
+) -> Result<Value, ModelError> {
+    let (mut options, batch) =
+        spec.map_or_else(|| (EmbedderOptions::default(), SentenceModel::BATCH), super::sentence_options);
+    options.max_tokens = args.context_length.map(|number| number as usize).or(options.max_tokens);
+    let model = SentenceModel::load(folder, &options, batch);
+    let model = model.map_err(|source| ModelError::Load { server: name.to_owned(), source })?;
+    let description = model.description();
+    let bytes = |bytes: u64| number(bytes, "B", args.output);
+    Ok(json!({
+        "model": name,
+        "architecture": "bert",
+        "dimension": description.dimension,
+        "contextLength": description.max_tokens,
+        "concurrency": args.concurrency.map_or(batch, |number| number as usize),
+        "weights": bytes(description.bytes),
+        "total": bytes(description.bytes),
+    }))
+}
+
+/// A number as the format shows it.
+#[cfg(feature = "inference")]
+fn number(number: u64, unit: &str, format: OutputFormat) -> Value {
+    match format {
+        OutputFormat::Json | OutputFormat::Yaml => json!(number),
+        OutputFormat::Table => json!(rounded(number, unit)),
+    }
 }
 
 #[cfg(not(feature = "inference"))]

@@ -9,6 +9,7 @@ use superstep_graph::{ExternalModel, ModelSpec, VertexName};
 use superstep_runtime::{Fallbacks, Member, Model, Models};
 
 use super::ModelError;
+use super::served::Served;
 
 /// What a run's log keeps of models beside their servers. No secret is in it: a credential is kept by its
 /// name, and read again when a run is resumed.
@@ -77,7 +78,7 @@ impl Outside {
     /// A credential is not there.
     pub(super) fn load(
         &self,
-        served: BTreeMap<VertexName, Arc<dyn Model>>,
+        served: BTreeMap<VertexName, Served>,
         asked: &mut Asked,
     ) -> Result<Models, ModelError> {
         let mut plain = served;
@@ -85,9 +86,13 @@ impl Outside {
             plain.insert(name.clone(), asked.model(name, external)?);
         }
         let mut models = Models::default();
-        for name in plain.keys() {
+        for (name, served) in &plain {
             if let Some(model) = self.with_fallbacks(name, &plain) {
                 models.insert(name.clone(), model);
+            }
+            // No model stands in for one that embeds, for their vectors cannot be compared.
+            if let Some(embedder) = &served.embedding {
+                models.insert_embedder(name.clone(), Arc::clone(embedder));
             }
         }
         Ok(models)
@@ -97,9 +102,9 @@ impl Outside {
     fn with_fallbacks(
         &self,
         name: &VertexName,
-        plain: &BTreeMap<VertexName, Arc<dyn Model>>,
+        plain: &BTreeMap<VertexName, Served>,
     ) -> Option<Arc<dyn Model>> {
-        let first = Arc::clone(plain.get(name)?);
+        let first = Arc::clone(plain.get(name)?.writing.as_ref()?);
         let others = self.fallbacks(name).iter();
         let others = others.filter_map(|other| Some((other, self.with_fallbacks(other, plain)?)));
         let others: Vec<Member> = others.map(|(other, model)| Member::new(other.clone(), model)).collect();
@@ -131,12 +136,14 @@ impl Asked {
         &mut self,
         name: &VertexName,
         external: &ExternalModel,
-    ) -> Result<Arc<dyn Model>, ModelError> {
+    ) -> Result<Served, ModelError> {
         let providers = match &mut self.providers {
             Some(providers) => providers,
             none => none.insert(superstep_providers::Providers::new()?),
         };
-        Ok(providers.model(name, external, &|variable| std::env::var(variable).ok())?)
+        let variable = |name: &str| std::env::var(name).ok();
+        let writing = providers.model(name, external, &variable)?;
+        Ok(Served::both(writing, providers.embedder(name, external, &variable)?))
     }
 
     /// No model, for this build asks no providers.
@@ -149,7 +156,7 @@ impl Asked {
         &mut self,
         name: &VertexName,
         _external: &ExternalModel,
-    ) -> Result<Arc<dyn Model>, ModelError> {
+    ) -> Result<Served, ModelError> {
         Err(ModelError::NoProviders { model: name.clone() })
     }
 }

@@ -50,6 +50,18 @@ impl HubFile {
         Self::try_from(HuggingFaceSource { repo, file, revision: revision.to_owned() }).ok()
     }
 
+    /// Whether it is the weights of a sentence model.
+    pub(crate) fn is_sentence_model(&self) -> bool {
+        self.0.file.ends_with(".safetensors")
+    }
+
+    /// The file `name` of the same folder.
+    pub(crate) fn beside(&self, name: &str) -> Self {
+        let folder = self.0.file.rsplit_once('/').map(|(folder, _)| folder);
+        let file = folder.map_or_else(|| name.to_owned(), |folder| format!("{folder}/{name}"));
+        Self(HuggingFaceSource { file, ..self.0.clone() })
+    }
+
     /// Where it lies below a folder of repositories; the revision is one name.
     pub(crate) fn path(&self) -> PathBuf {
         let revision = self.0.revision.replace('%', "%25").replace('/', "%2F");

@@ -1,7 +1,8 @@
 //! From the sources of a model to a file of this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use reqwest::StatusCode;
 use superstep_api::ServedModel;
 
 use super::bar::Bar;
@@ -11,6 +12,18 @@ use super::fetch_error::FetchError;
 use super::hub::{Hub, HubFile};
 use crate::args::runs::ShowProgress;
 use crate::exit::with_causes;
+
+/// The weights of a sentence model.
+const WEIGHTS: &str = "model.safetensors";
+/// What lies beside them.
+const COMPANIONS: [&str; 2] = ["config.json", "tokenizer.json"];
+/// What may.
+const OPTIONAL: [&str; 2] = ["sentence_bert_config.json", "1_Pooling/config.json"];
+
+/// The folder of the sentence model whose weights are the file at `path`; none if it is another model.
+pub(super) fn sentence_model(path: &Path) -> Option<&Path> {
+    path.parent().filter(|_| path.extension().is_some_and(|end| end == "safetensors"))
+}
 
 /// How files are looked for.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +55,8 @@ impl Search {
         for source in &model.sources {
             if let Some(file) = &source.file {
                 let path = PathBuf::from(&file.path);
+                let is_folder = path.is_dir();
+                let path = if is_folder { path.join(WEIGHTS) } else { path };
                 if path.is_file() {
                     return Ok(path);
                 }
@@ -58,11 +73,40 @@ impl Search {
         Err(tried.join("; "))
     }
 
-    /// A file of a hub, fetched if the cache does not have it.
+    /// A file of a hub, fetched if the cache does not have it; with the files beside it that a sentence model is
+    /// made of, if it is the weights of one.
     ///
     /// # Errors
     /// As [`Fetcher::fetch`].
     pub(crate) fn fetch(self, file: &HubFile, sha256: Option<&str>) -> Result<PathBuf, FetchError> {
+        if file.is_sentence_model() {
+            self.fetch_companions(file, sha256)?;
+        }
+        self.fetch_one(file, sha256)
+    }
+
+    /// What not every model has is asked for until the weights, which come last, are there.
+    fn fetch_companions(self, file: &HubFile, sha256: Option<&str>) -> Result<(), FetchError> {
+        for name in COMPANIONS {
+            self.fetch_one(&file.beside(name), None)?;
+        }
+        let cache = ModelCache::of(&|name| std::env::var(name).ok())?;
+        if cache.place(file).holds(sha256)? && self.cache != CacheUse::Verify {
+            return Ok(());
+        }
+        for name in OPTIONAL {
+            match self.fetch_one(&file.beside(name), None) {
+                Err(
+                    FetchError::Refused { status: StatusCode::NOT_FOUND, .. } | FetchError::NotCached { .. },
+                )
+                | Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch_one(self, file: &HubFile, sha256: Option<&str>) -> Result<PathBuf, FetchError> {
         let lookup = |name: &str| std::env::var(name).ok();
         let cache = ModelCache::of(&lookup)?;
         let place = cache.place(file);

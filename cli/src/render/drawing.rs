@@ -158,7 +158,13 @@ fn shape(vertex: &VertexSpec) -> Shape {
         Some(Program::Function(_)) => Shape::Function,
         Some(Program::Router(_)) => Shape::Router,
         Some(Program::Graph(_)) => Shape::Graph,
-        Some(Program::Tool(_) | Program::Human(_) | Program::Custom(_)) => Shape::Custom,
+        Some(
+            Program::Tool(_)
+            | Program::Human(_)
+            | Program::Embed(_)
+            | Program::Retrieve(_)
+            | Program::Custom(_),
+        ) => Shape::Custom,
         None => Shape::Absent,
     }
 }
@@ -171,6 +177,8 @@ fn lines(vertex: &VertexSpec) -> Vec<String> {
         Program::Agent(agent) => format!("agent {}", agent.model),
         Program::Judge(judge) => format!("judge {}", judge.model),
         Program::Tool(tool) => format!("tool {}", tool.name),
+        Program::Embed(embed) => format!("embed {}", embed.model),
+        Program::Retrieve(retrieve) => format!("retrieve {}", retrieve.model),
         Program::Custom(custom) => format!("custom {}", custom.name),
         Program::Router(router) => match router.goal() {
             Some(goal) => format!("{} path to {}", router.goal_field(), goal.to),

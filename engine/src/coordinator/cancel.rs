@@ -82,7 +82,14 @@ fn reaches_outside(
         Some(Program::Function(function)) => {
             !is_repeatable && function.command.as_ref().is_some_and(|command| !command.idempotent)
         }
-        Some(Program::Prompt(_) | Program::Judge(_) | Program::Router(_)) | None => false,
+        Some(
+            Program::Prompt(_)
+            | Program::Judge(_)
+            | Program::Router(_)
+            | Program::Embed(_)
+            | Program::Retrieve(_),
+        )
+        | None => false,
     }
 }
 

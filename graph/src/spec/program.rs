@@ -7,6 +7,7 @@ use super::agent::AgentProgram;
 use super::edge::is_default;
 use super::human::HumanProgram;
 use super::judge::JudgeProgram;
+use super::retrieval::{EmbedProgram, RetrieveProgram};
 use super::router::RouterProgram;
 use crate::duration::DurationSpec;
 use crate::name::VertexName;
@@ -30,14 +31,20 @@ pub enum Program<'a> {
     Agent(&'a AgentProgram),
     /// One call of a tool.
     Tool(&'a ToolProgram),
+    /// Texts as vectors.
+    Embed(&'a EmbedProgram),
+    /// A search for the passages that are nearest to a text.
+    Retrieve(&'a RetrieveProgram),
     /// A program that the embedding process registered.
     Custom(&'a CustomProgram),
 }
 
 impl Program<'_> {
     /// The members of a vertex of which exactly one is given.
-    pub const KINDS: [&'static str; 9] =
-        ["prompt", "agent", "judge", "tool", "function", "router", "human", "graph", "custom"];
+    pub const KINDS: [&'static str; 11] = [
+        "prompt", "agent", "judge", "tool", "function", "router", "human", "graph", "embed", "retrieve",
+        "custom",
+    ];
 
     /// The name of the member that holds it.
     pub fn kind(&self) -> &'static str {
@@ -50,6 +57,8 @@ impl Program<'_> {
             Program::Human(_) => "human",
             Program::Agent(_) => "agent",
             Program::Tool(_) => "tool",
+            Program::Embed(_) => "embed",
+            Program::Retrieve(_) => "retrieve",
             Program::Custom(_) => "custom",
         }
     }

@@ -10,6 +10,7 @@ use super::edge::is_default;
 use super::human::HumanProgram;
 use super::judge::JudgeProgram;
 use super::program::{CustomProgram, FunctionProgram, GraphProgram, Program, PromptProgram, ToolProgram};
+use super::retrieval::{EmbedProgram, RetrieveProgram};
 use super::router::RouterProgram;
 use crate::duration::DurationSpec;
 use crate::name::VertexName;
@@ -49,6 +50,12 @@ pub struct VertexSpec {
     /// Program: one call of a tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<ToolProgram>,
+    /// Program: texts as vectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embed: Option<EmbedProgram>,
+    /// Program: a search among documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieve: Option<Box<RetrieveProgram>>,
     /// Program: one registered by the embedding process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomProgram>,
@@ -130,7 +137,13 @@ impl VertexSpec {
         let prompt = self.prompt.as_ref().map(|prompt| &prompt.model);
         let agent = self.agent.as_ref().map(|agent| &agent.model);
         let judge = self.judge.as_ref().map(|judge| &judge.model);
-        prompt.into_iter().chain(agent).chain(judge)
+        prompt.into_iter().chain(agent).chain(judge).chain(self.embedder_used())
+    }
+
+    /// The model of the graph that it asks for vectors.
+    pub fn embedder_used(&self) -> Option<&VertexName> {
+        let embed = self.embed.as_ref().map(|embed| &embed.model);
+        embed.or(self.retrieve.as_ref().map(|retrieve| &retrieve.model))
     }
 
     /// The tools of the graph that it calls.
@@ -150,6 +163,8 @@ impl VertexSpec {
             self.judge.as_deref().map(Program::Judge),
             self.human.as_deref().map(Program::Human),
             self.tool.as_ref().map(Program::Tool),
+            self.embed.as_ref().map(Program::Embed),
+            self.retrieve.as_deref().map(Program::Retrieve),
             self.custom.as_ref().map(Program::Custom),
         ]
         .into_iter()

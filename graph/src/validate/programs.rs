@@ -1,5 +1,7 @@
 //! Each vertex has one program, whose names resolve and whose numbers are in range.
 
+mod retrieval;
+
 use crate::name::VertexName;
 use crate::problem::{FieldPath, Problem};
 use crate::spec::{
@@ -32,6 +34,8 @@ pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, pro
         Program::Human(human) => checking.human(human),
         Program::Tool(tool) => checking.tool(tool),
         Program::Function(function) => checking.function(function),
+        Program::Embed(embed) => checking.embed(embed),
+        Program::Retrieve(retrieve) => checking.retrieve(vertex, retrieve),
         Program::Graph(graph) => {
             if !(graph.parameters.is_null() || graph.parameters.is_object()) {
                 checking.error("parameters", "parameters are an object");

@@ -308,3 +308,38 @@ fn a_router_by_cost_has_a_path_and_a_port_for_each_edge() {
         assert!(text.contains(expected), "{expected}\nin\n{text}");
     }
 }
+
+#[test]
+fn retrieval_keeps_to_its_value_and_its_bounds() {
+    let problem = |retrieve: serde_json::Value, more: serde_json::Value| {
+        let mut vertex = json!({"name": "a", "retrieve": retrieve});
+        vertex.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let spec = json!({"entry": ["a"], "vertices": [vertex],
+            "models": [{"name": "m", "external": {"provider": "Ollama", "model": "m"}}]});
+        match validate(&serde_json::from_value(spec).unwrap()) {
+            Ok(graph) => graph.warnings().first().map(ToString::to_string),
+            Err(problems) => problems.0.first().map(ToString::to_string),
+        }
+    };
+    let good = json!({"model": "m", "documents": {"cel": "input.documents"}});
+    assert_eq!(problem(good.clone(), json!({})), None);
+    for (retrieve, more, part) in [
+        (json!({"model": "m"}), json!({}), "nothing to be found"),
+        (json!({"model": "n"}), json!({}), "no model is named"),
+        (good.clone(), json!({"effects": {"append": "1"}}), "in the value of the vertex"),
+        (good.clone(), json!({"effects": {"value": "1"}}), "in the value of the vertex"),
+        (good, json!({"forEach": {}}), "for each element"),
+        (json!({"model": "m", "documents": {}}), json!({}), "exactly one place"),
+        (json!({"model": "m", "documents": {"files": []}}), json!({}), "no file"),
+        (json!({"model": "m", "documents": {"inline": [{"id": "", "text": "a"}]}}), json!({}), "not empty"),
+        (json!({"model": "m", "documents": {"cel": "[]"}, "top": 1001}), json!({}), "1 and 1000"),
+        (
+            json!({"model": "m", "documents": {"cel": "[]"}, "chunk": {"characters": 15}}),
+            json!({}),
+            "16 characters",
+        ),
+    ] {
+        let found = problem(retrieve.clone(), more).unwrap_or_default();
+        assert!(found.contains(part), "{retrieve}: {found}");
+    }
+}

@@ -35,7 +35,22 @@ impl<'a> Checking<'a> {
                     self.expression(path.field("arguments"), vertex, arguments, Scope::Vertex);
                 }
             }
+            Program::Embed(embed) => {
+                self.template(path.field("text"), vertex, embed.text.as_deref());
+                self.optional(path.field("texts"), vertex, embed.texts.as_deref());
+            }
+            Program::Retrieve(retrieve) => {
+                let documents = retrieve.documents.as_ref().and_then(|documents| documents.cel.as_deref());
+                self.optional(path.field("documents").field("cel"), vertex, documents);
+                self.optional(path.field("query"), vertex, retrieve.query.as_deref());
+            }
             Program::Graph(_) | Program::Custom(_) => {}
+        }
+    }
+
+    fn optional(&mut self, path: FieldPath, vertex: &'a VertexSpec, source: Option<&str>) {
+        if let Some(source) = source {
+            self.expression(path, vertex, source, Scope::Vertex);
         }
     }
 

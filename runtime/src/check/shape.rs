@@ -30,6 +30,12 @@ impl<'a> Shape<'a> {
             Some(Program::Human(human)) => human.schema.as_ref().map_or(Self::Unknown, Self::Schema),
             Some(Program::Judge(judge)) => Self::judged(judge),
             Some(Program::Agent(agent)) => Self::written(agent.output.as_ref()),
+            Some(Program::Embed(embed)) => match (&embed.text, &embed.texts) {
+                (Some(_), None) => Self::Fields(&["embedding"]),
+                (None, Some(_)) => Self::Fields(&["embeddings"]),
+                (None, None) | (Some(_), Some(_)) => Self::Fields(&["embedding", "embeddings"]),
+            },
+            Some(Program::Retrieve(_)) => Self::Fields(&["query", "matches", "results", "added", "size"]),
             Some(
                 Program::Function(_)
                 | Program::Router(_)

@@ -1,5 +1,7 @@
 //! A model that answers by rules: for tests, and for trying a graph without a model.
 
+mod words;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::schema::smallest;
 /// The `engine.scripted` of a `ModelServer`. The first rule that matches a request answers it; else
 /// `otherwise` does; else, where the request has an output schema, its smallest instance; else the
 /// request fails. Four bytes count as one token. A script with a rule that calls tools is a model with tool
-/// calling of its own.
+/// calling of its own. It embeds texts without rules: those that share words are near to each other.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ScriptedModel {

@@ -8,6 +8,7 @@ use superstep_engine::Failure;
 use superstep_graph::Prices;
 
 use crate::call_subject::ModelIdentity;
+use crate::embedder::{EmbedRequest, Embedder, Embeddings};
 use crate::model::{Model, ModelAnswer, ModelRequest};
 use crate::program::OnText;
 
@@ -50,6 +51,33 @@ impl Model for Priced {
     }
 }
 
+/// An embedder whose tokens cost something.
+pub struct PricedEmbedder {
+    embedder: Arc<dyn Embedder>,
+    prices: Prices,
+}
+
+impl PricedEmbedder {
+    /// `embedder` at these prices.
+    pub fn new(embedder: Arc<dyn Embedder>, prices: Prices) -> Self {
+        Self { embedder, prices }
+    }
+}
+
+impl Embedder for PricedEmbedder {
+    fn tokens(&self, texts: &[String]) -> u64 {
+        self.embedder.tokens(texts)
+    }
+
+    fn prices(&self) -> Prices {
+        self.prices
+    }
+
+    fn embed(&self, request: EmbedRequest) -> BoxFuture<'static, Result<Embeddings, Failure>> {
+        self.embedder.embed(request)
+    }
+}
+
 /// A model that is known by name and not loaded: enough to look at a run, not to drive it.
 #[derive(Clone, Copy, Debug)]
 pub struct NotLoaded;
@@ -60,6 +88,13 @@ impl Model for NotLoaded {
         request: ModelRequest,
         _on_text: Option<OnText>,
     ) -> BoxFuture<'static, Result<ModelAnswer, Failure>> {
+        let message = format!("the model of vertex {:?} is not loaded", request.vertex);
+        futures::future::ready(Err(Failure::permanent(message))).boxed()
+    }
+}
+
+impl Embedder for NotLoaded {
+    fn embed(&self, request: EmbedRequest) -> BoxFuture<'static, Result<Embeddings, Failure>> {
         let message = format!("the model of vertex {:?} is not loaded", request.vertex);
         futures::future::ready(Err(Failure::permanent(message))).boxed()
     }

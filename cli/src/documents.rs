@@ -1,0 +1,154 @@
+//! The documents that are searched: in their manifest, or in files beside it.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use superstep_api::{CheckedGraph, Diagnostic, Resource, ResourceSet};
+use superstep_graph::{DocumentSpec, Documents, FieldPath, Problem, validate};
+
+use crate::scripts::beside;
+
+/// Puts the documents of files into the graphs that name the files, so that a run keeps what they held.
+pub(crate) fn take_in(resources: &mut ResourceSet, diagnostics: &mut Vec<Diagnostic>) {
+    for graph in resources.graphs.values_mut() {
+        let mut spec = graph.content.document.spec.clone();
+        let mut mistakes = Vec::new();
+        for (index, vertex) in spec.vertices.iter_mut().enumerate() {
+            let retrieve = vertex.retrieve.as_mut();
+            if let Some(documents) = retrieve.and_then(|retrieve| retrieve.documents.as_mut()) {
+                read_into(documents, index, graph, &mut mistakes);
+            }
+        }
+        match validate(&spec) {
+            Ok(valid) if mistakes.is_empty() => {
+                graph.content.document.spec = spec;
+                graph.content.graph = valid;
+            }
+            Ok(_) => {}
+            Err(problems) => {
+                mistakes.extend(problems.0.iter().map(|problem| graph.diagnose(problem)));
+            }
+        }
+        diagnostics.append(&mut mistakes);
+    }
+}
+
+fn read_into(
+    documents: &mut Documents,
+    vertex: usize,
+    graph: &Resource<CheckedGraph>,
+    mistakes: &mut Vec<Diagnostic>,
+) {
+    let Some(files) = &documents.files else { return };
+    let path = FieldPath::default().field("vertices").index(vertex).field("retrieve").field("documents");
+    let mut inline = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let place = beside(&graph.source().name, file);
+        match read_file(&place) {
+            Ok(read) => inline.extend(read),
+            Err(why) => {
+                let message = format!("cannot take documents from {}: {why}", place.display());
+                mistakes.push(graph.diagnose(&Problem::error(path.field("files").index(index), message)));
+            }
+        }
+    }
+    *documents = Documents { inline: Some(inline), ..Documents::default() };
+}
+
+/// The documents of a file, each with an id by which it can be found in there.
+fn read_file(path: &Path) -> Result<Vec<DocumentSpec>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("jsonl") => {
+            let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+            let document = |(number, line): (usize, &str)| {
+                let value = serde_json::from_str(line).map_err(|error| format!("line {number}: {error}"))?;
+                document(value, format!("{name}:{number}")).map_err(|why| format!("line {number}: {why}"))
+            };
+            lines.map(document).collect()
+        }
+        Some("json") => {
+            let values: Vec<Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            let document = |(number, value): (usize, Value)| {
+                document(value, format!("{name}:{number}")).map_err(|why| format!("item {number}: {why}"))
+            };
+            (1..).zip(values).map(document).collect()
+        }
+        Some(_) | None => Ok(vec![DocumentSpec { id: Some(name), text, metadata: Map::new() }]),
+    }
+}
+
+/// A document as files have it: members that are not known are metadata.
+#[derive(Deserialize)]
+struct Row {
+    #[serde(default)]
+    id: Value,
+    text: String,
+    #[serde(default)]
+    metadata: Map<String, Value>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+fn document(value: Value, place: String) -> Result<DocumentSpec, String> {
+    if let Value::String(text) = value {
+        return Ok(DocumentSpec { id: Some(place), text, metadata: Map::new() });
+    }
+    let Row { id, text, metadata, others } = Row::deserialize(value).map_err(|error| error.to_string())?;
+    let id = match id {
+        Value::Null => place,
+        Value::String(id) => id,
+        Value::Number(id) => id.to_string(),
+        Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            return Err("an id is a text or a number".to_owned());
+        }
+    };
+    let metadata = others.into_iter().chain(metadata).collect();
+    Ok(DocumentSpec { id: Some(id), text, metadata })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(name: &str, text: &str) -> Result<Value, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        read_file(&path).map(|documents| json!(documents))
+    }
+
+    #[test]
+    fn files_hold_documents_in_three_forms() {
+        let lines = "{\"id\": 7, \"text\": \"a\", \"url\": \"u\", \"metadata\": {\"page\": 1}}\n\n\"b\"\n{\"text\": \"c\"}\n";
+        let expected = json!([
+            {"id": "7", "text": "a", "metadata": {"page": 1, "url": "u"}},
+            {"id": "faq.jsonl:3", "text": "b"},
+            {"id": "faq.jsonl:4", "text": "c"},
+        ]);
+        assert_eq!(read("faq.jsonl", lines).unwrap(), expected);
+        let list = "[\"a\", {\"text\": \"b\"}]";
+        let expected = json!([{"id": "l.json:1", "text": "a"}, {"id": "l.json:2", "text": "b"}]);
+        assert_eq!(read("l.json", list).unwrap(), expected);
+        assert_eq!(read("notes.md", "# All\n").unwrap(), json!([{"id": "notes.md", "text": "# All\n"}]));
+    }
+
+    #[test]
+    fn mistakes_in_files_have_their_line() {
+        for (name, text, part) in [
+            ("a.jsonl", "\"a\"\n{", "line 2: EOF"),
+            ("a.jsonl", "{\"txt\": \"a\"}", "line 1: missing field `text`"),
+            ("a.jsonl", "{\"id\": [], \"text\": \"a\"}", "line 1: an id is a text or a number"),
+            ("a.json", "{}", "expected a sequence"),
+            ("a.json", "[1]", "item 1"),
+        ] {
+            let why = read(name, text).unwrap_err();
+            assert!(why.contains(part), "{why}");
+        }
+        assert!(read_file(Path::new("absent.md")).is_err());
+    }
+}
