@@ -29,7 +29,7 @@ impl<R: Record> Follower<R> {
     /// [`StoreError::Io`]. The records can be asked for again.
     pub fn read(&mut self) -> Result<Vec<R>, StoreError> {
         match &mut self.0 {
-            Source::Memory(follower) => Ok(follower.read()),
+            Source::Memory(follower) => follower.read(),
             Source::Folder(follower) => follower.read(),
         }
     }

@@ -109,7 +109,11 @@ impl<R: Record> MemoryRuns<R> {
     }
 
     pub(crate) fn follow(&self, run: &RunName, from: u64) -> Result<MemoryFollower<R>, StoreError> {
-        self.with(run, |found| MemoryFollower { history: Arc::clone(&found.history), next: from })
+        self.with(run, |found| MemoryFollower {
+            run: run.clone(),
+            history: Arc::clone(&found.history),
+            next: from,
+        })
     }
 
     pub(crate) fn blobs(&self, run: &RunName) -> Result<MemoryBlobs, StoreError> {
@@ -189,16 +193,17 @@ impl<R: Record> Log<R> for MemoryLog<R> {
 /// A reader that stands somewhere in the log of a run in memory.
 #[derive(Debug)]
 pub(crate) struct MemoryFollower<R> {
+    run: RunName,
     history: Arc<Mutex<MemoryHistory<R>>>,
     next: u64,
 }
 
 impl<R: Record> MemoryFollower<R> {
-    pub(crate) fn read(&mut self) -> Vec<R> {
+    pub(crate) fn read(&mut self) -> Result<Vec<R>, StoreError> {
         let history = lock(&self.history);
-        let records = history.read(self.next);
+        let records = history.read(&self.run, self.next)?;
         self.next = self.next.max(history.next);
-        records
+        Ok(records)
     }
 
     pub(crate) fn next(&self) -> u64 {

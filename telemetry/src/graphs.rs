@@ -29,12 +29,16 @@ impl Executed {
             | Program::Human(_)
             | Program::Agent(_)
             | Program::Tool(_)
+            | Program::Embed(_)
+            | Program::Retrieve(_)
             | Program::Custom(_) => None,
         };
         let model = match program {
             Program::Prompt(prompt) => Some(prompt.model.clone()),
             Program::Agent(agent) => Some(agent.model.clone()),
             Program::Judge(judge) => Some(judge.model.clone()),
+            Program::Embed(embed) => Some(embed.model.clone()),
+            Program::Retrieve(retrieve) => Some(retrieve.model.clone()),
             Program::Function(_)
             | Program::Router(_)
             | Program::Graph(_)

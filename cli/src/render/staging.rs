@@ -53,6 +53,9 @@ fn is_seen(notice: &Notice, drawn: Option<u64>) -> bool {
         Notice::SuperstepStarted { superstep, .. } => drawn.is_none_or(|drawn| *superstep <= drawn),
         Notice::Committed { superstep, .. } => drawn.is_none_or(|drawn| *superstep < drawn),
         Notice::Started { .. }
+        | Notice::Opened { .. }
+        | Notice::Called(_)
+        | Notice::Resumed { .. }
         | Notice::Retrying { .. }
         | Notice::Asked { .. }
         | Notice::Completed { .. }

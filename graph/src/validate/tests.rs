@@ -311,7 +311,7 @@ fn a_router_by_cost_has_a_path_and_a_port_for_each_edge() {
 
 #[test]
 fn retrieval_keeps_to_its_value_and_its_bounds() {
-    let problem = |retrieve: serde_json::Value, more: serde_json::Value| {
+    let problem = |retrieve: Value, more: Value| {
         let mut vertex = json!({"name": "a", "retrieve": retrieve});
         vertex.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let spec = json!({"entry": ["a"], "vertices": [vertex],

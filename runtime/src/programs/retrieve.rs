@@ -90,7 +90,7 @@ impl Program for Retrieve {
 
 impl Prepared {
     async fn run(self: Arc<Self>, activation: Activation) -> Result<ProgramResult, Failure> {
-        let view = activation.view;
+        let view = Arc::new(activation.view);
         let query = self.query(&view)?;
         let (preparing, seen) = (Arc::clone(&self), Arc::clone(&view));
         let missing = aside(move || preparing.missing(&seen)).await?;

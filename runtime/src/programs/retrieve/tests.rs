@@ -28,7 +28,7 @@ impl Library {
             perform_all(ordinal, request)
         });
         let mut activation = given::activation(&self.vertex, payloads, calls);
-        let view = Arc::get_mut(&mut activation.view).unwrap();
+        let view = Arc::get_mut(&mut activation.view.scene).unwrap();
         view.value = self.value.clone();
         view.input =
             json!({"documents": [{"id": "a", "text": "red apples"}, {"id": "b", "text": "green pears"}]})

@@ -70,8 +70,8 @@ async fn arguments_that_do_not_fit_and_failures_of_the_tool_name_what_failed() {
 async fn a_call_is_made_with_a_key_and_is_as_repeatable_as_its_tool() {
     for idempotent in [true, false] {
         let mut tool = weather();
-        std::sync::Arc::get_mut(&mut tool).unwrap().idempotent = idempotent;
-        let programs = Programs::default().with_tools(tools([std::sync::Arc::clone(&tool)]));
+        Arc::get_mut(&mut tool).unwrap().idempotent = idempotent;
+        let programs = Programs::default().with_tools(tools([Arc::clone(&tool)]));
         let vertex = vertex(json!({"name": "ask", "tool": {"name": "weather"}}));
         let (calls, told) = runner(move |ordinal, request| {
             assert_eq!((request.repeatable, request.reserve.calls), (idempotent, 1));
