@@ -254,6 +254,7 @@ impl CommandError {
                 RunError::Store(
                     StoreError::Corrupt { .. }
                     | StoreError::CorruptBlob { .. }
+                    | StoreError::CorruptResult { .. }
                     | StoreError::NoBlob { .. }
                     | StoreError::NewerFormat { .. },
                 )

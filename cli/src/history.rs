@@ -6,7 +6,7 @@ use std::io;
 use serde_json::{Value, json};
 use superstep_engine::{Called, Notice, RunStatus};
 use superstep_graph::Verdict;
-use superstep_runtime::{RecordedAnswer, RunError, read_run, tell};
+use superstep_runtime::{CACHE_TARGET, RecordedAnswer, RunError, read_run, tell};
 use superstep_store::RunName;
 
 use crate::args::runs::InspectArgs;
@@ -43,6 +43,9 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
     match args.superstep {
         None => {
             shown["summary"] = summary(story.status.as_ref(), &totals);
+            if story.cached > 0 {
+                shown["summary"]["cached"] = json!(story.cached);
+            }
             shown["input"] = started.input.value().clone();
             shown["outputs"] = outputs.value().clone();
         }
@@ -61,6 +64,8 @@ struct Story {
     at: u64,
     supersteps: BTreeMap<u64, Value>,
     status: Option<RunStatus>,
+    /// How many kept results were taken.
+    cached: u64,
 }
 
 impl Story {
@@ -109,7 +114,10 @@ impl Story {
                 self.entry()["revision"] = json!(revision.to_string());
                 self.at = superstep + 1;
             }
-            Notice::Called(called) => self.push("calls", call(called)),
+            Notice::Called(called) => {
+                self.cached += u64::from(called.target == CACHE_TARGET);
+                self.push("calls", call(called));
+            }
             Notice::Ended { status, .. } => self.status = Some(status.clone()),
             Notice::Started { .. }
             | Notice::Opened { .. }

@@ -10,6 +10,7 @@ mod documents;
 mod exit;
 mod history;
 mod input;
+mod kept;
 mod log;
 mod manifests;
 mod models;

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use superstep_api::{ModelServer, ModelServerSpec, ResourceSet};
 use superstep_graph::{GraphSpec, Program, VertexName};
 use superstep_runtime::{Models, NotLoaded, Scripted, ScriptedModel};
@@ -174,6 +175,12 @@ impl ModelPlan {
             models.insert(name.clone(), model);
         }
         self.outside.load(models, &mut asked)
+    }
+
+    /// What each name stands for.
+    pub(crate) fn meanings(&self) -> impl Iterator<Item = (&VertexName, Value)> {
+        let served = self.models.iter().map(|(name, server)| (name, json!(server.spec)));
+        served.chain(self.outside.meanings())
     }
 
     /// The models by name alone, for looking at a run.

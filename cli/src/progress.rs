@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use superstep_engine::{ActivationId, FrameId, Notice, RunStatus};
 use superstep_graph::{Mutation, Verdict};
-use superstep_runtime::Observer;
+use superstep_runtime::{CACHE_TARGET, Observer};
 
 use crate::args::runs::ShowProgress;
 use crate::view::{Progress, View};
@@ -21,6 +21,8 @@ pub(crate) struct Shown {
 struct State {
     view: View<io::Stderr>,
     starting: Vec<String>,
+    /// Vertices that took kept results, and how many: one, or those of their elements.
+    cached: BTreeMap<String, u64>,
     since: BTreeMap<String, Instant>,
     begun: Instant,
     /// What a resumed run tells of its past is not shown again.
@@ -42,6 +44,7 @@ impl Shown {
         let state = State {
             view: View::new(io::stderr(), colors, columns),
             starting: Vec::new(),
+            cached: BTreeMap::new(),
             since: BTreeMap::new(),
             begun: Instant::now(),
             silent_until: resumed_at,
@@ -100,7 +103,8 @@ impl State {
                     None => Ok(output.as_ref().map(|output| output.value().to_string()).unwrap_or_default()),
                 };
                 let millis = since.map_or(0, |since| millis(since.elapsed()));
-                Some(Progress::Completed { vertex, preview, tokens: usage.tokens(), millis })
+                let cached = self.cached.remove(&vertex).unwrap_or_default();
+                Some(Progress::Completed { vertex, preview, tokens: usage.tokens(), cached, millis })
             }
             Notice::Mutated { requester, mutation, verdict, .. } => {
                 let refused = match verdict {
@@ -116,6 +120,7 @@ impl State {
                 vertex: name_of(activation),
                 preview: Err(format!("attempt {attempts} failed and is made again: {}", failure.message)),
                 tokens: 0,
+                cached: 0,
                 millis: 0,
             }),
             Notice::Ended { status, totals } => {
@@ -133,10 +138,16 @@ impl State {
                 let missing = missing.iter().map(ToString::to_string).collect();
                 Some(Progress::Incomplete { vertex: vertex.to_string(), action: *action, missing })
             }
+            Notice::Called(called) => {
+                if called.target == CACHE_TARGET {
+                    let whole = ActivationId { element: None, ..called.call.activation.clone() };
+                    *self.cached.entry(name_of(&whole)).or_default() += 1;
+                }
+                None
+            }
             Notice::Asked { .. }
             | Notice::Settled { .. }
             | Notice::Opened { .. }
-            | Notice::Called(_)
             | Notice::Resumed { .. }
             | Notice::Paused => None,
         }

@@ -27,7 +27,7 @@ use crate::signals::Signals;
 use crate::trace::Tracing;
 #[cfg(not(feature = "otlp"))]
 use crate::untraced::Tracing;
-use crate::{input, log, manifests, tools};
+use crate::{input, kept, log, manifests, tools};
 
 /// Runs a graph to its end.
 ///
@@ -77,7 +77,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let asking = Asking::new(&name, args.no_input, Vec::new(), 0);
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(graphs.values().map(superstep_graph::ValidatedGraph::spec), &runtime)?;
-    let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
+    let store_args = (!args.ephemeral).then_some(&args.store);
+    let cache = kept::cache(store_args, &plan, graphs.values().map(superstep_graph::ValidatedGraph::spec))?;
+    let programs = Programs::new(plan.load(args.progress)?).with_tools(tools).with_cache(cache);
     let signals = Signals::watch(&runtime)?;
     let mut setup = setup(&name, programs, args.progress, None, &asking)?;
     let attachment = serde_json::to_value(&plan).map(Payload::from).map_err(io::Error::other)?;
@@ -119,7 +121,8 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let asking = Asking::new(&name, args.no_input, open, told);
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(started.graphs.values().map(Arc::as_ref), &runtime)?;
-    let programs = Programs::new(plan.load(args.progress)?).with_tools(tools);
+    let cache = kept::cache(Some(&args.store), &plan, started.graphs.values().map(Arc::as_ref))?;
+    let programs = Programs::new(plan.load(args.progress)?).with_tools(tools).with_cache(cache);
     let signals = Signals::watch(&runtime)?;
     let mut setup = setup(&name, programs, args.progress, Some(committed), &asking)?;
     let tracing = Tracing::begin(&args.trace)?;

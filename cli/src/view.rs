@@ -37,6 +37,8 @@ pub(crate) enum Progress {
         preview: Result<String, String>,
         /// Tokens read and written.
         tokens: u64,
+        /// How many of its results were kept ones: those of its elements, or one.
+        cached: u64,
         /// How long it took.
         millis: u64,
     },
@@ -120,14 +122,19 @@ impl<W: Write> View<W> {
                 self.line(&format!("{head}  {}", plain(&words.join(" "))))
             }
             Progress::Token { vertex, text } => self.token(vertex, text),
-            Progress::Completed { vertex, preview, tokens, millis } => {
+            Progress::Completed { vertex, preview, tokens, cached, millis } => {
                 self.writing.retain(|(name, _)| name != vertex);
                 let (mark, text) = match preview {
                     Ok(text) => (self.colored("32", "✓"), text),
                     Err(text) => (self.colored("31", "✗"), text),
                 };
                 let used = if *tokens > 0 { format!("{tokens} tokens, ") } else { String::new() };
-                let used = format!("{used}{}", seconds(*millis));
+                let kept = match cached {
+                    0 => String::new(),
+                    1 => "cached, ".to_owned(),
+                    count => format!("{count} cached, "),
+                };
+                let used = format!("{used}{kept}{}", seconds(*millis));
                 let room = self.columns.saturating_sub(vertex.chars().count() + used.chars().count() + 8);
                 let used = self.dim(&used);
                 self.line(&format!("  {mark} {vertex}  {used}  {}", start(&plain(text), room)))
@@ -255,12 +262,14 @@ mod tests {
                 vertex: "classify".to_owned(),
                 preview: Ok("{\"kind\": \"bug\",\n \"why\": \"a long reason that does not fit\"}".to_owned()),
                 tokens: 42,
+                cached: 0,
                 millis: 1_240,
             },
             Progress::Completed {
                 vertex: "extract".to_owned(),
                 preview: Err("no model".to_owned()),
                 tokens: 0,
+                cached: 0,
                 millis: 0,
             },
             Progress::Mutated {

@@ -4,6 +4,7 @@
 
 mod answer;
 mod bad_files;
+mod cache;
 mod command;
 mod costs;
 mod crash;

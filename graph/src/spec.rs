@@ -4,6 +4,7 @@
 //! name, unknown members are refused, and relations between members are not yet checked.
 
 mod agent;
+mod cache;
 mod edge;
 mod human;
 mod judge;
@@ -22,6 +23,7 @@ use crate::mutation::MutationKind;
 use crate::name::VertexName;
 
 pub use agent::{AgentProgram, ToolCalling};
+pub use cache::CacheSpec;
 pub use edge::{Delivery, EdgeCost, EdgeSpec};
 pub use human::HumanProgram;
 pub use judge::{Criterion, JudgeProgram, JudgeVerdict, Pairwise, Rubric, Scale};

@@ -1,5 +1,6 @@
 //! From a document to a graph that can be trusted, or to everything that is wrong with it.
 
+mod cache;
 mod joins;
 mod models;
 mod names;

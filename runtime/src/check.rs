@@ -52,6 +52,9 @@ impl<'a> Checking<'a> {
             let here = here.field(program.kind());
             self.program(&here, vertex, program);
         }
+        if let Some(key) = vertex.cache.as_ref().and_then(|cache| cache.key.as_ref()) {
+            self.expression(here.field("cache").field("key"), vertex, key, Scope::Vertex);
+        }
         let effects = &vertex.effects;
         let here = here.field("effects");
         for (field, source) in [

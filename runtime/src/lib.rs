@@ -1,5 +1,6 @@
 //! The local runner and the vertex programs.
 
+mod cache;
 mod call_subject;
 mod calls;
 mod catalogue;
@@ -27,6 +28,7 @@ mod tools;
 mod vectors;
 mod watch;
 
+pub use cache::{CACHE_TARGET, ResultCache};
 pub use call_subject::{CallSubject, ModelIdentity};
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
 pub use catalogue::{RunPhase, RunSummary, list_runs, note_end};

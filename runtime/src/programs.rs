@@ -22,6 +22,7 @@ use serde_json::Value;
 use superstep_engine::{Failure, Payload, View};
 use superstep_graph::{Program as Kind, ToolProgram, VertexName, VertexSpec};
 
+use crate::cache::{Cached, ResultCache};
 use crate::embedder::Embedder;
 use crate::model::Model;
 use crate::models::Models;
@@ -33,6 +34,7 @@ use crate::tool::Tool;
 use crate::tools::{CheckedTool, ToolError, Tools};
 
 pub use effects::EffectExpressions;
+pub(crate) use function::seen;
 use graphs::PreparedGraphs;
 pub(crate) use graphs::{ByAddress, Prepared, PreparedGraph, address_of, ports_of};
 
@@ -46,6 +48,7 @@ pub struct Programs {
     models: Models,
     tools: Tools,
     custom: BTreeMap<String, Arc<dyn Program>>,
+    cache: ResultCache,
     prepared: Mutex<HashMap<[u8; 32], Arc<dyn Program>>>,
     graphs: PreparedGraphs,
 }
@@ -143,6 +146,13 @@ impl Programs {
     #[must_use]
     pub fn with_tools(self, tools: Tools) -> Self {
         Self { tools, prepared: Mutex::default(), graphs: PreparedGraphs::default(), ..self }
+    }
+
+    /// The same programs, with results of vertices that have a `cache` kept in `cache`. Without it they are kept
+    /// as long as these programs.
+    #[must_use]
+    pub fn with_cache(self, cache: ResultCache) -> Self {
+        Self { cache, prepared: Mutex::default(), graphs: PreparedGraphs::default(), ..self }
     }
 
     /// Adds a tool under the name that graphs give it; a later one of that name replaces it.
@@ -259,6 +269,11 @@ impl Programs {
                 })?
             }
         };
+        // Effects are made anew of a kept result, for they may read more than the program does.
+        let program = match self.cache.keying(vertex)? {
+            Some(keying) => Arc::new(Cached::new(program, self.cache.clone(), keying)),
+            None => program,
+        };
         Ok(match EffectExpressions::compile(vertex)? {
             Some(effects) => Arc::new(effects::WithEffects::new(program, effects)),
             None => program,
@@ -341,8 +356,17 @@ fn handed_on(view: &View) -> Payload {
     }
 }
 
+/// Compiles the expression at `field` of `vertex`, over what the vertex sees.
+pub(crate) fn expression_at(
+    vertex: &VertexSpec,
+    field: &str,
+    source: &str,
+) -> Result<crate::cel::Expression, PrepareError> {
+    expression(vertex, field, source, crate::roots::Scope::Vertex)
+}
+
 /// Compiles the template at `field` of `vertex`.
-fn template(vertex: &VertexSpec, field: &str, source: &str) -> Result<Template, PrepareError> {
+pub(crate) fn template(vertex: &VertexSpec, field: &str, source: &str) -> Result<Template, PrepareError> {
     Template::compile(source).map_err(|source| PrepareError::Source {
         vertex: vertex.name.clone(),
         field: field.to_owned(),

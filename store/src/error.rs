@@ -90,6 +90,12 @@ pub enum StoreError {
         /// Its digest.
         digest: Digest,
     },
+    /// The content of a kept result is not what was written.
+    #[error("{}: the kept result is damaged", file.display())]
+    CorruptResult {
+        /// Its file.
+        file: PathBuf,
+    },
     /// The thread that writes is gone, so the outcome of what it was given cannot be known.
     #[error("the thread that commits logs has ended")]
     CommitterGone,

@@ -44,7 +44,8 @@
 //! | a graph | [`GraphSpec`] is the document, read by serde; [`validate`] makes a [`ValidatedGraph`] of it or tells every mistake, [`check`] those in its expressions and templates |
 //! | what vertices execute | [`Programs`]: [`register_closure`](Programs::register_closure) for a closure, [`Program`] for full control |
 //! | tools | [`register_tool_closure`](Programs::register_tool_closure) for a closure, [`load_tools`] for the tools of a graph: HTTP, commands, servers of the Model Context Protocol |
-//! | models | [`Models`]: the built-in ones, [`Scripted`] for tests, or your own [`Model`] |
+//! | models | [`Models`]: the built-in ones, [`Scripted`] for tests, or your own [`Model`]; an [`Embedder`] turns texts into vectors |
+//! | to keep results | [`ResultCache`], for vertices with a `cache`, in memory or in a folder |
 //! | a run | [`Run::create`] and [`Run::drive`]; [`Run::resume`] goes on with one that a process left |
 //! | to reach into a run | [`RunHandle`]: cancel, detach, answer, patch; from another process [`Reach`], where [`Run::listen`] lets it in |
 //! | to see what happens | [`RunHandle::events`]: a stream of every [`Notice`], and of the text of models while they write it; [`Observer`], called with the same; [`Watch`], which misses nothing, from any place of the log on |
@@ -82,15 +83,15 @@ pub use superstep_graph::{
 };
 pub use superstep_runtime::{
     Activation, AnswerError, CallTicket, Calls, ChatMessage, ClosureError, ClosureProgram, ClosureTool,
-    ControlError, Execution, Finish, Happened, Happening, IntoAnswer, Json, Model, ModelAnswer, ModelRequest,
-    Models, NewRun, Observer, PatchError, PrepareError, Program, Programs, Reach, Reached, Role, Run, RunEnd,
-    RunError, RunEvent, RunEvents, RunHandle, RunState, Scripted, ScriptedCall, ScriptedModel, ScriptedRule,
-    Seen, Setup, SocketFolder, Tool, ToolCall, ToolError, ToolRequest, ToolSignature, Tools, Watch,
-    WatchFrom, check, check_input, read_run, tell,
+    ControlError, EmbedRequest, Embedder, Embeddings, Execution, Finish, Happened, Happening, IntoAnswer,
+    Json, Model, ModelAnswer, ModelRequest, Models, NewRun, Observer, PatchError, PrepareError, Program,
+    Programs, Reach, Reached, ResultCache, Role, Run, RunEnd, RunError, RunEvent, RunEvents, RunHandle,
+    RunState, Scripted, ScriptedCall, ScriptedModel, ScriptedRule, Seen, Setup, SocketFolder, Tool, ToolCall,
+    ToolError, ToolRequest, ToolSignature, Tools, Watch, WatchFrom, check, check_input, read_run, tell,
 };
 #[cfg(feature = "inference")]
-pub use superstep_runtime::{LoadOptions, LocalModel, LocalModelError};
-pub use superstep_store::{RunName, Store, StoreError};
+pub use superstep_runtime::{EmbedderOptions, LoadOptions, LocalModel, LocalModelError, SentenceModel};
+pub use superstep_store::{Results, RunName, Store, StoreError};
 pub use superstep_tools::{LoadError, LoadedTools, Surroundings, from_environment, load as load_tools};
 
 /// The code of `docs/embedding.md`, compiled and run.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use superstep_api::ModelServer;
 use superstep_graph::{ExternalModel, ModelSpec, VertexName};
 use superstep_runtime::{Fallbacks, Member, Model, Models};
@@ -66,6 +67,11 @@ impl Outside {
     /// The names of models of providers.
     pub(super) fn names(&self) -> impl Iterator<Item = &VertexName> {
         self.external.keys()
+    }
+
+    /// What each name of a model of a provider stands for.
+    pub(super) fn meanings(&self) -> impl Iterator<Item = (&VertexName, Value)> {
+        self.external.iter().map(|(name, external)| (name, json!(external)))
     }
 
     fn fallbacks(&self, name: &VertexName) -> &[VertexName] {
@@ -163,8 +169,6 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
     fn add(outside: &mut Outside, model: Value) -> Result<(), String> {

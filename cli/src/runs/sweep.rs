@@ -1,4 +1,4 @@
-//! `superstep runs gc`: runs that nobody needs are removed.
+//! `superstep runs gc`: runs that nobody needs are removed, and kept results that are too old.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use superstep_engine::Record;
 use superstep_runtime::{RunPhase, RunSummary, list_runs};
-use superstep_store::{Store, StoreError};
+use superstep_store::{Store, StoreError, Swept as SweptResults};
 
 use super::phase_text;
 use crate::args::runs::SweepArgs;
 use crate::exit::{CommandError, Exit, count};
+use crate::kept;
 use crate::log;
 use crate::output::{self, OutputFormat};
 use crate::run::open_store;
@@ -28,7 +29,10 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit, CommandError> {
         let outcome = if args.dry_run { Outcome::WouldRemove } else { remove(&store, run) };
         swept.add(run, &outcome);
     }
-    let report = json!({"runs": swept.rows, "removed": swept.removed, "freedBytes": swept.bytes, "dryRun": args.dry_run});
+    let kept =
+        if args.dry_run { SweptResults::default() } else { kept::sweep(&args.store, SystemTime::now())? };
+    let report = json!({"runs": swept.rows, "removed": swept.removed, "freedBytes": swept.bytes + kept.bytes,
+        "keptResults": kept.results, "dryRun": args.dry_run});
     let mut stdout = io::stdout().lock();
     match args.output {
         OutputFormat::Table if swept.rows.is_empty() => {}

@@ -106,3 +106,16 @@ fn a_router_tries_both_paths_and_stays_with_the_cheaper_one() {
     let again = command(&played.home, &["run", "-f", folder, "--input", &input]).with(0).json();
     assert!(again["collect"].as_array().unwrap().iter().all(|answered| answered["by"] == "brief"), "{again}");
 }
+
+#[test]
+fn an_answer_names_its_sources_and_only_those_that_were_found() {
+    let played = play("retrieval");
+    assert_eq!(played.ran(), ["library", "answer", "cite"]);
+    let found = played.output("library@0");
+    assert_eq!((&found["size"], &found["matches"][0]["id"]), (&json!(4), &json!("refunds")));
+    assert!(found["matches"].as_array().unwrap().iter().all(|found| found["id"] != "gifts"), "{found}");
+    // The answer names an article that it was not shown, too.
+    assert!(played.result["cite"]["answer"].as_str().unwrap().contains("[gifts]"));
+    let sources = played.result["cite"]["sources"].as_array().unwrap();
+    assert_eq!((sources.len(), &sources[0]["id"], &sources[0]["page"]), (1, &json!("refunds"), &json!(4)));
+}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agent::AgentProgram;
+use super::cache::CacheSpec;
 use super::edge::is_default;
 use super::human::HumanProgram;
 use super::judge::JudgeProgram;
@@ -93,6 +94,9 @@ pub struct VertexSpec {
     /// The longest that one attempt may take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationSpec>,
+    /// For how long a result is taken again where the vertex sees the same. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheSpec>,
 }
 
 impl Default for VertexName {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{may_grow, programs};
+use super::{cache, may_grow, programs};
 use crate::name::VertexName;
 use crate::problem::{FieldPath, Problem, Severity};
 use crate::spec::{BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, VertexSpec, WhenIncomplete};
@@ -42,6 +42,7 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         join(&path, vertex, problems);
         retry(&path, vertex, problems);
         effects(spec, &path, vertex, problems);
+        cache::check(spec, &path, vertex, problems);
         capabilities(spec, &path, vertex, problems);
     }
 }
@@ -54,6 +55,7 @@ pub(crate) fn problem_of(spec: &GraphSpec, vertex: &VertexSpec) -> Option<String
     join(&FieldPath::default(), vertex, &mut problems);
     retry(&FieldPath::default(), vertex, &mut problems);
     effects(spec, &FieldPath::default(), vertex, &mut problems);
+    cache::check(spec, &FieldPath::default(), vertex, &mut problems);
     capabilities(spec, &FieldPath::default(), vertex, &mut problems);
     let error = problems.into_iter().find(|problem| problem.severity == Severity::Error);
     error.map(|problem| problem.to_string())

@@ -82,7 +82,7 @@ impl Command {
 }
 
 /// All that the vertex sees, as one object.
-fn seen(view: &View) -> Value {
+pub(crate) fn seen(view: &View) -> Value {
     let messages: Vec<Value> = view
         .messages
         .iter()
