@@ -38,8 +38,12 @@ fn refused(spec: &GraphSpec, vertex: &VertexSpec, program: &Program<'_>) -> Opti
                 format!("a cached result would leave out the run of {name:?}, which may do something");
             Some((message, "declare the command idempotent if its output is all that matters"))
         }
+        Program::Router(router) => {
+            let weighs = router.fastest.is_some() || router.cheapest.is_some() || router.pareto.is_some();
+            let message = || "a router that weighs costs chooses anew each time".to_owned();
+            weighs.then(|| (message(), "leave cache out of the vertex"))
+        }
         Program::Prompt(_)
-        | Program::Router(_)
         | Program::Judge(_)
         | Program::Embed(_)
         | Program::Retrieve(_)

@@ -130,9 +130,10 @@ impl Collect<'_> {
     }
 
     fn router(&mut self, router: &RouterProgram) -> Result<(), PrepareError> {
-        let RouterProgram { cel, payload } = router;
+        // A router that weighs costs keeps no results: what it knows of them changes.
+        let RouterProgram { cel, payload, cheapest: _, fastest: _, pareto: _ } = router;
         self.what_came(payload.as_ref());
-        self.cel("router.cel", Some(cel))?;
+        self.cel("router.cel", cel.as_ref())?;
         self.cel("router.payload", payload.as_ref())
     }
 
@@ -178,7 +179,7 @@ fn part(view: &View, path: &[String]) -> Value {
             let all = || view.aggregates.iter().map(|(name, folded)| json!([name, folded.value()])).collect();
             let named = fields
                 .split_first()
-                .and_then(|(name, fields)| Some(walk(view.aggregates.get(name.as_str())?, fields)));
+                .and_then(|(name, fields)| Some(walk(view.aggregates.get(&name.as_str().into())?, fields)));
             named.unwrap_or_else(all)
         }
         "superstep" => json!(view.superstep),
