@@ -253,6 +253,7 @@ impl Partition {
             .map(|(number, index, _)| self.flights.key(number, index))
             .collect();
         for key in running {
+            self.restart_watch(key.flight, now);
             self.run_element(key, now);
         }
     }

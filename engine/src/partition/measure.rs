@@ -7,7 +7,7 @@ use superstep_graph::{Port, VertexIx, VertexName};
 use super::Partition;
 use super::flight::Flight;
 use super::frame::Frame;
-use crate::costs::{EdgeCosts, Measured, Route, Spent, choose};
+use crate::costs::{EdgeCosts, Measured, Route, Spent, Stopwatch, choose};
 use crate::ids::{FrameId, Timestamp};
 use crate::program::{Failure, Usage};
 
@@ -32,6 +32,13 @@ impl Partition {
     pub(super) fn skip_pause(&mut self, number: u32, now: Timestamp) {
         if let Some(flight) = self.flights.get_mut(number).filter(|flight| flight.suspended) {
             flight.watch.skip(now);
+        }
+    }
+
+    /// An activation runs again after a replay, in which there is no time.
+    pub(super) fn restart_watch(&mut self, number: u32, now: Timestamp) {
+        if let Some(flight) = self.flights.get_mut(number) {
+            flight.watch = Stopwatch::start(now);
         }
     }
 
