@@ -115,7 +115,7 @@ async fn only_what_the_program_reads_tells_results_apart() {
             perform_all(ordinal, request)
         });
         let mut activation = given::activation(&vertex, &[payload], calls);
-        Arc::get_mut(&mut activation.view).unwrap().superstep = asked.len() as u64;
+        Arc::get_mut(&mut activation.view.scene).unwrap().superstep = asked.len() as u64;
         programs.for_vertex(&vertex).unwrap().start(activation).outcome().await;
         asked.extend(called.lock().unwrap().drain(..));
     }
