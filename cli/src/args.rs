@@ -114,10 +114,10 @@ pub(crate) struct RenderArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) graph: Option<String>,
     /// The run's graph as it was in this superstep.
-    #[arg(long, value_name = "N", requires = "run")]
+    #[arg(long, value_name = "N", conflicts_with = "files")]
     pub(crate) superstep: Option<u64>,
     /// Write what it costs beside each edge, as routers see it.
-    #[arg(long, requires = "run")]
+    #[arg(long, conflicts_with = "files")]
     pub(crate) costs: bool,
     /// Where the run is kept.
     #[command(flatten)]

@@ -86,7 +86,7 @@ fn a_folder_is_a_sentence_model_and_no_prompt_takes_it() {
     let text = fs::read_to_string(&file).unwrap();
     let prompt = text.replace(
         "retrieve: {model: sentences, query: input.question, ",
-        "prompt: {model: sentences, template: x} #",
+        "prompt: {model: sentences, template: x}} #",
     );
     let refused = home.run(["run", "--ephemeral", "-f", &home.file("prompt.yaml", &prompt)]);
     assert!(refused.stderr.contains("embeds texts and writes none"), "{refused:?}");

@@ -39,8 +39,9 @@ fn a_follower_passes_from_segment_to_segment() {
     let store = Store::<Entry>::folder(folder.path()).unwrap();
     let mut log = store.create(&run(), "test").unwrap();
     let mut follower = store.follow(&run(), Position(0)).unwrap();
-    let mut late = store.follow(&run(), Position(4)).unwrap();
-    let batches: Vec<Vec<Entry>> = (0..5).map(|number| vec![Entry::wide(number, 9 << 20)]).collect();
+    let mut late = store.follow(&run(), Position(4 * 150)).unwrap();
+    let batch = |number: u64| (0..150).map(|at| Entry::wide(150 * number + at, 60_000)).collect();
+    let batches: Vec<Vec<Entry>> = (0..5).map(batch).collect();
     for batch in &batches {
         log.append(batch.clone()).wait().unwrap();
         assert!(follower.read().unwrap() == *batch, "the follower has lost its place");
