@@ -33,7 +33,7 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<Exit, CommandError> {
     let mut watch = Watch::new(&store, &name, programs, from)?;
     let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
     let advice = format!("superstep resume {name}{}", folder.unwrap_or_default());
-    let mut viewer = Viewer { shown: Shown::new(args.progress, None), format: args.output, advice };
+    let viewer = Viewer { shown: Shown::new(args.progress, None), format: args.output, advice };
     let ended = runtime.block_on(async {
         loop {
             tokio::select! {
@@ -72,7 +72,7 @@ struct Viewer {
 }
 
 impl Viewer {
-    fn see(&mut self, seen: &Seen) -> Result<(), CommandError> {
+    fn see(&self, seen: &Seen) -> Result<(), CommandError> {
         if self.format == WatchFormat::Jsonl {
             event::write(&event::of(seen))?;
         }

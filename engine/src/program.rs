@@ -119,7 +119,7 @@ impl ProgramResult {
             Some("the new value")
         } else if self.contributions.iter().any(|(_, payload)| is_too_deep(payload)) {
             Some("a contribution")
-        } else if self.mutations.iter().any(|mutation| is_nested(mutation)) {
+        } else if self.mutations.iter().any(is_nested) {
             Some("a mutation")
         } else {
             None

@@ -70,5 +70,6 @@ pub enum ControlError {
     },
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests;

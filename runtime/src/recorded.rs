@@ -38,7 +38,10 @@ impl RecordedAnswer {
     pub fn read(outcome: &Payload) -> Result<Self, serde_json::Error> {
         match outcome.value() {
             Value::String(text) => Ok(Self { text: text.clone(), ..Self::default() }),
-            value => Self::deserialize(value),
+            value
+            @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                Self::deserialize(value)
+            }
         }
     }
 

@@ -87,6 +87,9 @@ pub enum Seen {
     Driven(bool),
 }
 
+/// The follower on a thread that may block, and what it has read there.
+type Reading = JoinHandle<(Follower<Record>, Result<Vec<Record>, StoreError>)>;
+
 /// Tells what happened in a run from some place on, and goes on until the run ends: from one process that drives
 /// it to the next, none of which waits for it.
 ///
@@ -99,7 +102,7 @@ pub struct Watch {
     telling: Telling,
     /// Away while it reads.
     follower: Option<Follower<Record>>,
-    reading: Option<JoinHandle<(Follower<Record>, Result<Vec<Record>, StoreError>)>>,
+    reading: Option<Reading>,
     records: VecDeque<Record>,
     /// Whether the log may hold more than was read.
     grown: bool,

@@ -81,7 +81,7 @@ pub(crate) enum Undecodable {
 /// Takes the first record off `rest`. Without `blobs` every value stands in the record itself.
 pub(crate) fn take<R: Record>(rest: &mut &[u8], blobs: Option<&Blobs>) -> Result<R, Undecodable> {
     let (arena, trouble) = (Arena::new(), RefCell::new(None));
-    let source = Source { rest: *rest, blobs, arena: &arena, trouble: &trouble };
+    let source = Source { rest, blobs, arena: &arena, trouble: &trouble };
     let mut deserializer = postcard::Deserializer::from_flavor(source);
     let record = R::deserialize(&mut deserializer).and_then(|record| Ok((record, deserializer.finalize()?)));
     match record {

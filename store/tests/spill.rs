@@ -69,7 +69,7 @@ proptest! {
     #[test]
     fn records_of_any_width_come_back(widths in prop::collection::vec(prop_oneof![0..200_usize, INLINE - 2..INLINE + 3, 100_000..200_000_usize], 1..12)) {
         let written: Vec<Entry> = (0..).zip(&widths).map(|(number, width)| Entry::wide(number, *width)).collect();
-        let disk = Disk::with(&[written.clone()]);
+        let disk = Disk::with(std::slice::from_ref(&written));
         prop_assert_eq!(disk.store().read_only(&disk.run).unwrap().records, written);
     }
 }

@@ -6,8 +6,10 @@ use std::time::SystemTime;
 use opentelemetry::trace::{Event, Link};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::SpanData;
-use superstep_engine::{ActivationId, CallKey, Called, Failure, FrameId, Notice, RunStatus, Totals, Usage};
-use superstep_graph::{Verdict, VertexName};
+use superstep_engine::{
+    ActivationId, CallKey, Called, Epoch, Failure, FrameId, Notice, RunStatus, Totals, Usage,
+};
+use superstep_graph::{Mutation, Verdict, VertexName};
 use superstep_runtime::CallSubject;
 
 use crate::activation;
@@ -127,20 +129,7 @@ impl SpanTree {
                 self.settled(*frame, &settled, *taken, now);
             }
             Notice::Mutated { frame, requester, mutation, verdict } => {
-                if *verdict == Verdict::Applied {
-                    self.graphs.mutated(*frame, mutation);
-                }
-                let (kind, object) = words::mutation(mutation);
-                self.happened(
-                    "superstep.mutation",
-                    [
-                        ("superstep.mutation.kind", kind.to_owned()),
-                        ("superstep.mutation.object", object),
-                        ("superstep.mutation.requester", requester.clone()),
-                        ("superstep.mutation.verdict", words::verdict(verdict).to_owned()),
-                    ],
-                    now,
-                );
+                self.mutated(*frame, requester, (mutation, verdict), now);
             }
             Notice::Committed { completed, revision, .. } => {
                 if let Some((draft, _)) = &mut self.superstep {
@@ -150,17 +139,42 @@ impl SpanTree {
                 self.end_superstep(now);
             }
             Notice::Paused => self.committed_at = None,
-            Notice::Resumed { epoch } => {
-                self.past = false;
-                self.sent = epoch.0 << 32;
-                let open = self.activations.values_mut();
-                open.chain(self.superstep.iter_mut().map(|(draft, _)| draft)).for_each(|draft| {
-                    draft.start = now;
-                    draft.set("superstep.resumed", true);
-                });
-            }
+            Notice::Resumed { epoch } => self.resumed(*epoch, now),
             Notice::Ended { status, totals } => self.ended(status, totals, now),
         }
+    }
+
+    fn mutated(
+        &mut self,
+        frame: FrameId,
+        requester: &str,
+        (mutation, verdict): (&Mutation, &Verdict),
+        now: SystemTime,
+    ) {
+        if *verdict == Verdict::Applied {
+            self.graphs.mutated(frame, mutation);
+        }
+        let (kind, object) = words::mutation(mutation);
+        self.happened(
+            "superstep.mutation",
+            [
+                ("superstep.mutation.kind", kind.to_owned()),
+                ("superstep.mutation.object", object),
+                ("superstep.mutation.requester", requester.to_owned()),
+                ("superstep.mutation.verdict", words::verdict(verdict).to_owned()),
+            ],
+            now,
+        );
+    }
+
+    fn resumed(&mut self, epoch: Epoch, now: SystemTime) {
+        self.past = false;
+        self.sent = epoch.0 << 32;
+        let open = self.activations.values_mut();
+        open.chain(self.superstep.iter_mut().map(|(draft, _)| draft)).for_each(|draft| {
+            draft.start = now;
+            draft.set("superstep.resumed", true);
+        });
     }
 
     /// A call begins.

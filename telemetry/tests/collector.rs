@@ -147,17 +147,15 @@ pub(crate) fn value<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a any
 }
 
 pub(crate) fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
-    match value(attributes, key)? {
-        any_value::Value::StringValue(text) => Some(text.clone()),
-        other => panic!("{key} is {other:?}"),
-    }
+    let value = value(attributes, key)?;
+    let any_value::Value::StringValue(text) = value else { panic!("{key} is {value:?}") };
+    Some(text.clone())
 }
 
 pub(crate) fn number(attributes: &[KeyValue], key: &str) -> Option<i64> {
-    match value(attributes, key)? {
-        any_value::Value::IntValue(number) => Some(*number),
-        other => panic!("{key} is {other:?}"),
-    }
+    let value = value(attributes, key)?;
+    let any_value::Value::IntValue(number) = value else { panic!("{key} is {value:?}") };
+    Some(*number)
 }
 
 pub(crate) fn texts(attributes: &[KeyValue], key: &str) -> Vec<String> {

@@ -74,7 +74,7 @@ impl Choosing<'_> {
             costs.of_edge(self.topology, self.topology.edge(ix))
         };
         let measured: u64 = first.iter().filter_map(|ix| known(*ix)).map(|edge| edge.measured).sum();
-        let its_turn = (measured + 1) % every == 0;
+        let its_turn = (measured + 1).is_multiple_of(every);
         first.into_iter().min_by(|a, b| by_age(known(*a), known(*b))).filter(|_| its_turn)
     }
 

@@ -4,12 +4,12 @@ use superstep_graph::{GraphSpec, ValidatedGraph};
 
 use super::*;
 
-fn measured(from: &str, to: &str, seconds: f64, tokens: u64, failed: bool) -> Measured {
+fn measured(from: &str, to: &str, millis: u64, tokens: u64, failed: bool) -> Measured {
     Measured {
         frame: FrameId::ROOT,
         vertex: to.into(),
         woken_by: vec![(from.into(), Port::default())],
-        spent: Spent { micros: (seconds * 1e6) as u64, tokens, money: 0.0 },
+        spent: Spent { micros: millis * 1_000, tokens, money: 0.0 },
         failed,
     }
 }
@@ -26,34 +26,34 @@ fn edge<'a>(costs: &'a EdgeCosts, from: &str, to: &str) -> &'a EdgeEstimate {
 
 #[test]
 fn an_average_moves_half_way_to_each_measurement() {
-    let costs = learned(&[measured("a", "b", 1.0, 10, false), measured("a", "b", 2.0, 20, false)]);
+    let costs = learned(&[measured("a", "b", 1_000, 10, false), measured("a", "b", 2_000, 20, false)]);
     let edge = edge(&costs, "a", "b");
     assert_eq!((edge.latency_seconds, edge.tokens, edge.measured, edge.last), (1.5, 15.0, 2, 2));
 }
 
 #[test]
 fn a_failure_makes_nothing_cheaper_and_is_remembered_until_it_passes() {
-    let slow = measured("a", "b", 4.0, 100, false);
-    let costs = learned(&[slow.clone(), measured("a", "b", 0.0, 0, true)]);
+    let slow = measured("a", "b", 4_000, 100, false);
+    let costs = learned(&[slow.clone(), measured("a", "b", 0, 0, true)]);
     let failed = edge(&costs, "a", "b");
     assert_eq!((failed.latency_seconds, failed.tokens, failed.failed), (4.0, 100.0, true));
     assert!(!edge(&costs.clone().forgiven(), "a", "b").failed);
-    let costs = learned(&[slow, measured("a", "b", 8.0, 0, true), measured("a", "b", 2.0, 100, false)]);
+    let costs = learned(&[slow, measured("a", "b", 8_000, 0, true), measured("a", "b", 2_000, 100, false)]);
     let passed = edge(&costs, "a", "b");
     assert_eq!((passed.latency_seconds, passed.failed), (4.0, false));
 }
 
 #[test]
 fn what_a_run_has_measured_is_added_to_what_others_did_meanwhile() {
-    let first = measured("a", "b", 1.0, 10, false);
-    let before = learned(&[first.clone()]);
+    let first = measured("a", "b", 1_000, 10, false);
+    let before = learned(std::slice::from_ref(&first));
     let after =
-        learned(&[first.clone(), measured("a", "b", 3.0, 10, false), measured("b", "c", 1.0, 0, false)]);
+        learned(&[first.clone(), measured("a", "b", 3_000, 10, false), measured("b", "c", 1_000, 0, false)]);
     let mut alone = before.clone();
     alone.merge(&before, &after);
     assert_eq!(alone, after);
     let mut shared =
-        learned(&[first.clone(), measured("a", "b", 5.0, 10, false), measured("x", "y", 1.0, 0, false)]);
+        learned(&[first, measured("a", "b", 5_000, 10, false), measured("x", "y", 1_000, 0, false)]);
     shared.merge(&before, &after);
     let both = edge(&shared, "a", "b");
     assert_eq!((both.latency_seconds, both.measured), (2.5, 3));
@@ -172,19 +172,19 @@ fn of_unbeaten_paths_the_balanced_or_the_preferred_one_is_taken() {
     }
 }
 
-fn over(port: &str, seconds: f64, failed: bool) -> Measured {
+fn over(port: &str, millis: u64, failed: bool) -> Measured {
     let woken_by = vec![("r".into(), port.into())];
-    Measured { woken_by, ..measured("r", port, seconds, 0, failed) }
+    Measured { woken_by, ..measured("r", port, millis, 0, failed) }
 }
 
 #[test]
 fn what_failed_last_is_used_only_if_nothing_else_is_left() {
     let graph = three_ways(json!({"fastest": {"to": "end"}}));
-    let mut all = vec![over("a", 0.1, true)];
+    let mut all = vec![over("a", 100, true)];
     assert_eq!(chosen(&graph, Some(&learned(&all))).as_deref(), Some("b"));
-    all.extend([over("b", 0.2, true), over("c", 0.3, true)]);
+    all.extend([over("b", 200, true), over("c", 300, true)]);
     assert_eq!(chosen(&graph, Some(&learned(&all))).as_deref(), Some("a"));
-    all.push(over("c", 0.3, false));
+    all.push(over("c", 300, false));
     assert_eq!(chosen(&graph, Some(&learned(&all))).as_deref(), Some("c"));
 }
 
@@ -195,7 +195,7 @@ fn every_so_many_messages_the_edge_is_tried_that_was_measured_the_longest_ago() 
     let mut taken = Vec::new();
     for _ in 0..9 {
         let next = chosen(&graph, Some(&learned(&all))).unwrap();
-        all.push(over(&next, if next == "a" { 1.0 } else { 5.0 }, false));
+        all.push(over(&next, if next == "a" { 1_000 } else { 5_000 }, false));
         taken.push(next);
     }
     assert_eq!(taken.concat(), "aabaacaab");

@@ -45,10 +45,8 @@ struct Counter {
 
 impl Observer for Counter {
     fn notice(&self, notice: &Notice) {
-        let counter = match notice {
-            Notice::Settled { .. } => &self.messages,
-            _ => &self.other,
-        };
+        let is_message = matches!(notice, Notice::Settled { .. });
+        let counter = if is_message { &self.messages } else { &self.other };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -15,6 +15,7 @@ const BYTES_PER_WEIGHT: usize = 64;
 const LONGEST_TEXT: usize = 16 << 10;
 
 /// What is told.
+#[expect(clippy::large_enum_variant, reason = "nearly all that is told are events")]
 #[derive(Debug, PartialEq)]
 pub(crate) enum Told {
     /// An event.
@@ -80,7 +81,7 @@ impl Mailbox {
     }
 
     /// What comes next; none after the end.
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Told>> {
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Option<Told>> {
         let mut content = self.lock();
         match content.waiting.pop_front() {
             Some(told) => {

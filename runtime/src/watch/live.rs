@@ -13,6 +13,7 @@ use crate::control::{Connection, Reply, Request};
 const DOUBTING: Duration = Duration::from_secs(2);
 
 /// Why a watch goes on.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Woken {
     /// The log may have grown.
     Grown,

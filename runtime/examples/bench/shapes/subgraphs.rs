@@ -46,7 +46,8 @@ pub(super) fn work(n: usize) -> Work {
 
 /// A list of letters.
 fn subject(number: usize) -> Value {
-    (0..LETTERS).map(|at| char::from(b'a' + ((at * 7 + number) % 26) as u8).to_string()).collect()
+    let alphabet = (b'a'..=b'z').map(|letter| char::from(letter).to_string()).cycle();
+    alphabet.skip(number % 26).step_by(7).take(LETTERS).collect()
 }
 
 fn text(value: &Value) -> &str {

@@ -75,11 +75,11 @@ async fn many_texts_go_in_batches_each_a_call_of_its_own() {
     let programs = scripted(json!({"prices": {"promptPerMillion": 1e6}}));
     let outcome = programs.for_vertex(&vertex).unwrap().start(activation).outcome().await;
     assert_eq!(output(outcome).unwrap()["embeddings"].as_array().unwrap().len(), 150);
+    let told = told.await.unwrap();
     let requests = requests.lock().unwrap();
     assert_eq!(requests.len(), 3);
     assert!(requests.iter().all(|request| request.repeatable && request.target == "model small"));
-    let used: Vec<Usage> =
-        told.await.unwrap().iter().filter_map(|told| Some(told.1.as_ref()?.usage)).collect();
+    let used: Vec<Usage> = told.iter().filter_map(|told| Some(told.1.as_ref()?.usage)).collect();
     let total = |usages: Vec<Usage>| {
         usages.into_iter().fold(Usage::default(), |mut sum, usage| {
             sum += usage;
