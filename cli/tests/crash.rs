@@ -7,21 +7,10 @@ use serde_json::Value;
 use superstep_engine::{CallKey, Epoch, Record, RunStatus};
 
 use crate::command::{Home, Running, calls, undisturbed};
+use crate::random::Random;
 
 /// The calls that `graphs/calls.yaml` makes when each is counted once.
 const CALLS: usize = 40;
-
-/// SplitMix64, so that a seed names the moments of the kills.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// A run that was killed until it came to its end.
 struct Survivor {

@@ -17,6 +17,7 @@ mod models;
 mod parameters;
 mod progress;
 mod providers;
+mod random;
 mod reach;
 mod readme;
 mod reference;

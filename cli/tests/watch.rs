@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::command::{Home, Running, calls, until};
+use crate::random::Random;
 use crate::reach::driven;
 
 /// The whole lines that a watcher has written: what a killed one has begun to write is not seen.
@@ -83,18 +84,6 @@ fn a_run_that_nobody_drives_is_waited_for() {
     until("it says so", || text().contains("nobody drives the run: it goes on with: superstep resume loop"));
     home.line("cancel loop").with(0);
     watching.end().with(1);
-}
-
-/// SplitMix64, so that a seed names the moments of the kills.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
 }
 
 /// Watches a run again and again from the last offset that was seen, killed each time, until the run has ended;
