@@ -44,11 +44,11 @@ pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reach = Reach::new(&store, &name, programs, "superstep answer");
     match runtime.block_on(reach.answer(id.clone(), answer))? {
-        Reached::Driver => log::say(&format!("{id} has its answer"))?,
+        Reached::Driver => log::say(&format!("{id} has its answer")),
         Reached::Log => {
             let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
             let folder = folder.unwrap_or_default();
-            log::say(&format!("{id} has its answer; go on with: superstep resume {name}{folder}"))?;
+            log::say(&format!("{id} has its answer; go on with: superstep resume {name}{folder}"));
         }
     }
     Ok(Exit::Success)

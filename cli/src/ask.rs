@@ -101,9 +101,7 @@ impl Told {
         }
         let (id, question) = asked;
         let text = text_of(&question);
-        if let Err(error) = log::say(&format!("{id} of run {} asks: {text}", self.run)) {
-            tracing::debug!(%error, "a question cannot be shown");
-        }
+        log::say(&format!("{id} of run {} asks: {text}", self.run));
     }
 }
 

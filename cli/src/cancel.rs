@@ -1,7 +1,5 @@
 //! `superstep cancel`.
 
-use std::io;
-
 use superstep_engine::RunStatus;
 use superstep_runtime::{Reach, RunError, read_run, tell};
 use superstep_store::RunName;
@@ -26,12 +24,12 @@ pub(crate) fn cancel(args: &CancelArgs) -> Result<Exit, CommandError> {
     let status = runtime.block_on(reach.cancel())?;
     let (_, records) = read_run(&store, &name)?;
     let (outputs, _) = tell(&name, &records, &programs, drop)?;
-    output::write(outputs.value(), args.output, &mut io::stdout().lock())?;
+    output::result(outputs.value(), args.output)?;
     match status {
-        RunStatus::Cancelled => log::say(&format!("run {name} is cancelled"))?,
+        RunStatus::Cancelled => log::say(&format!("run {name} is cancelled")),
         RunStatus::Succeeded | RunStatus::Failed { .. } | RunStatus::LimitReached(_) => {
             let text = status_text(&status);
-            log::say(&format!("run {name} had ended before: {text}"))?;
+            log::say(&format!("run {name} had ended before: {text}"));
         }
     }
     Ok(Exit::Success)

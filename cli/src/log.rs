@@ -49,16 +49,19 @@ pub(crate) fn is_json() -> bool {
     FORMAT.get() == Some(&LogFormat::Json)
 }
 
-/// Tells the user something on stderr.
-///
-/// # Errors
-/// Stderr cannot be written to.
-pub(crate) fn say(text: &str) -> io::Result<()> {
+/// Tells the user something on stderr. Where stderr cannot be written to, nobody is there to be told, and what
+/// the command does goes on.
+pub(crate) fn say(text: &str) {
     if is_json() {
         tracing::info!(target: "superstep", "{text}");
-        return Ok(());
+    } else {
+        say_as_it_is(&format!("superstep: {text}"));
     }
-    writeln!(io::stderr(), "superstep: {text}")
+}
+
+/// As [`say`], without a word before it, and not as a line of the log.
+pub(crate) fn say_as_it_is(text: &str) {
+    let _unheard = writeln!(io::stderr(), "{text}");
 }
 
 /// Writes what happens in a run to the log, without any payload.

@@ -34,7 +34,7 @@ pub(crate) fn read(files: &Files) -> Result<Manifests, CommandError> {
     diagnostics.extend(resources.graphs.values().flat_map(|graph| parameters(&resources, graph)));
     scripts::take_in(&mut resources, &mut diagnostics);
     documents::take_in(&mut resources, &mut diagnostics);
-    match show(&diagnostics)? {
+    match show(&diagnostics) {
         0 => Ok(Manifests { resources }),
         errors => Err(CommandError::Mistakes { errors }),
     }

@@ -17,6 +17,18 @@ pub(crate) enum OutputFormat {
     Table,
 }
 
+/// Writes the outputs of a run to stdout. Whoever closes stdout early has what he wanted of them, and is still
+/// to hear by the exit code how the run ended.
+///
+/// # Errors
+/// Stdout cannot be written to for another reason.
+pub(crate) fn result(outputs: &Value, format: OutputFormat) -> io::Result<()> {
+    match write(outputs, format, &mut io::stdout().lock()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// Writes `value`, and a line break at its end.
 ///
 /// # Errors

@@ -44,7 +44,7 @@ pub(crate) fn patch(args: &PatchArgs) -> Result<Exit, CommandError> {
     // A read of the log that is still under way must not hold the command up.
     runtime.shutdown_background();
     output::write(&verdicts.shown(), args.output, &mut io::stdout().lock())?;
-    verdicts.advise(&name, args.store.folder.as_deref(), driven)?;
+    verdicts.advise(&name, args.store.folder.as_deref(), driven);
     Ok(if verdicts.any_refused() { Exit::RunFailed } else { Exit::Success })
 }
 
@@ -56,7 +56,7 @@ fn read(files: &[std::path::PathBuf], run: &RunName, graph: &str) -> Result<Vec<
         .values()
         .flat_map(|patch| misdirected(patch, run, graph).into_iter().map(|problem| patch.diagnose(&problem)))
         .collect();
-    match show(&mistakes)? {
+    match show(&mistakes) {
         0 if patches.is_empty() => Err(CommandError::NothingToApply),
         0 => Ok(patches.into_values().map(|patch| asked_for(patch.content)).collect()),
         errors => Err(CommandError::Mistakes { errors }),

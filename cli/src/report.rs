@@ -1,31 +1,31 @@
 //! Showing mistakes in files: the line, a caret, and what would be right.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
 use superstep_api::Diagnostic;
 use superstep_graph::Severity;
+
+use crate::log::say_as_it_is;
 
 /// So many are shown; what comes after them mostly follows from them.
 const MOST_SHOWN: usize = 50;
 
 /// Shows `diagnostics` on stderr and gives the number of errors: in colours on a terminal unless
 /// `NO_COLOR` is set, else in plain ASCII.
-///
-/// # Errors
-/// Stderr cannot be written to.
-pub(crate) fn show(diagnostics: &[Diagnostic]) -> io::Result<usize> {
-    let mut stderr = io::stderr().lock();
-    let handler =
-        handler(stderr.is_terminal(), std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()));
+pub(crate) fn show(diagnostics: &[Diagnostic]) -> usize {
+    let handler = handler(
+        io::stderr().is_terminal(),
+        std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+    );
     for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
-        writeln!(stderr, "{}", Report { diagnostic, handler: &handler })?;
+        say_as_it_is(&Report { diagnostic, handler: &handler }.to_string());
     }
     if diagnostics.len() > MOST_SHOWN {
-        writeln!(stderr, "… and {} more", diagnostics.len() - MOST_SHOWN)?;
+        say_as_it_is(&format!("… and {} more", diagnostics.len() - MOST_SHOWN));
     }
-    Ok(diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count())
+    diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
 }
 
 fn handler(terminal: bool, no_color: bool) -> GraphicalReportHandler {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     setup.observers.extend(tracing.of_new(&new));
     let run = Run::create(setup, &store, new)?;
     for problem in run.unread_costs() {
-        writeln!(io::stderr(), "superstep: {problem}; the run begins with the costs that the graph gives")?;
+        log::say(&format!("{problem}; the run begins with the costs that the graph gives"));
     }
     let driving = Driving {
         name: &name,
@@ -131,7 +131,7 @@ pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     if let Some(torn) = run.torn_tail() {
         let bytes = torn.bytes;
         let cut = format!("{bytes} bytes of a write that was never acknowledged were cut off the log");
-        log::say(&cut)?;
+        log::say(&cut);
     }
     let driving = Driving {
         name: &name,
@@ -179,7 +179,7 @@ fn setup(
     let programs = Arc::new(programs);
     let shown = if log::is_json() { None } else { Shown::new(progress, resumed_at) };
     if shown.is_some() {
-        writeln!(io::stderr(), "run {name}")?;
+        log::say_as_it_is(&format!("run {name}"));
     }
     let shown = shown.map(|shown| Arc::new(shown) as Arc<dyn Observer>);
     let logged = if progress == ShowProgress::Never { None } else { Logged::new(name, resumed_at.is_some()) };
@@ -220,7 +220,7 @@ fn drive(
             && let Err(error) = run.listen(driving.store, &SocketFolder::from_environment())
         {
             let text = with_causes(&error);
-            log::say(&format!("no other process can reach this run: {text}"))?;
+            log::say(&format!("no other process can reach this run: {text}"));
         }
         tokio::spawn(async move {
             signals.come().await;
@@ -234,8 +234,8 @@ fn drive(
     let end = end?;
     let Some(end) = end else { return interrupted(driving, unanswered.any()) };
     note_end(driving.store, driving.name, driving.graph, driving.started_at, &end);
-    output::write(end.outputs.value(), driving.output, &mut io::stdout().lock())?;
-    exit_of(driving.name, &end.status)
+    output::result(end.outputs.value(), driving.output)?;
+    Ok(exit_of(driving.name, &end.status))
 }
 
 fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError> {
@@ -244,13 +244,13 @@ fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError>
         let name = driving.name;
         if waits && still_asks(driving)? {
             let answer = format!("superstep answer {name}{store} ANSWER");
-            log::say(&format!("run {name} waits for an answer: {answer}"))?;
-            log::say(&format!("then go on with: superstep resume {name}{store}"))?;
+            log::say(&format!("run {name} waits for an answer: {answer}"));
+            log::say(&format!("then go on with: superstep resume {name}{store}"));
         } else {
-            log::say(&format!("interrupted; go on with: superstep resume {name}{store}"))?;
+            log::say(&format!("interrupted; go on with: superstep resume {name}{store}"));
         }
     } else {
-        log::say("interrupted; the run was in memory only and is gone")?;
+        log::say("interrupted; the run was in memory only and is gone");
     }
     Ok(Exit::Interrupted)
 }
@@ -263,16 +263,16 @@ fn still_asks(driving: &Driving<'_>) -> Result<bool, CommandError> {
 }
 
 /// How the command ends that has shown a run to its end.
-pub(crate) fn exit_of(name: &RunName, status: &RunStatus) -> Result<Exit, CommandError> {
+pub(crate) fn exit_of(name: &RunName, status: &RunStatus) -> Exit {
     let exit = match status {
         RunStatus::Succeeded => Exit::Success,
         RunStatus::Failed { .. } | RunStatus::Cancelled => Exit::RunFailed,
         RunStatus::LimitReached(_) => Exit::LimitReached,
     };
     if exit != Exit::Success {
-        log::say(&format!("run {name} {}", status_text(status)))?;
+        log::say(&format!("run {name} {}", status_text(status)));
     }
-    Ok(exit)
+    exit
 }
 
 /// Six letters and digits that no run of this folder is likely to have.

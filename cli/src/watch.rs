@@ -2,8 +2,6 @@
 
 mod event;
 
-use std::io;
-
 use superstep_runtime::{Happening, Observer as _, RunError, Seen, Watch, WatchFrom, read_run};
 use superstep_store::RunName;
 
@@ -57,10 +55,10 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<Exit, CommandError> {
         WatchFormat::Jsonl => None,
     };
     match format {
-        Some(format) => output::write(end.outputs.value(), format, &mut io::stdout().lock())?,
+        Some(format) => output::result(end.outputs.value(), format)?,
         None => event::write(&event::outputs(&end))?,
     }
-    exit_of(&name, &end.status)
+    Ok(exit_of(&name, &end.status))
 }
 
 /// One who looks on.
@@ -84,7 +82,7 @@ impl Viewer {
             }
             (Seen::Text { activation, text }, Some(shown)) => shown.text(activation, text),
             (Seen::Driven(false), _) => {
-                log::say(&format!("nobody drives the run: it goes on with: {}", self.advice))?;
+                log::say(&format!("nobody drives the run: it goes on with: {}", self.advice));
             }
             (Seen::Happened(_) | Seen::Text { .. }, None) | (Seen::Driven(true) | Seen::Missed { .. }, _) => {
             }

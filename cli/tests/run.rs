@@ -141,6 +141,33 @@ fn a_failed_run_shows_what_it_had_and_says_why() {
     }
 }
 
+/// A pipe that nobody reads.
+fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn who_closes_stdout_or_stderr_does_not_change_how_the_command_ends() {
+    let home = Home::new();
+    let code = |line: &str, out: Stdio, err: Stdio| {
+        let mut command = home.command(line.split_whitespace());
+        command.stdout(out).stderr(err).status().unwrap().code()
+    };
+    for (line, expected) in [
+        (FAILING, 1),
+        ("resume failing --progress always", 1),
+        (LIMITED, 3),
+        ("validate -f tests/bad/unknown_field.yaml", 2),
+        ("inspect no-such-run", 2),
+        ("run -f ../manifests/hello --input {\"name\":\"Ada\"} --progress always", 0),
+    ] {
+        assert_eq!(code(line, Stdio::null(), closed()), Some(expected), "{line}, without stderr");
+    }
+    assert_eq!(code("resume failing", closed(), Stdio::null()), Some(1), "without stdout");
+}
+
 #[test]
 fn a_limit_ends_a_run_with_partial_outputs_and_its_name() {
     let home = Home::new();

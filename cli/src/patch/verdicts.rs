@@ -1,6 +1,5 @@
 //! What became of the mutations of patches.
 
-use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -108,9 +107,9 @@ impl Verdicts {
     }
 
     /// Tells when those are judged that are not.
-    pub(super) fn advise(&self, run: &RunName, store: Option<&Path>, driven: bool) -> io::Result<()> {
+    pub(super) fn advise(&self, run: &RunName, store: Option<&Path>, driven: bool) {
         if self.0.iter().all(|asked| asked.verdict.is_some()) {
-            return Ok(());
+            return;
         }
         let store = store.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
         let when = if driven {
@@ -118,6 +117,6 @@ impl Verdicts {
         } else {
             format!("nobody drives the run, and it is judged with: superstep resume {run}{store}")
         };
-        log::say(&format!("the patch is in the log; {when}"))
+        log::say(&format!("the patch is in the log; {when}"));
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit, CommandError> {
     }
     let done = if args.dry_run { "would remove" } else { "removed" };
     let (runs, bytes) = (count(swept.removed, "run"), size(swept.bytes));
-    log::say(&format!("{done} {runs}, {bytes}"))?;
+    log::say(&format!("{done} {runs}, {bytes}"));
     swept.failed.map_or(Ok(Exit::Success), Err)
 }
 
