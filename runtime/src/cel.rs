@@ -13,8 +13,9 @@ mod harden;
 mod resolver;
 
 use std::sync::Arc;
+use std::thread;
 
-use cel::common::ast::IdedExpr;
+use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::{Context, ExecutionError, Value as CelValue};
 use serde_json::Value;
 use superstep_engine::{Failure, Payload};
@@ -27,6 +28,9 @@ pub const MAX_EXPRESSION: usize = 16 * 1024;
 
 /// How deeply the operations of an expression may be nested: evaluation and its threads' stacks set the limit.
 pub(crate) const MAX_NESTING: usize = 250;
+
+/// Several times what the parser needs for the longest expression.
+const PARSER_STACK: usize = 16 << 20;
 
 /// A compiled CEL expression.
 #[derive(Clone, Debug)]
@@ -48,15 +52,7 @@ impl Expression {
             let message = format!("the expression has {} bytes; {MAX_EXPRESSION} are allowed", source.len());
             return Err(CompileError::new(Position { line: 1, column: 1 }, message));
         }
-        let (mut ast, info) =
-            environment::get().parser().parse_with_source_info(source).map_err(parse_error)?;
-        if depth::exceeds(&ast, MAX_NESTING) {
-            let message = format!(
-                "the expression is nested too deeply: {MAX_NESTING} levels are allowed, and each operator of a chain \
-                 such as a + b + c is one"
-            );
-            return Err(CompileError::new(Position { line: 1, column: 1 }, message));
-        }
+        let (mut ast, info) = parse(source)?;
         harden::harden(&mut ast);
         let analysis = analysis::analyse(&ast, source, &info);
         analysis.check(scope)?;
@@ -125,6 +121,33 @@ impl Expression {
         }
         Failure::permanent(format!("expression `{shown}`: {reason}"))
     }
+}
+
+/// Parses an expression whose operations are not nested too deeply. The parser goes as deep as a chain of
+/// operators is long, so a long text gets a stack that the longest one fits.
+fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), CompileError> {
+    if source.len() <= MAX_EXPRESSION / 16 {
+        return parse_here(source);
+    }
+    let refused = |why: String| CompileError::new(Position { line: 1, column: 1 }, why);
+    thread::scope(|scope| {
+        let parser = thread::Builder::new().stack_size(PARSER_STACK);
+        let parsing = parser.spawn_scoped(scope, || parse_here(source));
+        let parsing = parsing.map_err(|error| refused(format!("no thread to parse it: {error}")))?;
+        parsing.join().unwrap_or_else(|_| Err(refused("its parser panicked".to_owned())))
+    })
+}
+
+fn parse_here(source: &str) -> Result<(IdedExpr, SourceInfo), CompileError> {
+    let (ast, info) = environment::get().parser().parse_with_source_info(source).map_err(parse_error)?;
+    if depth::exceeds(&ast, MAX_NESTING) {
+        let message = format!(
+            "the expression is nested too deeply: {MAX_NESTING} levels are allowed, and each operator of a chain \
+             such as a + b + c is one"
+        );
+        return Err(CompileError::new(Position { line: 1, column: 1 }, message));
+    }
+    Ok((ast, info))
 }
 
 /// The kind of a JSON value, with its article.
