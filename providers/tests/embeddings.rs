@@ -36,11 +36,7 @@ async fn relatives_of_open_ai() {
     let answer = open_ai(&[(1, [0.0, 1.0, 0.0]), (0, [0.002_306_425_5, -0.009_327_292, -0.002_842_222_5])]);
     let fake = Fake::new(ok(answer)).await;
     for provider in ["OpenAI", "OpenAICompatible", "Mistral", "Together"] {
-        let embedder = embedder(
-            &fake,
-            provider,
-            json!({"prices": {"promptPerMillion": 0.1, "completionPerMillion": 0}}),
-        );
+        let embedder = embedder(&fake, provider, json!({"prices": {"promptPerMillion": 0.1}}));
         let found = ask(&embedder, &["The food was delicious", "and the waiter"]).await.unwrap();
         assert_eq!(
             found.vectors,

@@ -329,7 +329,11 @@ fn chosen(
     };
     match (&program.mcp_tool, offered) {
         (None, [only]) => Ok(only.clone()),
-        (None, _) => Err(unknown(program.name.to_string())),
+        (None, several) => {
+            let names: Vec<&str> = several.iter().map(CheckedTool::name).collect();
+            let hint = Some(format!("it offers {}: name one in mcpTool", names.join(", ")));
+            Err(PrepareError::UnknownTool { vertex: vertex.clone(), tool: program.name.to_string(), hint })
+        }
         (Some(name), _) => {
             offered.iter().find(|tool| tool.name() == name).cloned().ok_or_else(|| unknown(name.clone()))
         }

@@ -138,10 +138,10 @@ impl CredentialRef {
     }
 }
 
-/// What tokens cost, in the unit of `limits.cost` (dollars, by custom).
+/// What tokens cost, in the unit of `limits.cost` (dollars, by custom). What is left out costs nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Prices {
     /// A million tokens read.
     #[cfg_attr(feature = "schema", schemars(range(min = 0)))]

@@ -39,25 +39,25 @@ impl Inside {
             Ok(key) => key,
             Err(failure) => return Outcome::Failed(failure),
         };
-        if let Some(result) = self.find(key).await {
-            return taken(key, result, activation).await;
-        }
-        let _leading = match self.cache.flights.join(key) {
+        // Who looks before he has a part may miss what is kept just then, and work at it again.
+        let leading = match self.cache.flights.join(key) {
             Part::Lead(leading) => Some(leading),
             Part::Follow(waiting) => {
                 waiting.end().await;
-                if let Some(result) = self.find(key).await {
-                    return taken(key, result, activation).await;
-                }
-                // Who worked failed: now each works for itself, and nobody waits for another failure.
                 None
             }
         };
+        if let Some(result) = self.find(key).await {
+            drop(leading);
+            return taken(key, result, activation).await;
+        }
+        // Where who worked has failed, each works for itself now, and nobody waits for another failure.
         let outcome = self.program.start(activation).outcome().await;
         if let Outcome::Done(result) = &outcome {
             let (inside, result) = (Arc::clone(&self), result.clone());
             aside(move || inside.cache.keep(key, inside.keying.ttl, &result)).await;
         }
+        drop(leading);
         outcome
     }
 

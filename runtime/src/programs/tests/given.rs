@@ -84,7 +84,9 @@ pub(crate) fn tools(all: impl IntoIterator<Item = Arc<ClosureTool>>) -> Tools {
 pub(crate) fn scripted(script: Value) -> Programs {
     let script: ScriptedModel = serde_json::from_value(script).unwrap();
     let mut models = Models::default();
-    models.insert("small", Arc::new(Scripted::new(script)));
+    let scripted = Arc::new(Scripted::new(script));
+    models.insert("small", Arc::clone(&scripted) as _);
+    models.insert_embedder("small", scripted);
     Programs::new(models)
 }
 
