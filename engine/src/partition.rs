@@ -7,6 +7,7 @@ mod delivery;
 mod element;
 mod flight;
 mod frame;
+mod journal;
 mod launch;
 mod measure;
 mod questions;
@@ -27,10 +28,10 @@ use crate::program::{Failure, Outcome, Resumption, View};
 use crate::protocol::{Command, Report};
 use crate::record::{CallKey, Record};
 
-use calls::Journal;
 use element::Stage;
 use flight::Flights;
 use frame::Frame;
+use journal::Journal;
 use questions::Questions;
 
 /// What a partition is told.

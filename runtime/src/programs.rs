@@ -9,6 +9,7 @@ mod function;
 mod graphs;
 mod human;
 mod judge;
+mod prepare_error;
 mod prompt;
 mod retrieve;
 mod router;
@@ -27,8 +28,8 @@ use crate::embedder::Embedder;
 use crate::model::Model;
 use crate::models::Models;
 use crate::program::{Closure, Program};
-use crate::roots::{CompileError, nearest};
-use crate::schema::{Schema, SchemaError};
+use crate::roots::nearest;
+use crate::schema::Schema;
 use crate::template::Template;
 use crate::tool::Tool;
 use crate::tools::{CheckedTool, ToolError, Tools};
@@ -37,6 +38,7 @@ pub use effects::EffectExpressions;
 pub(crate) use function::seen;
 use graphs::PreparedGraphs;
 pub(crate) use graphs::{ByAddress, Prepared, PreparedGraph, address_of, ports_of};
+pub use prepare_error::PrepareError;
 
 /// How many prepared programs are kept; past it all are let go and prepared again when needed.
 const KEPT: usize = 10_000;
@@ -51,89 +53,6 @@ pub struct Programs {
     cache: ResultCache,
     prepared: Mutex<HashMap<[u8; 32], Arc<dyn Program>>>,
     graphs: PreparedGraphs,
-}
-
-/// Why a vertex cannot be executed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PrepareError {
-    /// It has none or several programs.
-    #[error("vertex {vertex:?} does not have exactly one program")]
-    NoProgram {
-        /// The vertex.
-        vertex: VertexName,
-    },
-    /// Its program is a sub-graph, which the engine opens as a frame.
-    #[error("vertex {vertex:?} is a sub-graph, which is opened as a frame")]
-    Frame {
-        /// The vertex.
-        vertex: VertexName,
-    },
-    /// This process has no model of that name.
-    #[error("vertex {vertex:?}: no model is named {model:?}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
-    UnknownModel {
-        /// The vertex.
-        vertex: VertexName,
-        /// The name.
-        model: VertexName,
-        /// The nearest name that there is.
-        hint: Option<String>,
-    },
-    /// The model of that name does something else.
-    #[error("vertex {vertex:?}: model {model:?} {does}")]
-    WrongModel {
-        /// The vertex.
-        vertex: VertexName,
-        /// The name.
-        model: VertexName,
-        /// What it does, and what it does not.
-        does: &'static str,
-    },
-    /// Its documents are in files that nobody has read.
-    #[error("vertex {vertex:?}: the files of retrieve.documents were not read: give them inline")]
-    Unread {
-        /// The vertex.
-        vertex: VertexName,
-    },
-    /// This process has no tool of that name.
-    #[error("vertex {vertex:?}: no tool is named {tool:?}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
-    UnknownTool {
-        /// The vertex.
-        vertex: VertexName,
-        /// The name.
-        tool: String,
-        /// The nearest name that there is.
-        hint: Option<String>,
-    },
-    /// This process has no registered program of that name.
-    #[error("vertex {vertex:?}: no custom program is registered as {program:?}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
-    UnknownProgram {
-        /// The vertex.
-        vertex: VertexName,
-        /// The name.
-        program: String,
-        /// The nearest name that there is.
-        hint: Option<String>,
-    },
-    /// A template or an expression does not compile.
-    #[error("vertex {vertex:?}, {field}: {source}")]
-    Source {
-        /// The vertex.
-        vertex: VertexName,
-        /// The field, as in `prompt.template`.
-        field: String,
-        /// What is wrong.
-        source: CompileError,
-    },
-    /// A JSON schema is none.
-    #[error("vertex {vertex:?}, {field}: {source}")]
-    Schema {
-        /// The vertex.
-        vertex: VertexName,
-        /// The field.
-        field: String,
-        /// What is wrong.
-        source: SchemaError,
-    },
 }
 
 impl Programs {

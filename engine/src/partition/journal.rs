@@ -1,0 +1,146 @@
+//! What is known of the calls of activations that are not committed yet.
+
+use std::collections::BTreeMap;
+
+use super::flight::Flight;
+use crate::call::{CallOutcome, CallRequest};
+use crate::ids::{ActivationId, ActivationKey};
+use crate::program::Usage;
+use crate::record::CallKey;
+
+/// The calls of activations that are not committed yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Journal {
+    pub(super) entries: BTreeMap<ActivationId, Vec<Entry>>,
+    /// How often each digest was asked for in the present attempt.
+    pub(super) cursors: BTreeMap<ActivationId, Vec<([u8; 16], u32)>>,
+    pub(super) open: BTreeMap<(ActivationKey, u32), Open>,
+    /// Who waits until the outcome of a call is durable that an attempt before theirs has left.
+    pub(super) waiting: Vec<(CallKey, ActivationKey, u32)>,
+    /// Calls in doubt of activations that ask about another one of theirs already.
+    pub(super) doubts: Vec<(ActivationKey, u32, Open)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: CallKey,
+    pub(super) outcome: Option<CallOutcome>,
+    pub(super) durable: bool,
+}
+
+/// A call that a running program waits for.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) key: CallKey,
+    pub(super) request: CallRequest,
+    pub(super) step: Step,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing but its reservation is asked for, if that.
+    Reserving,
+    /// Its intent is on its way to the log.
+    Intended,
+    /// It is made.
+    Performing,
+}
+
+/// What the journal knows of a call that is asked for.
+pub(super) enum Known {
+    Nothing,
+    /// How this call has ended; perhaps not yet durable.
+    Outcome(CallKey),
+    /// Its intent is there, from before a crash.
+    InDoubt(CallKey),
+}
+
+impl Journal {
+    pub(super) fn begin_attempt(&mut self, activation: &ActivationId) {
+        if !self.cursors.is_empty() {
+            self.cursors.remove(activation);
+        }
+    }
+
+    /// What the calls of an activation used.
+    pub(super) fn usage(&self, flight: &Flight) -> Usage {
+        let mut usage = Usage::default();
+        if self.entries.is_empty() {
+            return usage;
+        }
+        for element in 0..flight.elements.len() {
+            let entries = self.entries.get(&flight.element_id(element)).into_iter().flatten();
+            for outcome in entries.filter_map(|entry| entry.outcome.as_ref()) {
+                usage += outcome.usage;
+            }
+        }
+        usage
+    }
+
+    /// Drops what is known of an activation that is committed or gone.
+    pub(super) fn forget(&mut self, flight: &Flight) {
+        if self.entries.is_empty() {
+            return;
+        }
+        for element in 0..flight.elements.len() {
+            let id = flight.element_id(element);
+            self.entries.remove(&id);
+            self.cursors.remove(&id);
+            // Whoever grants a reservation hears that it is not needed any more.
+            self.open.retain(|_, open| open.key.activation != id || open.step == Step::Reserving);
+            self.waiting.retain(|(call, _, _)| call.activation != id);
+            self.doubts.retain(|(_, _, open)| open.key.activation != id);
+        }
+    }
+
+    pub(super) fn occurrence(&mut self, activation: &ActivationId, digest: [u8; 16]) -> u32 {
+        let counts = self.cursors.entry(activation.clone()).or_default();
+        match counts.iter_mut().find(|(known, _)| *known == digest) {
+            Some((_, count)) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                counts.push((digest, 0));
+                0
+            }
+        }
+    }
+
+    /// What is known of the call `wanted`, whose `attempt` is the activation's present one.
+    pub(super) fn look_up(&self, wanted: &CallKey) -> Known {
+        let same =
+            |entry: &&Entry| entry.key.digest == wanted.digest && entry.key.occurrence == wanted.occurrence;
+        let entries = self.entries.get(&wanted.activation).map(Vec::as_slice).unwrap_or_default();
+        let Some(last) = entries.iter().filter(same).max_by_key(|entry| entry.key.attempt) else {
+            return Known::Nothing;
+        };
+        match &last.outcome {
+            None => Known::InDoubt(last.key.clone()),
+            Some(outcome) => match &outcome.answer {
+                // What failed in a way that may pass is made anew by the next attempt, not by this one.
+                Err(failure) if failure.class.is_retryable() && last.key.attempt < wanted.attempt => {
+                    Known::Nothing
+                }
+                Ok(_) | Err(_) => Known::Outcome(last.key.clone()),
+            },
+        }
+    }
+
+    pub(super) fn intend(&mut self, key: &CallKey) {
+        let entries = self.entries.entry(key.activation.clone()).or_default();
+        if !entries.iter().any(|entry| entry.key == *key) {
+            entries.push(Entry { key: key.clone(), outcome: None, durable: false });
+        }
+    }
+
+    pub(super) fn outcome(&self, key: &CallKey) -> Option<&CallOutcome> {
+        let entries = self.entries.get(&key.activation)?;
+        entries.iter().find(|entry| entry.key == *key)?.outcome.as_ref()
+    }
+
+    pub(super) fn entry(&mut self, key: &CallKey) -> Option<&mut Entry> {
+        self.entries.get_mut(&key.activation)?.iter_mut().find(|entry| entry.key == *key)
+    }
+}
