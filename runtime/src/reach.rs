@@ -154,7 +154,12 @@ impl Reach {
 
     /// What the log says of a request already. An answer is looked for only if it was `sent` to somebody.
     fn in_log(&self, request: &Request, sent: bool) -> Result<Option<Done>, RunError> {
-        let (_, records) = read_run(&self.store, &self.run)?;
+        let records = match read_run(&self.store, &self.run) {
+            Ok((_, records)) => records,
+            // Whoever drives it is about to write the first record; if nobody does, that is told then.
+            Err(RunError::Empty { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
         let has = |wanted: &dyn Fn(&Record) -> bool| records.iter().any(wanted);
         let recorded = match request {
             Request::Patch(patch) => {
