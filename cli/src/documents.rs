@@ -1,9 +1,10 @@
 //! The documents that are searched: in their manifest, or in files beside it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use superstep_api::{CheckedGraph, Diagnostic, Resource, ResourceSet};
 use superstep_graph::{DocumentSpec, Documents, FieldPath, Problem, validate};
 
@@ -76,7 +77,7 @@ fn read_file(path: &Path) -> Result<Vec<DocumentSpec>, String> {
             };
             (1..).zip(values).map(document).collect()
         }
-        Some(_) | None => Ok(vec![DocumentSpec { id: Some(name), text, metadata: Map::new() }]),
+        Some(_) | None => Ok(vec![DocumentSpec { id: Some(name), text, metadata: BTreeMap::new() }]),
     }
 }
 
@@ -87,14 +88,14 @@ struct Row {
     id: Value,
     text: String,
     #[serde(default)]
-    metadata: Map<String, Value>,
+    metadata: BTreeMap<String, Value>,
     #[serde(flatten)]
-    others: Map<String, Value>,
+    others: BTreeMap<String, Value>,
 }
 
 fn document(value: Value, place: String) -> Result<DocumentSpec, String> {
     if let Value::String(text) = value {
-        return Ok(DocumentSpec { id: Some(place), text, metadata: Map::new() });
+        return Ok(DocumentSpec { id: Some(place), text, metadata: BTreeMap::new() });
     }
     let Row { id, text, metadata, others } = Row::deserialize(value).map_err(|error| error.to_string())?;
     let id = match id {

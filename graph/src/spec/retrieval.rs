@@ -1,7 +1,9 @@
 //! The programs `embed` and `retrieve` as written.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::edge::is_default;
 use crate::name::VertexName;
@@ -93,8 +95,8 @@ pub struct DocumentSpec {
     /// What is searched.
     pub text: String,
     /// What is handed on with each of its passages.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub metadata: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, Value>,
 }
 
 /// How documents are cut into passages: between words, where there are some.

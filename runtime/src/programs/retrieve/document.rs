@@ -30,7 +30,10 @@ impl Making {
     pub(super) fn written(&self, documents: &[DocumentSpec]) -> Vec<Document> {
         let made = documents.iter().cloned();
         last_of_each(
-            made.map(|DocumentSpec { id, text, metadata }| self.document(id, text, metadata)).collect(),
+            made.map(|DocumentSpec { id, text, metadata }| {
+                self.document(id, text, metadata.into_iter().collect())
+            })
+            .collect(),
         )
     }
 
