@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use superstep_engine::{
-    Action, CallDecision, CallOutcome, CallRequest, Called, Costs, EdgeView, Emission, Event, Expressions,
-    Failure, FailureClass, Job, Measured, Notice, Outcome, Patch, Payload, ProgramResult, Question,
-    QuestionId, Record, RunConfig, RunStarted, Solo, Timestamp, Usage, ValueChange,
+    Action, CallDecision, CallOutcome, CallRequest, Called, Carried, Costs, EdgeView, Emission, Event,
+    Expressions, Failure, FailureClass, Fork, Job, Measured, Notice, Outcome, Patch, Payload, ProgramResult,
+    Question, QuestionId, Record, RunConfig, RunStarted, Solo, Timestamp, Usage, ValueChange,
 };
 use superstep_graph::{
     EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, ProgramCheck, ValidatedGraph, VertexSpec,
@@ -55,6 +55,8 @@ pub(crate) struct Driver {
     calls: BTreeMap<String, (superstep_engine::ActivationKey, u32)>,
     questions: BTreeMap<String, QuestionId>,
     log: Vec<Record>,
+    /// What the run takes over from the one before.
+    carried: Option<Arc<Carried>>,
     tickets: u32,
     /// Whether messages that were simply delivered are left out.
     quiet: bool,
@@ -130,6 +132,23 @@ impl Driver {
             "costs" => return format!("{}\n", known(self.solo.as_ref().unwrap().coordinator().costs())),
             "next-run" => self.next_run(),
             "crash" => self.crash(),
+            "fork" => {
+                let mutations = if input.trim().is_empty() { "[]" } else { input };
+                let mutations = serde_saphyr::from_str(mutations).unwrap();
+                let fork =
+                    Fork { run: word(1), superstep: word(0).parse().unwrap(), mutations, started_at: 0 };
+                let words: Arc<dyn Expressions + Send + Sync> = Arc::new(Words);
+                match fork.records(self.config(), &words, &self.log) {
+                    Ok(records) => self.log = records,
+                    Err(error) => return format!("{error}\n"),
+                }
+                self.crash();
+            }
+            "continue" => {
+                self.carried = Some(Arc::new(self.solo.as_ref().unwrap().carried()));
+                self.log.clear();
+                self.begin(&1);
+            }
             "log" => return self.print_log(),
             "outputs" => return format!("{}\n", self.solo.as_ref().unwrap().coordinator().outputs().value()),
             other => return format!("unknown command {other}\n"),
@@ -151,22 +170,30 @@ impl Driver {
     }
 
     fn config(&self) -> RunConfig {
-        let library: BTreeMap<String, ValidatedGraph> = self
-            .library
-            .iter()
-            .map(|(name, spec)| (name.clone(), ValidatedGraph::after_mutation(spec.clone())))
-            .collect();
-        let started = RunStarted {
-            run: "test".into(),
-            root: "main".into(),
-            graphs: self.library.iter().map(|(name, spec)| (name.clone(), Arc::new(spec.clone()))).collect(),
-            input: Payload::from(Value::from("input")),
-            attachment: Payload::null(),
-            started_at: 0,
+        let started = match self.log.first() {
+            Some(Record::RunStarted(started)) => RunStarted::clone(started),
+            Some(_) | None => RunStarted {
+                run: "test".into(),
+                root: "main".into(),
+                graphs: self
+                    .library
+                    .iter()
+                    .map(|(name, spec)| (name.clone(), Arc::new(spec.clone())))
+                    .collect(),
+                input: Payload::from(Value::from("input")),
+                attachment: Payload::null(),
+                started_at: 0,
+            },
         };
+        let library: BTreeMap<String, ValidatedGraph> = started
+            .graphs
+            .iter()
+            .map(|(name, spec)| (name.clone(), ValidatedGraph::after_mutation(GraphSpec::clone(spec))))
+            .collect();
         RunConfig {
             started: Arc::new(started),
             library,
+            carried: self.carried.clone(),
             partitions: self.partitions,
             costs: self.costs.clone(),
         }
@@ -418,6 +445,8 @@ impl Driver {
                     let all: Vec<String> = measured.iter().map(spent).collect();
                     writeln!(text, "measured {}", all.join("; "))
                 }
+                Record::Forked { run, superstep } => writeln!(text, "fork of {run} at {superstep}"),
+                Record::Continued(carried) => writeln!(text, "continues {}", carried.run),
             }
             .unwrap();
         }
