@@ -4,6 +4,7 @@ pub(crate) mod models;
 pub(crate) mod reach;
 pub(crate) mod reference;
 pub(crate) mod runs;
+pub(crate) mod travel;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ use models::ModelsArgs;
 use reach::{CancelArgs, PatchArgs, WatchArgs};
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
 use runs::{AnswerArgs, DiffArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store, WhyArgs};
+use travel::{ForkArgs, ReplayArgs};
 
 /// Runs agent graphs as Pregel programs.
 #[derive(Debug, Parser)]
@@ -44,6 +46,10 @@ pub(crate) enum Command {
     Patch(PatchArgs),
     /// End a run with what it has.
     Cancel(CancelArgs),
+    /// Run what a run did again, and compare.
+    Replay(ReplayArgs),
+    /// Begin a run with a part of another one.
+    Fork(ForkArgs),
     /// List the runs.
     Runs(RunsArgs),
     /// Show what happened in a run.

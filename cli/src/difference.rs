@@ -105,6 +105,7 @@ impl Difference {
             "one": one.name.as_str(),
             "other": other.name.as_str(),
             "same": self.same(),
+            "origins": {"one": one.origin, "other": other.origin},
             "start": named(&self.start),
             "firstDifference": self.superstep,
             "superstep": named(&self.stage),
@@ -116,7 +117,11 @@ impl Difference {
     /// A row for each thing that differs, and for each total.
     fn rows(&self, one: &Course, other: &Course) -> Value {
         let at = self.superstep.map(|at| format!("superstep {at}: ")).unwrap_or_default();
+        // Where a run comes from is told, and makes no difference.
+        let origin = pair("origin", &one.origin, &other.origin);
+        let origins: Vec<Pair> = [origin].into_iter().filter(Pair::differs).collect();
         let parts = [
+            (String::new(), &origins),
             (String::new(), &self.start),
             (at, &self.stage),
             ("output ".to_owned(), &self.outputs),

@@ -8,6 +8,7 @@ use superstep_api::NoGraph;
 use superstep_runtime::RunError;
 use superstep_store::{RunName, StoreError};
 
+use crate::fork::SetError;
 use crate::input::InputError;
 use crate::log;
 use crate::models::ModelError;
@@ -32,6 +33,8 @@ pub(crate) enum Exit {
     CorruptStore = 5,
     /// The store, a model or another program cannot be used.
     Unusable = 6,
+    /// A run came to something else when it was replayed.
+    Differs = 7,
 }
 
 /// Examples and the exit codes, for `--help`.
@@ -49,7 +52,8 @@ Exit codes:
   3  a limit ended the run; its partial outputs are on stdout
   4  interrupted or waiting for an answer; superstep answer and resume go on
   5  the store is corrupt, and the run refuses to go on from it
-  6  the store, a model or another program cannot be used";
+  6  the store, a model or another program cannot be used
+  7  a run came to something else when it was replayed";
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +130,19 @@ pub(crate) enum CommandError {
         /// The last activations of that vertex.
         others: Vec<String>,
     },
+    /// A run is of another graph than the one that is to continue it.
+    #[error("run \"{run}\" is of graph {was:?}, and a run of graph {is:?} cannot continue it")]
+    OtherGraph {
+        /// The run.
+        run: RunName,
+        /// Its graph.
+        was: String,
+        /// The graph that is to be run.
+        is: String,
+    },
+    /// A field cannot be set.
+    #[error(transparent)]
+    Set(#[from] SetError),
     /// The input cannot be used.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -200,6 +217,8 @@ impl CommandError {
             | Self::NothingToApply
             | Self::NoActivationName { .. }
             | Self::NoActivation { .. }
+            | Self::OtherGraph { .. }
+            | Self::Set(_)
             | Self::Input(_)
             | Self::NoStore
             | Self::Model(_)
@@ -239,6 +258,8 @@ impl CommandError {
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
             | Self::NothingToApply
+            | Self::OtherGraph { .. }
+            | Self::Set(_)
             | Self::Input(_) => Exit::Invalid,
             #[cfg(feature = "otlp")]
             Self::Traces(_) => Exit::Invalid,
@@ -266,6 +287,8 @@ impl CommandError {
                 RunError::Answer { .. }
                 | RunError::Patch { .. }
                 | RunError::Over { .. }
+                | RunError::Fork { .. }
+                | RunError::NotEnded { .. }
                 | RunError::Empty { .. }
                 | RunError::Graph { .. }
                 | RunError::NoGraph(_)

@@ -6,7 +6,7 @@ use std::io;
 use serde_json::{Value, json};
 use superstep_engine::{Called, Notice, RunStatus};
 use superstep_graph::Verdict;
-use superstep_runtime::{CACHE_TARGET, RecordedAnswer, RunError, read_run, tell};
+use superstep_runtime::{CACHE_TARGET, Origin, RecordedAnswer, RunError, read_run, tell};
 use superstep_store::RunName;
 
 use crate::args::runs::InspectArgs;
@@ -40,6 +40,9 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
         "graph": started.root,
         "supersteps": supersteps,
     });
+    if let Some(origin) = Origin::of(&records) {
+        shown["origin"] = origin.to_string().into();
+    }
     match args.superstep {
         None => {
             shown["summary"] = summary(story.status.as_ref(), &totals);

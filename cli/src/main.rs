@@ -4,10 +4,12 @@ mod answer;
 mod args;
 mod ask;
 mod cancel;
+mod continued;
 mod costs;
 mod difference;
 mod documents;
 mod exit;
+mod fork;
 mod history;
 mod input;
 mod kept;
@@ -20,7 +22,9 @@ mod patch;
 mod progress;
 mod reference;
 mod render;
+mod replay;
 mod report;
+mod retention;
 mod run;
 mod runs;
 mod scripts;
@@ -57,6 +61,8 @@ fn main() -> std::process::ExitCode {
         Command::Answer(args) => answer::answer(args),
         Command::Patch(args) => patch::patch(args),
         Command::Cancel(args) => cancel::cancel(args),
+        Command::Replay(args) => replay::replay(args),
+        Command::Fork(args) => fork::fork(args),
         Command::Runs(args) => runs::runs(args),
         Command::Inspect(args) => history::inspect(args),
         Command::Models(args) => models::models(args),

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use superstep_api::{ModelServer, ModelServerSpec, ResourceSet};
 use superstep_graph::{GraphSpec, Program, VertexName};
-use superstep_runtime::{Models, NotLoaded, Scripted, ScriptedModel};
+use superstep_runtime::{Model, Models, NotLoaded, Scripted, ScriptedModel, ToolSignature, Tools};
 
 use crate::args::runs::ShowProgress;
 use fetch_error::FetchError;
@@ -108,6 +108,10 @@ pub(crate) struct ModelPlan {
     /// Those of providers, and which stands in for which.
     #[serde(flatten)]
     outside: external::Outside,
+    /// What the tools of servers were called with when the run was begun, by the name that graphs use. Other
+    /// tools say so in the graph.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tools: BTreeMap<VertexName, Vec<ToolSignature>>,
 }
 
 /// The graphs that a run of `root` can open, itself included.
@@ -183,14 +187,40 @@ impl ModelPlan {
         served.chain(self.outside.meanings())
     }
 
+    /// Keeps what the tools are called with of which the graphs do not tell.
+    pub(crate) fn keep_signatures<'a>(&mut self, graphs: impl Iterator<Item = &'a GraphSpec>, tools: &Tools) {
+        let told_elsewhere = graphs.flat_map(|graph| &graph.tools).filter(|tool| tool.mcp.is_some());
+        self.tools.extend(told_elsewhere.map(|tool| (tool.name.clone(), tools.signatures(&tool.name))));
+    }
+
     /// The models by name alone, for looking at a run.
     pub(crate) fn not_loaded(&self) -> Models {
+        let served = self.models.iter().map(|(name, server)| (name.clone(), calls_tools(&server.spec)));
         let mut models = Models::default();
-        for name in self.models.keys().chain(self.outside.names()) {
-            models.insert(name.clone(), Arc::new(NotLoaded));
-            models.insert_embedder(name.clone(), Arc::new(NotLoaded));
+        for (name, calls_tools) in self.outside.calling_tools(served.collect()) {
+            models.insert(name.clone(), Arc::new(NotLoaded { calls_tools }));
+            models.insert_embedder(name, Arc::new(NotLoaded::default()));
         }
         models
+    }
+
+    /// The tools of `graphs` by what is known of them, for looking at a run.
+    pub(crate) fn tools_not_loaded<'a>(&self, graphs: impl Iterator<Item = &'a GraphSpec>) -> Tools {
+        let mut tools = Tools::default();
+        for tool in graphs.flat_map(|graph| &graph.tools) {
+            tools.insert_not_loaded(tool, self.tools.get(&tool.name).map(Vec::as_slice));
+        }
+        tools
+    }
+}
+
+/// Whether a served model has tool calling of its own, as it would say itself.
+fn calls_tools(spec: &ModelServerSpec) -> bool {
+    match (&spec.engine.scripted, &spec.engine.external) {
+        (Some(script), _) => serde_json::from_value::<ScriptedModel>(script.clone())
+            .is_ok_and(|script| Scripted::new(script).calls_tools()),
+        (None, Some(external)) => external::calls_tools(external),
+        (None, None) => false,
     }
 }
 

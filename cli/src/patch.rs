@@ -49,7 +49,14 @@ pub(crate) fn patch(args: &PatchArgs) -> Result<Exit, CommandError> {
 }
 
 /// The patches of the files, in the order of their names. Every doubt and mistake is shown.
-fn read(files: &[std::path::PathBuf], run: &RunName, graph: &str) -> Result<Vec<Patch>, CommandError> {
+///
+/// # Errors
+/// There is a mistake or no patch, or one is for something else.
+pub(crate) fn read(
+    files: &[std::path::PathBuf],
+    run: &RunName,
+    graph: &str,
+) -> Result<Vec<Patch>, CommandError> {
     let manifests = manifests::read(&Files { files: files.to_vec() })?;
     let patches = manifests.resources.patches;
     let mistakes: Vec<_> = patches

@@ -8,14 +8,15 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use superstep_engine::{Payload, Record, RunStarted, RunStatus};
+use superstep_graph::{GraphSpec, RetentionSpec};
 use superstep_runtime::{
-    NewRun, Observer, Programs, Run, RunError, Setup, SocketFolder, Tools, check_input, check_parameters,
+    NewRun, Observer, Origin, Programs, Run, RunError, Setup, SocketFolder, check_input, check_parameters,
     note_end, open_questions, read_run,
 };
 use superstep_store::{RunName, Store};
 use tracing::Instrument as _;
 
-use crate::args::runs::{ResumeArgs, RunArgs, ShowProgress};
+use crate::args::runs::{ResumeArgs, RunArgs, ShowProgress, TraceArgs};
 use crate::ask::Asking;
 use crate::exit::{CommandError, Exit, with_causes};
 use crate::log::Logged;
@@ -27,7 +28,7 @@ use crate::signals::Signals;
 use crate::trace::Tracing;
 #[cfg(not(feature = "otlp"))]
 use crate::untraced::Tracing;
-use crate::{input, kept, log, manifests, tools};
+use crate::{continued, input, kept, log, manifests, retention, tools};
 
 /// Runs a graph to its end.
 ///
@@ -41,21 +42,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let manifests = manifests::read(&args.files)?;
     let chosen = manifests.resources.graph(args.graph.as_deref())?;
     let root = chosen.content.document.metadata.name.clone();
-    let given = args.input.as_deref().map(|argument| input::read(argument, &mut io::stdin())).transpose()?;
-    let given = given.unwrap_or_else(|| json!({}));
-    let problems = check_input(&chosen.content.document.spec, &given);
-    if !problems.is_empty() {
-        return Err(CommandError::Unfit {
-            problems: problems.iter().map(|problem| problem.message.clone()).collect(),
-        });
-    }
-    let parameters = args.parameters.as_deref().map(|argument| input::read(argument, &mut io::empty()));
-    let parameters = parameters.transpose()?.unwrap_or_default();
-    let problems = check_parameters(&chosen.content.document.spec, &parameters);
-    if !problems.is_empty() {
-        let problems = problems.iter().map(ToString::to_string).collect();
-        return Err(CommandError::UnfitParameters { problems });
-    }
+    let (given, parameters) = given(args, &chosen.content.document.spec)?;
     let mut graphs: BTreeMap<_, _> = reachable(&manifests.resources, &root)
         .into_iter()
         .filter_map(|name| {
@@ -67,18 +54,20 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     if let Some(graph) = graphs.get_mut(&root) {
         *graph = graph.with_parameters(&parameters);
     }
-    let plan =
+    let mut plan =
         ModelPlan::of(&manifests.resources, graphs.values().map(superstep_graph::ValidatedGraph::spec))?;
-    let name: RunName = match &args.run_id {
-        Some(name) => name.parse().map_err(RunError::Store)?,
-        None => format!("{root}-{}", random_ending()).parse().map_err(RunError::Store)?,
-    };
+    let name = fresh_name(args.run_id.as_deref(), &root)?;
     let store = if args.ephemeral { Store::transient() } else { open_store(&args.store)? };
+    let carried = match (&args.continue_from, graphs.get(&root)) {
+        (Some(from), Some(graph)) => Some(continued::carried(&open_store(&args.store)?, from, &root, graph)?),
+        (_, _) => None,
+    };
     let asking = Asking::new(&name, args.no_input, Vec::new(), 0);
     let runtime = tokio::runtime::Runtime::new()?;
-    let tools = tools::load(graphs.values().map(superstep_graph::ValidatedGraph::spec), &runtime)?;
-    let store_args = (!args.ephemeral).then_some(&args.store);
-    let cache = kept::cache(store_args, &plan, graphs.values().map(superstep_graph::ValidatedGraph::spec))?;
+    let specs = || graphs.values().map(superstep_graph::ValidatedGraph::spec);
+    let tools = tools::load(specs(), &runtime)?;
+    plan.keep_signatures(specs(), &tools);
+    let cache = kept::cache((!args.ephemeral).then_some(&args.store), &plan, specs())?;
     let programs = Programs::new(plan.load(args.progress)?).with_tools(tools).with_cache(cache);
     let signals = Signals::watch(&runtime)?;
     let mut setup = setup(&name, programs, args.progress, None, &asking)?;
@@ -86,7 +75,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let started_at =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let input = Payload::from(given);
-    let new = NewRun { name: name.clone(), root: root.clone(), graphs, input, attachment, started_at };
+    let origin = carried.as_ref().map(|carried| Origin::Continues(carried.run.clone()));
+    let retention = graphs.get(&root).and_then(|graph| graph.spec().retention);
+    let new =
+        NewRun { name: name.clone(), root: root.clone(), graphs, input, attachment, started_at, carried };
     let tracing = Tracing::begin(&args.trace)?;
     setup.observers.extend(tracing.of_new(&new));
     let run = Run::create(setup, &store, new)?;
@@ -102,8 +94,39 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         graph: &root,
         started_at,
         tracing,
+        origin,
+        retention: retention.filter(|_| !args.ephemeral),
     };
     drive(run, asking, &driving, (runtime, signals))
+}
+
+/// The input and the parameters, which fit the graph.
+fn given(args: &RunArgs, graph: &GraphSpec) -> Result<(Value, Value), CommandError> {
+    let given = args.input.as_deref().map(|argument| input::read(argument, &mut io::stdin())).transpose()?;
+    let given = given.unwrap_or_else(|| json!({}));
+    let problems = check_input(graph, &given);
+    if !problems.is_empty() {
+        return Err(CommandError::Unfit {
+            problems: problems.iter().map(|problem| problem.message.clone()).collect(),
+        });
+    }
+    let parameters = args.parameters.as_deref().map(|argument| input::read(argument, &mut io::empty()));
+    let parameters = parameters.transpose()?.unwrap_or_default();
+    let problems = check_parameters(graph, &parameters);
+    if !problems.is_empty() {
+        let problems = problems.iter().map(ToString::to_string).collect();
+        return Err(CommandError::UnfitParameters { problems });
+    }
+    Ok((given, parameters))
+}
+
+/// The name of a new run of a graph: the one that the user wants, else one that no run is likely to have.
+///
+/// # Errors
+/// It is no name of a run.
+pub(crate) fn fresh_name(wanted: Option<&str>, graph: &str) -> Result<RunName, CommandError> {
+    let made = || format!("{graph}-{}", random_ending());
+    Ok(wanted.map_or_else(made, str::to_owned).parse().map_err(RunError::Store)?)
 }
 
 /// Goes on with a run.
@@ -113,35 +136,70 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
 pub(crate) fn resume(args: &ResumeArgs) -> Result<Exit, CommandError> {
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
-    let (started, records) = read_run(&store, &name)?;
-    let plan = plan_of(&name, &started.attachment)?;
+    let going_on = GoingOn {
+        kept_in: &args.store,
+        output: args.output,
+        progress: args.progress,
+        no_input: args.no_input,
+        trace: &args.trace,
+    };
+    go_on(&name, &store, &going_on)
+}
+
+/// How a run goes on that has a log.
+pub(crate) struct GoingOn<'a> {
+    /// Where runs are kept.
+    pub(crate) kept_in: &'a crate::args::runs::Store,
+    /// How the result is written.
+    pub(crate) output: OutputFormat,
+    /// When progress is shown.
+    pub(crate) progress: ShowProgress,
+    /// Whether nothing is asked on the terminal.
+    pub(crate) no_input: bool,
+    /// Where its trace goes.
+    pub(crate) trace: &'a TraceArgs,
+}
+
+/// Goes on with a run from its log.
+///
+/// # Errors
+/// As [`resume`].
+pub(crate) fn go_on(
+    name: &RunName,
+    store: &Store<Record>,
+    going_on: &GoingOn<'_>,
+) -> Result<Exit, CommandError> {
+    let (started, records) = read_run(store, name)?;
+    let plan = plan_of(name, &started.attachment)?;
     let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count() as u64;
-    let open = open_questions(&name, &records, &not_loaded(&name, &started)?)?;
+    let open = open_questions(name, &records, &not_loaded(name, &started)?)?;
     let told = records.iter().filter(|record| matches!(record, Record::Suspended { .. })).count();
-    let asking = Asking::new(&name, args.no_input, open, told);
+    let asking = Asking::new(name, going_on.no_input, open, told);
     let runtime = tokio::runtime::Runtime::new()?;
     let tools = tools::load(started.graphs.values().map(Arc::as_ref), &runtime)?;
-    let cache = kept::cache(Some(&args.store), &plan, started.graphs.values().map(Arc::as_ref))?;
-    let programs = Programs::new(plan.load(args.progress)?).with_tools(tools).with_cache(cache);
+    let cache = kept::cache(Some(going_on.kept_in), &plan, started.graphs.values().map(Arc::as_ref))?;
+    let programs = Programs::new(plan.load(going_on.progress)?).with_tools(tools).with_cache(cache);
     let signals = Signals::watch(&runtime)?;
-    let mut setup = setup(&name, programs, args.progress, Some(committed), &asking)?;
-    let tracing = Tracing::begin(&args.trace)?;
+    let mut setup = setup(name, programs, going_on.progress, Some(committed), &asking)?;
+    let tracing = Tracing::begin(going_on.trace)?;
     setup.observers.extend(tracing.of_resumed(&started));
-    let run = Run::resume(setup, &store, &name)?;
+    let run = Run::resume(setup, store, name)?;
     if let Some(torn) = run.torn_tail() {
         let bytes = torn.bytes;
         let cut = format!("{bytes} bytes of a write that was never acknowledged were cut off the log");
         log::say(&cut);
     }
     let driving = Driving {
-        name: &name,
-        output: args.output,
+        name,
+        output: going_on.output,
         resumable: true,
-        folder: args.store.folder.as_deref(),
-        store: &store,
+        folder: going_on.kept_in.folder.as_deref(),
+        store,
         graph: &started.root,
         started_at: started.started_at,
         tracing,
+        origin: Origin::of(&records),
+        retention: started.graphs.get(&started.root).and_then(|graph| graph.retention),
     };
     drive(run, asking, &driving, (runtime, signals))
 }
@@ -157,10 +215,9 @@ pub(crate) fn plan_of(run: &RunName, attachment: &Payload) -> Result<ModelPlan, 
 
 /// Programs that do nothing, for looking at a run.
 pub(crate) fn not_loaded(run: &RunName, started: &RunStarted) -> Result<Arc<Programs>, CommandError> {
-    let mut tools = Tools::default();
-    started.graphs.values().flat_map(|graph| &graph.tools).for_each(|tool| tools.insert_not_loaded(tool));
-    let models = plan_of(run, &started.attachment)?.not_loaded();
-    Ok(Arc::new(Programs::new(models).with_tools(tools)))
+    let plan = plan_of(run, &started.attachment)?;
+    let tools = plan.tools_not_loaded(started.graphs.values().map(Arc::as_ref));
+    Ok(Arc::new(Programs::new(plan.not_loaded()).with_tools(tools)))
 }
 
 /// The store of runs in a folder.
@@ -203,6 +260,10 @@ struct Driving<'a> {
     started_at: u64,
     /// Where its trace goes.
     tracing: Tracing,
+    /// Where it comes from, if it does not begin on its own.
+    origin: Option<Origin>,
+    /// Which runs of its graph are kept once it has ended.
+    retention: Option<RetentionSpec>,
 }
 
 /// Drives a run to its end, or until it is interrupted.
@@ -233,8 +294,12 @@ fn drive(
     driving.tracing.finish();
     let end = end?;
     let Some(end) = end else { return interrupted(driving, unanswered.any()) };
-    note_end(driving.store, driving.name, driving.graph, driving.started_at, &end);
+    let begun = (driving.graph, driving.started_at);
+    note_end(driving.store, driving.name, begun, driving.origin.clone(), &end);
     output::result(end.outputs.value(), driving.output)?;
+    if let Some(retention) = driving.retention {
+        retention::apply(driving.store, (driving.graph, driving.name), retention);
+    }
     Ok(exit_of(driving.name, &end.status))
 }
 

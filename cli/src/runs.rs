@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use superstep_engine::RunStatus;
 use superstep_runtime::{RunPhase, RunSummary, list_runs};
 
+pub(crate) use sweep::size;
+
 use crate::args::runs::{PhaseName, RunsArgs, RunsCommand};
 use crate::exit::{CommandError, Exit};
 use crate::moment::utc;
@@ -36,6 +38,7 @@ fn row(run: &RunSummary) -> Value {
     json!({
         "run": run.name.as_str(),
         "graph": run.graph,
+        "origin": run.origin.as_ref().map(ToString::to_string),
         "status": phase_text(run),
         "supersteps": run.supersteps,
         "tokens": run.usage.tokens(),

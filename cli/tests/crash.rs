@@ -106,7 +106,9 @@ fn faults(records: &[Record], kills: u32) -> Vec<String> {
             | Record::Patched(_)
             | Record::Ended(_)
             | Record::Known(_)
-            | Record::Measured(_) => {}
+            | Record::Measured(_)
+            | Record::Forked { .. }
+            | Record::Continued(_) => {}
         }
     }
     if answered.len() != CALLS {

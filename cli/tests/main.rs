@@ -6,6 +6,7 @@ mod answer;
 mod bad_files;
 mod cache;
 mod command;
+mod conversation;
 mod costs;
 mod crash;
 mod damage;
@@ -27,5 +28,6 @@ mod run;
 mod runs;
 #[cfg(feature = "otlp")]
 mod telemetry;
+mod travel;
 mod watch;
 mod why;

@@ -119,7 +119,7 @@ fn what_is_noted_of_a_run_is_never_believed_before_its_log() {
     age(&home, "limited", 60);
     assert_eq!(row("limited"), expected);
     for broken in
-        ["", "{", &lying.replace("\"format\":1", "\"format\":0"), &lying.replace("\"bytes\":", "\"bytes\":1")]
+        ["", "{", &lying.replace("\"format\":2", "\"format\":1"), &lying.replace("\"bytes\":", "\"bytes\":1")]
     {
         fs::write(note("limited"), broken).unwrap();
         assert_eq!(row("limited"), expected, "{broken}");

@@ -1,6 +1,7 @@
 //! The leader side of a run: the superstep clock, the barrier, joins that wait, mutations, limits,
 //! and the commit record.
 
+mod again;
 mod barrier;
 mod cancel;
 mod commit;
@@ -15,7 +16,7 @@ mod reach;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use superstep_graph::{ValidatedGraph, VertexIx};
+use superstep_graph::{ValidatedGraph, VertexIx, VertexName};
 
 use crate::costs::{Costs, Measured};
 use crate::expressions::Expressions;
@@ -23,7 +24,7 @@ use crate::ids::{ActivationId, Epoch, FrameId, PartitionId, Place, QuestionId, T
 use crate::notice::{Notice, RunStatus};
 use crate::payload::Payload;
 use crate::protocol::{Command, Completed, FrameWanted, JoinReport, Planned, Report};
-use crate::record::{Patch, Record, RunStarted, Totals};
+use crate::record::{Carried, Patch, Record, RunStarted, Totals};
 
 use frame::FrameState;
 pub use frame::Opener;
@@ -37,6 +38,8 @@ pub struct RunConfig {
     pub started: Arc<RunStarted>,
     /// The graphs of the record, validated.
     pub library: BTreeMap<String, ValidatedGraph>,
+    /// What the run takes over from the one that it continues, if it continues one.
+    pub carried: Option<Arc<Carried>>,
     /// How many partitions the run has.
     pub partitions: u32,
     /// What earlier runs have measured: of a run that has begun, what its log says.
@@ -193,9 +196,10 @@ impl Coordinator {
         self.working_since = Some(now);
         self.epoch = Epoch(1);
         let first = Record::RunStarted(Arc::clone(&self.config.started));
+        let carried = self.config.carried.clone().map(Record::Continued);
         let epoch = Record::EpochTaken { epoch: self.epoch, owner: owner.to_owned() };
         let known = (!self.costs.is_empty()).then(|| Record::Known(self.costs.clone()));
-        let token = self.append([first, epoch].into_iter().chain(known).collect());
+        let token = self.append([first].into_iter().chain(carried).chain([epoch]).chain(known).collect());
         self.phase = Phase::Recording(token);
     }
 
@@ -255,6 +259,16 @@ impl Coordinator {
     /// What the outputs of the run are so far, keyed by output vertex.
     pub fn outputs(&self) -> Payload {
         self.frames.get(&FrameId::ROOT).map_or_else(Payload::null, FrameState::result)
+    }
+
+    /// What the persistent aggregators of the run's own graph hold.
+    pub(crate) fn persistent_aggregates(&self) -> BTreeMap<VertexName, Payload> {
+        self.frames.get(&FrameId::ROOT).map(FrameState::persistent).unwrap_or_default()
+    }
+
+    /// What the run begins with.
+    pub(crate) fn config(&self) -> &RunConfig {
+        &self.config
     }
 
     /// Whether everything in flight waits for an answer from outside.

@@ -11,6 +11,7 @@ mod call;
 mod coordinator;
 mod costs;
 mod expressions;
+mod fork;
 mod ids;
 mod message;
 mod notice;
@@ -26,12 +27,13 @@ pub use call::{CallOutcome, CallRequest};
 pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, Opener, PatchStanding, RunConfig};
 pub use costs::{Costs, EdgeCosts, EdgeEstimate, Measured, Route, Spent, choose, cost_of};
 pub use expressions::{EdgeView, Expressions};
+pub use fork::{Fork, ForkError};
 pub use ids::{
     ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token,
 };
 pub use message::{MessageKey, MessageStatus, Routed};
 pub use notice::{Called, LimitKind, Notice, RunStatus};
-pub use partition::{CallDecision, Effect, Job, Partition, PartitionEvent};
+pub use partition::{Again, CallDecision, Effect, Job, Partition, PartitionEvent, Recall};
 pub use payload::Payload;
 pub use program::{
     Direct, Emission, Failure, FailureClass, Outcome, ProgramResult, Question, Received, Resumption, Scene,
@@ -40,5 +42,5 @@ pub use program::{
 pub use protocol::{
     Closing, Command, Committed, Completed, FrameWanted, JoinReport, Opening, Planned, Report, Start,
 };
-pub use record::{CallKey, Commit, Completion, End, Patch, Record, RunStarted, Totals};
+pub use record::{CallKey, Carried, Commit, Completion, End, Patch, Record, RunStarted, Totals};
 pub use solo::{Action, Event, LogToken, ReplayError, Solo};

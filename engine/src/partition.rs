@@ -2,6 +2,7 @@
 
 mod activation;
 mod adopt;
+mod again;
 mod calls;
 mod delivery;
 mod element;
@@ -24,10 +25,12 @@ use crate::expressions::Expressions;
 use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place, Timestamp, Token};
 use crate::message::{MessageStatus, Routed};
 use crate::notice::{Called, Notice};
+use crate::payload::Payload;
 use crate::program::{Failure, Outcome, Resumption, View};
 use crate::protocol::{Command, Report};
 use crate::record::{CallKey, Record};
 
+pub use again::{Again, Recall};
 use element::Stage;
 use flight::Flights;
 use frame::Frame;
@@ -160,6 +163,8 @@ pub struct Partition {
     unsettled: BTreeSet<Place>,
     journal: Journal,
     questions: Questions,
+    /// The values of the run's own graph, once the run has ended.
+    left: BTreeMap<VertexName, Payload>,
     /// When which element of which flight is to be looked at.
     alarms: BTreeSet<(Timestamp, u32, u32)>,
     effects: VecDeque<Effect>,
@@ -202,6 +207,7 @@ impl Partition {
             unsettled: BTreeSet::new(),
             journal: Journal::default(),
             questions: Questions::default(),
+            left: BTreeMap::new(),
             alarms: BTreeSet::new(),
             effects: VecDeque::new(),
             tokens: BTreeMap::new(),
@@ -247,11 +253,7 @@ impl Partition {
                 continue;
             }
             self.effects.push_back(Effect::Abort(key));
-            let failure = Failure::new(
-                crate::program::FailureClass::Timeout,
-                "the attempt took longer than the vertex's timeout",
-            );
-            self.finished(key, Outcome::Failed(failure), now);
+            self.finished(key, Outcome::Failed(Failure::overrun()), now);
         }
     }
 

@@ -241,7 +241,7 @@ impl FailureClass {
 
 impl Outcome {
     /// The same outcome, or a failure in place of what is nested too deeply to be recorded.
-    pub(crate) fn bounded(self) -> Self {
+    pub fn bounded(self) -> Self {
         let what = match &self {
             Self::Done(result) => result.too_deep(),
             Self::Suspended(Question { ask, state }) => {
@@ -253,6 +253,8 @@ impl Outcome {
         what.map_or(self, |what| Self::Failed(Failure::too_deep(what)))
     }
 }
+
+const OVERRUN: &str = "the attempt took longer than the vertex's timeout";
 
 impl Failure {
     /// Something is nested too deeply to be recorded.
@@ -269,6 +271,16 @@ impl Failure {
     /// A failure that would happen again.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self::new(FailureClass::Permanent, message)
+    }
+
+    /// The failure of an attempt that took longer than its vertex allows.
+    pub(crate) fn overrun() -> Self {
+        Self::new(FailureClass::Timeout, OVERRUN)
+    }
+
+    /// Whether the clock ended the attempt, and not the program.
+    pub fn is_overrun(&self) -> bool {
+        self.class == FailureClass::Timeout && self.message == OVERRUN
     }
 
     /// A failure that may pass.

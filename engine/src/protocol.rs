@@ -12,7 +12,7 @@ use crate::message::MessageStatus;
 use crate::notice::{LimitKind, RunStatus};
 use crate::payload::Payload;
 use crate::program::{Failure, Question, Usage};
-use crate::record::End;
+use crate::record::{Carried, End};
 
 /// From the coordinator to a partition.
 #[derive(Clone, Debug)]
@@ -99,6 +99,8 @@ pub struct Opening {
     pub parent: Option<(Place, u32)>,
     /// What its edges cost, if a router of it weighs them.
     pub costs: Option<Arc<EdgeCosts>>,
+    /// What vertices and aggregators begin with, of the run's own graph.
+    pub carried: Option<Arc<Carried>>,
 }
 
 /// A superstep that is durable.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use superstep_graph::{GraphSpec, Mutation, PriorityClass, Revision, VertexName};
+use superstep_graph::{GraphSpec, Mutation, PriorityClass, Revision, ValidatedGraph, VertexName};
 
 use crate::call::{CallOutcome, CallRequest};
 use crate::costs::{Costs, Measured};
@@ -12,6 +12,7 @@ use crate::ids::{ActivationId, Epoch, FrameId, QuestionId};
 use crate::notice::RunStatus;
 use crate::payload::{Payload, as_json};
 use crate::program::{Failure, ProgramResult, Question, Usage};
+use crate::values::holds;
 
 /// One entry of a run's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,13 +77,23 @@ pub enum Record {
     Known(Costs),
     /// What activations have cost that are in the commit after it, in order of (frame, vertex).
     Measured(Vec<Measured>),
+    /// The run begins with a part of another run: the records from here to the commit before
+    /// `superstep` are that run's, apart from changes that were asked for when it was forked.
+    Forked {
+        /// The other run.
+        run: String,
+        /// The first superstep of its own.
+        superstep: u64,
+    },
+    /// The run continues another one that has ended. It stands with the start of the run.
+    Continued(Arc<Carried>),
 }
 
 impl Record {
     /// What the log of a run says that its routers knew of costs when it began.
     pub fn known_costs(records: &[Self]) -> Costs {
         // It is in the batch that begins the log.
-        let known = records.iter().take(3).find_map(|record| match record {
+        let known = records.iter().take(5).find_map(|record| match record {
             Self::Known(costs) => Some(costs.clone()),
             Self::RunStarted(_)
             | Self::EpochTaken { .. }
@@ -94,10 +105,44 @@ impl Record {
             | Self::Patched(_)
             | Self::Committed(_)
             | Self::Ended(_)
-            | Self::Measured(_) => None,
+            | Self::Measured(_)
+            | Self::Forked { .. }
+            | Self::Continued(_) => None,
         });
         known.unwrap_or_default()
     }
+}
+
+impl Carried {
+    /// What of it a run of `graph` can begin with, and the names of what has no place there: vertices that the
+    /// graph does not have, and aggregators that are not there, do not persist, or hold something else.
+    #[must_use]
+    pub fn onto(self, graph: &ValidatedGraph) -> (Self, Vec<VertexName>) {
+        let mut left = Vec::new();
+        let mut kept = |map: BTreeMap<VertexName, Payload>, has: &dyn Fn(&VertexName, &Payload) -> bool| {
+            let (kept, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                map.into_iter().partition(|(name, value)| has(name, value));
+            left.extend(others.into_keys());
+            kept
+        };
+        let values = kept(self.values, &|name, _| graph.topology().find(name).is_some());
+        let aggregates = kept(self.aggregates, &|name, value| {
+            let declared = graph.spec().aggregators.iter().find(|declared| declared.name == *name);
+            declared.is_some_and(|declared| declared.persistent && holds(declared.fold, value))
+        });
+        (Self { run: self.run, values, aggregates }, left)
+    }
+}
+
+/// What a run takes over from the one that it continues.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Carried {
+    /// The run that is continued.
+    pub run: String,
+    /// The values with which vertices of the run's own graph begin, in place of those of the graph.
+    pub values: BTreeMap<VertexName, Payload>,
+    /// What persistent aggregators hold from the start on.
+    pub aggregates: BTreeMap<VertexName, Payload>,
 }
 
 /// All that a run begins with.

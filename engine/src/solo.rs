@@ -1,5 +1,7 @@
 //! Coordinator and partitions of one run in one process.
 
+mod again;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use crate::notice::{Called, Notice, RunStatus};
 use crate::partition::{CallDecision, Effect, Job, Partition, PartitionEvent};
 use crate::payload::Payload;
 use crate::program::Outcome;
-use crate::record::{CallKey, Patch, Record};
+use crate::record::{CallKey, Commit, Patch, Record};
 
 /// What a run in one process is told.
 #[derive(Debug)]
@@ -209,11 +211,7 @@ impl Solo {
             }
             Record::Patched(patch) => self.coordinator.replay_patch(patch),
             Record::Committed(commit) => {
-                for completion in &commit.completed {
-                    let home = crate::partition::home(&completion.vertex, self.count());
-                    self.partitions[home.0 as usize].replay_completion(completion)?;
-                }
-                self.settle(now);
+                self.take_completions(commit, now)?;
                 self.coordinator.replay_commit(commit, now)?;
             }
             Record::Ended(status) => self.coordinator.replay_end(status),
@@ -222,7 +220,25 @@ impl Solo {
                 return Err("the run was configured with other costs than it began with".to_owned());
             }
             Record::Measured(measured) => self.coordinator.replay_measured(measured),
+            Record::Forked { .. } => {}
+            Record::Continued(carried) => {
+                if self.coordinator.config().carried.as_ref() != Some(carried) {
+                    return Err(format!(
+                        "the run does not begin with what it continues of {:?}",
+                        carried.run
+                    ));
+                }
+            }
         }
+        Ok(())
+    }
+
+    fn take_completions(&mut self, commit: &Commit, now: Timestamp) -> Result<(), String> {
+        for completion in &commit.completed {
+            let home = crate::partition::home(&completion.vertex, self.count());
+            self.partitions[home.0 as usize].replay_completion(completion)?;
+        }
+        self.settle(now);
         Ok(())
     }
 

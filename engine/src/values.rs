@@ -65,6 +65,16 @@ pub(crate) fn accepts(fold: AggregatorFold, payload: &Payload) -> bool {
     }
 }
 
+/// Whether an aggregator of this fold can have come to hold that.
+pub(crate) fn holds(fold: AggregatorFold, held: &Payload) -> bool {
+    match fold {
+        AggregatorFold::Sum | AggregatorFold::Min | AggregatorFold::Max => held.value().is_number(),
+        AggregatorFold::Count => held.value().is_u64(),
+        AggregatorFold::Append => held.value().is_array(),
+        AggregatorFold::Last => true,
+    }
+}
+
 fn number(payload: &Payload) -> Result<Number, Failure> {
     match payload.value() {
         Value::Number(number) => Ok(number.clone()),

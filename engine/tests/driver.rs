@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use superstep_engine::{
-    Action, CallDecision, CallOutcome, CallRequest, Called, Costs, EdgeView, Emission, Event, Expressions,
-    Failure, FailureClass, Job, Measured, Notice, Outcome, Patch, Payload, ProgramResult, Question,
-    QuestionId, Record, RunConfig, RunStarted, Solo, Timestamp, Usage, ValueChange,
+    Action, CallDecision, CallOutcome, CallRequest, Called, Carried, Costs, EdgeView, Emission, Event,
+    Expressions, Failure, FailureClass, Fork, ForkError, Job, Measured, Notice, Outcome, Patch, Payload,
+    ProgramResult, Question, QuestionId, Record, RunConfig, RunStarted, Solo, Timestamp, Usage, ValueChange,
 };
 use superstep_graph::{
     EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, ProgramCheck, ValidatedGraph, VertexSpec,
@@ -55,6 +55,8 @@ pub(crate) struct Driver {
     calls: BTreeMap<String, (superstep_engine::ActivationKey, u32)>,
     questions: BTreeMap<String, QuestionId>,
     log: Vec<Record>,
+    /// What the run takes over from the one before.
+    carried: Option<Arc<Carried>>,
     tickets: u32,
     /// Whether messages that were simply delivered are left out.
     quiet: bool,
@@ -90,12 +92,7 @@ impl Driver {
                 self.hold = true;
                 return "ok\n".to_owned();
             }
-            "release" => {
-                self.hold = false;
-                for token in std::mem::take(&mut self.held) {
-                    self.event(Event::Durable(token));
-                }
-            }
+            "release" => self.release(),
             "done" => self.done(words, input),
             "fail" => self.finish(&word(0), Outcome::Failed(failure(&word(1)))),
             "ask" => {
@@ -113,14 +110,7 @@ impl Driver {
                 let outcome = CallOutcome { answer: Err(failure(&word(1))), usage: Usage::default() };
                 self.event(Event::CallEnded { key, ticket, outcome });
             }
-            "patch" => {
-                let mutations: Vec<Mutation> = serde_saphyr::from_str(input).unwrap();
-                self.event(Event::Patch(Patch {
-                    class: PriorityClass::Person,
-                    requester: word(0),
-                    mutations,
-                }));
-            }
+            "patch" => self.patch(word(0), input),
             "cancel" => self.event(Event::Cancel),
             "sleep" => {
                 self.now += word(0).parse::<u64>().unwrap() * 1_000;
@@ -130,11 +120,45 @@ impl Driver {
             "costs" => return format!("{}\n", known(self.solo.as_ref().unwrap().coordinator().costs())),
             "next-run" => self.next_run(),
             "crash" => self.crash(),
+            "fork" => {
+                if let Err(error) = self.fork(&word(1), word(0).parse().unwrap(), input) {
+                    return format!("{error}\n");
+                }
+            }
+            "continue" => {
+                self.carried = Some(Arc::new(self.solo.as_ref().unwrap().carried()));
+                self.log.clear();
+                self.begin(&1);
+            }
             "log" => return self.print_log(),
             "outputs" => return format!("{}\n", self.solo.as_ref().unwrap().coordinator().outputs().value()),
             other => return format!("unknown command {other}\n"),
         }
         self.drain()
+    }
+
+    /// Lets the writes become durable that were held back.
+    fn release(&mut self) {
+        self.hold = false;
+        for token in std::mem::take(&mut self.held) {
+            self.event(Event::Durable(token));
+        }
+    }
+
+    fn patch(&mut self, requester: String, mutations: &str) {
+        let mutations: Vec<Mutation> = serde_saphyr::from_str(mutations).unwrap();
+        self.event(Event::Patch(Patch { class: PriorityClass::Person, requester, mutations }));
+    }
+
+    /// Goes on with a fork of the run, which takes the place of the run.
+    fn fork(&mut self, run: &str, superstep: u64, mutations: &str) -> Result<(), ForkError> {
+        let mutations = if mutations.trim().is_empty() { "[]" } else { mutations };
+        let mutations = serde_saphyr::from_str(mutations).unwrap();
+        let fork = Fork { run: run.to_owned(), superstep, mutations, started_at: 0 };
+        let words: Arc<dyn Expressions + Send + Sync> = Arc::new(Words);
+        self.log = fork.records(self.config(), &words, &self.log)?;
+        self.crash();
+        Ok(())
     }
 
     fn warnings(&self) -> String {
@@ -151,22 +175,30 @@ impl Driver {
     }
 
     fn config(&self) -> RunConfig {
-        let library: BTreeMap<String, ValidatedGraph> = self
-            .library
-            .iter()
-            .map(|(name, spec)| (name.clone(), ValidatedGraph::after_mutation(spec.clone())))
-            .collect();
-        let started = RunStarted {
-            run: "test".into(),
-            root: "main".into(),
-            graphs: self.library.iter().map(|(name, spec)| (name.clone(), Arc::new(spec.clone()))).collect(),
-            input: Payload::from(Value::from("input")),
-            attachment: Payload::null(),
-            started_at: 0,
+        let started = match self.log.first() {
+            Some(Record::RunStarted(started)) => RunStarted::clone(started),
+            Some(_) | None => RunStarted {
+                run: "test".into(),
+                root: "main".into(),
+                graphs: self
+                    .library
+                    .iter()
+                    .map(|(name, spec)| (name.clone(), Arc::new(spec.clone())))
+                    .collect(),
+                input: Payload::from(Value::from("input")),
+                attachment: Payload::null(),
+                started_at: 0,
+            },
         };
+        let library: BTreeMap<String, ValidatedGraph> = started
+            .graphs
+            .iter()
+            .map(|(name, spec)| (name.clone(), ValidatedGraph::after_mutation(GraphSpec::clone(spec))))
+            .collect();
         RunConfig {
             started: Arc::new(started),
             library,
+            carried: self.carried.clone(),
             partitions: self.partitions,
             costs: self.costs.clone(),
         }
@@ -418,6 +450,8 @@ impl Driver {
                     let all: Vec<String> = measured.iter().map(spent).collect();
                     writeln!(text, "measured {}", all.join("; "))
                 }
+                Record::Forked { run, superstep } => writeln!(text, "fork of {run} at {superstep}"),
+                Record::Continued(carried) => writeln!(text, "continues {}", carried.run),
             }
             .unwrap();
         }

@@ -40,9 +40,9 @@ pub use spec::{
     GraphSpec, HeaderAuth, HttpAuth, HttpMethod, HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec,
     JudgeProgram, JudgeVerdict, Limits, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure,
     OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Pairwise, ParametersSpec, ParetoPath, PathRule,
-    Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetrieveProgram, RetrySpec,
-    RouterProgram, Rubric, Sampling, Scale, Select, Sends, ToolCalling, ToolKind, ToolProgram, ToolSpec,
-    VertexSpec, Weights, WhenIncomplete,
+    Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetentionSpec, RetrieveProgram,
+    RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends, ToolCalling, ToolKind, ToolProgram,
+    ToolSpec, VertexSpec, Weights, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, check_external, validate};

@@ -11,6 +11,7 @@ mod judge;
 mod limits;
 mod model;
 mod program;
+mod retention;
 mod retrieval;
 mod router;
 mod tool;
@@ -33,6 +34,7 @@ pub use program::{
     CustomProgram, FunctionCommand, FunctionProgram, GraphProgram, OutputFormat, Program, ProgramRef,
     PromptProgram, Sampling, ToolProgram,
 };
+pub use retention::RetentionSpec;
 pub use retrieval::{Chunking, DocumentSpec, Documents, EmbedProgram, RetrieveProgram};
 pub use router::{CheapestPath, CostUnit, FastestPath, Goal, ParetoPath, PathRule, RouterProgram, Weights};
 pub use tool::{
@@ -89,6 +91,9 @@ pub struct GraphSpec {
     /// Which changes to a running graph its vertices may ask for.
     #[serde(default)]
     pub mutations: MutationPolicy,
+    /// Which runs are kept once they have ended. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionSpec>,
 }
 
 impl GraphSpec {

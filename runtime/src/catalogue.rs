@@ -5,6 +5,7 @@
 //! the log.
 
 use std::cmp::Reverse;
+use std::fmt;
 use std::num::NonZero;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -26,6 +27,57 @@ pub enum RunPhase {
     Unreadable(String),
 }
 
+/// Where a run comes from, if it does not begin on its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// From what another run had committed before a superstep.
+    Forked {
+        /// The other run.
+        run: String,
+        /// The superstep.
+        superstep: u64,
+    },
+    /// From the values that another run has left.
+    Continues(String),
+}
+
+impl Origin {
+    /// What the records of a run say of it. A fork of a run that continues another is a fork.
+    pub fn of(records: &[Record]) -> Option<Self> {
+        let mut origin = None;
+        for record in records {
+            match record {
+                Record::Forked { run, superstep } => {
+                    origin = Some(Self::Forked { run: run.clone(), superstep: *superstep });
+                }
+                Record::Continued(carried) => origin = Some(Self::Continues(carried.run.clone())),
+                Record::RunStarted(_) | Record::Known(_) => {}
+                // It stands before everything else.
+                Record::EpochTaken { .. }
+                | Record::CallIntent { .. }
+                | Record::CallEnded { .. }
+                | Record::AttemptFailed { .. }
+                | Record::Suspended { .. }
+                | Record::Answered { .. }
+                | Record::Patched(_)
+                | Record::Committed(_)
+                | Record::Measured(_)
+                | Record::Ended(_) => break,
+            }
+        }
+        origin
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forked { run, superstep } => write!(f, "fork of {run} at superstep {superstep}"),
+            Self::Continues(run) => write!(f, "continues {run}"),
+        }
+    }
+}
+
 /// A run in short.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSummary {
@@ -33,6 +85,8 @@ pub struct RunSummary {
     pub name: RunName,
     /// The name of its graph; empty if its log cannot be read.
     pub graph: String,
+    /// Where it comes from, if it does not begin on its own.
+    pub origin: Option<Origin>,
     /// How far it has come.
     pub phase: RunPhase,
     /// Whether a process drives it at this instant. A store in memory does not know, and says no.
@@ -59,13 +113,14 @@ struct Note {
     /// The time of the log, since 1970.
     modified: Duration,
     graph: String,
+    origin: Option<Origin>,
     phase: RunPhase,
     started_at: u64,
     supersteps: u64,
     usage: Usage,
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A log that was written to so lately may be written to again without a change of its length or time, for
 /// clocks of file systems tick slowly.
@@ -137,10 +192,17 @@ fn is_driven(store: &Store<Record>, name: &RunName) -> bool {
     })
 }
 
-/// Notes how a run ended, so that its log is not read to list it.
-pub fn note_end(store: &Store<Record>, name: &RunName, graph: &str, started_at: u64, end: &RunEnd) {
+/// Notes how a run of `graph` ended, so that its log is not read to list it.
+pub fn note_end(
+    store: &Store<Record>,
+    name: &RunName,
+    (graph, started_at): (&str, u64),
+    origin: Option<Origin>,
+    end: &RunEnd,
+) {
     match store.entry(name) {
         Ok(entry) => Note {
+            origin,
             phase: RunPhase::Ended(end.status.clone()),
             supersteps: end.totals.supersteps,
             usage: end.totals.usage,
@@ -175,6 +237,7 @@ impl Note {
             bytes: entry.bytes,
             modified: since_1970(entry.modified),
             graph: graph.to_owned(),
+            origin: None,
             phase: RunPhase::Unfinished,
             started_at,
             supersteps: 0,
@@ -183,7 +246,8 @@ impl Note {
     }
 
     fn of_log(entry: &RunEntry, started: &RunStarted, records: &[Record]) -> Self {
-        let mut note = Self::begun(entry, &started.root, started.started_at);
+        let origin = Origin::of(records);
+        let mut note = Self { origin, ..Self::begun(entry, &started.root, started.started_at) };
         for record in records {
             match record {
                 Record::Committed(_) => note.supersteps += 1,
@@ -197,7 +261,9 @@ impl Note {
                 | Record::Answered { .. }
                 | Record::Patched(_)
                 | Record::Known(_)
-                | Record::Measured(_) => {}
+                | Record::Measured(_)
+                | Record::Forked { .. }
+                | Record::Continued(_) => {}
             }
         }
         note
@@ -220,6 +286,7 @@ impl Note {
         RunSummary {
             name: entry.name,
             graph: self.graph,
+            origin: self.origin,
             phase: self.phase,
             driven: false,
             started_at: self.started_at,
@@ -235,6 +302,7 @@ fn unreadable(name: &RunName, why: &str) -> RunSummary {
     RunSummary {
         name: name.clone(),
         graph: String::new(),
+        origin: None,
         phase: RunPhase::Unreadable(why.to_owned()),
         driven: false,
         started_at: 0,

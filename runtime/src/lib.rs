@@ -19,6 +19,7 @@ mod programs;
 mod question;
 mod reach;
 mod recorded;
+mod retention;
 mod roots;
 mod runner;
 mod schema;
@@ -31,7 +32,7 @@ mod watch;
 pub use cache::{CACHE_TARGET, ResultCache};
 pub use call_subject::{CallSubject, ModelIdentity};
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
-pub use catalogue::{RunPhase, RunSummary, list_runs, note_end};
+pub use catalogue::{Origin, RunPhase, RunSummary, list_runs, note_end};
 pub use cel::{Expression, MAX_EXPRESSION};
 pub use check::check;
 pub use closure::{
@@ -59,10 +60,12 @@ pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use question::{HumanQuestion, check_answer};
 pub use reach::{Reach, Reached};
 pub use recorded::RecordedAnswer;
+pub use retention::{Removal, Retention, retain};
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{
-    AnswerError, CostsError, NewRun, Observer, PatchError, Run, RunEnd, RunError, RunHandle, RunState, Setup,
-    answer_left, follow, open_questions, read_run, tell,
+    AnswerError, CostsError, Difference, NewRun, Observer, PatchError, Replayed, Run, RunEnd, RunError,
+    RunHandle, RunState, Setup, answer_left, carried, follow, fork, graph_before, open_questions, read_run,
+    replay, tell,
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]

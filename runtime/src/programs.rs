@@ -7,6 +7,7 @@ mod embed;
 mod embedding;
 mod function;
 mod graphs;
+mod history;
 mod human;
 mod judge;
 mod prepare_error;

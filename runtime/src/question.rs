@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use superstep_engine::{Payload, Question};
+use superstep_engine::{Outcome, Payload, Question};
 use superstep_graph::DurationSpec;
 
 use crate::schema::Schema;
@@ -79,6 +79,18 @@ pub(crate) fn stamp(question: &mut Question, now: u64) {
         let deadline = Some(now.saturating_add(timeout.as_millis()));
         question.ask = HumanQuestion { deadline, ..human }.into();
     }
+}
+
+/// The outcome of a program that was executed again, with the deadline that its question had when it was
+/// recorded: that is a time, and none of the program's.
+pub(crate) fn stamped_as(mut outcome: Outcome, recorded: &Outcome) -> Outcome {
+    if let (Outcome::Suspended(question), Outcome::Suspended(recorded)) = (&mut outcome, recorded)
+        && let (Some(human), Some(before)) = (HumanQuestion::of(question), HumanQuestion::of(recorded))
+        && human.timeout.is_some()
+    {
+        question.ask = HumanQuestion { deadline: before.deadline, ..human }.into();
+    }
+    outcome
 }
 
 /// What the runner answers when the deadline of `question` is over.

@@ -5,17 +5,19 @@ mod calls;
 mod costs;
 mod drive;
 mod embedded;
+mod fork;
 mod handle;
 mod left;
 mod prepared;
 mod questions;
+mod replay;
 mod run_error;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, CallKey, Coordinator, Notice, Payload, Record, ReplayError, RunConfig, RunStarted,
+    ActivationId, CallKey, Carried, Coordinator, Notice, Payload, Record, ReplayError, RunConfig, RunStarted,
     RunStatus, Solo, Timestamp, Totals,
 };
 use superstep_graph::{GraphSpec, ValidatedGraph};
@@ -32,10 +34,12 @@ use drive::Driver;
 use handle::Control;
 
 pub use costs::CostsError;
+pub use fork::{carried, fork, graph_before};
 pub use handle::{PatchError, RunHandle, RunState};
 pub use left::{answer_left, open_questions};
 pub(crate) use left::{cancel_left, patch_left};
 pub use questions::AnswerError;
+pub use replay::{Difference, Replayed, replay};
 pub use run_error::RunError;
 
 /// Is told what happens in a run. It is called by the task that drives the run and must not block.
@@ -93,6 +97,9 @@ pub struct NewRun {
     pub attachment: Payload,
     /// Seconds since 1970, for people.
     pub started_at: u64,
+    /// What it takes over from the run that it continues, if it continues one: of that, what its own graph
+    /// has a place for. See [`carried`].
+    pub carried: Option<Carried>,
 }
 
 /// How a run ended.
@@ -129,9 +136,11 @@ impl Run {
             attachment: new.attachment,
             started_at: new.started_at,
         };
+        let root = new.graphs.get(&started.root).ok_or_else(|| RunError::NoGraph(started.root.clone()))?;
+        let carried = new.carried.map(|carried| Arc::new(carried.onto(root).0));
         let notes = CostNotes::read(store, new.graphs.keys());
         let (started, costs) = (Arc::new(started), notes.before().clone());
-        let config = RunConfig { started, library: new.graphs, partitions: 1, costs };
+        let config = RunConfig { started, library: new.graphs, carried, partitions: 1, costs };
         let mut run = Self::assemble(setup, config, new.name.clone(), notes)?;
         let log = match store.create(&new.name, &run.driver.owner) {
             // A process that was killed before its first record has left a log that holds no run.
@@ -281,7 +290,18 @@ pub(crate) fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig,
     };
     let library = started.graphs.iter().map(valid).collect::<Result<_, _>>()?;
     let costs = Record::known_costs(records);
-    Ok(RunConfig { started: Arc::clone(started), library, partitions: 1, costs })
+    let carried = match records.get(1) {
+        Some(Record::Continued(carried)) => Some(Arc::clone(carried)),
+        Some(_) | None => None,
+    };
+    Ok(RunConfig { started: Arc::clone(started), library, carried, partitions: 1, costs })
+}
+
+fn replayed(name: &RunName, records: &[Record], programs: &Arc<Programs>) -> Result<Solo, RunError> {
+    let config = config_of(name, records)?;
+    let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
+    solo.replay(records).map_err(|source| RunError::Replay { run: name.clone(), source })?;
+    Ok(solo)
 }
 
 /// Now, on a clock that only goes forward.

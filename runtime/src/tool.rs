@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use superstep_engine::{Failure, Payload};
+use superstep_graph::ToolSpec;
 
 /// Something outside that can be called with arguments. It is shared by all vertices that name it and
 /// serves calls at the same time.
@@ -27,7 +28,7 @@ pub trait Tool: Send + Sync {
 }
 
 /// What a tool is called with, for models and for the check of arguments.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolSignature {
     /// The name that models use.
     pub name: String,
@@ -38,6 +39,17 @@ pub struct ToolSignature {
 }
 
 impl ToolSignature {
+    /// The signature of a tool with this document, whose arguments fit the schema `parameters`; without one it
+    /// takes none.
+    pub fn of(spec: &ToolSpec, parameters: Option<Arc<Value>>) -> Self {
+        let nothing = || Arc::new(json!({"type": "object", "properties": {}, "additionalProperties": false}));
+        Self {
+            name: spec.name.to_string(),
+            description: spec.description.clone().unwrap_or_default(),
+            parameters: parameters.unwrap_or_else(nothing),
+        }
+    }
+
     /// The bytes that it takes in a request, about.
     pub(crate) fn bytes(&self) -> u64 {
         (self.name.len() + self.description.len() + self.parameters.to_string().len()) as u64

@@ -65,19 +65,34 @@ impl Tools {
         Ok(())
     }
 
-    /// Adds a tool by name alone: enough to look at a run, not to drive it.
-    pub fn insert_not_loaded(&mut self, spec: &ToolSpec) {
-        let names = match spec.kind() {
-            Some(ToolKind::Mcp(server)) => server.allow.clone(),
-            Some(ToolKind::Http(_) | ToolKind::Command(_) | ToolKind::Custom(_)) | None => {
-                vec![spec.name.to_string()]
-            }
+    /// Adds a tool as far as its document tells of it, or as it was `seen` when a run with it was begun: enough
+    /// to look at a run and to replay it, not to drive it.
+    pub fn insert_not_loaded(&mut self, spec: &ToolSpec, seen: Option<&[ToolSignature]>) {
+        let declared =
+            |parameters: &Option<Value>| vec![ToolSignature::of(spec, parameters.clone().map(Arc::new))];
+        let signatures = match (seen, spec.kind()) {
+            (Some(seen), _) => seen.to_vec(),
+            (None, Some(ToolKind::Http(http))) => declared(&http.parameters),
+            (None, Some(ToolKind::Command(command))) => declared(&command.parameters),
+            (None, Some(ToolKind::Mcp(server))) => server.allow.iter().cloned().map(unknown).collect(),
+            (None, Some(ToolKind::Custom(_)) | None) => vec![unknown(spec.name.to_string())],
         };
-        let checked = |name: String| {
-            let tool = Arc::new(NotLoaded { signature: unknown(name) });
-            CheckedTool::new(&spec.name, tool).expect("a schema that takes any object is a schema")
+        let checked = |signature: ToolSignature| {
+            let name = signature.name.clone();
+            let tool = CheckedTool::new(&spec.name, Arc::new(NotLoaded { signature }));
+            // A schema that is none was refused when the run was begun.
+            tool.unwrap_or_else(|_| {
+                CheckedTool::new(&spec.name, Arc::new(NotLoaded { signature: unknown(name) }))
+                    .expect("a schema that takes any object is a schema")
+            })
         };
-        self.0.insert(spec.name.clone(), names.into_iter().map(checked).collect());
+        self.0.insert(spec.name.clone(), signatures.into_iter().map(checked).collect());
+    }
+
+    /// What the tools are called with that stand for that name.
+    pub fn signatures(&self, name: &VertexName) -> Vec<ToolSignature> {
+        let tools = self.find(name).unwrap_or_default();
+        tools.iter().map(|tool| tool.signature().clone()).collect()
     }
 
     /// What stands for that name.

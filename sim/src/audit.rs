@@ -8,6 +8,7 @@ use superstep_engine::{
 };
 use superstep_graph::{Port, ValidatedGraph, VertexName};
 
+use crate::again::run_again;
 use crate::history::History;
 use crate::scenario::Scenario;
 use crate::words::Words;
@@ -20,9 +21,11 @@ pub(crate) struct Audit {
     pub(crate) sent: u64,
     /// Messages that have a final status.
     pub(crate) settled: u64,
+    /// Programs that were run again, and gave what the log has.
+    pub(crate) again: u64,
 }
 
-/// Reads `log` record by record.
+/// Reads `log` record by record, and runs every program again whose end it tells.
 ///
 /// # Errors
 /// A record does not fit those before it.
@@ -31,8 +34,10 @@ pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, Replay
     let mut notices = Vec::new();
     let mut status = None;
     let mut sent = 0;
+    let mut again = 0;
     for (position, record) in log.iter().enumerate() {
         let graphs = graphs_of(record, &solo);
+        again += run_again(&mut solo, record).map_err(|why| ReplayError { position, why })?;
         solo.replay(std::slice::from_ref(record))
             .map_err(|error| ReplayError { position, why: error.why })?;
         let before = notices.len();
@@ -50,7 +55,7 @@ pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, Replay
     let settled = notices.iter().filter(|notice| matches!(notice, Notice::Settled { .. })).count() as u64;
     let outputs = solo.coordinator().outputs().value().clone();
     let ended: Option<RunStatus> = status;
-    Ok(Audit { history: History::of(&notices, ended, outputs), sent, settled })
+    Ok(Audit { history: History::of(&notices, ended, outputs), sent, settled, again })
 }
 
 /// The graphs by which the results of a commit are routed: those before its mutations.

@@ -27,6 +27,10 @@ counters! {
     exact_runs,
     /// Runs compared with a replay of their log.
     replayed_runs,
+    /// Programs that were run again beside a replay.
+    programs_again,
+    /// Runs that went on from a part of another run.
+    forks,
     /// Events handled.
     events,
     /// Supersteps committed.

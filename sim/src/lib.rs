@@ -6,6 +6,7 @@
 //! coordinator and partitions joined by a simulated network, and checkers judge every step and the
 //! end by rule 33 of the semantics. A seed can be replayed.
 
+mod again;
 mod audit;
 mod behaviour;
 mod counters;

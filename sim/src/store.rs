@@ -87,7 +87,9 @@ impl Store {
             | Record::Answered { .. }
             | Record::Patched(_)
             | Record::Known(_)
-            | Record::Measured(_) => {}
+            | Record::Measured(_)
+            | Record::Forked { .. }
+            | Record::Continued(_) => {}
         }
         Ok(())
     }
@@ -132,7 +134,9 @@ impl Store {
                 | Record::Committed(_)
                 | Record::Ended(_)
                 | Record::Known(_)
-                | Record::Measured(_) => {}
+                | Record::Measured(_)
+                | Record::Forked { .. }
+                | Record::Continued(_) => {}
             }
         }
         (calls, tokens)

@@ -1,6 +1,8 @@
 //! One seed: its scenario, its faults, and whether the rules held.
 
-use superstep_engine::Record;
+use std::sync::Arc;
+
+use superstep_engine::{Expressions, Fork, Record};
 
 use crate::audit::audit;
 use crate::counters::Counters;
@@ -9,6 +11,7 @@ use crate::generate;
 use crate::history::History;
 use crate::random::Random;
 use crate::scenario::Scenario;
+use crate::words::Words;
 use crate::world::{Ended, World};
 
 /// What a trial has come to.
@@ -74,6 +77,7 @@ fn judge(scenario: &Scenario, ended: &Ended, counters: &mut Counters) -> Option<
         Ok(audited) => audited,
         Err(error) => return Some(format!("the log cannot be replayed: {error}")),
     };
+    counters.programs_again += audited.again;
     if let Some(difference) = history.difference(&audited.history) {
         return Some(format!("the run and the replay of its log differ:\n    {difference}"));
     }
@@ -92,6 +96,39 @@ fn judge(scenario: &Scenario, ended: &Ended, counters: &mut Counters) -> Option<
         return Some(format!("without any fault: {violation}"));
     }
     let undisturbed = History::of(&reference.notices, reference.status, reference.outputs);
-    let difference = history.difference(&undisturbed)?;
-    Some(format!("the run and an undisturbed one differ:\n    {difference}"))
+    if let Some(difference) = history.difference(&undisturbed) {
+        return Some(format!("the run and an undisturbed one differ:\n    {difference}"));
+    }
+    forked(scenario, &ended.log, &undisturbed, counters)
+}
+
+/// Lets the run go on anew from a superstep of it: with pure answers it comes to the same.
+fn forked(
+    scenario: &Scenario,
+    log: &[Record],
+    undisturbed: &History,
+    counters: &mut Counters,
+) -> Option<String> {
+    let goes_on = |record: &&Record| matches!(record, Record::Committed(commit) if commit.closing.is_none());
+    let last = log.iter().filter(goes_on).count() as u64;
+    // The name stays, and with it the keys of calls, which decide what the model server does.
+    let fork =
+        |superstep| Fork { run: "simulated".to_owned(), superstep, mutations: Vec::new(), started_at: 0 };
+    let words: Arc<dyn Expressions + Send + Sync> = Arc::new(Words);
+    for superstep in [0, last / 2, last] {
+        let records = match fork(superstep).records(scenario.config(1), &words, log) {
+            Ok(records) => records,
+            Err(error) => return Some(format!("the run cannot be forked from {superstep}: {error}")),
+        };
+        counters.forks += 1;
+        let forked = World::new(scenario, &Faults::none(1), false).after(records).run();
+        if let Some(violation) = forked.violation {
+            return Some(format!("forked from {superstep}: {violation}"));
+        }
+        let history = History::of(&forked.notices, forked.status, forked.outputs);
+        if let Some(difference) = history.difference(undisturbed) {
+            return Some(format!("the run and its fork from {superstep} differ:\n    {difference}"));
+        }
+    }
+    None
 }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use superstep_engine::{
     ActivationId, ActivationKey, Command, Coordinator, CoordinatorEvent, Notice, Outcome, Partition,
-    PartitionEvent, PartitionId, Patch, QuestionId, Report, Routed, RunStatus, Timestamp, Token,
+    PartitionEvent, PartitionId, Patch, QuestionId, Record, Report, Routed, RunStatus, Timestamp, Token,
 };
 
 use crate::counters::Counters;
@@ -62,7 +62,7 @@ pub(crate) struct Ended {
     pub(crate) outputs: serde_json::Value,
     /// Everything that the last life of the process told, from the beginning of the run.
     pub(crate) notices: Vec<Notice>,
-    pub(crate) log: Vec<superstep_engine::Record>,
+    pub(crate) log: Vec<Record>,
     pub(crate) counters: Counters,
     pub(crate) violation: Option<String>,
     /// The hash of everything that the engine wanted done, in order.
@@ -138,6 +138,15 @@ impl<'a> World<'a> {
             verbose,
             lines: Vec::new(),
         }
+    }
+
+    /// The world in which the log of the run begins with these records.
+    pub(crate) fn after(mut self, records: Vec<Record>) -> Self {
+        self.store.waiting.push_back(Append { from: None, token: Token(u64::MAX), records });
+        if let Err(what) = self.store.write("simulated") {
+            self.broken(what);
+        }
+        self
     }
 
     /// Lets everything happen until the run has ended, or a rule is broken.

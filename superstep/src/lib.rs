@@ -48,6 +48,7 @@
 //! | to keep results | [`ResultCache`], for vertices with a `cache`, in memory or in a folder |
 //! | a run | [`Run::create`] and [`Run::drive`]; [`Run::resume`] goes on with one that a process left |
 //! | to reach into a run | [`RunHandle`]: cancel, detach, answer, patch; from another process [`Reach`], where [`Run::listen`] lets it in |
+//! | to go back in a run | [`replay`] executes it again from its log and compares, [`fork`] goes on from a superstep of it otherwise, [`NewRun::continuing`] begins with the values that it left |
 //! | to see what happens | [`RunHandle::events`]: a stream of every [`Notice`], and of the text of models while they write it; [`Observer`], called with the same; [`Watch`], which misses nothing, from any place of the log on |
 //! | durability | [`Store::folder`] keeps runs in a folder, [`Store::memory`] as long as it is there, [`Store::transient`] not at all: a run in it takes no memory for its past |
 //!
@@ -73,9 +74,9 @@
 
 pub use schemars;
 pub use superstep_engine::{
-    ActivationId, CallOutcome, CallRequest, Direct, Emission, Failure, FailureClass, LimitKind,
-    MessageStatus, Notice, Outcome, Patch, Payload, ProgramResult, Question, QuestionId, Received, Record,
-    Resumption, RunStatus, Totals, Usage, ValueChange, View,
+    ActivationId, CallOutcome, CallRequest, Carried, Direct, Emission, Failure, FailureClass, Fork,
+    LimitKind, MessageStatus, Notice, Outcome, Patch, Payload, ProgramResult, Question, QuestionId, Received,
+    Record, Resumption, RunStatus, Totals, Usage, ValueChange, View,
 };
 pub use superstep_graph::{
     CredentialRef, EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, Problem, Problems, Revision, ToolSpec,
@@ -83,11 +84,12 @@ pub use superstep_graph::{
 };
 pub use superstep_runtime::{
     Activation, AnswerError, CallTicket, Calls, ChatMessage, ClosureError, ClosureProgram, ClosureTool,
-    ControlError, EmbedRequest, Embedder, Embeddings, Execution, Finish, Happened, Happening, IntoAnswer,
-    Json, Model, ModelAnswer, ModelRequest, Models, NewRun, Observer, PatchError, PrepareError, Program,
-    Programs, Reach, Reached, ResultCache, Role, Run, RunEnd, RunError, RunEvent, RunEvents, RunHandle,
-    RunState, Scripted, ScriptedCall, ScriptedModel, ScriptedRule, Seen, Setup, SocketFolder, Tool, ToolCall,
-    ToolError, ToolRequest, ToolSignature, Tools, Watch, WatchFrom, check, check_input, read_run, tell,
+    ControlError, Difference, EmbedRequest, Embedder, Embeddings, Execution, Finish, Happened, Happening,
+    IntoAnswer, Json, Model, ModelAnswer, ModelRequest, Models, NewRun, Observer, PatchError, PrepareError,
+    Program, Programs, Reach, Reached, Replayed, ResultCache, Role, Run, RunEnd, RunError, RunEvent,
+    RunEvents, RunHandle, RunState, Scripted, ScriptedCall, ScriptedModel, ScriptedRule, Seen, Setup,
+    SocketFolder, Tool, ToolCall, ToolError, ToolRequest, ToolSignature, Tools, Watch, WatchFrom, carried,
+    check, check_input, fork, read_run, replay, tell,
 };
 #[cfg(feature = "inference")]
 pub use superstep_runtime::{EmbedderOptions, LoadOptions, LocalModel, LocalModelError, SentenceModel};

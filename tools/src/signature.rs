@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use superstep_graph::ToolSpec;
 use superstep_runtime::{Schema, ToolSignature};
 
@@ -19,7 +19,7 @@ pub(crate) fn signature(
     parameters: Option<&Value>,
 ) -> Result<ToolSignature, LoadError> {
     let parameters = match parameters {
-        None => Arc::new(json!({"type": "object", "properties": {}, "additionalProperties": false})),
+        None => None,
         Some(parameters) => {
             let schema = Schema::compile(parameters).map_err(|source| LoadError::Schema {
                 tool: spec.name.clone(),
@@ -33,9 +33,8 @@ pub(crate) fn signature(
                     message: "arguments are an object: say type: object".to_owned(),
                 });
             }
-            Arc::clone(schema.value())
+            Some(Arc::clone(schema.value()))
         }
     };
-    let description = spec.description.clone().unwrap_or_default();
-    Ok(ToolSignature { name: spec.name.to_string(), description, parameters })
+    Ok(ToolSignature::of(spec, parameters))
 }

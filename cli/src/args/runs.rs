@@ -39,6 +39,7 @@ Examples:
   superstep run -f graph.yaml --input '{\"text\": \"My invoice is wrong\"}'
   superstep run -f manifests/quickstart --input @mail.txt
   superstep run -f graphs/ models.yaml --graph triage --input - --output yaml < mail.json
+  superstep run -f chat.yaml --continue-from chat-k3v9q2 --input '{\"text\": \"And tomorrow?\"}'
 
 An input @FILE is read as JSON (.json), YAML (.yaml, .yml), or else becomes {\"text\": …}. Progress is
 shown on stderr if that is a terminal; the result is written to stdout. A run that was interrupted
@@ -56,6 +57,9 @@ pub(crate) struct RunArgs {
     /// The graph, if the files have several.
     #[arg(long, value_name = "NAME")]
     pub(crate) graph: Option<String>,
+    /// A run that has ended, of the same graph: begin with the values that its vertices had.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) continue_from: Option<String>,
     /// The name of the run; default the graph's name and a random ending.
     #[arg(long, value_name = "NAME")]
     pub(crate) run_id: Option<String>,

@@ -1,17 +1,16 @@
 //! What a run did, superstep by superstep, in a form that two runs can be compared in.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 use superstep_engine::{FrameId, Notice, Record, Totals};
-use superstep_runtime::{Programs, follow, read_run};
+use superstep_runtime::{Origin, follow, read_run};
 use superstep_store::{RunName, Store};
 
 use crate::exit::CommandError;
 use crate::history::words;
 use crate::progress::{change, status_text};
-use crate::run::plan_of;
+use crate::run::not_loaded;
 
 /// What happened in a superstep: what is said of each thing that has a name in it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +19,8 @@ pub(super) struct Stage(pub(super) BTreeMap<String, Value>);
 /// What a run did.
 pub(super) struct Course {
     pub(super) name: RunName,
+    /// Where it comes from; null if it begins on its own.
+    pub(super) origin: Value,
     /// The name of its graph.
     pub(super) graph: Value,
     /// The revision that it began with.
@@ -39,7 +40,7 @@ impl Course {
     /// There is no such run, or its log is corrupt.
     pub(super) fn of(store: &Store<Record>, name: &RunName) -> Result<Self, CommandError> {
         let (started, records) = read_run(store, name)?;
-        let programs = Arc::new(Programs::new(plan_of(name, &started.attachment)?.not_loaded()));
+        let programs = not_loaded(name, &started)?;
         let mut told = Told { status: "unfinished".to_owned(), ..Told::default() };
         let (outputs, totals) = follow(name, &records, &programs, |notice, coordinator| {
             if told.revision.is_none() {
@@ -49,6 +50,7 @@ impl Course {
         })?;
         Ok(Self {
             name: name.clone(),
+            origin: Origin::of(&records).map(|origin| origin.to_string()).into(),
             graph: started.root.clone().into(),
             revision: told.revision.into(),
             input: started.input.value().clone(),

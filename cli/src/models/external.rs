@@ -64,9 +64,18 @@ impl Outside {
         }
     }
 
-    /// The names of models of providers.
-    pub(super) fn names(&self) -> impl Iterator<Item = &VertexName> {
-        self.external.keys()
+    /// Every model, and whether it has tool calling of its own: if all do that may answer for it. `served` says
+    /// so of those that have a server.
+    pub(super) fn calling_tools(&self, served: BTreeMap<VertexName, bool>) -> BTreeMap<VertexName, bool> {
+        let external = self.external.iter().map(|(name, external)| (name.clone(), calls_tools(external)));
+        let plain: BTreeMap<VertexName, bool> = served.into_iter().chain(external).collect();
+        let all = |name: &VertexName| self.all_call_tools(name, &plain);
+        plain.keys().map(|name| (name.clone(), all(name))).collect()
+    }
+
+    fn all_call_tools(&self, name: &VertexName, plain: &BTreeMap<VertexName, bool>) -> bool {
+        let others = self.fallbacks(name).iter().filter(|other| plain.contains_key(*other));
+        plain[name] && others.into_iter().all(|other| self.all_call_tools(other, plain))
     }
 
     /// What each name of a model of a provider stands for.
@@ -119,6 +128,11 @@ impl Outside {
         }
         Some(Arc::new(Fallbacks::new(Member::new(name.clone(), first), others)))
     }
+}
+
+/// Whether the model of a provider takes tools, as its document says.
+pub(super) fn calls_tools(external: &ExternalModel) -> bool {
+    external.calls_tools.unwrap_or(true)
 }
 
 fn shown(external: &ExternalModel) -> String {

@@ -1,11 +1,11 @@
 //! `superstep runs gc`: runs that nobody needs are removed, and kept results that are too old.
 
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use superstep_engine::Record;
-use superstep_runtime::{RunPhase, RunSummary, list_runs};
+use superstep_runtime::{Retention, RunSummary, list_runs};
 use superstep_store::{Store, StoreError, Swept as SweptResults};
 
 use super::phase_text;
@@ -23,7 +23,8 @@ use crate::run::open_store;
 pub(super) fn sweep(args: &SweepArgs) -> Result<Exit, CommandError> {
     let store = open_store(&args.store)?;
     let runs = list_runs(&store)?;
-    let chosen = choose(&runs, args, SystemTime::now());
+    let retention = Retention { newest: args.keep, age: args.older_than, unfinished: args.all };
+    let chosen = retention.lets_go(&runs, SystemTime::now());
     let mut swept = Swept::default();
     for run in chosen {
         let outcome = if args.dry_run { Outcome::WouldRemove } else { remove(&store, run) };
@@ -43,18 +44,6 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit, CommandError> {
     let (runs, bytes) = (count(swept.removed, "run"), size(swept.bytes));
     log::say(&format!("{done} {runs}, {bytes}"));
     swept.failed.map_or(Ok(Exit::Success), Err)
-}
-
-/// The runs that are to go, of all, which stand the newest first.
-fn choose<'a>(runs: &'a [RunSummary], args: &SweepArgs, now: SystemTime) -> Vec<&'a RunSummary> {
-    let may_go = |run: &&RunSummary| match run.phase {
-        RunPhase::Ended(_) => true,
-        RunPhase::Unfinished | RunPhase::Unreadable(_) => args.all,
-    };
-    // A clock that was set back makes no run old.
-    let age = |run: &RunSummary| now.duration_since(run.modified).unwrap_or(Duration::ZERO);
-    let candidates = runs.iter().filter(may_go).skip(args.keep.unwrap_or(0));
-    candidates.filter(|run| args.older_than.is_none_or(|least| age(run) >= least)).collect()
 }
 
 enum Outcome {
@@ -111,7 +100,7 @@ impl Swept {
 }
 
 /// Bytes in the unit that people read.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let mut size = bytes as f64;
     let mut units = ["bytes", "KiB", "MiB", "GiB"].into_iter();
     let mut unit = units.next().unwrap_or_default();
@@ -126,58 +115,7 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use superstep_engine::{RunStatus, Usage};
-
     use super::*;
-    use crate::args::runs::Store as StoreArgs;
-
-    fn run(name: &str, phase: RunPhase, age: u64) -> RunSummary {
-        RunSummary {
-            name: name.parse().unwrap(),
-            graph: "g".to_owned(),
-            phase,
-            driven: false,
-            started_at: 0,
-            supersteps: 1,
-            usage: Usage::default(),
-            bytes: 1,
-            modified: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 - age),
-        }
-    }
-
-    #[test]
-    fn unfinished_runs_stay_and_both_limits_protect() {
-        let ended = || RunPhase::Ended(RunStatus::Succeeded);
-        let runs = [
-            run("new", ended(), 0),
-            run("working", RunPhase::Unfinished, 5),
-            run("middle", ended(), 10),
-            run("broken", RunPhase::Unreadable("corrupt".to_owned()), 15),
-            run("old", ended(), 20),
-        ];
-        for (keep, older_than, all, expected) in [
-            (Some(0), None, false, &["new", "middle", "old"][..]),
-            (Some(1), None, false, &["middle", "old"]),
-            (Some(9), None, false, &[]),
-            (None, Some(10), false, &["middle", "old"]),
-            (Some(2), Some(0), false, &["old"]),
-            (Some(1), Some(11), false, &["old"]),
-            (Some(0), None, true, &["new", "working", "middle", "broken", "old"]),
-            (Some(1), Some(15), true, &["broken", "old"]),
-        ] {
-            let args = SweepArgs {
-                keep,
-                older_than: older_than.map(Duration::from_secs),
-                all,
-                dry_run: false,
-                store: StoreArgs { folder: None },
-                output: OutputFormat::Json,
-            };
-            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
-            let chosen: Vec<&str> = choose(&runs, &args, now).iter().map(|run| run.name.as_str()).collect();
-            assert_eq!(chosen, expected, "{keep:?} {older_than:?} {all}");
-        }
-    }
 
     #[test]
     fn sizes_have_a_unit() {

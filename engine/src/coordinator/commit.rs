@@ -18,11 +18,11 @@ use crate::record::{Commit, Completion, Patch, Record};
 /// A commit on its way to the log, with what follows from it.
 #[derive(Debug)]
 pub(super) struct Committing {
-    record: Arc<Commit>,
+    pub(super) record: Arc<Commit>,
     completed: BTreeMap<Place, Box<Completed>>,
     changes: Vec<Change>,
     /// What those have cost of which it is worth to be kept.
-    measured: Vec<Measured>,
+    pub(super) measured: Vec<Measured>,
 }
 
 /// What the mutations of a barrier make of one frame's graph.
@@ -51,7 +51,12 @@ impl Coordinator {
         self.phase = Phase::Committing(token);
     }
 
-    fn prepare(&mut self, mut completed: BTreeMap<Place, Box<Completed>>, patches: &[Patch], now: Timestamp) {
+    pub(super) fn prepare(
+        &mut self,
+        mut completed: BTreeMap<Place, Box<Completed>>,
+        patches: &[Patch],
+        now: Timestamp,
+    ) {
         let changes = self.judge_mutations(&completed, patches);
         let failing =
             completed.values().find(|completed| completed.fatal && completed.place.0 == FrameId::ROOT);
@@ -284,82 +289,5 @@ impl Coordinator {
         if self.working_since.is_some() {
             self.working_since = Some(now);
         }
-    }
-
-    /// Commits as the log says. What the record lists must have been taken in by the partitions.
-    ///
-    /// # Errors
-    /// The record does not fit the state that the records before it lead to.
-    pub(crate) fn replay_commit(&mut self, record: &Arc<Commit>, now: Timestamp) -> Result<(), String> {
-        if self.phase == Phase::Paused {
-            self.go_on(now);
-        }
-        if self.phase != Phase::Running || self.superstep != record.superstep {
-            return Err(format!(
-                "superstep {} is committed while superstep {} is {:?}",
-                record.superstep, self.superstep, self.phase
-            ));
-        }
-        let listed: Vec<(FrameId, &VertexName)> =
-            record.completed.iter().map(|completion| (completion.frame, &completion.vertex)).collect();
-        let (completed, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.completed)
-            .into_iter()
-            .partition(|(place, completed)| listed.contains(&(place.0, &completed.activation.vertex)));
-        self.completed = rest;
-        if completed.len() != listed.len() {
-            return Err(format!("superstep {} lists activations that have not ended", record.superstep));
-        }
-        self.ending.clone_from(&record.closing);
-        let patches = self.take_patches(&record.patches)?;
-        self.prepare(completed, &patches, now);
-        let Some(committing) = &mut self.committing else {
-            return Err("the commit was not prepared".to_owned());
-        };
-        if committing.record.revisions != record.revisions {
-            return Err(format!(
-                "the mutations of superstep {} give another revision than the log has",
-                record.superstep
-            ));
-        }
-        committing.record = Arc::clone(record);
-        committing.measured = std::mem::take(&mut self.measured);
-        self.committed(now);
-        Ok(())
-    }
-
-    pub(crate) fn set_replaying(&mut self, replaying: bool) {
-        self.replaying = replaying;
-    }
-
-    /// Begins to work for real after a replay.
-    pub(crate) fn go_live(&mut self, epoch: crate::ids::Epoch, now: Timestamp) {
-        self.replaying = false;
-        self.epoch = epoch;
-        match self.phase {
-            Phase::Ended => {}
-            Phase::Paused if !self.patches.is_empty() => self.go_on_and_commit(now),
-            Phase::Paused if !self.answers.is_empty() => self.wake(now),
-            Phase::Paused => {}
-            Phase::Ending(_) => {
-                if let Some(status) = self.ending.clone() {
-                    self.finish(status, now);
-                }
-            }
-            Phase::New
-            | Phase::Recording(_)
-            | Phase::Delivering(_)
-            | Phase::Starting(_)
-            | Phase::Running
-            | Phase::Committing(_) => {
-                self.working_since = Some(now);
-                self.due_answers.append(&mut self.answers);
-                self.check_barrier(now);
-            }
-        }
-    }
-
-    /// Begins a replay: the first records are durable already.
-    pub(crate) fn replay_begin(&mut self, now: Timestamp) {
-        self.open_root(now);
     }
 }

@@ -74,6 +74,20 @@ impl FrameState {
         }
     }
 
+    /// Lets persistent aggregators begin with what those of the run before held.
+    pub(super) fn carry(&mut self, aggregates: &BTreeMap<VertexName, Payload>) {
+        self.aggregates = Arc::new(aggregates.clone());
+    }
+
+    /// What its persistent aggregators hold.
+    pub(super) fn persistent(&self) -> BTreeMap<VertexName, Payload> {
+        let persists = |name: &VertexName| {
+            self.graph.spec().aggregators.iter().any(|known| known.persistent && known.name == *name)
+        };
+        let held = self.aggregates.iter().filter(|(name, _)| persists(name));
+        held.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// Keeps the output of an activation that is committed, if its vertex is an output.
     pub(super) fn collect(&mut self, completed: &Completed) {
         let Some(output) = &completed.output else { return };

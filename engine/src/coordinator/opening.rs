@@ -25,8 +25,12 @@ impl Coordinator {
         } else {
             None
         };
-        let name = &self.config.started.root;
-        self.frames.insert(FrameId::ROOT, FrameState::new(name, graph.clone(), None));
+        let carried = self.config.carried.clone();
+        let mut root = FrameState::new(&self.config.started.root, graph.clone(), None);
+        if let Some(carried) = &carried {
+            root.carry(&carried.aggregates);
+        }
+        self.frames.insert(FrameId::ROOT, root);
         if let Some(limit) = refused {
             self.finish(RunStatus::LimitReached(limit), now);
             return;
@@ -34,7 +38,7 @@ impl Coordinator {
         let input = self.config.started.input.clone();
         self.phase = Phase::Starting(self.config.partitions);
         let costs = self.costs_of(FrameId::ROOT);
-        let opening = Opening { frame: FrameId::ROOT, graph, input, parent: None, costs };
+        let opening = Opening { frame: FrameId::ROOT, graph, input, parent: None, costs, carried };
         self.command(None, Command::Open(vec![opening]));
     }
 
@@ -93,7 +97,8 @@ impl Coordinator {
                     self.frames.insert(frame, state);
                     self.tell_opened(frame, wanted.graph);
                     let costs = self.costs_of(frame);
-                    openings.push(Opening { frame, graph, input: wanted.input, parent, costs });
+                    let (input, carried) = (wanted.input, None);
+                    openings.push(Opening { frame, graph, input, parent, costs, carried });
                 }
                 Err(failure) => closed.push(Closing {
                     frame,

@@ -1,5 +1,6 @@
 //! Graphs that come, change and go: frames opened and dropped, mutations adopted, runs ended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_graph::{Topology, ValidatedGraph, VertexIx, VertexName};
@@ -12,6 +13,7 @@ use super::{Effect, Partition};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Routed, Target};
 use crate::notice::{Notice, RunStatus};
+use crate::payload::Payload;
 use crate::record::{Completion, End};
 
 /// Fits a message on its way to a changed graph.
@@ -193,10 +195,22 @@ impl Partition {
             RunStatus::Succeeded | RunStatus::LimitReached(_) => MessageStatus::Buffered,
             RunStatus::Failed { .. } | RunStatus::Cancelled => MessageStatus::Cancelled,
         };
+        self.left = self.values();
         let frames: Vec<FrameId> = self.frames.keys().rev().copied().collect();
         for frame in frames {
             self.drop_frame(frame, waiting);
         }
+    }
+
+    /// The values of the run's own graph that are not those with which it begins, as they were when the
+    /// run ended, if it has.
+    pub(crate) fn values(&self) -> BTreeMap<VertexName, Payload> {
+        let Some(frame) = self.frames.get(&FrameId::ROOT) else { return self.left.clone() };
+        let states = frame.vertices.iter().map(|(at, state)| (state, frame.topology.vertex(at)));
+        let own = states.filter(|(_, vertex)| self.home(&vertex.name) == self.me);
+        own.filter(|(state, vertex)| state.has_changed(vertex))
+            .map(|(state, vertex)| (vertex.name.clone(), state.value.clone()))
+            .collect()
     }
 
     /// Takes the end of an activation in from a commit record.

@@ -38,15 +38,8 @@ impl Partition {
                     self.reserve(key, ticket, Open { key: sent, request, step: Step::Reserving })
                 }
                 OnUnknown::Fail => {
-                    let failure = Failure::permanent(format!(
-                        "what became of the call of {} is unknown",
-                        request.target
-                    ));
-                    self.effects.push_back(Effect::Decide {
-                        key,
-                        ticket,
-                        decision: CallDecision::Refused(failure),
-                    });
+                    let decision = CallDecision::Refused(unknown(&request.target));
+                    self.effects.push_back(Effect::Decide { key, ticket, decision });
                 }
                 OnUnknown::Ask => {
                     self.ask_about(key, ticket, Open { key: sent, request, step: Step::Reserving })
@@ -257,4 +250,9 @@ impl Partition {
             entry.durable = true;
         }
     }
+}
+
+/// The failure of a call of which nobody knows what became.
+pub(super) fn unknown(target: &str) -> Failure {
+    Failure::permanent(format!("what became of the call of {target} is unknown"))
 }

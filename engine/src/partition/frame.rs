@@ -33,14 +33,23 @@ impl Frame {
     /// The vertices of a frame that opens.
     pub(super) fn open(opening: &Opening) -> Self {
         let topology = Arc::clone(opening.graph.topology());
+        let mut vertices = Vertices::new(topology.vertices().len());
+        let mut aggregates = Arc::default();
+        if let Some(carried) = &opening.carried {
+            for (name, value) in &carried.values {
+                let Some(at) = topology.find(name) else { continue };
+                vertices.touch(at, topology.vertex(at)).value = value.clone();
+            }
+            aggregates = Arc::new(carried.aggregates.clone());
+        }
         Self {
             input: opening.input.clone(),
             parameters: parameters_of(&topology),
-            aggregates: Arc::default(),
+            aggregates,
             costs: opening.costs.clone(),
             fan_out: opening.graph.spec().limits.fan_out,
             aggregators: opening.graph.spec().aggregators.clone(),
-            vertices: Vertices::new(topology.vertices().len()),
+            vertices,
             topology,
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) key: CallKey,
     pub(super) outcome: Option<CallOutcome>,
     pub(super) durable: bool,
+    /// In a replay: whether it was made before a question, behind which its program does not make it again.
+    pub(super) past: bool,
 }
 
 /// A call that a running program waits for.
@@ -128,10 +130,43 @@ impl Journal {
         }
     }
 
+    /// What is known of the next call of that digest: nothing, or its outcome, if it has one.
+    pub(super) fn recall(
+        &mut self,
+        activation: &ActivationId,
+        digest: [u8; 16],
+        attempt: u32,
+    ) -> Option<Option<CallOutcome>> {
+        let occurrence = self.occurrence(activation, digest);
+        let wanted = CallKey { activation: activation.clone(), digest, occurrence, attempt };
+        match self.look_up(&wanted) {
+            Known::Nothing => None,
+            Known::InDoubt(_) => Some(None),
+            Known::Outcome(call) => Some(self.outcome(&call).cloned()),
+        }
+    }
+
+    /// Takes down that an activation goes on from an answer: what it has called is behind it.
+    pub(super) fn pass(&mut self, activation: &ActivationId) {
+        self.entries.get_mut(activation).into_iter().flatten().for_each(|entry| entry.past = true);
+    }
+
+    /// The calls that an attempt has made since its last question, and was not asked for since it was begun
+    /// again.
+    pub(super) fn unasked(&self, activation: &ActivationId, attempt: u32) -> Vec<CallKey> {
+        let asked = self.cursors.get(activation).map(Vec::as_slice).unwrap_or_default();
+        let was_asked = |key: &CallKey| {
+            asked.iter().any(|(digest, last)| *digest == key.digest && *last >= key.occurrence)
+        };
+        let entries = self.entries.get(activation).map(Vec::as_slice).unwrap_or_default();
+        let made = entries.iter().filter(|entry| !entry.past && entry.key.attempt == attempt);
+        made.map(|entry| &entry.key).filter(|key| !was_asked(key)).cloned().collect()
+    }
+
     pub(super) fn intend(&mut self, key: &CallKey) {
         let entries = self.entries.entry(key.activation.clone()).or_default();
         if !entries.iter().any(|entry| entry.key == *key) {
-            entries.push(Entry { key: key.clone(), outcome: None, durable: false });
+            entries.push(Entry { key: key.clone(), outcome: None, durable: false, past: false });
         }
     }
 

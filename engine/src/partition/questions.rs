@@ -163,6 +163,9 @@ impl Partition {
     pub(crate) fn replay_question(&mut self, id: &QuestionId, question: Question, doubt: Option<CallKey>) {
         let Some((key, stage)) = self.find(&id.activation) else { return };
         self.take_up(key, &id.activation, stage);
+        if doubt.is_none() {
+            self.journal.pass(&id.activation);
+        }
         // No program waits for this ticket: after the replay it runs again, and comes to the call anew.
         let ticket = doubt.is_some().then_some(u32::MAX);
         let id = self.questions.add(id.activation.clone(), doubt);
@@ -170,17 +173,21 @@ impl Partition {
         self.suspended(key);
     }
 
-    /// Lets an element that asks again go on from the answer before: its program has had it.
-    fn take_up(&mut self, key: ActivationKey, activation: &ActivationId, stage: Stage) {
+    /// Lets an element that has gone on do so from the answer before: its program has had it.
+    pub(super) fn take_up(&mut self, key: ActivationKey, activation: &ActivationId, stage: Stage) {
         let Stage::Suspended { number, question: Question { state: Some(state), .. } } = stage else {
             return;
         };
-        let asked = self.questions.asked.get(activation).and_then(|asked| asked.get(number as usize));
-        let Some(answer) = asked.and_then(|asked| asked.answer.clone()) else { return };
+        let Some(answer) = self.answer_to(activation, number).cloned() else { return };
         let flight = self.flights.resolve(key);
         if let Some(element) = flight.and_then(|flight| flight.elements.get_mut(key.element)) {
             element.resumption = Some(Resumption { state, answer });
         }
+    }
+
+    /// The answer to a question, if there is one.
+    pub(super) fn answer_to(&self, activation: &ActivationId, number: u32) -> Option<&Payload> {
+        self.questions.asked.get(activation)?.get(number as usize)?.answer.as_ref()
     }
 
     /// Takes an answer in from the log; true if it is about a call in doubt and is kept here until the

@@ -83,6 +83,11 @@ impl VertexState {
         state
     }
 
+    /// Whether the value is not the one that the graph gives.
+    pub(super) fn has_changed(&self, vertex: &Vertex) -> bool {
+        *self.value.value() != vertex.spec.value
+    }
+
     fn resize_join(&mut self, vertex: &Vertex) {
         let slots = if vertex.join.mode == JoinMode::Any { 0 } else { vertex.join.slots.len() };
         self.join.filled = vec![0; slots];

@@ -74,6 +74,10 @@ pub struct PromptProgram {
     /// A minijinja template of the system message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// A CEL expression of the turns before, which the model is told between the system and the user message: a
+    /// list of `{user, assistant}`, or of `{role, content}`; null is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
     /// A minijinja template of the user message.
     pub template: String,
     /// How tokens are drawn.

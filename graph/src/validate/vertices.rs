@@ -36,6 +36,7 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         }
         (BarrierMode::Quorum, Some(_)) | (BarrierMode::All | BarrierMode::Any, None) => {}
     }
+    retention(&root.field("retention"), spec, problems);
     for (index, vertex) in spec.vertices.iter().enumerate() {
         let path = root.field("vertices").index(index);
         programs::check(spec, &path, vertex, problems);
@@ -44,6 +45,17 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         effects(spec, &path, vertex, problems);
         cache::check(spec, &path, vertex, problems);
         capabilities(spec, &path, vertex, problems);
+    }
+}
+
+fn retention(path: &FieldPath, spec: &GraphSpec, problems: &mut Vec<Problem>) {
+    let Some(retention) = spec.retention else { return };
+    if retention.runs == Some(0) {
+        problems.push(Problem::error(path.field("runs"), "a run that has just ended is kept: at least 1"));
+    }
+    if retention.runs.is_none() && retention.age.is_none() {
+        let problem = Problem::error(path.clone(), "the retention says nothing");
+        problems.push(problem.hint("give runs, age, or both; to keep everything, leave it out"));
     }
 }
 

@@ -117,6 +117,7 @@ fn begin(work: &Work, store: &Store<Record>, name: &str, shared: (Arc<Programs>,
         input: work.input.clone(),
         attachment: Payload::null(),
         started_at: 0,
+        carried: None,
     };
     Run::create(setup, store, new).expect("the graph can run")
 }

@@ -86,7 +86,8 @@ impl Collect<'_> {
     }
 
     fn prompt(&mut self, prompt: &PromptProgram) -> Result<(), PrepareError> {
-        let PromptProgram { model: _, system, template, sampling: _, output: _ } = prompt;
+        let PromptProgram { model: _, system, history, template, sampling: _, output: _ } = prompt;
+        self.cel("prompt.history", history.as_ref())?;
         self.template("prompt.system", system.as_ref())?;
         self.template("prompt.template", Some(template))
     }
@@ -95,6 +96,7 @@ impl Collect<'_> {
         let AgentProgram {
             model: _,
             system,
+            history,
             template,
             tools: _,
             max_turns: _,
@@ -107,6 +109,7 @@ impl Collect<'_> {
         if template.is_none() {
             self.paths.insert(vec!["input".to_owned()]);
         }
+        self.cel("agent.history", history.as_ref())?;
         self.template("agent.system", system.as_ref())?;
         self.template("agent.template", template.as_ref())
     }

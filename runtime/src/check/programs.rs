@@ -85,14 +85,22 @@ impl<'a> Checking<'a> {
 
     fn prompt(&mut self, path: &FieldPath, vertex: &'a VertexSpec, prompt: &'a PromptProgram) {
         self.template(path.field("system"), vertex, prompt.system.as_deref());
+        self.history(path.field("history"), vertex, prompt.history.as_deref());
         self.template(path.field("template"), vertex, Some(&prompt.template));
         self.output(path, prompt.output.as_ref(), &prompt.sampling);
     }
 
     fn agent(&mut self, path: &FieldPath, vertex: &'a VertexSpec, agent: &'a AgentProgram) {
         self.template(path.field("system"), vertex, agent.system.as_deref());
+        self.history(path.field("history"), vertex, agent.history.as_deref());
         self.template(path.field("template"), vertex, agent.template.as_deref());
         self.output(path, agent.output.as_ref(), &agent.sampling);
+    }
+
+    fn history(&mut self, path: FieldPath, vertex: &'a VertexSpec, source: Option<&str>) {
+        if let Some(source) = source {
+            self.expression(path, vertex, source, Scope::Vertex);
+        }
     }
 
     fn human(&mut self, path: &FieldPath, vertex: &'a VertexSpec, human: &'a HumanProgram) {

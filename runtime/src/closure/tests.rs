@@ -140,6 +140,7 @@ async fn run(programs: Programs, spec: Value, input: Value) -> (RunStatus, Value
         input: input.into(),
         attachment: Payload::null(),
         started_at: 0,
+        carried: None,
     };
     let setup = Setup {
         programs: Arc::new(programs),

@@ -78,11 +78,18 @@ impl Embedder for PricedEmbedder {
     }
 }
 
-/// A model that is known by name and not loaded: enough to look at a run, not to drive it.
-#[derive(Clone, Copy, Debug)]
-pub struct NotLoaded;
+/// A model that is known by name and not loaded: enough to look at a run and to replay it, not to drive it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NotLoaded {
+    /// Whether it has tool calling of its own. What an agent asks depends on that.
+    pub calls_tools: bool,
+}
 
 impl Model for NotLoaded {
+    fn calls_tools(&self) -> bool {
+        self.calls_tools
+    }
+
     fn generate(
         &self,
         request: ModelRequest,

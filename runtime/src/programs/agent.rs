@@ -14,6 +14,7 @@ use superstep_engine::{Failure, Payload, View};
 use superstep_graph::{AgentProgram, ToolCalling, VertexSpec, canonical_json};
 
 use super::asking::{ASKS_AGAIN, Asking, Question, Session, ask_again};
+use super::history::{History, text_of};
 use super::{PrepareError, compiled_schema, handed_on, template};
 use crate::model::{ChatMessage, ConversationDigest, Model, Role, ToolCall};
 use crate::program::{Activation, Execution, Program};
@@ -28,6 +29,7 @@ use toolbox::{Repetitions, Toolbox};
 pub(super) struct Agent {
     working: Arc<Working>,
     system: Option<Template>,
+    history: Option<History>,
     template: Option<Template>,
 }
 
@@ -74,6 +76,7 @@ impl Agent {
         let schema = schema.map(|schema| compiled_schema(vertex, "agent.output.schema", schema));
         Ok(Self {
             system: compile("agent.system", &agent.system)?,
+            history: History::prepare(vertex, "agent.history", agent.history.as_deref())?,
             template: compile("agent.template", &agent.template)?,
             working: Arc::new(Working {
                 asking: Asking {
@@ -99,10 +102,14 @@ impl Agent {
             Some(template) => template.render(view)?,
             None => said_to_it(view),
         };
-        let mut messages = vec![ChatMessage::new(Role::User, user)];
+        let mut messages = Vec::new();
         if !system.is_empty() {
-            messages.insert(0, ChatMessage::new(Role::System, system.join("\n\n")));
+            messages.push(ChatMessage::new(Role::System, system.join("\n\n")));
         }
+        if let Some(history) = &self.history {
+            messages.extend(history.messages(view)?);
+        }
+        messages.push(ChatMessage::new(Role::User, user));
         let repetitions = Repetitions::new(self.working.repeat_limit);
         let (working, hashed) = (Arc::clone(&self.working), ConversationDigest::default());
         Ok(Conversation { working, protocol, messages, hashed, repetitions })
@@ -122,14 +129,7 @@ impl Program for Agent {
 fn said_to_it(view: &View) -> String {
     let nothing_came = view.element.is_none() && view.messages.is_empty();
     let payload = if nothing_came { view.input.clone() } else { handed_on(view) };
-    let value = payload.value();
-    let only_text = value.as_object().filter(|members| members.len() == 1).and_then(|one| one.get("text"));
-    match only_text.unwrap_or(value) {
-        Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string()
-        }
-    }
+    text_of(payload.value())
 }
 
 impl Working {

@@ -10,6 +10,7 @@ use super::{PrepareError, Programs};
 use crate::program::Program;
 
 /// What an activation of a vertex needs.
+#[derive(Clone)]
 pub(crate) struct Prepared {
     pub(crate) program: Arc<dyn Program>,
     pub(crate) ports: Arc<[Port]>,

@@ -7,6 +7,7 @@ use superstep_engine::{Failure, Payload, View};
 use superstep_graph::{PromptProgram, VertexSpec};
 
 use super::asking::{Asking, Question, Session};
+use super::history::History;
 use super::{PrepareError, compiled_schema, template};
 use crate::model::{ChatMessage, Model, Role};
 use crate::program::{Activation, Execution, Program};
@@ -17,6 +18,7 @@ pub(super) struct Prompt {
     asking: Arc<Asking>,
     schema: Option<Schema>,
     system: Option<Template>,
+    history: Option<History>,
     template: Template,
 }
 
@@ -33,6 +35,7 @@ impl Prompt {
                 .map(|schema| compiled_schema(vertex, "prompt.output.schema", schema))
                 .transpose()?,
             system: system.map(|source| template(vertex, "prompt.system", source)).transpose()?,
+            history: History::prepare(vertex, "prompt.history", prompt.history.as_deref())?,
             template: template(vertex, "prompt.template", &prompt.template)?,
             asking: Arc::new(Asking {
                 vertex: vertex.name.clone(),
@@ -45,8 +48,10 @@ impl Prompt {
 
     fn messages(&self, view: &View) -> Result<Vec<ChatMessage>, Failure> {
         let system = self.system.as_ref().map(|system| system.render(view)).transpose()?;
+        let history = self.history.as_ref().map(|history| history.messages(view)).transpose()?;
         let user = ChatMessage::new(Role::User, self.template.render(view)?);
-        Ok(system.map(|system| ChatMessage::new(Role::System, system)).into_iter().chain([user]).collect())
+        let system = system.map(|system| ChatMessage::new(Role::System, system));
+        Ok(system.into_iter().chain(history.into_iter().flatten()).chain([user]).collect())
     }
 }
 

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::FutureExt as _;
+use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use superstep_engine::{
     Action, ActivationId, ActivationKey, CallDecision, Costs, Event, Failure, Job, LogToken, Notice, Outcome,
     Record, RunConfig, RunStatus, Solo, Timestamp,
 };
-use superstep_graph::Verdict;
+use superstep_graph::{Port, Verdict};
 use superstep_store::{Append, AppendError, Position, RunName};
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,7 +22,7 @@ use super::calls::CallDesk;
 use super::prepared::PreparedVertices;
 use super::questions::{Deadlines, wall_clock};
 use super::{Clock, Control, Observer, RunEnd, RunError, RunLog, Setup};
-use crate::calls::CallEvent;
+use crate::calls::{CallEvent, Calls};
 use crate::control::Listening;
 use crate::events::Hub;
 use crate::expressions::EdgeExpressions;
@@ -55,7 +55,7 @@ pub(super) struct Driver {
     finished: mpsc::UnboundedReceiver<(ActivationKey, Outcome)>,
     finish: mpsc::UnboundedSender<(ActivationKey, Outcome)>,
     tasks: HashMap<ActivationKey, tokio::task::AbortHandle>,
-    appends: FuturesUnordered<futures::future::BoxFuture<'static, Appended>>,
+    appends: FuturesUnordered<BoxFuture<'static, Appended>>,
     detached: bool,
     leave_when_paused: bool,
     deadlines: Deadlines,
@@ -210,23 +210,15 @@ impl Driver {
             }
         };
         let (caller, calls) = self.desk.calls();
-        let activation = Activation {
-            seed: seed_of(&job.activation),
-            view: job.view,
-            resumption: job.resumption,
-            vertex: job.vertex,
-            ports: Arc::clone(&prepared.ports),
-            calls,
-            listener: Listener::new(Arc::clone(&self.heard), job.activation),
-        };
-        match prepared.program.start(activation) {
+        let listener = Listener::new(Arc::clone(&self.heard), job.activation.clone());
+        let ports = Arc::clone(&prepared.ports);
+        match prepared.program.start(activation(job, ports, calls, listener)) {
             Execution::Ready(outcome) => self.finish_now(key, outcome),
             Execution::Running(future) => {
                 self.desk.register(caller, key);
                 let finish = self.finish.clone();
                 let task = tokio::spawn(async move {
-                    let outcome = std::panic::AssertUnwindSafe(future).catch_unwind().await;
-                    let outcome = outcome.unwrap_or_else(|panic| Outcome::Failed(panicked(&*panic)));
+                    let outcome = unless_it_panics(future).await;
                     if finish.send((key, outcome)).is_err() {
                         tracing::trace!("the run ended before one of its programs");
                     }
@@ -339,6 +331,25 @@ impl Drop for Driver {
         self.tasks.values().for_each(tokio::task::AbortHandle::abort);
         self.hub.close();
     }
+}
+
+/// The attempt that `job` describes, for its program.
+pub(super) fn activation(job: Job, ports: Arc<[Port]>, calls: Calls, listener: Listener) -> Activation {
+    Activation {
+        seed: seed_of(&job.activation),
+        view: job.view,
+        resumption: job.resumption,
+        vertex: job.vertex,
+        ports,
+        calls,
+        listener,
+    }
+}
+
+/// How a program ends; a panic is a failure.
+pub(super) async fn unless_it_panics(running: BoxFuture<'static, Outcome>) -> Outcome {
+    let outcome = std::panic::AssertUnwindSafe(running).catch_unwind().await;
+    outcome.unwrap_or_else(|panic| Outcome::Failed(panicked(&*panic)))
 }
 
 fn heard_by(observers: Vec<Arc<dyn Observer>>, hub: Arc<Hub>) -> OnActivationText {

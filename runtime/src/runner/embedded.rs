@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use superstep_engine::Payload;
+use superstep_engine::{Carried, Payload};
 use superstep_graph::ValidatedGraph;
 use superstep_store::RunName;
 
@@ -38,6 +38,14 @@ impl NewRun {
             input: input.into(),
             attachment: Payload::null(),
             started_at: started_at.map_or(0, |since| since.as_secs()),
+            carried: None,
         }
+    }
+
+    /// The same run, which continues another one: the values of its vertices, and what its persistent
+    /// aggregators hold, are those that the other run left, as far as its graph has them.
+    #[must_use]
+    pub fn continuing(self, carried: Carried) -> Self {
+        Self { carried: Some(carried), ..self }
     }
 }

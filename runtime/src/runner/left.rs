@@ -8,8 +8,7 @@ use superstep_engine::{
 use superstep_store::{RunName, Store};
 
 use super::questions::{judge, wall_clock};
-use super::{AnswerError, PatchError, RunError, RunLog, config_of};
-use crate::expressions::EdgeExpressions;
+use super::{AnswerError, PatchError, RunError, RunLog, replayed};
 use crate::programs::Programs;
 use crate::question::HumanQuestion;
 
@@ -126,11 +125,4 @@ impl Left {
         let append = self.log.append(vec![taken, record]);
         append.await.map(drop).map_err(|source| RunError::Append { run: self.name.clone(), source })
     }
-}
-
-fn replayed(name: &RunName, records: &[Record], programs: &Arc<Programs>) -> Result<Solo, RunError> {
-    let config = config_of(name, records)?;
-    let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
-    solo.replay(records).map_err(|source| RunError::Replay { run: name.clone(), source })?;
-    Ok(solo)
 }

@@ -1,6 +1,6 @@
 //! Why a run could not be begun, or not be driven to its end.
 
-use superstep_engine::{ReplayError, RunStatus};
+use superstep_engine::{ForkError, ReplayError, RunStatus};
 use superstep_graph::{Problems, VertexName};
 use superstep_store::{AppendError, RunName, StoreError};
 
@@ -35,6 +35,20 @@ pub enum RunError {
         run: RunName,
         /// Which record.
         source: ReplayError,
+    },
+    /// There is no such fork of the run.
+    #[error("run {run} cannot be forked: {source}")]
+    Fork {
+        /// The run.
+        run: RunName,
+        /// Why.
+        source: ForkError,
+    },
+    /// The run goes on, and cannot be continued by another one before it has ended.
+    #[error("run {run} has not ended, so that no other run can continue it: resume it first")]
+    NotEnded {
+        /// The run.
+        run: RunName,
     },
     /// The answer is not taken.
     #[error("run {run}: {source}")]

@@ -47,6 +47,7 @@ fn new_run(spec: Value) -> NewRun {
         input: Payload::from(json!({"n": 3})),
         attachment: Payload::null(),
         started_at: 0,
+        carried: None,
     }
 }
 
@@ -272,6 +273,6 @@ fn a_vertex_that_cannot_run_is_named_before_the_run_begins() {
 #[test]
 fn prices_are_those_of_the_wrapper() {
     let prices = Prices { prompt_per_million: 1.0, completion_per_million: 2.0 };
-    let model = crate::models::Priced::new(Arc::new(crate::models::NotLoaded), prices);
+    let model = crate::models::Priced::new(Arc::new(crate::models::NotLoaded::default()), prices);
     assert_eq!(crate::model::Model::prices(&model), prices);
 }

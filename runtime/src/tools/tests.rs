@@ -24,7 +24,28 @@ fn a_server_offers_its_tools_under_one_name() {
     assert_eq!(targets, ["tool docs/search", "tool docs/read"]);
     let spec = json!({"name": "docs", "mcp": {"url": "http://localhost", "allow": ["search", "read"]}});
     let mut unloaded = Tools::default();
-    unloaded.insert_not_loaded(&serde_json::from_value(spec).unwrap());
+    let spec = serde_json::from_value(spec).unwrap();
+    unloaded.insert_not_loaded(&spec, None);
     let names: Vec<&str> = unloaded.find(&"docs".into()).unwrap().iter().map(CheckedTool::name).collect();
     assert_eq!(names, ["search", "read"]);
+    // As it was seen, it is the same for whoever asks a model to call it.
+    let seen = tools.signatures(&"docs".into());
+    unloaded.insert_not_loaded(&spec, Some(&seen));
+    assert_eq!(unloaded.signatures(&"docs".into()), seen);
+}
+
+#[test]
+fn a_tool_that_is_not_loaded_has_the_signature_that_its_document_tells() {
+    let parameters =
+        json!({"type": "object", "required": ["city"], "properties": {"city": {"type": "string"}}});
+    let http = json!({"name": "weather", "description": "Tells it.", "http": {"url": "http://localhost/{city}", "parameters": parameters}});
+    let command = json!({"name": "now", "command": {"argv": ["date"]}});
+    let mut tools = Tools::default();
+    for spec in [http, command] {
+        tools.insert_not_loaded(&serde_json::from_value(spec).unwrap(), None);
+    }
+    let weather = &tools.signatures(&"weather".into())[0];
+    assert_eq!((weather.description.as_str(), &*weather.parameters), ("Tells it.", &parameters));
+    let nothing = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    assert_eq!(*tools.signatures(&"now".into())[0].parameters, nothing);
 }

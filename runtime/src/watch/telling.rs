@@ -145,6 +145,8 @@ fn of_record(record: &Record) -> Option<Happening> {
         | Record::Committed(_)
         | Record::Ended(_)
         | Record::Known(_)
-        | Record::Measured(_) => None,
+        | Record::Measured(_)
+        | Record::Forked { .. }
+        | Record::Continued(_) => None,
     }
 }

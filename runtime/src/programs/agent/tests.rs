@@ -211,6 +211,23 @@ async fn without_a_template_the_model_is_told_what_came() {
 }
 
 #[tokio::test]
+async fn the_turns_before_come_to_the_model_before_what_is_asked() {
+    let script =
+        json!({"rules": [{"turn": 2, "contains": "I am Ada", "answer": "Ada"}], "otherwise": "who?"});
+    let programs = scripted(script);
+    for (history, answer) in
+        [("[{'user': 'I am Ada.', 'assistant': 'Hello.'}]", "Ada"), ("[]", "who?"), ("null", "who?")]
+    {
+        let agent = json!({"model": "small", "history": history, "template": "Who am I?"});
+        let vertex = vertex(json!({"name": "assistant", "agent": agent}));
+        let (calls, _told) = runner(perform_all);
+        let program = programs.for_vertex(&vertex).unwrap();
+        let outcome = program.start(activation(&vertex, &[], calls)).outcome().await;
+        assert_eq!(output(outcome), Ok(json!({"text": answer})), "{history}");
+    }
+}
+
+#[tokio::test]
 async fn a_conversation_is_had_again_from_its_recorded_calls() {
     let script = json!({"rules": [
         {"turn": 1, "calls": [call("Rome"), call("Oslo")]}, {"tool": "weather", "answer": "cold"},

@@ -143,7 +143,7 @@ fn a_model_that_does_something_else_is_refused_before_the_run() {
 async fn a_failed_call_is_the_failure_of_the_vertex() {
     let vertex = given::vertex(json!({"name": "v", "embed": {"model": "absent", "text": "x"}}));
     let mut models = crate::models::Models::default();
-    models.insert_embedder("absent", Arc::new(crate::models::NotLoaded));
+    models.insert_embedder("absent", Arc::new(crate::models::NotLoaded::default()));
     let (calls, told) = runner(perform_all);
     let activation = given::activation(&vertex, &[], calls);
     let programs = crate::programs::Programs::new(models);

@@ -1,0 +1,87 @@
+//! Programs run again beside a replay: what each saw, and what its calls gave.
+
+use std::sync::Arc;
+
+use superstep_graph::{OnUnknown, VertexName};
+
+use super::activation::on_unknown;
+use super::calls::unknown;
+use super::element::Stage;
+use super::{Job, Partition};
+use crate::call::{CallOutcome, CallRequest};
+use crate::ids::{ActivationId, FrameId};
+use crate::program::{Failure, ProgramResult, Question};
+use crate::record::CallKey;
+
+/// What ends an attempt of an activation in flight, as far as the log tells.
+#[derive(Clone, Debug)]
+pub enum Again {
+    /// A program that runs so.
+    Program(Job),
+    /// The answer to the question of a program that left no state with it: that is the result.
+    Answer(ProgramResult),
+}
+
+/// What the log has of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recall {
+    /// It was made, and ended so.
+    Ended(CallOutcome),
+    /// It was not made.
+    Refused(Failure),
+    /// Nothing.
+    Unknown,
+}
+
+impl Partition {
+    /// The activation, without element, that a vertex has in flight.
+    pub(crate) fn in_flight(&self, frame: FrameId, vertex: &VertexName) -> Option<ActivationId> {
+        let frame = self.frames.get(&frame)?;
+        let at = frame.topology.find(vertex)?;
+        let flight = self.flights.get(frame.vertices.flight(at)?)?;
+        Some(flight.id.clone())
+    }
+
+    /// The present attempt of an element in flight. Its calls are counted anew.
+    pub(crate) fn again(&mut self, activation: &ActivationId) -> Option<Again> {
+        let (key, stage) = self.find(activation)?;
+        if let Stage::Suspended { number, question: Question { state: None, .. } } = stage {
+            let answer = self.answer_to(activation, number)?;
+            return Some(Again::Answer(ProgramResult::output(answer.clone())));
+        }
+        self.take_up(key, activation, stage);
+        self.journal.begin_attempt(activation);
+        let flight = self.flights.resolve(key)?;
+        let element = flight.elements.get(key.element)?;
+        Some(Again::Program(Job {
+            key,
+            activation: activation.clone(),
+            vertex: Arc::clone(&flight.spec),
+            view: element.view.clone(),
+            resumption: element.resumption.clone(),
+            attempts: element.attempts,
+        }))
+    }
+
+    /// What the log has of a call that the program of [`Self::again`] asks for.
+    pub(crate) fn recall(&mut self, activation: &ActivationId, request: &CallRequest) -> Recall {
+        let Some((key, _)) = self.find(activation) else { return Recall::Unknown };
+        let Some(flight) = self.flights.resolve(key) else { return Recall::Unknown };
+        let policy = on_unknown(&flight.spec, request);
+        let attempt = flight.elements.get(key.element).map_or(0, |element| element.attempts);
+        match self.journal.recall(activation, request.digest, attempt) {
+            Some(Some(outcome)) => Recall::Ended(outcome),
+            Some(None) if policy == OnUnknown::Fail => Recall::Refused(unknown(&request.target)),
+            Some(None) | None => Recall::Unknown,
+        }
+    }
+
+    /// The calls of the present attempt that the log has, and that its program has not asked for again.
+    pub(crate) fn unasked(&self, activation: &ActivationId) -> Vec<CallKey> {
+        let element = self.find(activation).and_then(|(key, _)| {
+            let flight = self.flights.get(key.flight)?;
+            flight.elements.get(key.element)
+        });
+        self.journal.unasked(activation, element.map_or(0, |element| element.attempts))
+    }
+}
