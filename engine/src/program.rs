@@ -30,8 +30,8 @@ pub struct Scene {
     pub parameters: Payload,
     /// What was drained for this activation, in the order of message ids.
     pub messages: Vec<Received>,
-    /// The last messages of passive and of retained edges that were not drained now, in order of
-    /// senders.
+    /// The last messages of passive and of retained edges, in the order of message ids, without those after
+    /// which another one of the same sender was drained.
     pub kept: Vec<Received>,
     /// The private value of the vertex.
     pub value: Payload,
@@ -59,13 +59,13 @@ impl From<Scene> for View {
 }
 
 impl Scene {
-    /// The payload that came last from `sender`, in the order of message ids; drained ones come
-    /// before kept ones.
+    /// The payload that came last from `sender`, in the order of message ids.
     pub fn from(&self, sender: &VertexName) -> Option<&Payload> {
         let last = |list: &'_ [Received]| list.iter().rposition(|message| message.from == *sender);
-        match last(&self.messages) {
-            Some(index) => Some(&self.messages[index].payload),
-            None => last(&self.kept).map(|index| &self.kept[index].payload),
+        // A kept message that stands here comes after all that was drained of its sender.
+        match last(&self.kept) {
+            Some(index) => Some(&self.kept[index].payload),
+            None => last(&self.messages).map(|index| &self.messages[index].payload),
         }
     }
 }

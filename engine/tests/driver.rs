@@ -479,6 +479,12 @@ fn seen(job: &Job) -> String {
     if !view.kept.is_empty() {
         write!(text, " kept [{}]", list(&view.kept)).unwrap();
     }
+    let mut senders: Vec<_> = view.messages.iter().chain(&view.kept).map(|message| &message.from).collect();
+    senders.sort();
+    for several in senders.chunk_by(|a, b| a == b).filter(|several| several.len() > 1) {
+        let last = view.from(several[0]).map(shown).unwrap_or_default();
+        write!(text, " last of {} {last}", several[0]).unwrap();
+    }
     if !view.value.value().is_null() {
         write!(text, " value {}", shown(&view.value)).unwrap();
     }

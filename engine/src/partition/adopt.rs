@@ -42,7 +42,9 @@ impl Partition {
                 self.remove_vertex((frame_id, at), name, &mut frame);
             }
         }
-        frame.vertices.adopt(&old, &new, removed);
+        for (to, message) in frame.vertices.adopt(&old, &new, removed) {
+            self.settle(frame_id, &message.key, &to, MessageStatus::Delivered);
+        }
         self.retarget(frame_id, &old, &new, removed);
         for (at, state) in frame.vertices.iter() {
             self.move_flight(state, (frame_id, at));

@@ -115,7 +115,7 @@ impl Partition {
             }
             Err(status) => {
                 if status == MessageStatus::Delivered {
-                    frame.vertices.touch(at, vertex).keep(&key.from, &key.port, &payload);
+                    frame.vertices.touch(at, vertex).keep(&key, &payload);
                 }
                 (key, status)
             }

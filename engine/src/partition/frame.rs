@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use superstep_graph::{AggregatorSpec, Topology, Vertex, VertexIx, VertexName};
 
-use super::vertex::VertexState;
+use super::vertex::{Queued, VertexState};
 use crate::costs::EdgeCosts;
 use crate::ids::{ActivationId, Place};
 use crate::payload::Payload;
@@ -148,8 +148,15 @@ impl Vertices {
     }
 
     /// Moves every state to the place that its vertex has in `new`, and fits it to what is there.
-    /// `removed` vertices leave theirs behind.
-    pub(super) fn adopt(&mut self, old: &Topology, new: &Topology, removed: &[VertexName]) {
+    /// `removed` vertices leave theirs behind. Messages that were waiting and are kept instead are given back,
+    /// with their receivers.
+    pub(super) fn adopt(
+        &mut self,
+        old: &Topology,
+        new: &Topology,
+        removed: &[VertexName],
+    ) -> Vec<(VertexName, Queued)> {
+        let mut kept = Vec::new();
         let count = new.vertices().len();
         let before = std::mem::replace(&mut self.states, vec![None; count]);
         for (at, (state, vertex)) in (0u32..).zip(before.into_iter().zip(old.vertices())) {
@@ -162,9 +169,11 @@ impl Vertices {
             let incarnation = || self.incarnations.get(&vertex.name).copied().unwrap_or(0);
             let state = state.or_else(|| differs.then(|| Box::new(VertexState::new(vertex, incarnation()))));
             let Some(mut state) = state else { continue };
-            state.adopt((old, VertexIx(at)), (new, to), removed);
+            let passive = state.adopt((old, VertexIx(at)), (new, to), removed);
+            kept.extend(passive.into_iter().map(|message| (vertex.name.clone(), message)));
             self.states[to.0 as usize] = Some(state);
         }
+        kept
     }
 
     /// The states that there are, with their places.

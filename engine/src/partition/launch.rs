@@ -8,7 +8,7 @@ use super::activation::over_limit;
 use super::delivery::elements;
 use super::element::{Element, Elements, Stage};
 use super::flight::Flight;
-use super::vertex::Queued;
+use super::vertex::{Kept, Queued};
 use super::{Effect, Partition};
 use crate::costs::Stopwatch;
 use crate::ids::{ActivationId, FrameId, Place, Timestamp};
@@ -40,9 +40,12 @@ impl Partition {
             drained.iter().map(|message| &message.trail),
             round.map(|round| (vertex.name.clone(), round)),
         );
-        let kept = state.kept.iter().map(|kept| Received {
-            from: kept.from.clone(),
-            port: kept.port.clone(),
+        let is_last = |kept: &&Kept| {
+            !drained.iter().any(|message| message.key.from == kept.key.from && message.key > kept.key)
+        };
+        let kept = state.kept.iter().filter(is_last).map(|kept| Received {
+            from: kept.key.from.clone(),
+            port: kept.key.port.clone(),
             payload: kept.payload.clone(),
         });
         let mut scene = Scene {
@@ -58,7 +61,7 @@ impl Partition {
         for message in &drained {
             let edge = message.via.map(|via| topology.edge(via));
             if edge.is_some_and(|edge| edge.retain && edge.delivery == Delivery::Active) {
-                state.keep(&message.key.from, &message.key.port, &message.payload);
+                state.keep(&message.key, &message.payload);
             }
         }
         let received = self.receive(vertex, place.0, drained);

@@ -1,6 +1,6 @@
 //! The state of one vertex: its value, its inbox, its join, and what it keeps.
 
-use superstep_graph::{Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName};
+use superstep_graph::{Delivery, Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName};
 
 use crate::message::{MessageKey, Trail, firing_of};
 use crate::payload::Payload;
@@ -30,8 +30,7 @@ pub(super) enum Rank {
 /// A message that stays visible as `from.X`.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
-    pub(super) from: VertexName,
-    pub(super) port: Port,
+    pub(super) key: MessageKey,
     pub(super) payload: Payload,
 }
 
@@ -213,25 +212,22 @@ impl VertexState {
         number
     }
 
-    /// Keeps the last message of an edge visible.
-    pub(super) fn keep(&mut self, from: &VertexName, port: &Port, payload: &Payload) {
-        match self.kept.iter_mut().find(|kept| kept.from == *from && kept.port == *port) {
-            Some(kept) => kept.payload = payload.clone(),
-            None => {
-                self.kept.push(Kept { from: from.clone(), port: port.clone(), payload: payload.clone() });
-                self.kept.sort_by(|a, b| (&a.from, &a.port).cmp(&(&b.from, &b.port)));
-            }
-        }
+    /// Keeps the last message of an edge visible. Kept messages stand in the order of their ids.
+    pub(super) fn keep(&mut self, key: &MessageKey, payload: &Payload) {
+        self.kept.retain(|kept| kept.key.from != key.from || kept.key.port != key.port);
+        let at = self.kept.partition_point(|kept| kept.key < *key);
+        self.kept.insert(at, Kept { key: key.clone(), payload: payload.clone() });
     }
 
     /// Fits the state to a changed graph: messages whose edge or sender is gone become orphans,
-    /// slots are counted anew, and rounds are carried over slot by slot.
+    /// slots are counted anew, and rounds are carried over slot by slot. What waited on an edge that is passive
+    /// in the new graph is kept, as if it had come over it, and given back.
     pub(super) fn adopt(
         &mut self,
         old: (&Topology, VertexIx),
         new: (&Topology, VertexIx),
         removed: &[VertexName],
-    ) {
+    ) -> Vec<Queued> {
         let (before, after) = (old.0.vertex(old.1), new.0.vertex(new.1));
         let owed: Vec<(VertexName, u32)> = before
             .join
@@ -249,6 +245,20 @@ impl VertexState {
                 *owing = owes;
             }
         }
+        let edge = |key: &MessageKey| {
+            let at = edge_ix(new.0, &key.from, &key.port, &after.name)?;
+            (!removed.contains(&key.from)).then(|| new.0.edge(at))
+        };
+        self.kept.retain(|kept| edge(&kept.key).is_some_and(keeps));
+        let is_passive = |message: &Queued| {
+            let waits_for_edge = message.rank != Rank::Orphan && !message.key.direct;
+            waits_for_edge && edge(&message.key).is_some_and(|edge| edge.delivery == Delivery::Passive)
+        };
+        let (mut passive, inbox): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.inbox).into_iter().partition(is_passive);
+        self.inbox = inbox;
+        passive.sort_by(|a, b| a.key.cmp(&b.key));
+        passive.iter().for_each(|message| self.keep(&message.key, &message.payload));
         for message in &mut self.inbox {
             message.rank = rank_after(message, new.0, &after.name, removed);
             let known = message.rank != Rank::Orphan && !message.key.direct;
@@ -260,10 +270,13 @@ impl VertexState {
                 *filled += 1;
             }
         }
-        self.kept.retain(|kept| {
-            !removed.contains(&kept.from) && edge_of(new.0, &kept.from, &kept.port, &after.name).is_some()
-        });
+        passive
     }
+}
+
+/// Whether an edge keeps its last message visible.
+pub(super) fn keeps(edge: &Edge) -> bool {
+    edge.retain || edge.delivery == Delivery::Passive
 }
 
 fn rank_after(message: &Queued, topology: &Topology, to: &VertexName, removed: &[VertexName]) -> Rank {
