@@ -9,6 +9,7 @@ mod agent_graph;
 mod diagnostic;
 mod document;
 mod files;
+mod instance;
 mod interpolate;
 mod kind;
 mod metadata;
@@ -22,6 +23,7 @@ mod source;
 pub use agent_graph::{AgentGraph, AgentGraphPatch, ObjectRef, PatchSpec};
 pub use diagnostic::Diagnostic;
 pub use files::{STDIN, read_paths};
+pub use instance::{diagnose, read_json, read_yaml};
 pub use kind::Kind;
 pub use metadata::ObjectMeta;
 pub use model_server::{

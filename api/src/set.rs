@@ -2,11 +2,11 @@
 
 mod choice;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use superstep_graph::{FieldPath, Problem, Problems, Severity, ValidatedGraph, validate};
+use superstep_graph::{FieldPath, Limits, Problem, Problems, Severity, ValidatedGraph, validate};
 
 use crate::agent_graph::{AgentGraph, AgentGraphPatch};
 use crate::diagnostic::{Diagnostic, did_you_mean, nearest};
@@ -53,6 +53,8 @@ pub struct ResourceSet {
 pub struct Loaded {
     /// The resources without a mistake of their own.
     pub resources: ResourceSet,
+    /// The graphs that were read, and do not hold together.
+    pub broken: Vec<Resource<AgentGraph>>,
     /// All mistakes and doubts, in the order of the texts.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -121,6 +123,7 @@ pub fn load(sources: &[Arc<Source>], lookup: &dyn Fn(&str) -> Option<String>) ->
         }
     }
     loader.references();
+    loader.unheeded();
     let order = |diagnostic: &Diagnostic| {
         let place = diagnostic.place.as_ref();
         place.map(|place| {
@@ -207,6 +210,7 @@ impl Loader<'_> {
             }
             Err(Problems(problems)) => {
                 self.report(&origin, &problems);
+                self.loaded.broken.push(Resource { content: document, origin });
             }
         }
     }
@@ -231,18 +235,47 @@ impl Loader<'_> {
         }
     }
 
+    /// Reports limits of graphs that hold only when these are run by themselves, where another one of the set
+    /// has them inside.
+    fn unheeded(&mut self) {
+        let graphs = &self.loaded.resources.graphs;
+        let vertices = graphs.values().flat_map(|graph| &graph.content.document.spec.vertices);
+        let inside: BTreeSet<&str> =
+            vertices.filter_map(|vertex| Some(vertex.graph.as_ref()?.reference.name.as_str())).collect();
+        let mut doubts = Vec::new();
+        for graph in inside.into_iter().filter_map(|name| graphs.get(name)) {
+            let (own, usual) = (&graph.content.document.spec.limits, Limits::default());
+            let path = FieldPath::default().field("limits");
+            let differs = [
+                ("activations", own.activations != usual.activations),
+                ("duration", own.duration != usual.duration),
+                ("depth", own.depth != usual.depth),
+                ("mutations", own.mutations != usual.mutations),
+            ];
+            for (field, _) in differs.into_iter().filter(|(_, differs)| *differs) {
+                let message = "in a sub-graph, this limit is that of the graph of the run";
+                let problem = Problem::warning(path.field(field), message);
+                doubts.push(graph.diagnose(&problem.hint("inside, supersteps, calls, tokens and cost hold")));
+            }
+        }
+        self.loaded.diagnostics.extend(doubts);
+    }
+
     /// Reports names of resources that are not in the set.
     fn references(&mut self) {
         let mut missing = Vec::new();
-        for graph in self.loaded.resources.graphs.values() {
-            for (path, kind, name) in references(&graph.content.document) {
+        let whole =
+            self.loaded.resources.graphs.values().map(|graph| (&graph.content.document, &graph.origin));
+        let broken = self.loaded.broken.iter().map(|graph| (&graph.content, &graph.origin));
+        for (graph, origin) in whole.chain(broken) {
+            for (path, kind, name) in references(graph) {
                 if !self.names.contains_key(&(kind, name.clone())) {
                     let problem = Problem::error(path, format!("no {kind:?} is named {name:?}"));
                     let known =
                         self.names.keys().filter(|(known, _)| *known == kind).map(|(_, name)| name.as_str());
                     let none = format!("add the file that defines it with -f, or define it: kind: {kind:?}");
                     let hint = did_you_mean(&name, known).unwrap_or(none);
-                    missing.push(graph.diagnose(&problem.hint(hint)));
+                    missing.push(in_spec(origin, &problem.hint(hint)));
                 }
             }
         }

@@ -98,7 +98,7 @@ fn read(question: &Question, given: &str) -> Result<Payload, Unread> {
         }
         None => given.to_owned(),
         Some(file) if is_structured(file) => {
-            let value = input::read(given, &mut io::empty()).map_err(Unread::Input)?;
+            let value = input::read(given, &mut io::empty()).map_err(Unread::Input)?.value;
             let answer = Payload::from(value);
             superstep_runtime::check_answer(question, &answer).map_err(Unread::Unfit)?;
             return Ok(answer);

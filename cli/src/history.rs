@@ -91,7 +91,7 @@ impl Story {
             }
             Notice::Settled { from, to, port, status, .. } => {
                 let told = json!({
-                    "from": from.as_str(), "to": to.as_str(), "port": port.as_str(), "status": format!("{status:?}"),
+                    "from": from.as_str(), "to": to.as_str(), "port": port.as_str(), "status": status,
                 });
                 self.push("messages", told);
             }
@@ -104,8 +104,7 @@ impl Story {
             }
             Notice::JoinIncomplete { vertex, action, missing, .. } => {
                 let missing: Vec<&str> = missing.iter().map(superstep_graph::VertexName::as_str).collect();
-                let told =
-                    json!({"vertex": vertex.as_str(), "action": format!("{action:?}"), "missing": missing});
+                let told = json!({"vertex": vertex.as_str(), "action": action, "missing": missing});
                 self.push("incompleteJoins", told);
             }
             Notice::Cancelled { activation } => self.push("cancelled", json!(activation.to_string())),

@@ -2,8 +2,11 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use superstep_api::{Diagnostic, Source, diagnose, read_json, read_yaml};
+use superstep_graph::Problem;
 
 /// Why an input cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -17,14 +20,10 @@ pub(crate) enum InputError {
         error: io::Error,
     },
     /// A file or stdin is not what it should be.
-    #[error("the input {name} is no {form}: {why}")]
+    #[error("cannot read the input: {}", .mistakes.iter().map(said).collect::<Vec<_>>().join("; "))]
     Malformed {
-        /// The file.
-        name: String,
-        /// What it should be.
-        form: &'static str,
-        /// Why it is not.
-        why: String,
+        /// What is wrong with it.
+        mistakes: Vec<Diagnostic>,
     },
     /// Stdin is to be read as a file and as the input.
     #[error("stdin is read once: take it for -f or for --input, not for both")]
@@ -37,50 +36,70 @@ pub(crate) enum InputError {
     },
 }
 
+fn said(mistake: &Diagnostic) -> String {
+    let place = mistake.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+    format!("{place}{}", mistake.message)
+}
+
+/// A value that was given.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// The value.
+    pub(crate) value: Value,
+    /// The text in which it is written, if that is a file of JSON or YAML.
+    pub(crate) source: Option<Arc<Source>>,
+}
+
+impl Given {
+    fn read(
+        source: Source,
+        reader: fn(&Arc<Source>) -> Result<Value, Vec<Diagnostic>>,
+    ) -> Result<Self, InputError> {
+        let source = Arc::new(source);
+        let value = reader(&source).map_err(|mistakes| InputError::Malformed { mistakes })?;
+        Ok(Self { value, source: Some(source) })
+    }
+
+    /// The problems of the value, whose paths begin at it, where it is written. None if that is no file.
+    pub(crate) fn located(&self, problems: &[Problem]) -> Option<Vec<Diagnostic>> {
+        let source = self.source.as_ref()?;
+        Some(problems.iter().map(|problem| diagnose(source, problem)).collect())
+    }
+}
+
+impl From<Value> for Given {
+    fn from(value: Value) -> Self {
+        Self { value, source: None }
+    }
+}
+
 /// The input that `argument` names: `@FILE` is read as JSON or YAML by its ending, any other file is
 /// a text and becomes `{"text": …}`; `-` reads `stdin`, as JSON where it begins with a bracket and
 /// else as a text; anything else is JSON itself.
 ///
 /// # Errors
 /// It cannot be read, or is not what it should be.
-pub(crate) fn read(argument: &str, stdin: &mut dyn Read) -> Result<Value, InputError> {
+pub(crate) fn read(argument: &str, stdin: &mut dyn Read) -> Result<Given, InputError> {
+    let source = |name: &str, text: String| Source { name: name.to_owned(), text, named: true };
     if argument == "-" {
         let text = io::read_to_string(stdin);
         let text = text.map_err(|error| InputError::Unreadable { name: "<stdin>".to_owned(), error })?;
         return match text.trim_start().chars().next() {
-            Some('{' | '[') => json_of("<stdin>", &text),
-            _ => Ok(json!({ "text": text })),
+            Some('{' | '[') => Given::read(source("<stdin>", text), read_json),
+            _ => Ok(json!({ "text": text }).into()),
         };
     }
     let Some(name) = argument.strip_prefix('@') else {
-        return serde_json::from_str(argument).map_err(|error| InputError::Argument { error });
+        let value: Result<Value, _> = serde_json::from_str(argument);
+        return value.map(Given::from).map_err(|error| InputError::Argument { error });
     };
     let text = std::fs::read_to_string(name)
         .map_err(|error| InputError::Unreadable { name: name.to_owned(), error })?;
     match Path::new(name).extension().and_then(std::ffi::OsStr::to_str) {
-        Some("json") => json_of(name, &text),
-        Some("yaml" | "yml") => yaml_of(name, &text),
-        _ => Ok(json!({ "text": text })),
+        Some("json") => Given::read(source(name, text), read_json),
+        Some("yaml" | "yml") => Given::read(source(name, text), read_yaml),
+        _ => Ok(json!({ "text": text }).into()),
     }
-}
-
-fn json_of(name: &str, text: &str) -> Result<Value, InputError> {
-    let malformed = |error: serde_json::Error| InputError::Malformed {
-        name: name.to_owned(),
-        form: "JSON",
-        why: error.to_string(),
-    };
-    serde_json::from_str(text).map_err(malformed)
-}
-
-fn yaml_of(name: &str, text: &str) -> Result<Value, InputError> {
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-    let malformed = |error: serde_saphyr::Error| InputError::Malformed {
-        name: name.to_owned(),
-        form: "YAML",
-        why: error.to_string(),
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(malformed)
 }
 
 #[cfg(test)]
@@ -103,14 +122,14 @@ mod tests {
             ("-".to_owned(), " [1]", json!([1])),
             ("-".to_owned(), "Hello", json!({"text": "Hello"})),
         ] {
-            assert_eq!(read(&argument, &mut stdin.as_bytes()).unwrap(), expected, "{argument}");
+            assert_eq!(read(&argument, &mut stdin.as_bytes()).unwrap().value, expected, "{argument}");
         }
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
         for (argument, expected) in
-            [("@none.txt", "none.txt"), ("Hello", "is no JSON"), ("-", "<stdin> is no JSON")]
+            [("@none.txt", "none.txt"), ("Hello", "is no JSON"), ("-", "<stdin>:1:1: this is no JSON")]
         {
             let error = read(argument, &mut "{".as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

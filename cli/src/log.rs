@@ -93,7 +93,7 @@ impl Logged {
                 line!(%activation, tokens = usage.tokens(), "activation completed");
             }
             Notice::Completed { activation, failure: Some(failure), usage, .. } => {
-                let class = format!("{:?}", failure.class);
+                let class = failure.class.name();
                 line!(%activation, tokens = usage.tokens(), class, failure = %failure, "activation failed");
             }
             Notice::Called(called) => {

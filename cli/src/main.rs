@@ -10,6 +10,8 @@ mod difference;
 mod documents;
 mod exit;
 mod fork;
+#[cfg(feature = "inference")]
+mod held;
 mod history;
 mod input;
 mod kept;

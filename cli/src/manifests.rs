@@ -31,7 +31,13 @@ pub(crate) fn read(files: &Files) -> Result<Manifests, CommandError> {
         let problems = superstep_runtime::check(&graph.content.document.spec);
         diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
     }
+    for graph in &loaded.broken {
+        let problems = superstep_runtime::check(&graph.content.spec);
+        diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
+    }
     diagnostics.extend(resources.graphs.values().flat_map(|graph| parameters(&resources, graph)));
+    #[cfg(feature = "inference")]
+    diagnostics.extend(resources.graphs.values().flat_map(|graph| crate::held::check(&resources, graph)));
     scripts::take_in(&mut resources, &mut diagnostics);
     documents::take_in(&mut resources, &mut diagnostics);
     match show(&diagnostics) {

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use superstep_engine::{Payload, Record, RunStarted, RunStatus};
-use superstep_graph::{GraphSpec, RetentionSpec};
+use superstep_graph::{GraphSpec, Problem, RetentionSpec};
 use superstep_runtime::{
     NewRun, Observer, Origin, Programs, Run, RunError, Setup, SocketFolder, check_input, check_parameters,
     note_end, open_questions, read_run,
@@ -19,10 +19,12 @@ use tracing::Instrument as _;
 use crate::args::runs::{ResumeArgs, RunArgs, ShowProgress, TraceArgs};
 use crate::ask::Asking;
 use crate::exit::{CommandError, Exit, with_causes};
+use crate::input::{Given, InputError};
 use crate::log::Logged;
 use crate::models::{ModelPlan, reachable};
 use crate::output::{self, OutputFormat};
 use crate::progress::{Shown, status_text};
+use crate::report::show;
 use crate::signals::Signals;
 #[cfg(feature = "otlp")]
 use crate::trace::Tracing;
@@ -37,7 +39,7 @@ use crate::{continued, input, kept, log, manifests, retention, tools};
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let reads_stdin = args.files.files.iter().any(|file| file.as_os_str() == "-");
     if reads_stdin && args.input.as_deref() == Some("-") {
-        return Err(input::InputError::StdinTwice.into());
+        return Err(InputError::StdinTwice.into());
     }
     let manifests = manifests::read(&args.files)?;
     let chosen = manifests.resources.graph(args.graph.as_deref())?;
@@ -102,22 +104,37 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
 
 /// The input and the parameters, which fit the graph.
 fn given(args: &RunArgs, graph: &GraphSpec) -> Result<(Value, Value), CommandError> {
-    let given = args.input.as_deref().map(|argument| input::read(argument, &mut io::stdin())).transpose()?;
-    let given = given.unwrap_or_else(|| json!({}));
-    let problems = check_input(graph, &given);
-    if !problems.is_empty() {
-        return Err(CommandError::Unfit {
-            problems: problems.iter().map(|problem| problem.message.clone()).collect(),
-        });
+    let input = read_given(args.input.as_deref(), &mut io::stdin())?.unwrap_or_else(|| json!({}).into());
+    fits(&input, &check_input(graph, &input.value), |problems| CommandError::Unfit { problems })?;
+    let parameters = read_given(args.parameters.as_deref(), &mut io::empty())?;
+    let parameters = parameters.unwrap_or_else(|| Value::Null.into());
+    let problems = check_parameters(graph, &parameters.value);
+    fits(&parameters, &problems, |problems| CommandError::UnfitParameters { problems })?;
+    Ok((input.value, parameters.value))
+}
+
+/// What an argument gives, if it is there. What is wrong with a file is shown at its place.
+fn read_given(argument: Option<&str>, stdin: &mut dyn io::Read) -> Result<Option<Given>, CommandError> {
+    match argument.map(|argument| input::read(argument, stdin)).transpose() {
+        Err(InputError::Malformed { mistakes }) => Err(CommandError::Mistakes { errors: show(&mistakes) }),
+        Err(error) => Err(error.into()),
+        Ok(given) => Ok(given),
     }
-    let parameters = args.parameters.as_deref().map(|argument| input::read(argument, &mut io::empty()));
-    let parameters = parameters.transpose()?.unwrap_or_default();
-    let problems = check_parameters(graph, &parameters);
-    if !problems.is_empty() {
-        let problems = problems.iter().map(ToString::to_string).collect();
-        return Err(CommandError::UnfitParameters { problems });
+}
+
+/// Whether there are no problems. Those of a file are shown at their places.
+fn fits(
+    given: &Given,
+    problems: &[Problem],
+    unfit: impl FnOnce(Vec<String>) -> CommandError,
+) -> Result<(), CommandError> {
+    if problems.is_empty() {
+        return Ok(());
     }
-    Ok((given, parameters))
+    Err(match given.located(problems) {
+        Some(located) => CommandError::Mistakes { errors: show(&located) },
+        None => unfit(problems.iter().map(ToString::to_string).collect()),
+    })
 }
 
 /// The name of a new run of a graph: the one that the user wants, else one that no run is likely to have.

@@ -12,6 +12,7 @@ mod crash;
 mod damage;
 mod fields;
 mod gallery;
+mod growth;
 mod hub;
 mod interrupt;
 mod models;

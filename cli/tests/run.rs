@@ -110,6 +110,23 @@ fn an_input_is_an_argument_a_file_or_stdin() {
 }
 
 #[test]
+fn mistakes_of_an_input_file_are_shown_at_their_places() {
+    let home = Home::new();
+    for (name, text, place) in [
+        ("torn.json", "{\n  \"name\": \"Ada\",\n  \"age\" 7\n}", "torn.json:3:9"),
+        ("torn.yaml", "name: [Ada\n", "torn.yaml:1:7"),
+        ("number.json", "{\"other\": 1,\n \"name\": 7}", "number.json:2:10"),
+        ("number.yaml", "other: 1\nname: 7\n", "number.yaml:2:7"),
+    ] {
+        let input = format!("@{}", home.file(name, text));
+        home.run(["run", "-f", "../manifests/hello", "--input", &input]).with(2).saying(place);
+    }
+    home.run(["run", "-f", "../manifests/hello", "--input", "{\"name\": 7}"])
+        .with(2)
+        .saying("name: 7 is not");
+}
+
+#[test]
 fn what_cannot_be_run_is_refused_before_anything_is_kept() {
     let home = Home::new();
     home.line("run -f none.yaml").with(2).saying("none.yaml");

@@ -59,6 +59,13 @@ impl From<Scene> for View {
 }
 
 impl Scene {
+    /// What came last from each sender, as [`from`](Self::from) has it.
+    pub fn last_of_each(&self) -> BTreeMap<&VertexName, &Payload> {
+        // A kept message that stands here comes after all that was drained of its sender.
+        let all = self.messages.iter().chain(&self.kept);
+        all.map(|message| (&message.from, &message.payload)).collect()
+    }
+
     /// The payload that came last from `sender`, in the order of message ids.
     pub fn from(&self, sender: &VertexName) -> Option<&Payload> {
         let last = |list: &'_ [Received]| list.iter().rposition(|message| message.from == *sender);
@@ -230,6 +237,18 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// Its name, as payloads on port `error` and records have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transient => "Transient",
+            Self::Timeout => "Timeout",
+            Self::Permanent => "Permanent",
+            Self::Incomplete => "Incomplete",
+            Self::Frame => "Frame",
+            Self::Limit => "Limit",
+        }
+    }
+
     /// Whether another attempt could end otherwise.
     pub fn is_retryable(self) -> bool {
         match self {

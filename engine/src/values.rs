@@ -18,7 +18,8 @@ pub(crate) fn combine(combiner: Combiner, payloads: &[&Payload]) -> Result<Paylo
             let mut folded = number(first)?;
             for payload in rest {
                 folded = match combiner {
-                    Combiner::Sum => add(&folded, &number(payload)?),
+                    Combiner::Sum => add(&folded, &number(payload)?)
+                        .ok_or_else(|| Failure::permanent("the sum is larger than a number can be"))?,
                     Combiner::Min => pick(folded, number(payload)?, true),
                     Combiner::Max | Combiner::First | Combiner::Last | Combiner::Append => {
                         pick(folded, number(payload)?, false)
@@ -42,7 +43,8 @@ pub(crate) fn aggregate(
     let all: Vec<&Payload> = held.into_iter().chain(contributions.iter().copied()).collect();
     let numeric = |combiner| combine(combiner, &all).ok();
     match fold {
-        AggregatorFold::Sum => numeric(Combiner::Sum),
+        // What was contributed is committed, so a sum that is too large ends at the largest number.
+        AggregatorFold::Sum => numeric(Combiner::Sum).or_else(|| largest(&all)),
         AggregatorFold::Min => numeric(Combiner::Min),
         AggregatorFold::Max => numeric(Combiner::Max),
         AggregatorFold::Last => all.last().map(|last| (*last).clone()),
@@ -84,13 +86,20 @@ fn number(payload: &Payload) -> Result<Number, Failure> {
     }
 }
 
-fn add(one: &Number, two: &Number) -> Number {
+/// The sum; none if it is not finite.
+fn add(one: &Number, two: &Number) -> Option<Number> {
     if let (Some(one), Some(two)) = (one.as_i64(), two.as_i64())
         && let Some(sum) = one.checked_add(two)
     {
-        return Number::from(sum);
+        return Some(Number::from(sum));
     }
-    Number::from_f64(float(one) + float(two)).unwrap_or_else(|| one.clone())
+    Number::from_f64(float(one) + float(two))
+}
+
+/// The number at which a sum that is not finite stops, of the sign that the sum has.
+fn largest(all: &[&Payload]) -> Option<Payload> {
+    let sum: f64 = all.iter().filter_map(|payload| payload.value().as_f64()).sum();
+    Number::from_f64(f64::MAX.copysign(sum)).map(|number| Payload::from(Value::Number(number)))
 }
 
 fn pick(one: Number, two: Number, least: bool) -> Number {
@@ -128,7 +137,22 @@ mod tests {
         ] {
             assert_eq!(combine(combiner, &refs).unwrap().value(), &expected, "{combiner:?}");
         }
-        assert!(combine(Combiner::Sum, &payloads(json!([1, "x"])).iter().collect::<Vec<_>>()).is_err());
+        for unfit in [json!([1, "x"]), json!([1e308, 1e308])] {
+            let unfit = payloads(unfit);
+            assert!(combine(Combiner::Sum, &unfit.iter().collect::<Vec<_>>()).is_err(), "{unfit:?}");
+        }
+    }
+
+    #[test]
+    fn a_sum_that_is_too_large_stays_the_largest_number() {
+        let fold = |held: f64, more: Value| {
+            let (held, more) = (Payload::from(json!(held)), payloads(more));
+            let folded = aggregate(AggregatorFold::Sum, Some(&held), &more.iter().collect::<Vec<_>>());
+            folded.unwrap().value().as_f64().unwrap()
+        };
+        assert_eq!(fold(1e308, json!([1e308, 1e308])), f64::MAX);
+        assert_eq!(fold(-1e308, json!([-1e308])), -f64::MAX);
+        assert_eq!(fold(f64::MAX, json!([-1.0])), f64::MAX - 1.0);
     }
 
     #[test]

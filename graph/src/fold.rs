@@ -199,18 +199,23 @@ impl<'a> Folding<'a> {
 /// The object that `earlier` has claimed and `later` wants too. Removing and adding one object in a
 /// barrier is no conflict: each kind claims for itself.
 fn conflict(earlier: &Mutation, later: &Mutation) -> Option<String> {
-    match (earlier, later) {
-        (Mutation::AddVertex(one), Mutation::AddVertex(two)) if one.name == two.name => {
-            Some(vertex_text(&one.name))
-        }
-        (Mutation::AddEdge(one), Mutation::AddEdge(two)) if one.key() == two.key() => {
-            Some(edge_text(&key_of(one)))
-        }
-        (Mutation::Set(one), Mutation::Set(two)) if (&one.vertex, &one.edge) == (&two.vertex, &two.edge) => {
-            field::overlap(&one.field, &two.field).then(|| format!("field {:?}", two.field))
-        }
-        _ => None,
+    if let (Mutation::AddVertex(one), Mutation::AddVertex(two)) = (earlier, later)
+        && one.name == two.name
+    {
+        return Some(vertex_text(&one.name));
     }
+    if let (Mutation::AddEdge(one), Mutation::AddEdge(two)) = (earlier, later)
+        && one.key() == two.key()
+    {
+        return Some(edge_text(&key_of(one)));
+    }
+    if let (Mutation::Set(one), Mutation::Set(two)) = (earlier, later)
+        && (&one.vertex, &one.edge) == (&two.vertex, &two.edge)
+        && field::overlap(&one.field, &two.field)
+    {
+        return Some(format!("field {:?}", two.field));
+    }
+    None
 }
 
 fn key_of(edge: &EdgeSpec) -> EdgeKey {

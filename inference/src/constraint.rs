@@ -57,7 +57,18 @@ impl Grammar {
                 None => tokenizer.bytes(id).to_vec(),
             })
             .collect();
-        let trie = TokTrie::from(&TokRxInfo::new(size, tokenizer.eos()), &words);
+        Self::of(size, tokenizer.eos(), &words)
+    }
+
+    /// A vocabulary of bytes, which writes whatever another one does.
+    fn of_bytes() -> Result<Self, String> {
+        let mut words: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
+        words.push([&[TokTrie::SPECIAL_TOKEN_MARKER], "end".as_bytes()].concat());
+        Self::of(257, 256, &words)
+    }
+
+    fn of(size: u32, end: u32, words: &[Vec<u8>]) -> Result<Self, String> {
+        let trie = TokTrie::from(&TokRxInfo::new(size, end), words);
         let trie = Arc::new(Vocabulary { trie });
         let env: TokEnv = Arc::<Vocabulary>::clone(&trie);
         let mut factory = ParserFactory::new(&env, InferenceCapabilities::default(), &[])
@@ -87,6 +98,16 @@ impl Grammar {
         let trie = Arc::clone(&self.trie);
         Ok(Constraint { matcher, trie, way: Some(way), unchecked: 0, growth, forced: false })
     }
+}
+
+/// Whether the output of a local model, whichever it is, can be held to a schema, if the token limit is not what
+/// hinders it.
+///
+/// # Errors
+/// [`GenerateError::Schema`]: it cannot, and why.
+pub fn check_schema(schema: &Value) -> Result<(), GenerateError> {
+    let grammar = Grammar::of_bytes().map_err(|reason| GenerateError::Schema { reason })?;
+    grammar.constrain(schema, usize::MAX).map(|_| ())
 }
 
 /// The state of one constrained output.

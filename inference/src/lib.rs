@@ -38,6 +38,7 @@ mod tiles;
 mod tokenizer;
 mod weights;
 
+pub use constraint::check_schema;
 pub use embedder::{Embedder, EmbedderDescription, EmbedderOptions};
 pub use error::{ChatError, EmbedError, GenerateError, LoadError};
 pub use footprint::Footprint;

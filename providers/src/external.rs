@@ -225,6 +225,10 @@ impl Model for Shared {
 }
 
 impl Embedder for Shared {
+    fn identity(&self) -> Option<ModelIdentity> {
+        Model::identity(self)
+    }
+
     fn prices(&self) -> Prices {
         self.0.prices
     }

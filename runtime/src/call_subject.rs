@@ -19,6 +19,15 @@ pub enum CallSubject {
         /// What it is asked.
         request: Box<ModelRequest>,
     },
+    /// A model is asked for vectors.
+    Embedding {
+        /// Its name in the graph.
+        name: VertexName,
+        /// Who serves it, if the model knows.
+        identity: Option<ModelIdentity>,
+        /// The texts.
+        texts: Vec<String>,
+    },
     /// A tool is called.
     Tool {
         /// The entry of the graph's `tools`.

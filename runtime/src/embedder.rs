@@ -5,6 +5,7 @@ use serde_json::json;
 use superstep_engine::{Failure, Usage};
 use superstep_graph::{Prices, VertexName};
 
+use crate::call_subject::ModelIdentity;
 use crate::calls::digest;
 use crate::model::cost;
 
@@ -15,6 +16,11 @@ pub trait Embedder: Send + Sync {
     /// one, and four for the marks around each.
     fn tokens(&self, texts: &[String]) -> u64 {
         texts.iter().map(|text| text.len() as u64 + 4).sum()
+    }
+
+    /// Who serves the model, and as what, for those who watch a run. Default: unknown.
+    fn identity(&self) -> Option<ModelIdentity> {
+        None
     }
 
     /// What tokens cost. Default: nothing.

@@ -69,7 +69,10 @@ pub use runner::{
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]
-pub use superstep_inference::{EmbedderDescription, EmbedderOptions, Footprint, LoadError, LoadOptions};
+pub use superstep_inference::{
+    EmbedderDescription, EmbedderOptions, Footprint, LoadError, LoadOptions,
+    check_schema as check_local_schema,
+};
 pub use template::{MAX_TEMPLATE, Template};
 pub use tool::{Tool, ToolRequest, ToolSignature};
 pub use tools::{ToolError, Tools};

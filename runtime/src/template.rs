@@ -5,6 +5,8 @@
 //! clock and no randomness. A rendering takes at most a million instructions; the length of its text
 //! is not bounded.
 
+mod reading;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehav
 use superstep_engine::{Failure, Payload, View};
 use superstep_graph::VertexName;
 
-use crate::roots::{CompileError, NO_ELEMENT, Position, Reference, Scope, no_single_message};
+use crate::roots::{CompileError, NO_ELEMENT, Position, Reference, no_single_message};
 
 /// The longest text of a template, in bytes.
 pub const MAX_TEMPLATE: usize = 256 * 1024;
@@ -51,25 +53,7 @@ impl Template {
         environment
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| parse_error(source, &error))?;
-        let template = environment.get_template(NAME).map_err(|error| parse_error(source, &error))?;
-        let mut paths: Vec<String> = template.undeclared_variables(true).into_iter().collect();
-        paths.sort_unstable();
-        let globals: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
-        let mut references = Vec::new();
-        for path in paths {
-            let mut names: Vec<String> = path.split('.').map(str::to_owned).collect();
-            if globals.contains(&names[0].as_str()) {
-                continue;
-            }
-            let (position, is_method) = place_of(source, &path);
-            if is_method && names.len() > 1 {
-                names.pop();
-            }
-            if !Scope::Vertex.roots().contains(&names[0].as_str()) {
-                return Err(CompileError::unknown(position, "root", &names[0], Scope::Vertex.roots()));
-            }
-            references.push(Reference { path: names, position });
-        }
+        let references = reading::references(source, &environment)?;
         Ok(Self { environment: Arc::new(environment), references: references.into() })
     }
 
@@ -143,29 +127,6 @@ fn parse_error(source: &str, error: &Error) -> CompileError {
         None => Position { line: error.line().unwrap_or(1), column: 1 },
     };
     CompileError::new(position, error.detail().map_or_else(|| error.kind().to_string(), str::to_owned))
-}
-
-/// The first place where the path, or else its root, is written, and whether the path is called.
-fn place_of(source: &str, path: &str) -> (Position, bool) {
-    let root = path.split('.').next().unwrap_or(path);
-    let whole = find_word(source, path);
-    let offset = whole.or_else(|| find_word(source, root)).unwrap_or(0);
-    let is_method = whole.is_some_and(|offset| source[offset + path.len()..].trim_start().starts_with('('));
-    (Position::of_char(source, source[..offset].chars().count()), is_method)
-}
-
-fn find_word(source: &str, word: &str) -> Option<usize> {
-    let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
-    source.match_indices(word).map(|(offset, _)| offset).find(|&offset| {
-        let before = source[..offset].chars().next_back();
-        let after = source[offset + word.len()..].chars().next();
-        // Text outside of the braces may hold the same word.
-        let inside = source[..offset].rfind(['{', '}']).is_some_and(|brace| source[brace..].starts_with('{'))
-            || source[..offset].rfind("{%") > source[..offset].rfind("%}");
-        inside
-            && !before.is_some_and(|letter| is_name(letter) || letter == '.')
-            && !after.is_some_and(is_name)
-    })
 }
 
 /// Says what went wrong and where, and names what was undefined.
@@ -247,12 +208,8 @@ impl Object for Senders {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        let view = &self.roots.view;
-        let mut names: Vec<&str> =
-            view.kept.iter().chain(&view.messages).map(|message| message.from.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        Enumerator::Values(names.into_iter().map(Value::from).collect())
+        let last = self.roots.view.last_of_each();
+        Enumerator::Values(last.into_keys().map(|name| Value::from(name.as_str())).collect())
     }
 }
 

@@ -96,7 +96,7 @@ fn run(
         };
         for request in requests {
             let refused = |failure| CallOutcome { answer: Err(failure), usage: Usage::default() };
-            answers.push(match (solo.recall(activation, &request), recorded) {
+            answers.push(match (solo.recall(activation, &request, recorded), recorded) {
                 (Recall::Ended(outcome), _) => outcome,
                 (Recall::Refused(failure), _) => refused(failure),
                 // No record tells that a budget refuses a call, and another failure may have come first.

@@ -30,6 +30,15 @@ impl CallSpan<'_> {
                 draft.set("superstep.model", name.to_string());
                 draft
             }
+            Some(CallSubject::Embedding { name, identity, texts }) => {
+                let mut draft = self.of_model("embeddings", name.as_str(), identity.as_ref());
+                draft.set("superstep.model", name.to_string());
+                draft.set("superstep.embeddings.texts", i64::try_from(texts.len()).unwrap_or(i64::MAX));
+                if self.content {
+                    draft.set("superstep.embeddings.input", list(texts.iter().cloned()));
+                }
+                draft
+            }
             Some(CallSubject::Tool { entry, name, description, arguments }) => {
                 let mut draft = self.draft(format!("execute_tool {name}"));
                 draft.set("gen_ai.operation.name", "execute_tool");
@@ -59,10 +68,11 @@ impl CallSpan<'_> {
         Draft::new(self.id, self.parent, name, self.at)
     }
 
-    fn chat(&self, name: &str, identity: Option<&ModelIdentity>, request: &ModelRequest) -> Draft {
+    /// What a call of a model says, whatever is asked of the model.
+    fn of_model(&self, operation: &'static str, name: &str, identity: Option<&ModelIdentity>) -> Draft {
         let model = identity.map_or(name, |identity| &identity.model);
-        let mut draft = self.draft(format!("chat {model}"));
-        draft.set("gen_ai.operation.name", "chat");
+        let mut draft = self.draft(format!("{operation} {model}"));
+        draft.set("gen_ai.operation.name", operation);
         let provider = identity.map_or_else(|| "superstep".into(), |identity| identity.provider.to_string());
         draft.set("gen_ai.provider.name", provider);
         draft.set("gen_ai.request.model", model.to_owned());
@@ -71,6 +81,11 @@ impl CallSpan<'_> {
             draft.set("server.address", address.clone());
             draft.set("server.port", i64::from(*port));
         }
+        draft
+    }
+
+    fn chat(&self, name: &str, identity: Option<&ModelIdentity>, request: &ModelRequest) -> Draft {
+        let mut draft = self.of_model("chat", name, identity);
         draft.set("gen_ai.output.type", if request.schema.is_some() { "json" } else { "text" });
         sampled(&mut draft, request);
         if self.content {
@@ -91,7 +106,7 @@ fn sampled(draft: &mut Draft, request: &ModelRequest) {
     draft.set_if("gen_ai.request.presence_penalty", sampling.presence_penalty);
     draft.set_if("gen_ai.request.frequency_penalty", sampling.frequency_penalty);
     if !sampling.stop.is_empty() {
-        draft.set("gen_ai.request.stop_sequences", texts(sampling.stop.iter().cloned()));
+        draft.set("gen_ai.request.stop_sequences", list(sampling.stop.iter().cloned()));
     }
 }
 
@@ -112,7 +127,7 @@ pub(crate) fn end(draft: &mut Draft, target: &str, outcome: &CallOutcome, conten
             let Ok(answer) = RecordedAnswer::read(payload) else { return };
             draft.set(
                 "gen_ai.response.finish_reasons",
-                texts([content::finish_reason(&answer).to_owned()].into_iter()),
+                list([content::finish_reason(&answer).to_owned()].into_iter()),
             );
             draft.set_if("superstep.fallback", answer.model.as_ref().map(ToString::to_string));
             if content {
@@ -125,6 +140,6 @@ pub(crate) fn end(draft: &mut Draft, target: &str, outcome: &CallOutcome, conten
     }
 }
 
-fn texts(texts: impl Iterator<Item = String>) -> Value {
+fn list(texts: impl Iterator<Item = String>) -> Value {
     Value::Array(Array::String(texts.map(StringValue::from).collect()))
 }

@@ -31,7 +31,7 @@ pub(crate) fn new_run(name: &str) -> NewRun {
     let main = json!({
         "models": models,
         "tools": [{"name": "weather", "custom": {"name": "weather", "idempotent": true}}],
-        "entry": ["split", "helper", "flaky", "broken"],
+        "entry": ["split", "helper", "flaky", "broken", "vectors"],
         "vertices": [
             {"name": "split", "function": {"cel": "['a', 'b', 'c']"}},
             {"name": "each", "forEach": {}, "prompt": {"model": "m", "template": "Say something to {{ element }}"}},
@@ -40,6 +40,7 @@ pub(crate) fn new_run(name: &str) -> NewRun {
             {"name": "never", "function": {"cel": "1"}},
             {"name": "helper", "agent": {"model": "m", "tools": ["weather"], "system": "You help.", "template": "Rain?"}},
             {"name": "flaky", "prompt": {"model": "m", "template": "Be flaky"}, "retry": {"maxAttempts": 3, "backoff": "1ms"}},
+            {"name": "vectors", "embed": {"model": "m", "texts": "['something nice', 'a secret city']"}},
             {"name": "broken", "tool": {"name": "weather", "arguments": "{'city': 'nowhere'}"}, "onFailure": "Ignore"},
         ],
         "edges": [
@@ -63,7 +64,9 @@ pub(crate) fn programs() -> Programs {
         {"vertex": "flaky", "answer": "ok", "fail": {"times": 2, "message": "busy"}},
     ], "otherwise": "something nice", "latency": "10ms", "prices": {"promptPerMillion": 1.0, "completionPerMillion": 2.0}});
     let mut models = Models::default();
-    models.insert("m", Arc::new(Scripted::new(serde_json::from_value(script).unwrap())) as Arc<dyn Model>);
+    let scripted = Arc::new(Scripted::new(serde_json::from_value(script).unwrap()));
+    models.insert("m", Arc::clone(&scripted) as Arc<dyn Model>);
+    models.insert_embedder("m", scripted);
     let mut tools = Tools::default();
     tools.insert("weather", [Arc::new(weather()) as Arc<dyn Tool>]).unwrap();
     Programs::new(models).with_tools(tools)

@@ -50,7 +50,7 @@ async fn a_run_is_one_tree_that_adds_up_to_its_account() {
     assert_eq!(trace.sum("gen_ai.usage.output_tokens"), i64::try_from(usage.completion_tokens).unwrap());
     let calls = trace.spans().filter(|span| {
         text(&span.attributes, "gen_ai.operation.name")
-            .is_some_and(|operation| operation == "chat" || operation == "execute_tool")
+            .is_some_and(|operation| ["chat", "embeddings", "execute_tool"].contains(&operation.as_str()))
     });
     assert_eq!(calls.count() as u64, usage.calls);
 
@@ -98,6 +98,8 @@ async fn spans_stand_where_they_belong_and_link_to_what_woke_them() {
     assert_eq!(trace.linked(trace.one("router pick")), BTreeSet::from(["prompt each"]));
     assert_eq!(trace.linked(trace.one("prompt each")), BTreeSet::from(["function split"]));
     assert_eq!(trace.linked(trace.one("function second")), BTreeSet::from(["function first"]));
+    assert_eq!(parent("embeddings scripted"), "embed vectors");
+    assert_eq!(number(&trace.one("embeddings scripted").attributes, "superstep.embeddings.texts"), Some(2));
     let elements: BTreeSet<i64> = chats
         .iter()
         .filter(|chat| trace.parent(chat).name == "prompt each")

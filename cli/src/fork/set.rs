@@ -124,8 +124,9 @@ fn values(setting: &str, value: &str) -> Result<Vec<Value>, SetError> {
             Path::new(file).extension().and_then(std::ffi::OsStr::to_str),
             Some("json" | "yaml" | "yml")
         );
-        let mut read = input::read(value, &mut std::io::empty())
+        let read = input::read(value, &mut std::io::empty())
             .map_err(|source| SetError::File { setting: setting.to_owned(), source })?;
+        let mut read = read.value;
         // Any other file is a text, which an input would have as its member.
         return Ok(vec![if structured { read } else { read["text"].take() }]);
     }

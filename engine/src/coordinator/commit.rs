@@ -257,7 +257,7 @@ impl Coordinator {
     /// Points everything that knows places of a frame to the indices of its new graph.
     fn move_places(&mut self, frame: FrameId, graph: &ValidatedGraph, removed: &[VertexName]) {
         let Some(state) = self.frames.get_mut(&frame) else { return };
-        let old = std::mem::replace(&mut state.graph, graph.clone());
+        let old = state.adopt(graph);
         let moved = |place: Place| -> Option<Place> {
             if place.0 != frame {
                 return Some(place);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use superstep_graph::{Select, ValidatedGraph, VertexName};
+use superstep_graph::{Select, ValidatedGraph, VertexIx, VertexName};
 
 use super::Coordinator;
 use crate::ids::{FrameId, Place};
@@ -54,6 +54,9 @@ pub(super) struct FrameState {
     pub(super) reserved: Usage,
     pub(super) settled: Usage,
     outputs: BTreeMap<VertexName, Vec<Payload>>,
+    /// What those gave last that are not outputs. Where the graph names none, a mutation may make one of them an
+    /// output.
+    unshown: Vec<Option<Payload>>,
     aggregates: Arc<BTreeMap<VertexName, Payload>>,
 }
 
@@ -70,8 +73,32 @@ impl FrameState {
             reserved: Usage::default(),
             settled: Usage::default(),
             outputs: BTreeMap::new(),
+            unshown: Vec::new(),
             aggregates: Arc::default(),
         }
+    }
+
+    /// Takes the graph that mutations made of its own; the one before.
+    pub(super) fn adopt(&mut self, graph: &ValidatedGraph) -> ValidatedGraph {
+        let old = std::mem::replace(&mut self.graph, graph.clone());
+        let new = graph.topology();
+        let before = std::mem::take(&mut self.unshown);
+        for (given, vertex) in before.into_iter().zip(old.topology().vertices()) {
+            let Some((output, at)) = given.zip(new.find(&vertex.name)) else { continue };
+            if new.vertex(at).is_output {
+                self.outputs.entry(vertex.name.clone()).or_insert_with(|| vec![output]);
+            } else {
+                self.note(at, output);
+            }
+        }
+        old
+    }
+
+    fn note(&mut self, at: VertexIx, output: Payload) {
+        if self.unshown.is_empty() {
+            self.unshown = vec![None; self.graph.topology().vertices().len()];
+        }
+        self.unshown[at.0 as usize] = Some(output);
     }
 
     /// Lets persistent aggregators begin with what those of the run before held.
@@ -93,6 +120,9 @@ impl FrameState {
         let Some(output) = &completed.output else { return };
         let topology = self.graph.topology();
         if !topology.vertex(completed.place.1).is_output {
+            if self.graph.spec().outputs.is_empty() {
+                self.note(completed.place.1, output.clone());
+            }
             return;
         }
         let name = &completed.activation.vertex;

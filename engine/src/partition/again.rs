@@ -10,7 +10,7 @@ use super::element::Stage;
 use super::{Job, Partition};
 use crate::call::{CallOutcome, CallRequest};
 use crate::ids::{ActivationId, FrameId};
-use crate::program::{Failure, ProgramResult, Question};
+use crate::program::{Failure, Outcome, ProgramResult, Question};
 use crate::record::CallKey;
 
 /// What ends an attempt of an activation in flight, as far as the log tells.
@@ -63,13 +63,21 @@ impl Partition {
         }))
     }
 
-    /// What the log has of a call that the program of [`Self::again`] asks for.
-    pub(crate) fn recall(&mut self, activation: &ActivationId, request: &CallRequest) -> Recall {
+    /// What the log has of a call that the program of [`Self::again`] asks for. How the attempt has `ended` tells
+    /// whether a call that an attempt before had left behind was asked for before it had ended.
+    pub(crate) fn recall(
+        &mut self,
+        activation: &ActivationId,
+        request: &CallRequest,
+        ended: &Outcome,
+    ) -> Recall {
         let Some((key, _)) = self.find(activation) else { return Recall::Unknown };
         let Some(flight) = self.flights.resolve(key) else { return Recall::Unknown };
         let policy = on_unknown(&flight.spec, request);
         let attempt = flight.elements.get(key.element).map_or(0, |element| element.attempts);
+        let was_refused = policy == OnUnknown::Fail && *ended == Outcome::Failed(unknown(&request.target));
         match self.journal.recall(activation, request.digest, attempt) {
+            Some(Some(_)) if was_refused => Recall::Refused(unknown(&request.target)),
             Some(Some(outcome)) => Recall::Ended(outcome),
             Some(None) if policy == OnUnknown::Fail => Recall::Refused(unknown(&request.target)),
             Some(None) | None => Recall::Unknown,

@@ -9,11 +9,13 @@ use superstep_graph::{Delivery, EdgeIx, JoinMode, Topology, VertexIx, VertexName
 
 use super::Partition;
 use super::frame::Frame;
+use super::launch::by_sender;
 use super::vertex::{Queued, Rank, Readiness, edge_ix, rank_of};
 use crate::ids::{FrameId, Place};
 use crate::message::{MessageStatus, Routed, Target};
 use crate::payload::Payload;
 use crate::protocol::{JoinReport, Planned, Report};
+use crate::values::combine;
 
 /// A delivery that may wait for messages of other partitions.
 #[derive(Debug)]
@@ -211,7 +213,17 @@ fn weight(frame: &Frame, place: Place, fires: bool) -> u64 {
     }
     let inbox = frame.vertices.get(place.1).map(|state| state.inbox.as_slice()).unwrap_or_default();
     let drained = inbox.iter().filter(|message| fires || message.rank == Rank::Uncounted);
-    drained.map(|message| message.payload.len_of_list().unwrap_or(1) as u64).sum()
+    let items = |payload: &Payload| payload.len_of_list().unwrap_or(1) as u64;
+    let Some(combiner) = vertex.combiner else {
+        return drained.map(|message| items(&message.payload)).sum();
+    };
+    let mut drained: Vec<&Queued> = drained.collect();
+    drained.sort_by(|a, b| a.key.cmp(&b.key));
+    let combined = |group: &Vec<&Queued>| {
+        let payloads: Vec<&Payload> = group.iter().map(|message| &message.payload).collect();
+        combine(combiner, &payloads).map_or(1, |payload| items(&payload))
+    };
+    by_sender(&drained).iter().map(combined).sum()
 }
 
 fn sort_and_dedup(messages: &mut Vec<Routed>) {

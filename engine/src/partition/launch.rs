@@ -26,6 +26,20 @@ pub(super) struct Begun {
     pub(super) started: Vec<Planned>,
 }
 
+/// The messages that a combiner folds into one: those of each sender over edges, and those that it sent directly.
+/// `drained` stands in the order of message ids, and so do the groups and what is in them.
+pub(super) fn by_sender<'q>(drained: &[&'q Queued]) -> Vec<Vec<&'q Queued>> {
+    let senders = drained.chunk_by(|one, other| one.key.from == other.key.from);
+    let halves = senders.flat_map(|of_one| {
+        // Messages over edges and direct ones of one sender alternate.
+        let first = of_one[0].key.direct;
+        let (one, other): (Vec<&Queued>, Vec<&Queued>) =
+            of_one.iter().partition(|message| message.key.direct == first);
+        [one, other]
+    });
+    halves.filter(|group| !group.is_empty()).collect()
+}
+
 impl Partition {
     /// Starts the activation of a vertex with what it drains.
     pub(super) fn activate(&mut self, place: Place, fires: bool, begun: &mut Begun, now: Timestamp) {
@@ -97,34 +111,21 @@ impl Partition {
         let mut folded = Vec::new();
         // Every message has its status, even if those of one sender cannot be folded.
         let mut failed = None;
-        let mut rest = drained.as_slice();
-        while let Some(first) = rest.first() {
-            let same = |message: &Queued| {
-                message.key.from == first.key.from && message.key.direct == first.key.direct
-            };
-            // Messages are sorted by sender; those over edges and direct ones of one sender alternate.
-            let end =
-                rest.iter().position(|message| message.key.from != first.key.from).unwrap_or(rest.len());
-            let (group, others): (Vec<&Queued>, Vec<&Queued>) =
-                rest[..end].iter().partition(|message| same(message));
-            for group in [group, others].into_iter().filter(|group| !group.is_empty()) {
-                for (position, message) in group.iter().enumerate() {
-                    let status =
-                        if position == 0 { MessageStatus::Delivered } else { MessageStatus::Combined };
-                    self.settle_taken(frame, &message.key, &vertex.name, status);
+        for group in by_sender(&drained.iter().collect::<Vec<_>>()) {
+            for (position, message) in group.iter().enumerate() {
+                let status = if position == 0 { MessageStatus::Delivered } else { MessageStatus::Combined };
+                self.settle_taken(frame, &message.key, &vertex.name, status);
+            }
+            let payloads: Vec<&Payload> = group.iter().map(|message| &message.payload).collect();
+            let head = &group[0].key;
+            match combine(combiner, &payloads) {
+                Ok(payload) => {
+                    folded.push(Received { from: head.from.clone(), port: head.port.clone(), payload })
                 }
-                let payloads: Vec<&Payload> = group.iter().map(|message| &message.payload).collect();
-                let head = &group[0].key;
-                match combine(combiner, &payloads) {
-                    Ok(payload) => {
-                        folded.push(Received { from: head.from.clone(), port: head.port.clone(), payload })
-                    }
-                    Err(failure) => {
-                        failed.get_or_insert(failure);
-                    }
+                Err(failure) => {
+                    failed.get_or_insert(failure);
                 }
             }
-            rest = &rest[end..];
         }
         failed.map_or(Ok(folded), Err)
     }

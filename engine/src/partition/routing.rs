@@ -143,7 +143,7 @@ impl Partition {
         if !taken {
             return (Staged::default(), false);
         }
-        let payload = json!({"vertex": flight.id.vertex.as_str(), "class": format!("{:?}", failure.class), "message": failure.message});
+        let payload = json!({"vertex": flight.id.vertex.as_str(), "class": failure.class.name(), "message": failure.message});
         let emission = Emission { port, payload: Payload::from(payload) };
         let mut staged = Staged::default();
         match self.emit(flight, frame, &emission, &mut BTreeMap::new(), &mut staged) {

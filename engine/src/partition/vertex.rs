@@ -1,6 +1,8 @@
 //! The state of one vertex: its value, its inbox, its join, and what it keeps.
 
-use superstep_graph::{Delivery, Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName};
+use superstep_graph::{
+    Delivery, Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName,
+};
 
 use crate::message::{MessageKey, Trail, firing_of};
 use crate::payload::Payload;

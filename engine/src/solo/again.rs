@@ -6,6 +6,7 @@ use super::Solo;
 use crate::call::CallRequest;
 use crate::ids::{ActivationId, Timestamp};
 use crate::partition::{Again, Partition, Recall, home};
+use crate::program::Outcome;
 use crate::record::{CallKey, Carried, Commit, Completion};
 
 impl Solo {
@@ -36,9 +37,9 @@ impl Solo {
     }
 
     /// What the log has of a call that the program of [`Self::again`] asks for. Calls are to be asked for in
-    /// the order in which the program does.
-    pub fn recall(&mut self, activation: &ActivationId, request: &CallRequest) -> Recall {
-        self.owner(activation).recall(activation, request)
+    /// the order in which the program does; `ended` is how the attempt ended by the log.
+    pub fn recall(&mut self, activation: &ActivationId, request: &CallRequest, ended: &Outcome) -> Recall {
+        self.owner(activation).recall(activation, request, ended)
     }
 
     /// The calls of the present attempt of an activation that the log has, and that nobody has

@@ -14,12 +14,35 @@ pub(super) fn set<T: Serialize + DeserializeOwned>(
     set: &SetField,
 ) -> Result<T, String> {
     let path: Vec<&str> = set.field.split('.').collect();
+    if path.contains(&"") {
+        return Err(format!("{:?} names no field", set.field));
+    }
     if fixed.contains(&path[0]) {
         return Err(format!("field {:?} identifies it and cannot be set", path[0]));
     }
     let mut value = serde_json::to_value(document).map_err(|error| error.to_string())?;
     place(&mut value, &path, &set.value)?;
+    if set.value.is_null() {
+        known::<T>(value.clone(), &path)?;
+    }
     serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+/// Whether there is a field that is given its default by null. One that is not there looks as if it had it.
+fn known<T: DeserializeOwned>(mut value: Value, path: &[&str]) -> Result<(), String> {
+    let (last, above) = path.split_last().ok_or("no field is named")?;
+    let members = above.iter().try_fold(&mut value, |inner, name| match inner {
+        Value::Array(items) => name.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
+        Value::Object(members) => members.get_mut(*name),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    });
+    if let Some(Value::Object(members)) = members {
+        members.insert((*last).to_owned(), Value::Null);
+    }
+    match serde_json::from_value::<T>(value) {
+        Err(error) if error.to_string().contains("unknown field") => Err(error.to_string()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn place(value: &mut Value, path: &[&str], new: &Value) -> Result<(), String> {

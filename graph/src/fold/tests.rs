@@ -113,6 +113,10 @@ fn requests_are_checked_one_at_a_time() {
         (json!({"set": {"vertex": "a", "field": "name", "value": "z"}}), true),
         (json!({"set": {"vertex": "a", "field": "function.cell", "value": "z"}}), true),
         (json!({"set": {"field": "function.cel", "value": "z"}}), true),
+        (json!({"set": {"vertex": "a", "field": "", "value": null}}), true),
+        (json!({"set": {"vertex": "a", "field": "retry.", "value": null}}), true),
+        (json!({"set": {"vertex": "a", "field": "timeuot", "value": null}}), true),
+        (json!({"set": {"vertex": "a", "field": "retry.maxAttempt", "value": null}}), true),
         (json!({"addEdge": {"from": "a", "to": "nobody"}}), false),
         (json!({"set": {"edge": {"from": "a", "to": "b"}, "field": "when", "value": "true"}}), false),
     ] {

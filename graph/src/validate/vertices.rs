@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::{cache, may_grow, programs};
 use crate::name::VertexName;
 use crate::problem::{FieldPath, Problem, Severity};
-use crate::spec::{BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, VertexSpec, WhenIncomplete};
+use crate::spec::{
+    BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, RetrySpec, VertexSpec, WhenIncomplete,
+};
 
 pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
     let root = FieldPath::default();
@@ -41,7 +43,7 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         let path = root.field("vertices").index(index);
         programs::check(spec, &path, vertex, problems);
         join(&path, vertex, problems);
-        retry(&path, vertex, problems);
+        timing(&path, vertex, problems);
         effects(spec, &path, vertex, problems);
         cache::check(spec, &path, vertex, problems);
         capabilities(spec, &path, vertex, problems);
@@ -65,7 +67,7 @@ pub(crate) fn problem_of(spec: &GraphSpec, vertex: &VertexSpec) -> Option<String
     let mut problems = Vec::new();
     programs::check(spec, &FieldPath::default(), vertex, &mut problems);
     join(&FieldPath::default(), vertex, &mut problems);
-    retry(&FieldPath::default(), vertex, &mut problems);
+    timing(&FieldPath::default(), vertex, &mut problems);
     effects(spec, &FieldPath::default(), vertex, &mut problems);
     cache::check(spec, &FieldPath::default(), vertex, &mut problems);
     capabilities(spec, &FieldPath::default(), vertex, &mut problems);
@@ -73,7 +75,23 @@ pub(crate) fn problem_of(spec: &GraphSpec, vertex: &VertexSpec) -> Option<String
     error.map(|problem| problem.to_string())
 }
 
-fn retry(path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
+/// Attempts, and how long they take.
+fn timing(path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
+    if vertex.timeout.is_some_and(|timeout| timeout.as_millis() == 0) {
+        problems.push(Problem::error(path.field("timeout"), "a timeout is above 0"));
+    }
+    if vertex.graph.is_some() {
+        let mut refuse = |field: &str, hint: &str| {
+            let problem = Problem::error(path.field(field), "a sub-graph has no attempts of its own");
+            problems.push(problem.hint(hint));
+        };
+        if vertex.timeout.is_some() {
+            refuse("timeout", "give the vertices inside a timeout, or the graph inside limits");
+        }
+        if vertex.retry != RetrySpec::default() {
+            refuse("retry", "the vertices inside are tried again as they say");
+        }
+    }
     if vertex.retry.max_attempts == 0 {
         let place = path.field("retry").field("maxAttempts");
         let problem = Problem::error(place, "maxAttempts is at least 1: it counts the first one");

@@ -145,12 +145,17 @@ fn schemas_that_cannot_be_enforced_are_refused() {
         json!({"$ref": "#/$defs/missing"}),
         json!({"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}}),
         json!({"type": "integer", "minimum": 5, "maximum": 3}),
+        json!({"type": "array", "items": {"type": "string"}, "uniqueItems": true}),
         json!(false),
     ];
     for schema in table {
-        let Err(GenerateError::Schema { reason }) = grammar.constrain(&schema, 100) else {
-            panic!("{schema} is accepted")
-        };
-        assert!(!reason.is_empty());
+        for refused in [grammar.constrain(&schema, 100).map(|_| ()), check_schema(&schema)] {
+            let Err(GenerateError::Schema { reason }) = refused else { panic!("{schema} is accepted") };
+            assert!(!reason.is_empty());
+        }
+    }
+    let mut dice = Dice(7);
+    for schema in (0..20).map(|_| schema(&mut dice, 3)) {
+        assert_eq!(check_schema(&schema).map_err(|error| error.to_string()), Ok(()), "{schema}");
     }
 }

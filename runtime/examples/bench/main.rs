@@ -44,6 +44,7 @@ fn print(arguments: &Arguments, median: &Measured, peak: u64) {
             "stored_bytes": median.stored,
             "syncs": median.syncs,
             "grown_bytes": median.grown,
+            "late_over_early": median.late_over_early,
             "rss_mb": peak as f64 / f64::from(1 << 20),
         })
     );

@@ -1,8 +1,8 @@
 //! Runs of a shape, measured.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use superstep_engine::{Notice, Payload, Record, RunStatus};
@@ -24,6 +24,9 @@ pub(crate) struct Measured {
     pub(crate) grown: u64,
     /// The most memory that the process had until then.
     pub(crate) peak: u64,
+    /// CPU of the last tenth of the supersteps, where that of the second one is 1. None where there are too few
+    /// supersteps, or several runs.
+    pub(crate) late_over_early: Option<f64>,
     pub(crate) counted: Counted,
 }
 
@@ -37,14 +40,41 @@ pub(crate) struct Counted {
 }
 
 /// Counts what it is told, as any observer at least does.
-#[derive(Default)]
 struct Counter {
     messages: AtomicU64,
     other: AtomicU64,
+    /// The supersteps that begin and end the second and the last tenth.
+    tenths: [u64; 4],
+    /// CPU seconds at those.
+    marks: Mutex<Vec<f64>>,
+}
+
+impl Counter {
+    fn of(work: &Work) -> Self {
+        // A tenth of so few supersteps says nothing.
+        let tenth = if work.width == 1 && work.supersteps >= 1_000 { work.supersteps / 10 } else { 0 };
+        Self {
+            messages: AtomicU64::new(0),
+            other: AtomicU64::new(0),
+            tenths: [1, 2, 9, 10].map(|tenths| tenth * tenths),
+            marks: Mutex::default(),
+        }
+    }
+
+    fn late_over_early(&self) -> Option<f64> {
+        let marks = self.marks.lock().expect("no observer panics");
+        let [early, early_end, late, late_end] = <[f64; 4]>::try_from(marks.as_slice()).ok()?;
+        Some((late_end - late) / (early_end - early))
+    }
 }
 
 impl Observer for Counter {
     fn notice(&self, notice: &Notice) {
+        if let Notice::Committed { superstep, .. } = notice
+            && self.tenths.contains(&(superstep + 1))
+        {
+            self.marks.lock().expect("no observer panics").push(cpu_time().as_secs_f64());
+        }
         let is_message = matches!(notice, Notice::Settled { .. });
         let counter = if is_message { &self.messages } else { &self.other };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -76,7 +106,7 @@ pub(crate) fn runs(arguments: &Arguments) -> Vec<Measured> {
 }
 
 async fn measure(work: &Work, store: &Store<Record>, folder: &Path, round: usize) -> Measured {
-    let counter = Arc::new(Counter::default());
+    let counter = Arc::new(Counter::of(work));
     let programs = Arc::new(work.programs());
     let names: Vec<String> = (0..work.width).map(|run| format!("bench-{round}-{run}")).collect();
     let create = |name: &String| begin(work, store, name, (Arc::clone(&programs), Arc::clone(&counter)));
@@ -103,7 +133,8 @@ async fn measure(work: &Work, store: &Store<Record>, folder: &Path, round: usize
     }
     let stored = names.iter().map(|name| stored_bytes(&folder.join("runs").join(name))).sum();
     let grown = peak.saturating_sub(before);
-    Measured { wall, cpu, stored, syncs: store.commits(), grown, peak: peak.max(earlier), counted }
+    let (syncs, late_over_early) = (store.commits(), counter.late_over_early());
+    Measured { wall, cpu, stored, syncs, grown, peak: peak.max(earlier), late_over_early, counted }
 }
 
 fn begin(work: &Work, store: &Store<Record>, name: &str, shared: (Arc<Programs>, Arc<Counter>)) -> Run {

@@ -10,8 +10,8 @@ use super::environment::ORDERED;
 /// written in an expression.
 pub(super) const FUEL: &str = "@fuel";
 
-/// Rewrites `expr`: loops count their steps and take the keys of a map in order, and `from['x']` is
-/// read as `from.x`.
+/// Rewrites `expr`: loops count their steps and take the keys of a map in order, and `a['x']`, for a
+/// path `a` and a name `x`, is read as `a.x`.
 pub(super) fn harden(expr: &mut IdedExpr) {
     match &mut expr.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
@@ -58,17 +58,25 @@ fn harden_call(call: &mut CallExpr) {
     }
 }
 
+/// A path in brackets as a path with dots, so that it is known what it reads.
 fn constant_select(call: &CallExpr) -> Option<Expr> {
     let [operand, index] = call.args.as_slice() else { return None };
-    if call.func_name != operators::INDEX || !matches!(&operand.expr, Expr::Ident(name) if name == "from") {
+    if call.func_name != operators::INDEX || !matches!(&operand.expr, Expr::Ident(_) | Expr::Select(_)) {
         return None;
     }
+    let is_name = |field: &str| {
+        let mut letters = field.chars();
+        letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+            && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+    };
     match &index.expr {
-        Expr::Literal(LiteralValue::String(field)) => Some(Expr::Select(SelectExpr {
-            operand: Box::new(operand.clone()),
-            field: field.inner().to_owned(),
-            test: false,
-        })),
+        Expr::Literal(LiteralValue::String(field)) if is_name(field.inner()) => {
+            Some(Expr::Select(SelectExpr {
+                operand: Box::new(operand.clone()),
+                field: field.inner().to_owned(),
+                test: false,
+            }))
+        }
         Expr::Literal(_)
         | Expr::Unspecified
         | Expr::Call(_)

@@ -190,11 +190,8 @@ fn received(message: &Received) -> Box<dyn Val + '_> {
 
 /// The last payload of each sender.
 fn senders(view: &View) -> CelMap<'_> {
-    // Drained messages come after kept ones, so that they win.
-    let all = view.kept.iter().chain(&view.messages);
-    let last: BTreeMap<&str, &Payload> =
-        all.map(|message| (message.from.as_str(), &message.payload)).collect();
-    object(last.into_iter().map(|(sender, payload)| (sender, to_cel(payload.value()))))
+    let last = view.last_of_each().into_iter();
+    object(last.map(|(sender, payload)| (sender.as_str(), to_cel(payload.value()))))
 }
 
 fn aggregates(aggregates: &BTreeMap<VertexName, Payload>) -> CelMap<'_> {

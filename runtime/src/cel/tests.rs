@@ -25,7 +25,7 @@ fn scene() -> Scene {
             received("extract", json!({"text": "old"})),
             received("extract", json!({"text": "new"})),
         ],
-        kept: vec![received("judge", json!({"grade": 2})), received("classify", json!({"kind": "kept"}))],
+        kept: vec![received("judge", json!({"grade": 2})), received("extract", json!({"text": "kept"}))],
         value: Payload::from(json!([1, 2])),
         aggregates: Arc::new(BTreeMap::from([("total".into(), Payload::from(json!(10)))])),
         superstep: 4,
@@ -52,12 +52,14 @@ fn roots_are_what_the_vertex_sees() {
         ("input['nested'].list[0]", json!(3)),
         ("from.classify.kind", json!("bug")),
         ("from['classify'].kind", json!("bug")),
-        ("from.extract.text", json!("new")),
+        ("from.extract.text", json!("kept")),
         ("from.judge.grade", json!(2)),
         ("from.nobody", json!(null)),
         ("from.nobody == null", json!(true)),
         ("has(from.nobody)", json!(false)),
         ("has(from.judge)", json!(true)),
+        ("from['extract'].text", json!("kept")),
+        ("from.map(name, from[name])[1].text", json!("kept")),
         ("from.map(name, name)", json!(["classify", "extract", "judge"])),
         ("messages.size()", json!(3)),
         ("messages.map(m, m.from)", json!(["classify", "extract", "extract"])),
@@ -192,6 +194,11 @@ fn references_are_whole_paths_with_places() {
         expression.references().iter().map(|reference| reference.path.join(".")).collect();
     assert_eq!(paths, ["from.a.b", "input.x", "value"]);
     assert_eq!(expression.references()[1].position, Position { line: 1, column: 12 });
+    let expression = Expression::compile("from['a']['b'].c + input.x['y-z'] + value[0].k", Scope::Vertex);
+    let expression = expression.unwrap();
+    let paths: Vec<String> =
+        expression.references().iter().map(|reference| reference.path.join(".")).collect();
+    assert_eq!(paths, ["from.a.b.c", "input.x", "value"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use superstep_engine::{Failure, Outcome, Payload, ProgramResult, View};
 
 use super::{Callable, Called, Checked, ClosureError};
@@ -60,12 +60,9 @@ fn input(view: &View) -> Value {
         (Some(element), _) => element.value().clone(),
         (None, []) => view.input.value().clone(),
         (None, [message]) => message.payload.value().clone(),
-        (None, messages) => {
-            let received = view.kept.iter().chain(messages);
-            let entry = |received: &superstep_engine::Received| {
-                (received.from.to_string(), received.payload.value().clone())
-            };
-            Value::Object(received.map(entry).collect::<Map<_, _>>())
+        (None, _) => {
+            let last = view.last_of_each().into_iter();
+            Value::Object(last.map(|(from, payload)| (from.to_string(), payload.value().clone())).collect())
         }
     }
 }

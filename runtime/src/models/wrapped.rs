@@ -69,6 +69,10 @@ impl Embedder for PricedEmbedder {
         self.embedder.tokens(texts)
     }
 
+    fn identity(&self) -> Option<ModelIdentity> {
+        self.embedder.identity()
+    }
+
     fn prices(&self) -> Prices {
         self.prices
     }

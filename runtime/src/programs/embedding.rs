@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use superstep_engine::{CallOutcome, CallRequest, Failure, Payload, Usage};
 use superstep_graph::VertexName;
 
+use crate::call_subject::CallSubject;
 use crate::calls::{CallTicket, Calls};
 use crate::cel::kind;
 use crate::embedder::{EmbedRequest, Embedder, Embeddings};
@@ -61,7 +62,12 @@ impl Embedding {
             repeatable: true,
             reserve,
         };
-        let answer = calls.perform(call, |ticket: CallTicket| {
+        let subject = calls.is_watched().then(|| CallSubject::Embedding {
+            name: self.model_name.clone(),
+            identity: self.model.identity(),
+            texts: request.texts.clone(),
+        });
+        let answer = calls.perform_about(call, subject, |ticket: CallTicket| {
             let request = EmbedRequest { idempotency_key: ticket.idempotency_key, ..request };
             let answer = self.model.embed(request);
             async move { self.outcome(answer.await, expected) }

@@ -1,11 +1,13 @@
 //! The program `function`: the value of a CEL expression, or the output of a command.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use superstep_engine::{CallOutcome, CallRequest, Failure, Payload, Usage, View};
+use superstep_engine::{CallOutcome, CallRequest, Failure, FailureClass, Payload, Usage, View};
 use superstep_graph::{DurationSpec, FunctionCommand, FunctionProgram, VertexSpec};
+use tokio::sync::oneshot;
 
 use super::{PrepareError, expression};
 use crate::calls::{CallTicket, Calls, digest};
@@ -20,13 +22,18 @@ const MAX_OUTPUT: u64 = 1 << 20;
 /// A function, prepared.
 pub(super) enum Function {
     Cel(Expression),
+    /// With a time limit: an expression cannot be interrupted, but whoever waits for it can be.
+    CelApart(Expression),
     Command(Arc<Command>),
 }
 
 impl Function {
     pub(super) fn prepare(vertex: &VertexSpec, function: &FunctionProgram) -> Result<Self, PrepareError> {
         match (&function.cel, &function.command) {
-            (Some(cel), None) => Ok(Self::Cel(expression(vertex, "function.cel", cel, Scope::Vertex)?)),
+            (Some(cel), None) => {
+                let cel = expression(vertex, "function.cel", cel, Scope::Vertex)?;
+                Ok(if vertex.timeout.is_some() { Self::CelApart(cel) } else { Self::Cel(cel) })
+            }
             (None, Some(command)) => Ok(Self::Command(Arc::new(Command::of(command)))),
             (Some(_), Some(_)) | (None, None) => Err(PrepareError::NoProgram { vertex: vertex.name.clone() }),
         }
@@ -37,6 +44,10 @@ impl Program for Function {
     fn start(&self, activation: Activation) -> Execution {
         match self {
             Self::Cel(cel) => Execution::of(cel.evaluate(Bindings::Vertex(&activation.view))),
+            Self::CelApart(cel) => {
+                let cel = cel.clone();
+                Execution::running(apart(move || cel.evaluate(Bindings::Vertex(&activation.view))))
+            }
             Self::Command(command) => {
                 let command = Arc::clone(command);
                 let input = seen(&activation.view);
@@ -44,6 +55,21 @@ impl Program for Function {
             }
         }
     }
+}
+
+/// What `evaluate` gives, on a thread of its own, on which nobody waits at the end of the process.
+async fn apart(
+    evaluate: impl FnOnce() -> Result<Payload, Failure> + Send + 'static,
+) -> Result<Payload, Failure> {
+    let (sender, value) = oneshot::channel();
+    let spawned = thread::Builder::new().name("cel".to_owned()).spawn(move || {
+        // Whoever waited may be gone.
+        drop(sender.send(evaluate()));
+    });
+    if let Err(error) = spawned {
+        return Err(Failure::new(FailureClass::Transient, format!("no thread for the expression: {error}")));
+    }
+    value.await.unwrap_or_else(|_| Err(Failure::permanent("the expression has panicked")))
 }
 
 /// A command, which is an external call.
@@ -94,9 +120,9 @@ pub(crate) fn seen(view: &View) -> Value {
             })
         })
         .collect();
-    let senders = view.kept.iter().chain(&view.messages).map(|message| &message.from);
+    let last = view.last_of_each().into_iter();
     let from: Map<String, Value> =
-        senders.filter_map(|name| Some((name.to_string(), view.from(name)?.value().clone()))).collect();
+        last.map(|(name, payload)| (name.to_string(), payload.value().clone())).collect();
     let aggregates: Map<String, Value> =
         view.aggregates.iter().map(|(name, held)| (name.to_string(), held.value().clone())).collect();
     json!({

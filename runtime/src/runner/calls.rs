@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use superstep_engine::{ActivationKey, CallDecision as Decision, Event};
+use superstep_engine::{ActivationKey, CallDecision as Decision, Event, Usage};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::call_subject::CallSubject;
@@ -22,6 +22,8 @@ pub(super) struct CallDesk {
     waiting: HashMap<u32, Waiting>,
     /// Calls that are being made.
     performing: HashSet<u32>,
+    /// What was set aside for calls that have not ended, and for what.
+    reserved: HashMap<u32, (String, Usage)>,
 }
 
 enum Waiting {
@@ -42,6 +44,7 @@ impl CallDesk {
             tickets: HashMap::new(),
             waiting: HashMap::new(),
             performing: HashSet::new(),
+            reserved: HashMap::new(),
         };
         (desk, receiver)
     }
@@ -63,11 +66,12 @@ impl CallDesk {
     pub(super) fn forget(&mut self, key: ActivationKey) {
         let Some(caller) = self.by_activation.remove(&key) else { return };
         self.callers.remove(&caller);
-        let (waiting, performing) = (&mut self.waiting, &mut self.performing);
+        let (waiting, performing, reserved) = (&mut self.waiting, &mut self.performing, &mut self.reserved);
         self.tickets.retain(|(other, _), ticket| {
             if *other == caller {
                 waiting.remove(ticket);
                 performing.remove(ticket);
+                reserved.remove(ticket);
             }
             *other != caller
         });
@@ -90,12 +94,16 @@ impl CallDesk {
                 self.next_ticket += 1;
                 self.tickets.insert((activation, ordinal), ticket);
                 self.waiting.insert(ticket, Waiting::ToBegin(reply, subject));
+                self.reserved.insert(ticket, (request.target.clone(), request.reserve));
                 Some(Event::CallAsked { key, ticket, request })
             }
             CallEvent::Ended { activation, ordinal, outcome, reply } => {
                 let key = *self.callers.get(&activation)?;
                 let ticket = self.tickets.remove(&(activation, ordinal))?;
                 self.performing.remove(&ticket);
+                if let Some((target, reserved)) = self.reserved.remove(&ticket) {
+                    tell_excess(&target, reserved, outcome.usage);
+                }
                 self.waiting.insert(ticket, Waiting::ToGoOn(reply));
                 Some(Event::CallEnded { key, ticket, outcome })
             }
@@ -132,5 +140,21 @@ impl CallDesk {
         if !taken {
             tracing::trace!(ticket, "a decision came for a program that is gone");
         }
+    }
+}
+
+/// Tells of a call that has used more than was set aside for it: a budget may be exceeded by as much.
+fn tell_excess(target: &str, reserved: Usage, used: Usage) {
+    if used.tokens() > reserved.tokens() || used.cost > reserved.cost {
+        let (tokens, cost) = (used.tokens(), used.cost);
+        let (reserved_tokens, reserved_cost) = (reserved.tokens(), reserved.cost);
+        tracing::warn!(
+            call = target,
+            tokens,
+            reserved_tokens,
+            cost,
+            reserved_cost,
+            "a call has used more than was reserved for it"
+        );
     }
 }

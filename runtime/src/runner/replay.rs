@@ -310,7 +310,7 @@ impl Replay {
             // Nothing is performed here.
             CallEvent::Ended { .. } => return Ok(()),
         };
-        let decision = match (self.solo.recall(id, &request), recorded) {
+        let decision = match (self.solo.recall(id, &request, recorded), recorded) {
             (Recall::Ended(outcome), _) => reused(&mut self.told, outcome),
             (Recall::Refused(failure), _) => CallDecision::Refused(failure),
             // No record tells that a budget refuses a call, and another failure may have come first.

@@ -61,7 +61,6 @@ fn what_is_undefined_is_an_error_that_names_it() {
         ("a\n{{ from.nobody.kind }}", "from.nobody.kind"),
         ("{{ message.kind }}", "2 were"),
         ("{{ element }}", "forEach"),
-        ("{{ input.text | nofilter }}", "nofilter"),
         (
             "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}",
             "instructions",
@@ -79,6 +78,12 @@ fn what_does_not_compile_says_where() {
         ("the output is {{ output }}", 1, 18, "output"),
         ("{{ input.text", 1, 10, "unexpected end"),
         ("{% if input %}", 1, 13, "unexpected end"),
+        ("{{ input.text | uper }}", 1, 17, "did you mean \"upper\"?"),
+        ("{{ input.text is strin }}", 1, 18, "did you mean \"string\"?"),
+        ("{% for a in [1] %}{{ a }}{% endfor %}{{ a }}", 1, 41, "root"),
+        ("{% set a = inptu.x %}", 1, 12, "input"),
+        ("{{ messages[inptu] }}", 1, 13, "input"),
+        ("{% include 'other' %}", 1, 4, "no other template"),
     ] {
         let error = Template::compile(source).unwrap_err();
         assert_eq!((error.position.line, error.position.column), (line, column), "{source}: {error}");
@@ -94,6 +99,25 @@ fn references_are_paths() {
     let template = template.unwrap();
     let paths: Vec<String> = template.references().iter().map(|reference| reference.path.join(".")).collect();
     assert_eq!(paths, ["from.a.b", "input.list.x", "input.m", "messages"]);
+}
+
+#[test]
+fn paths_are_followed_through_brackets_and_names_of_the_template() {
+    for (source, paths) in [
+        ("{{ from['a'].b }}", &["from.a.b"][..]),
+        ("{{ from['a']['b'].c }}", &["from.a.b.c"]),
+        ("{% set f = from.a %}{{ f.b }}", &["from.a", "from.a.b"]),
+        ("{% with f = from['a'] %}{{ f['b'].c }}{% endwith %}", &["from.a", "from.a.b.c"]),
+        ("{% set f = from.a %}{% if f %}{% set f = from.b %}{% endif %}{{ f.c }}", &["from.a", "from.b"]),
+        ("{% set f = from.a %}{% for x in [1] %}{% set f = 1 %}{% endfor %}{{ f.b }}", &["from.a"]),
+        ("{{ messages[0].payload }}{{ from[input.x].y }}", &["messages", "input.x", "from"]),
+        ("{% macro m(a) %}{{ a.b }}{{ input.x }}{% endmacro %}{{ m(from.c) }}", &["input.x", "from.c"]),
+    ] {
+        let template = Template::compile(source).unwrap();
+        let read: Vec<String> =
+            template.references().iter().map(|reference| reference.path.join(".")).collect();
+        assert_eq!(read, paths, "{source}");
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@ use superstep_engine::{Failure, Usage};
 use superstep_graph::Prices;
 
 use super::{Scripted, pause, tokens};
+use crate::call_subject::ModelIdentity;
 use crate::embedder::{EmbedRequest, Embedder, Embeddings};
+use crate::model::Model;
 use crate::vectors::normalize;
 
 /// Numbers of a vector. Two words share one only now and then.
@@ -15,6 +17,10 @@ const DIMENSION: usize = 512;
 impl Embedder for Scripted {
     fn tokens(&self, texts: &[String]) -> u64 {
         texts.iter().map(|text| tokens(text)).sum()
+    }
+
+    fn identity(&self) -> Option<ModelIdentity> {
+        Model::identity(self)
     }
 
     fn prices(&self) -> Prices {

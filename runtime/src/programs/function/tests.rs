@@ -1,4 +1,4 @@
-use superstep_engine::FailureClass;
+use futures::FutureExt as _;
 
 use super::*;
 use crate::calls::tests::{perform_all, runner};
@@ -66,4 +66,23 @@ fn a_function_is_computed_in_one_way() {
         let vertex = vertex(json!({"name": "f", "function": function}));
         assert!(Programs::default().check(&vertex).is_err());
     }
+}
+
+#[tokio::test]
+async fn an_expression_with_a_time_limit_is_evaluated_where_it_can_be_left() {
+    let slow = "lists.range(3000).map(a, lists.range(3000).map(b, a * b).size()).size()";
+    let vertex = vertex(json!({"name": "f", "timeout": "1s", "function": {"cel": slow}}));
+    let program = Programs::default().for_vertex(&vertex).unwrap();
+    let (calls, _told) = runner(perform_all);
+    match program.start(activation(&vertex, &[], calls)) {
+        Execution::Ready(_) => panic!("whoever has the expression evaluated cannot leave it"),
+        // It is dropped while the expression is evaluated.
+        Execution::Running(running) => assert!(running.now_or_never().is_none()),
+    }
+    let quick = json!({"name": "f", "timeout": "1s", "function": {"cel": "message.n + 1"}});
+    let plain: VertexSpec = serde_json::from_value(quick).unwrap();
+    let (calls, _told) = runner(perform_all);
+    let program = Programs::default().for_vertex(&plain).unwrap();
+    let outcome = program.start(activation(&plain, &[json!({"n": 2})], calls)).outcome().await;
+    assert_eq!(output(outcome), Ok(json!(3)));
 }
