@@ -176,6 +176,22 @@ pub(crate) enum CommandError {
         /// The run.
         run: RunName,
     },
+    /// A folder of cases cannot be read.
+    #[error("cannot read the cases in {}", folder.display())]
+    Cases {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no case.
+    #[error("{} has no case{}", folder.display(), .case.as_ref().map(|case| format!(" {case:?}")).unwrap_or_default())]
+    NoCase {
+        /// The folder.
+        folder: PathBuf,
+        /// The name that was asked for.
+        case: Option<String>,
+    },
     /// There is no manual page.
     #[error("there is no command \"superstep {name}\", and no page of it")]
     NoCommand {
@@ -226,6 +242,8 @@ impl CommandError {
             | Self::Run(_)
             | Self::Attachment { .. }
             | Self::NotRemoved { .. }
+            | Self::Cases { .. }
+            | Self::NoCase { .. }
             | Self::NoCommand { .. }
             | Self::Page { .. }
             | Self::Graphviz(_)
@@ -258,6 +276,8 @@ impl CommandError {
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
             | Self::NothingToApply
+            | Self::Cases { .. }
+            | Self::NoCase { .. }
             | Self::OtherGraph { .. }
             | Self::Set(_)
             | Self::Input(_) => Exit::Invalid,

@@ -6,6 +6,7 @@ mod answer;
 mod bad_files;
 mod cache;
 mod command;
+mod conformance;
 mod conversation;
 mod costs;
 mod crash;
