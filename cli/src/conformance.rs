@@ -44,7 +44,8 @@ pub(crate) fn conformance(args: &ConformanceArgs) -> Result<Exit, CommandError> 
 /// Whether a case holds, and if not, what differs first.
 fn lines(found: &Found, played: &Played, out: &mut dyn Write) -> io::Result<()> {
     let Some(difference) = &played.difference else {
-        let (crashes, forks) = (many(played.crashes, "crash", "crashes"), many(played.forks, "fork", "forks"));
+        let (crashes, forks) =
+            (many(played.crashes, "crash", "crashes"), many(played.forks, "fork", "forks"));
         return writeln!(out, "pass  {:<36} {crashes}, {forks}", found.name);
     };
     writeln!(out, "FAIL  {}: {}", found.name, found.case.shows)?;

@@ -21,7 +21,8 @@ use crate::tools::ToolsError;
 pub(crate) enum Exit {
     /// What was asked for is done.
     Success = 0,
-    /// The run failed; what it had given so far is on stdout. Or a mutation of a patch was refused.
+    /// The run failed; what it had given so far is on stdout. Or a mutation of a patch was refused, or a case
+    /// does not hold.
     RunFailed = 1,
     /// The arguments or the files are wrong; nothing was run.
     Invalid = 2,
@@ -47,7 +48,8 @@ Examples:
 
 Exit codes:
   0  success
-  1  the run failed or was cancelled, and what it had given is on stdout; or a mutation was refused
+  1  the run failed or was cancelled, and what it had given is on stdout; a mutation was refused; or
+     a case does not hold
   2  wrong arguments or wrong files; nothing was run
   3  a limit ended the run; its partial outputs are on stdout
   4  interrupted or waiting for an answer; superstep answer and resume go on

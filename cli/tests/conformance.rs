@@ -13,7 +13,8 @@ fn cases() -> PathBuf {
 fn every_case_of_the_repository_holds() {
     let folder = cases();
     let told = Home::new().run(["conformance", folder.to_str().unwrap(), "--output", "json"]).with(0).json();
-    let written = fs::read_dir(&folder).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count();
+    let written =
+        fs::read_dir(&folder).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count();
     assert_eq!(told["of"], written);
     assert_eq!(told["held"], written);
     let sum = |what: &str| -> u64 {
@@ -107,6 +108,10 @@ fn mistakes_in_a_case_are_shown_at_their_place() {
     let folder = altered(&home, "join-of-a-skipped-branch", "Succeeded", "Suceeded");
     home.run(["conformance", &folder]).with(2).saying("Suceeded");
     let cases = cases();
-    home.run(["conformance", cases.to_str().unwrap(), "--case", "none"]).with(2).saying("has no case \"none\"");
-    home.run(["conformance", home.path().join("absent").to_str().unwrap()]).with(2).saying("cannot read the cases");
+    home.run(["conformance", cases.to_str().unwrap(), "--case", "none"])
+        .with(2)
+        .saying("has no case \"none\"");
+    home.run(["conformance", home.path().join("absent").to_str().unwrap()])
+        .with(2)
+        .saying("cannot read the cases");
 }

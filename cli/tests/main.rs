@@ -12,6 +12,7 @@ mod costs;
 mod crash;
 mod damage;
 mod fields;
+mod fuzz;
 mod gallery;
 mod hub;
 mod interrupt;

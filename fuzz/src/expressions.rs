@@ -1,19 +1,19 @@
 //! Expressions and templates.
 
-use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use superstep_engine::{Payload, RunStatus};
 use superstep_graph::{VertexName, validate};
-use superstep_runtime::{Expression, Models, NewRun, Programs, Run, Scope, Scripted, ScriptedModel, Setup, Template};
+use superstep_runtime::{
+    Expression, Models, NewRun, Programs, Run, Scope, Scripted, ScriptedModel, Setup, Template,
+};
 use superstep_store::Store;
 use tokio::runtime::Runtime;
 
 thread_local! {
-    static RUNTIME: RefCell<Runtime> = RefCell::new(
-        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("there is a runtime"),
-    );
+    static RUNTIME: Runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("there is a runtime");
 }
 
 static PROGRAMS: LazyLock<Arc<Programs>> = LazyLock::new(|| {
@@ -36,7 +36,11 @@ pub fn expressions(data: &[u8]) {
         }
         1 => {
             let compiled = Expression::compile(text, Scope::Edge);
-            (compiled.is_ok(), json!({"function": {"cel": "message"}}), json!({"when": text, "transform": text}))
+            (
+                compiled.is_ok(),
+                json!({"function": {"cel": "message"}}),
+                json!({"when": text, "transform": text}),
+            )
         }
         2 => {
             let compiled = Expression::compile(text, Scope::Effects);
@@ -74,7 +78,7 @@ fn evaluate(last: Value, edge: Value) {
     let input = Payload::from(json!({"name": "Ada", "numbers": [3, 1, 2]}));
     let new = NewRun::new("run".parse().expect("it is a name"), graph, input);
     let Ok(run) = Run::create(Setup::new(Arc::clone(&PROGRAMS)), &Store::transient(), new) else { return };
-    let end = RUNTIME.with(|runtime| runtime.borrow().block_on(run.drive()));
+    let end = RUNTIME.with(|runtime| runtime.block_on(run.drive()));
     let end = end.expect("memory takes records").expect("nothing waits for an answer");
     if let RunStatus::Failed { failure, .. } = &end.status {
         assert!(!failure.message.contains("panicked"), "{}", failure.message);

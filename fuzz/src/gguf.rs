@@ -6,7 +6,7 @@ use superstep_inference::testing::TinyModel;
 use superstep_inference::{LoadOptions, Model};
 use tempfile::TempDir;
 
-use crate::edits::damaged;
+use super::edits::damaged;
 
 static FOLDER: LazyLock<TempDir> =
     LazyLock::new(|| tempfile::tempdir().expect("there is a place for files that go again"));

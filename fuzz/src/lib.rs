@@ -1,7 +1,7 @@
 //! What is fuzzed: each target takes any bytes, and panics where something does not hold that must.
 //!
-//! The targets are functions, so that an ordinary test runs them again on the inputs in `regressions/`; it
-//! includes this file by its path. `cargo xtask fuzz` drives them with libFuzzer.
+//! The targets are functions in files of their own, so that an ordinary test runs them again on the inputs in
+//! `regressions/`; it includes those files by their paths. `cargo xtask fuzz` drives them with libFuzzer.
 
 mod edits;
 mod expressions;

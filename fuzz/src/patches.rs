@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use serde_json::{Value, json};
 use superstep_api::{Source, load};
 use superstep_graph::{
-    Capabilities, EdgeSpec, GraphSpec, Mutation, MutationOrder, PriorityClass, ProgramCheck, Request, VertexSpec,
-    fold, validate,
+    Capabilities, EdgeSpec, GraphSpec, Mutation, MutationOrder, PriorityClass, ProgramCheck, Request,
+    VertexSpec, fold, validate,
 };
 
 /// What is changed.
@@ -105,22 +105,58 @@ fn mutation([kind, one, two, three]: [u8; 4]) -> Value {
 
 fn field(choice: u8) -> &'static str {
     let fields = [
-        "function.cel", "function", "join", "join.mode", "join.count", "join.of", "value", "sends", "forEach",
-        "retry.maxAttempts", "timeout", "name", "effects.value", "effects.append", "capabilities.models", "",
-        "function.cel.deeper", "..", "prompt", "onFailure", "effects.contribute.sum", "combiner",
+        "function.cel",
+        "function",
+        "join",
+        "join.mode",
+        "join.count",
+        "join.of",
+        "value",
+        "sends",
+        "forEach",
+        "retry.maxAttempts",
+        "timeout",
+        "name",
+        "effects.value",
+        "effects.append",
+        "capabilities.models",
+        "",
+        "function.cel.deeper",
+        "..",
+        "prompt",
+        "onFailure",
+        "effects.contribute.sum",
+        "combiner",
     ];
     fields[usize::from(choice) % fields.len()]
 }
 
 fn edge_field(choice: u8) -> &'static str {
-    ["when", "transform", "delivery", "retain", "cost.tokens", "from", "cost", "port"][usize::from(choice / 6) % 8]
+    ["when", "transform", "delivery", "retain", "cost.tokens", "from", "cost", "port"]
+        [usize::from(choice / 6) % 8]
 }
 
 fn value(choice: u8) -> Value {
     let values = [
-        json!(null), json!("1"), json!(2), json!(-1), json!("All"), json!("Quorum"), json!(["a", "b"]), json!("Any"),
-        json!({"mode": "Quorum", "count": 2}), json!({"mode": "All", "of": ["zz"]}), json!({"cel": "1"}), json!({}),
-        json!([]), json!("Passive"), json!(true), json!("1m"), json!(1e300), json!("Ignore"), json!("Sum"),
+        json!(null),
+        json!("1"),
+        json!(2),
+        json!(-1),
+        json!("All"),
+        json!("Quorum"),
+        json!(["a", "b"]),
+        json!("Any"),
+        json!({"mode": "Quorum", "count": 2}),
+        json!({"mode": "All", "of": ["zz"]}),
+        json!({"cel": "1"}),
+        json!({}),
+        json!([]),
+        json!("Passive"),
+        json!(true),
+        json!("1m"),
+        json!(1e300),
+        json!("Ignore"),
+        json!("Sum"),
         json!({"model": "m", "template": "t"}),
     ];
     values[usize::from(choice) % values.len()].clone()

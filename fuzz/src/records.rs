@@ -9,7 +9,7 @@ use superstep_runtime::{Models, NewRun, Programs, Run, Setup, tell};
 use superstep_store::{RunName, Store};
 use tempfile::TempDir;
 
-use crate::edits::damaged;
+use super::edits::damaged;
 
 /// A run that was driven to its end, with the log that it left, and a folder in which that is damaged.
 struct Bench {

@@ -45,8 +45,10 @@ struct Outcome {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let fuzz = Fuzz { root: workspace.root.clone(), build: workspace.target.join("fuzz") };
     let all = targets(&fuzz.root)?;
-    let chosen: Vec<&String> =
-        all.iter().filter(|target| arguments.target.as_ref().is_none_or(|wanted| wanted == *target)).collect();
+    let chosen: Vec<&String> = all
+        .iter()
+        .filter(|target| arguments.target.as_ref().is_none_or(|wanted| wanted == *target))
+        .collect();
     if chosen.is_empty() {
         bail!("there is no such target; there are {}", all.join(", "));
     }
@@ -68,7 +70,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
     }
     if !failed.is_empty() {
-        bail!("crashes found; run target/fuzz/debug/TARGET INPUT, and keep the input in {FOLDER}/regressions/TARGET");
+        bail!(
+            "crashes found; run target/fuzz/debug/TARGET INPUT, and keep the input in {FOLDER}/regressions/TARGET"
+        );
     }
     Ok(())
 }
@@ -88,7 +92,9 @@ fn targets(root: &Path) -> Result<Vec<String>> {
 
 fn row(target: &str, outcome: &Outcome, crashes: usize) -> String {
     let Outcome { executions, covered, counted, corpus } = outcome;
-    format!("{target:12} {covered:>6} of {counted:>6} branches, {corpus:>5} inputs kept; crashes {crashes} of {executions} executions\n")
+    format!(
+        "{target:12} {covered:>6} of {counted:>6} branches, {corpus:>5} inputs kept; crashes {crashes} of {executions} executions\n"
+    )
 }
 
 struct Fuzz {
@@ -136,7 +142,10 @@ impl Fuzz {
             "-print_final_stats=1".to_owned(),
             "-rss_limit_mb=4096".to_owned(),
         ]);
-        println!("fuzzing {name} for {}", if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") });
+        println!(
+            "fuzzing {name} for {}",
+            if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") }
+        );
         let output = command.stdin(Stdio::null()).stdout(Stdio::null()).output();
         let output = output.with_context(|| format!("cannot start {name}; was it built?"))?;
         let told = String::from_utf8_lossy(&output.stderr);
@@ -171,7 +180,8 @@ fn read(told: &str) -> Outcome {
             outcome.executions = executions.trim().parse().unwrap_or_default();
         }
         if line.starts_with('#') {
-            let after = |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1));
+            let after =
+                |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1));
             let number = |word: Option<&&str>| word.and_then(|word| first_number(word));
             outcome.covered = number(after("cov:")).unwrap_or(outcome.covered);
             outcome.corpus = number(after("corp:")).unwrap_or(outcome.corpus);

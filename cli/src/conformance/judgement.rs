@@ -38,9 +38,8 @@ pub(super) fn compare(expected: &Expected, story: &Story, again: u64, run: &str)
     let members = wanted.as_object().expect("an expectation is an object").iter();
     let mut parts = members.filter_map(|(name, member)| first(name, member, &found[name.as_str()]));
     let because = expected.because.as_ref().filter(|part| !story.because.contains(part.as_str()));
-    let because = because.map(|part| {
-        ("because".to_owned(), Value::from(part.as_str()), Value::from(story.because.as_str()))
-    });
+    let because = because
+        .map(|part| ("because".to_owned(), Value::from(part.as_str()), Value::from(story.because.as_str())));
     parts.next().or(because).map(|difference| Difference::of(run, difference))
 }
 
@@ -63,9 +62,11 @@ fn first(path: &str, expected: &Value, found: &Value) -> Option<(String, Value, 
             differences.next()
         }
         (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
-            let mut differences = one.iter().zip(other).enumerate().filter_map(|(index, (one, other))| {
-                first(&format!("{path}[{index}]"), one, other)
-            });
+            let mut differences = one
+                .iter()
+                .zip(other)
+                .enumerate()
+                .filter_map(|(index, (one, other))| first(&format!("{path}[{index}]"), one, other));
             differences.next()
         }
         (Value::Number(one), Value::Number(other)) if close(one.as_f64(), other.as_f64()) => None,

@@ -83,7 +83,8 @@ impl Player<'_> {
                 Step::Patch(mutations) => {
                     let before = records.iter().filter(|record| matches!(record, Record::Patched(_))).count();
                     let requester = format!("patch-{before}");
-                    let patch = Patch { class: PriorityClass::Person, requester, mutations: mutations.clone() };
+                    let patch =
+                        Patch { class: PriorityClass::Person, requester, mutations: mutations.clone() };
                     self.stage.wait(self.reach(&store)?.patch(patch))?;
                 }
                 Step::Cancel => {
@@ -110,12 +111,7 @@ impl Player<'_> {
         Ok(Reach::new(store, &self.name, self.stage.programs()?, OWNER))
     }
 
-    fn answer(
-        &self,
-        store: &Store<Record>,
-        records: &[Record],
-        answer: &Answer,
-    ) -> Result<(), CommandError> {
+    fn answer(&self, store: &Store<Record>, records: &[Record], answer: &Answer) -> Result<(), CommandError> {
         let open = self.stage.questions(&self.name, records)?;
         let asks = open.into_iter().find(|question| question.activation.vertex == answer.vertex);
         let question = asks.ok_or_else(|| CommandError::NoQuestion {
@@ -189,9 +185,8 @@ impl Player<'_> {
 
     /// Compares the calls that were made in one drive with what the log says of them.
     fn watch(&mut self, before: &[Record], after: &[Record], seen: &Seen, run: &str) {
-        let ended = |record: &&Record| {
-            matches!(record, Record::CallEnded { outcome, .. } if outcome.answer.is_ok())
-        };
+        let ended =
+            |record: &&Record| matches!(record, Record::CallEnded { outcome, .. } if outcome.answer.is_ok());
         self.played.completed += before.iter().filter(ended).count() as u64;
         self.played.repeated += seen.repeated;
         let meant = intents(after) - intents(before);
@@ -203,7 +198,13 @@ impl Player<'_> {
         }
     }
 
-    fn judge(&mut self, name: &RunName, records: &[Record], again: u64, run: &str) -> Result<(), CommandError> {
+    fn judge(
+        &mut self,
+        name: &RunName,
+        records: &[Record],
+        again: u64,
+        run: &str,
+    ) -> Result<(), CommandError> {
         let story = Story::of(name, records, &self.stage.programs()?)?;
         if self.played.difference.is_none() {
             self.played.difference = compare(&self.case.expect, &story, again, run);
@@ -221,11 +222,11 @@ type Answers = BTreeMap<(VertexName, u32), Payload>;
 
 /// The answers in a log, by who asked.
 fn answers(records: &[Record]) -> Answers {
-    let answer = |record: &Record| match record {
-        Record::Answered { question: QuestionId { activation, number }, answer } => {
-            Some(((activation.vertex.clone(), *number), answer.clone()))
-        }
-        _ => None,
+    let answer = |record: &Record| {
+        let Record::Answered { question: QuestionId { activation, number }, answer } = record else {
+            return None;
+        };
+        Some(((activation.vertex.clone(), *number), answer.clone()))
     };
     records.iter().filter_map(answer).collect()
 }

@@ -184,11 +184,7 @@ impl Stage {
     ///
     /// # Errors
     /// It does not take them.
-    pub(super) fn with_log(
-        &self,
-        name: &RunName,
-        records: &[Record],
-    ) -> Result<Store<Record>, CommandError> {
+    pub(super) fn with_log(&self, name: &RunName, records: &[Record]) -> Result<Store<Record>, CommandError> {
         let store = Store::memory();
         let mut log = store.create(name, OWNER).map_err(RunError::from)?;
         let appended = self.runtime.block_on(log.append(records.to_vec()));

@@ -62,10 +62,12 @@ impl Story {
         let mut completed = Vec::new();
         let (outputs, _) = tell(name, records, programs, |notice| story.take_in(notice, &mut completed))?;
         story.outputs = outputs.value().clone();
-        let ended = records.iter().rev().find_map(|record| match record {
-            Record::Ended(status) => Some(status),
-            _ => None,
-        });
+        let mut ended = None;
+        for record in records {
+            if let Record::Ended(status) = record {
+                ended = Some(status);
+            }
+        }
         if let Some(status) = ended {
             story.status = ending(status);
             story.because = status_text(status);
