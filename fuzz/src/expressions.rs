@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use superstep_engine::{Payload, RunStatus};
-use superstep_graph::{VertexName, validate};
+use superstep_graph::validate;
 use superstep_runtime::{
     Expression, Models, NewRun, Programs, Run, Scope, Scripted, ScriptedModel, Setup, Template,
 };
@@ -19,8 +19,7 @@ thread_local! {
 static PROGRAMS: LazyLock<Arc<Programs>> = LazyLock::new(|| {
     let mut models = Models::default();
     let script = ScriptedModel { otherwise: Some(json!("yes")), ..ScriptedModel::default() };
-    let name: VertexName = "m".parse().expect("it is a name");
-    models.insert(name, Arc::new(Scripted::new(script)));
+    models.insert("m", Arc::new(Scripted::new(script)));
     Arc::new(Programs::new(models))
 });
 
