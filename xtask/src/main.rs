@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `generate` and `tidy`.
+//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `fuzz`, `generate` and `tidy`.
 #![expect(clippy::print_stdout, reason = "these commands report to the person who typed them")]
 
 mod bench;
