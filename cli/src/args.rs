@@ -1,5 +1,6 @@
 //! The arguments.
 
+pub(crate) mod conformance;
 pub(crate) mod models;
 pub(crate) mod reach;
 pub(crate) mod reference;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
 use crate::log::LogFormat;
+use conformance::ConformanceArgs;
 use models::ModelsArgs;
 use reach::{CancelArgs, PatchArgs, WatchArgs};
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     Render(RenderArgs),
     /// Fetch, list and measure models.
     Models(ModelsArgs),
+    /// Run graphs and compare what they do with what cases expect.
+    Conformance(ConformanceArgs),
     /// Print the JSON schema of the files, for editors.
     Schema(SchemaArgs),
     /// Print the completions of a shell.

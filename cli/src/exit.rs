@@ -21,7 +21,8 @@ use crate::tools::ToolsError;
 pub(crate) enum Exit {
     /// What was asked for is done.
     Success = 0,
-    /// The run failed; what it had given so far is on stdout. Or a mutation of a patch was refused.
+    /// The run failed; what it had given so far is on stdout. Or a mutation of a patch was refused, or a case
+    /// does not hold.
     RunFailed = 1,
     /// The arguments or the files are wrong; nothing was run.
     Invalid = 2,
@@ -47,7 +48,8 @@ Examples:
 
 Exit codes:
   0  success
-  1  the run failed or was cancelled, and what it had given is on stdout; or a mutation was refused
+  1  the run failed or was cancelled, and what it had given is on stdout; a mutation was refused; or
+     a case does not hold
   2  wrong arguments or wrong files; nothing was run
   3  a limit ended the run; its partial outputs are on stdout
   4  interrupted or waiting for an answer; superstep answer and resume go on
@@ -176,6 +178,22 @@ pub(crate) enum CommandError {
         /// The run.
         run: RunName,
     },
+    /// A folder of cases cannot be read.
+    #[error("cannot read the cases in {}", folder.display())]
+    Cases {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no case.
+    #[error("{} has no case{}", folder.display(), .case.as_ref().map(|case| format!(" {case:?}")).unwrap_or_default())]
+    NoCase {
+        /// The folder.
+        folder: PathBuf,
+        /// The name that was asked for.
+        case: Option<String>,
+    },
     /// There is no manual page.
     #[error("there is no command \"superstep {name}\", and no page of it")]
     NoCommand {
@@ -226,6 +244,8 @@ impl CommandError {
             | Self::Run(_)
             | Self::Attachment { .. }
             | Self::NotRemoved { .. }
+            | Self::Cases { .. }
+            | Self::NoCase { .. }
             | Self::NoCommand { .. }
             | Self::Page { .. }
             | Self::Graphviz(_)
@@ -258,6 +278,8 @@ impl CommandError {
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
             | Self::NothingToApply
+            | Self::Cases { .. }
+            | Self::NoCase { .. }
             | Self::OtherGraph { .. }
             | Self::Set(_)
             | Self::Input(_) => Exit::Invalid,

@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod ask;
 mod cancel;
+mod conformance;
 mod continued;
 mod costs;
 mod difference;
@@ -68,6 +69,7 @@ fn main() -> std::process::ExitCode {
         Command::Runs(args) => runs::runs(args),
         Command::Inspect(args) => history::inspect(args),
         Command::Models(args) => models::models(args),
+        Command::Conformance(args) => conformance::conformance(args),
     };
     done.unwrap_or_else(|error| error.report()).into()
 }

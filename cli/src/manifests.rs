@@ -23,6 +23,18 @@ pub(crate) struct Manifests {
 /// # Errors
 /// There is a mistake, or stderr cannot be written to.
 pub(crate) fn read(files: &Files) -> Result<Manifests, CommandError> {
+    read_showing(files, |_| true)
+}
+
+/// As [`read`], but only mistakes are shown, and no doubts.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_without_doubts(files: &Files) -> Result<Manifests, CommandError> {
+    read_showing(files, Diagnostic::is_error)
+}
+
+fn read_showing(files: &Files, shown: impl Fn(&Diagnostic) -> bool) -> Result<Manifests, CommandError> {
     let (sources, mut diagnostics) = read_paths(&files.files, &mut io::stdin());
     let loaded = load(&sources, &|name| std::env::var(name).ok());
     diagnostics.extend(loaded.diagnostics);
@@ -40,6 +52,7 @@ pub(crate) fn read(files: &Files) -> Result<Manifests, CommandError> {
     diagnostics.extend(resources.graphs.values().flat_map(|graph| crate::held::check(&resources, graph)));
     scripts::take_in(&mut resources, &mut diagnostics);
     documents::take_in(&mut resources, &mut diagnostics);
+    diagnostics.retain(shown);
     match show(&diagnostics) {
         0 => Ok(Manifests { resources }),
         errors => Err(CommandError::Mistakes { errors }),

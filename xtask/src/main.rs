@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `generate` and `tidy`.
+//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `fuzz`, `generate` and `tidy`.
 #![expect(clippy::print_stdout, reason = "these commands report to the person who typed them")]
 
 mod bench;
 mod binary;
 mod deny;
+mod fuzz;
 mod generate;
 mod model;
 mod process;
@@ -32,6 +33,8 @@ enum Command {
     Quickstart(quickstart::Arguments),
     /// Measure this project and its peers side by side.
     Bench(bench::Arguments),
+    /// Give what reads inputs many that nobody wrote, and see that it neither crashes nor hangs.
+    Fuzz(fuzz::Arguments),
     /// Write the generated parts of the documents again.
     Generate(generate::Arguments),
     /// Check the house rules that a program can check.
@@ -54,6 +57,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Test(arguments) => stages::run(&workspace, arguments),
         Command::Quickstart(arguments) => quickstart::run(&workspace, arguments),
         Command::Bench(arguments) => bench::run(&workspace, arguments),
+        Command::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Command::Generate(arguments) => generate::run(&workspace, arguments),
         Command::Tidy => tidy::run(&workspace),
     }

@@ -1,0 +1,5 @@
+//! Fuzzes `records`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| superstep_fuzz::bounded(superstep_fuzz::records, data));
