@@ -73,7 +73,7 @@ def off(graph, shape, found):
     return difference
 
 
-def report(peer, options, graph, cpu, wall, found, grown_mb):
+def report(peer, options, graph, cpu, wall, found, grown_mb, rss_mb=None):
     print(json.dumps({
         "peer": peer,
         "shape": options.shape,
@@ -84,5 +84,5 @@ def report(peer, options, graph, cpu, wall, found, grown_mb):
         "cpu_s": cpu,
         "difference": off(graph, options.shape, found),
         "grown_bytes": grown_mb * 2**20,
-        "rss_mb": status_mb("VmHWM"),
+        "rss_mb": rss_mb or status_mb("VmHWM"),
     }))
