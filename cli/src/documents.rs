@@ -1,4 +1,4 @@
-//! The documents that are searched: in their manifest, or in files beside it.
+//! The documents that are searched and the edges that are walked: in their manifest, or in files beside it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 use superstep_api::{CheckedGraph, Diagnostic, Resource, ResourceSet};
-use superstep_graph::{DocumentSpec, Documents, FieldPath, Problem, validate};
+use superstep_graph::{DocumentSpec, Documents, FieldPath, Link, Links, Problem, validate};
 
 use crate::scripts::beside;
 
-/// Puts the documents of files into the graphs that name the files, so that a run keeps what they held.
+/// Puts the documents and edges of files into the graphs that name the files, so that a run keeps what they held.
 pub(crate) fn take_in(resources: &mut ResourceSet, diagnostics: &mut Vec<Diagnostic>) {
     for graph in resources.graphs.values_mut() {
         let mut spec = graph.content.document.spec.clone();
@@ -18,7 +18,17 @@ pub(crate) fn take_in(resources: &mut ResourceSet, diagnostics: &mut Vec<Diagnos
         for (index, vertex) in spec.vertices.iter_mut().enumerate() {
             let retrieve = vertex.retrieve.as_mut();
             if let Some(documents) = retrieve.and_then(|retrieve| retrieve.documents.as_mut()) {
-                read_into(documents, index, graph, &mut mistakes);
+                let place = (field(index, "retrieve", "documents"), "documents");
+                if let Some(inline) = read_all(&documents.files, place, graph, &mut mistakes, documents_of) {
+                    *documents = Documents { inline: Some(inline), ..Documents::default() };
+                }
+            }
+            let algorithm = vertex.algorithm.as_mut();
+            if let Some(edges) = algorithm.and_then(|algorithm| algorithm.edges.as_mut()) {
+                let place = (field(index, "algorithm", "edges"), "edges");
+                if let Some(inline) = read_all(&edges.files, place, graph, &mut mistakes, edges_of) {
+                    *edges = Links { inline: Some(inline), ..Links::default() };
+                }
             }
         }
         match validate(&spec) {
@@ -35,50 +45,76 @@ pub(crate) fn take_in(resources: &mut ResourceSet, diagnostics: &mut Vec<Diagnos
     }
 }
 
-fn read_into(
-    documents: &mut Documents,
-    vertex: usize,
+fn field(vertex: usize, program: &str, member: &str) -> FieldPath {
+    FieldPath::default().field("vertices").index(vertex).field(program).field(member)
+}
+
+/// What all files hold; nothing if none are named.
+fn read_all<T>(
+    files: &Option<Vec<String>>,
+    (path, what): (FieldPath, &str),
     graph: &Resource<CheckedGraph>,
     mistakes: &mut Vec<Diagnostic>,
-) {
-    let Some(files) = &documents.files else { return };
-    let path = FieldPath::default().field("vertices").index(vertex).field("retrieve").field("documents");
-    let mut inline = Vec::new();
-    for (index, file) in files.iter().enumerate() {
+    read: impl Fn(&Path) -> Result<Vec<T>, String>,
+) -> Option<Vec<T>> {
+    let mut all = Vec::new();
+    for (index, file) in files.as_ref()?.iter().enumerate() {
         let place = beside(&graph.source().name, file);
-        match read_file(&place) {
-            Ok(read) => inline.extend(read),
+        match read(&place) {
+            Ok(read) => all.extend(read),
             Err(why) => {
-                let message = format!("cannot take documents from {}: {why}", place.display());
+                let message = format!("cannot take {what} from {}: {why}", place.display());
                 mistakes.push(graph.diagnose(&Problem::error(path.field("files").index(index), message)));
             }
         }
     }
-    *documents = Documents { inline: Some(inline), ..Documents::default() };
+    Some(all)
 }
 
-/// The documents of a file, each with an id by which it can be found in there.
-fn read_file(path: &Path) -> Result<Vec<DocumentSpec>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+/// An item of a file, with its number, and what it is.
+type Item = (&'static str, usize, Value);
+
+/// The items of a file of JSON, lines or a list; nothing if it is of another kind.
+fn items(path: &Path, text: &str) -> Result<Option<Vec<Item>>, String> {
     match path.extension().and_then(|end| end.to_str()) {
         Some("jsonl") => {
             let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-            let document = |(number, line): (usize, &str)| {
+            let item = |(number, line): (usize, &str)| {
                 let value = serde_json::from_str(line).map_err(|error| format!("line {number}: {error}"))?;
-                document(value, format!("{name}:{number}")).map_err(|why| format!("line {number}: {why}"))
+                Ok(("line", number, value))
             };
-            lines.map(document).collect()
+            lines.map(item).collect::<Result<_, String>>().map(Some)
         }
         Some("json") => {
-            let values: Vec<Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-            let document = |(number, value): (usize, Value)| {
-                document(value, format!("{name}:{number}")).map_err(|why| format!("item {number}: {why}"))
-            };
-            (1..).zip(values).map(document).collect()
+            let values: Vec<Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+            Ok(Some((1..).zip(values).map(|(number, value)| ("item", number, value)).collect()))
         }
-        Some(_) | None => Ok(vec![DocumentSpec { id: Some(name), text, metadata: BTreeMap::new() }]),
+        Some(_) | None => Ok(None),
     }
+}
+
+/// The documents of a file, each with an id by which it can be found in there.
+fn documents_of(path: &Path) -> Result<Vec<DocumentSpec>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some(items) = items(path, &text)? else {
+        return Ok(vec![DocumentSpec { id: Some(name), text, metadata: BTreeMap::new() }]);
+    };
+    let document = |(kind, number, value): Item| {
+        document(value, format!("{name}:{number}")).map_err(|why| format!("{kind} {number}: {why}"))
+    };
+    items.into_iter().map(document).collect()
+}
+
+/// The edges of a file, as they are written.
+fn edges_of(path: &Path) -> Result<Vec<Value>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let items = items(path, &text)?.ok_or("a file of edges ends in .jsonl or .json")?;
+    let edge = |(kind, number, value): Item| match Link::read(&value) {
+        Ok(_) => Ok(value),
+        Err(why) => Err(format!("{kind} {number}: {why}")),
+    };
+    items.into_iter().map(edge).collect()
 }
 
 /// A document as files have it: members that are not known are metadata.
@@ -120,7 +156,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
-        read_file(&path).map(|documents| json!(documents))
+        documents_of(&path).map(|documents| json!(documents))
     }
 
     #[test]
@@ -150,6 +186,28 @@ mod tests {
             let why = read(name, text).unwrap_err();
             assert!(why.contains(part), "{why}");
         }
-        assert!(read_file(Path::new("absent.md")).is_err());
+        assert!(documents_of(Path::new("absent.md")).is_err());
+    }
+
+    #[test]
+    fn files_hold_edges_in_two_forms() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            edges_of(&path).map(Value::from)
+        };
+        let lines = "[\"a\", 1]\n\n{\"from\": \"a\", \"to\": \"b\", \"weight\": 2}\n";
+        let expected = json!([["a", 1], {"from": "a", "to": "b", "weight": 2}]);
+        assert_eq!(read("e.jsonl", lines), Ok(expected));
+        assert_eq!(read("e.json", "[[1, 2, 0.5]]"), Ok(json!([[1, 2, 0.5]])));
+        for (name, text, part) in [
+            ("e.jsonl", "[1, 2]\n[1]", "line 2: an edge is"),
+            ("e.json", "[[1, 2, -1]]", "item 1: a weight"),
+            ("e.csv", "1,2", ".jsonl"),
+        ] {
+            let why = read(name, text).unwrap_err();
+            assert!(why.contains(part), "{why}");
+        }
     }
 }

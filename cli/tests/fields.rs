@@ -305,3 +305,18 @@ fn prices_of_a_model_server_are_charged() {
     assert_eq!((&summary["promptTokens"], &summary["completionTokens"]), (&json!(2), &json!(7)));
     assert_eq!(summary["cost"], 7_002.0);
 }
+
+#[test]
+fn edges_of_files_are_walked_and_kept_by_the_run() {
+    let home = Home::new();
+    home.file("links.jsonl", "[\"a\", \"b\"]\n{\"from\": \"b\", \"to\": 7, \"weight\": 2}\n");
+    let algorithm = json!({"shortestPaths": {"from": "'a'"}, "edges": {"files": ["links.jsonl"]}});
+    let spec = json!({"entry": ["walk"], "vertices": [{"name": "walk", "algorithm": algorithm}]});
+    let found = run(&home, &spec, &[]).with(0).json();
+    let distances = json!({"7": 3.0, "a": 0.0, "b": 1.0});
+    assert_eq!(found, json!({"walk": {"distances": distances, "vertices": 3, "edges": 2}}));
+    // The log has what the file held, and is read without it.
+    fs::remove_file(home.path().join("links.jsonl")).unwrap();
+    let shown = home.line("inspect r --output json").with(0).json();
+    assert_eq!(shown["outputs"], found);
+}

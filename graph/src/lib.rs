@@ -33,16 +33,17 @@ pub use revision::Revision;
 #[cfg(feature = "schema")]
 pub use schema::exactly_one;
 pub use spec::{
-    AgentProgram, AggregatorSpec, AnyVertex, BarrierMode, BarrierSpec, CacheSpec, CapabilitiesSpec,
-    CheapestPath, Chunking, Combiner, CommandTool, CostUnit, CredentialRef, Criterion, CustomProgram,
-    CustomTool, Delivery, DocumentSpec, Documents, EdgeCost, EdgeSpec, Effects, EmbedProgram, ExternalModel,
-    FastestPath, Fold as AggregatorFold, ForEachSpec, FunctionCommand, FunctionProgram, Goal, GraphProgram,
-    GraphSpec, HeaderAuth, HttpAuth, HttpMethod, HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec,
-    JudgeProgram, JudgeVerdict, Limits, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure,
-    OnSatisfied, OnUnknown, OutputFormat, OutputSpec, Pairwise, ParametersSpec, ParetoPath, PathRule,
+    AgentProgram, AggregatorSpec, Algorithm, AlgorithmProgram, AnyVertex, BarrierMode, BarrierSpec,
+    CacheSpec, CapabilitiesSpec, CheapestPath, Chunking, Combiner, CommandTool, ComponentsSpec, CostUnit,
+    CredentialRef, Criterion, CustomProgram, CustomTool, Delivery, DocumentSpec, Documents, EdgeCost,
+    EdgeSpec, Effects, EmbedProgram, ExternalModel, FastestPath, Fold as AggregatorFold, ForEachSpec,
+    FunctionCommand, FunctionProgram, Goal, GraphProgram, GraphSpec, HeaderAuth, HttpAuth, HttpMethod,
+    HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec, JudgeProgram, JudgeVerdict, LabelPropagationSpec,
+    Limits, Link, Links, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure, OnSatisfied,
+    OnUnknown, OutputFormat, OutputSpec, PageRankSpec, Pairwise, ParametersSpec, ParetoPath, PathRule,
     Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetentionSpec, RetrieveProgram,
-    RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends, ToolCalling, ToolKind, ToolProgram,
-    ToolSpec, VertexSpec, Weights, WhenIncomplete,
+    RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends, ShortestPathsSpec, ToolCalling,
+    ToolKind, ToolProgram, ToolSpec, TrianglesSpec, VertexSpec, Weights, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, check_external, validate};

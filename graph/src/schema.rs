@@ -3,7 +3,7 @@
 use schemars::Schema;
 use serde_json::{Value, json};
 
-use crate::spec::{Program, RouterProgram};
+use crate::spec::{AlgorithmProgram, Program, RouterProgram};
 
 /// Says that exactly one of `members` is given. A member that is null counts as left out, as readers of
 /// an optional member have it.
@@ -43,6 +43,10 @@ pub(crate) fn one_judgement(schema: &mut Schema) {
 
 pub(crate) fn one_function(schema: &mut Schema) {
     exactly_one(schema, &["cel", "command"]);
+}
+
+pub(crate) fn one_algorithm(schema: &mut Schema) {
+    exactly_one(schema, &AlgorithmProgram::KINDS);
 }
 
 pub(crate) fn one_choice(schema: &mut Schema) {

@@ -4,6 +4,7 @@
 //! name, unknown members are refused, and relations between members are not yet checked.
 
 mod agent;
+mod algorithm;
 mod cache;
 mod edge;
 mod human;
@@ -24,6 +25,10 @@ use crate::mutation::MutationKind;
 use crate::name::VertexName;
 
 pub use agent::{AgentProgram, ToolCalling};
+pub use algorithm::{
+    Algorithm, AlgorithmProgram, ComponentsSpec, LabelPropagationSpec, Link, Links, PageRankSpec,
+    ShortestPathsSpec, TrianglesSpec,
+};
 pub use cache::CacheSpec;
 pub use edge::{Delivery, EdgeCost, EdgeSpec};
 pub use human::HumanProgram;

@@ -1,6 +1,8 @@
 //! The programs that a process can execute.
 
 mod agent;
+mod algorithm;
+mod aside;
 mod asking;
 mod effects;
 mod embed;
@@ -180,6 +182,7 @@ impl Programs {
                 let model = self.embedder(name, &retrieve.model)?;
                 Arc::new(retrieve::Retrieve::prepare(vertex, retrieve, model)?)
             }
+            Some(Kind::Algorithm(algorithm)) => Arc::new(algorithm::Walk::prepare(vertex, algorithm)?),
             Some(Kind::Custom(custom)) => {
                 let found = self.custom.get(&custom.name).cloned();
                 found.ok_or_else(|| PrepareError::UnknownProgram {

@@ -31,6 +31,7 @@ impl Executed {
             | Program::Tool(_)
             | Program::Embed(_)
             | Program::Retrieve(_)
+            | Program::Algorithm(_)
             | Program::Custom(_) => None,
         };
         let model = match program {
@@ -44,6 +45,7 @@ impl Executed {
             | Program::Graph(_)
             | Program::Human(_)
             | Program::Tool(_)
+            | Program::Algorithm(_)
             | Program::Custom(_) => None,
         };
         Some(Self { program: program.kind(), opens, model })

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Rounds, whose median counts. What takes long is not measured in all of them.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Measure some rows only: those of the part memory, durable, shapes, branches, flood or generation, or
+    /// Measure some rows only: those of the part memory, durable, shapes, branches, flood, graphs or generation, or
     /// those with this text in their name; may be given several times.
     #[arg(long, value_name = "ROW")]
     only: Vec<String>,
@@ -86,9 +86,12 @@ fn plan(workspace: &Workspace, arguments: &Arguments, folder: &Path) -> Result<V
     }
     let scripts = workspace.root.join("bench/peers");
     let venvs = peers::Venvs::prepare(folder, &scripts, &packages);
-    let mut programs = Programs { scripts, venvs, bench: None, throughput: None };
-    if !rows.is_empty() {
+    let mut programs = Programs { scripts, venvs, bench: None, edges: None, throughput: None };
+    if rows.iter().any(|row| !row.is_of_edges()) {
         programs.bench = example(workspace, "superstep-runtime", "bench");
+    }
+    if rows.iter().any(|row| row.is_of_edges()) {
+        programs.edges = example(workspace, "superstep-algorithms", "edges");
     }
     let mut series: Vec<Series> = rows.iter().flat_map(|row| programs.series(row)).collect();
     if generation {

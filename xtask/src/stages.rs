@@ -11,8 +11,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SIMULATOR: &str = "superstep-sim";
-/// The example that is measured.
-const BENCH: &str = "bench";
+/// The examples that are measured.
+const BENCHES: [&str; 2] = ["bench", "edges"];
 const SEEDS: &str = "1000";
 
 /// Options of `cargo xtask test`.
@@ -172,7 +172,8 @@ fn simulate(workspace: &Workspace) -> Result<()> {
 fn smoke(workspace: &Workspace) -> Result<()> {
     let build = ["build", "--workspace", "--all-targets", "--locked", "--quiet"];
     run_process(cargo().current_dir(&workspace.root).args(build))?;
-    run_process(Command::new(workspace.target.join("debug/examples").join(BENCH)).arg("--smoke"))
+    let examples = workspace.target.join("debug/examples");
+    BENCHES.iter().try_for_each(|bench| run_process(Command::new(examples.join(bench)).arg("--smoke")))
 }
 
 fn quickstart_arguments(workspace: &Workspace) -> quickstart::Arguments {

@@ -163,6 +163,7 @@ fn shape(vertex: &VertexSpec) -> Shape {
             | Program::Human(_)
             | Program::Embed(_)
             | Program::Retrieve(_)
+            | Program::Algorithm(_)
             | Program::Custom(_),
         ) => Shape::Custom,
         None => Shape::Absent,
@@ -179,6 +180,9 @@ fn lines(vertex: &VertexSpec) -> Vec<String> {
         Program::Tool(tool) => format!("tool {}", tool.name),
         Program::Embed(embed) => format!("embed {}", embed.model),
         Program::Retrieve(retrieve) => format!("retrieve {}", retrieve.model),
+        Program::Algorithm(algorithm) => {
+            algorithm.algorithm().map_or("algorithm", |found| found.name()).to_owned()
+        }
         Program::Custom(custom) => format!("custom {}", custom.name),
         Program::Router(router) => match router.goal() {
             Some(goal) => format!("{} path to {}", router.goal_field(), goal.to),

@@ -69,6 +69,19 @@ fn the_greatest_value_spreads_until_all_are_silent() {
 }
 
 #[test]
+fn the_most_cited_of_two_sources_come_first() {
+    let played = play("influence");
+    assert_eq!(played.ran(), ["archive library", "rank", "report"]);
+    assert_eq!(played.result["report"]["first"], json!(["bsp", "pregel", "giraph"]));
+    // One of the six vertices has no edge.
+    let ranked = played.output("rank@1");
+    assert_eq!((&ranked["vertices"], &ranked["edges"]), (&json!(6), &json!(7)));
+    let scores: Vec<f64> =
+        ranked["top"].as_array().unwrap().iter().map(|found| found["score"].as_f64().unwrap()).collect();
+    assert!(scores.is_sorted_by(|one, other| one >= other) && scores.iter().sum::<f64>() < 1.0, "{scores:?}");
+}
+
+#[test]
 fn a_graph_is_used_three_times_and_alone() {
     let played = play("sub-graph");
     assert_eq!(played.result, json!({"card": ["Salut", "Guten Tag", "Salve"]}));

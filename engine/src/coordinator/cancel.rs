@@ -87,7 +87,8 @@ fn reaches_outside(
             | Program::Judge(_)
             | Program::Router(_)
             | Program::Embed(_)
-            | Program::Retrieve(_),
+            | Program::Retrieve(_)
+            | Program::Algorithm(_),
         )
         | None => false,
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agent::AgentProgram;
+use super::algorithm::AlgorithmProgram;
 use super::edge::is_default;
 use super::human::HumanProgram;
 use super::judge::JudgeProgram;
@@ -35,14 +36,26 @@ pub enum Program<'a> {
     Embed(&'a EmbedProgram),
     /// A search for the passages that are nearest to a text.
     Retrieve(&'a RetrieveProgram),
+    /// A graph algorithm.
+    Algorithm(&'a AlgorithmProgram),
     /// A program that the embedding process registered.
     Custom(&'a CustomProgram),
 }
 
 impl Program<'_> {
     /// The members of a vertex of which exactly one is given.
-    pub const KINDS: [&'static str; 11] = [
-        "prompt", "agent", "judge", "tool", "function", "router", "human", "graph", "embed", "retrieve",
+    pub const KINDS: [&'static str; 12] = [
+        "prompt",
+        "agent",
+        "judge",
+        "tool",
+        "function",
+        "router",
+        "human",
+        "graph",
+        "embed",
+        "retrieve",
+        "algorithm",
         "custom",
     ];
 
@@ -59,6 +72,7 @@ impl Program<'_> {
             Program::Tool(_) => "tool",
             Program::Embed(_) => "embed",
             Program::Retrieve(_) => "retrieve",
+            Program::Algorithm(_) => "algorithm",
             Program::Custom(_) => "custom",
         }
     }

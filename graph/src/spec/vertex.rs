@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::agent::AgentProgram;
+use super::algorithm::AlgorithmProgram;
 use super::cache::CacheSpec;
 use super::edge::is_default;
 use super::human::HumanProgram;
@@ -57,6 +58,9 @@ pub struct VertexSpec {
     /// Program: a search among documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retrieve: Option<Box<RetrieveProgram>>,
+    /// Program: a graph algorithm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Box<AlgorithmProgram>>,
     /// Program: one registered by the embedding process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomProgram>,
@@ -169,6 +173,7 @@ impl VertexSpec {
             self.tool.as_ref().map(Program::Tool),
             self.embed.as_ref().map(Program::Embed),
             self.retrieve.as_deref().map(Program::Retrieve),
+            self.algorithm.as_deref().map(Program::Algorithm),
             self.custom.as_ref().map(Program::Custom),
         ]
         .into_iter()

@@ -47,6 +47,7 @@ fn refused(spec: &GraphSpec, vertex: &VertexSpec, program: &Program<'_>) -> Opti
         | Program::Judge(_)
         | Program::Embed(_)
         | Program::Retrieve(_)
+        | Program::Algorithm(_)
         | Program::Custom(_) => None,
     }
 }

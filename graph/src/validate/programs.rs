@@ -1,5 +1,6 @@
 //! Each vertex has one program, whose names resolve and whose numbers are in range.
 
+mod algorithm;
 mod retrieval;
 
 use crate::name::VertexName;
@@ -36,6 +37,7 @@ pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, pro
         Program::Function(function) => checking.function(function),
         Program::Embed(embed) => checking.embed(embed),
         Program::Retrieve(retrieve) => checking.retrieve(vertex, retrieve),
+        Program::Algorithm(algorithm) => checking.algorithm(algorithm),
         Program::Graph(graph) => {
             if !(graph.parameters.is_null() || graph.parameters.is_object()) {
                 checking.error("parameters", "parameters are an object");

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use superstep_engine::{Payload, Received, View};
 use superstep_graph::{
-    AgentProgram, EmbedProgram, FunctionProgram, JudgeProgram, Program, PromptProgram, RetrieveProgram,
-    RouterProgram, ToolProgram, VertexSpec,
+    AgentProgram, AlgorithmProgram, EmbedProgram, FunctionProgram, JudgeProgram, Program, PromptProgram,
+    RetrieveProgram, RouterProgram, ToolProgram, VertexSpec,
 };
 
 use crate::programs::{PrepareError, expression_at, template};
@@ -41,6 +41,7 @@ impl Reads {
             Some(Program::Router(router)) => collect.router(router)?,
             Some(Program::Embed(embed)) => collect.embed(embed)?,
             Some(Program::Retrieve(retrieve)) => collect.retrieve(retrieve)?,
+            Some(Program::Algorithm(algorithm)) => collect.algorithm(algorithm)?,
             Some(Program::Function(FunctionProgram { cel: Some(cel), command: None })) => {
                 collect.cel("function.cel", Some(cel))?;
             }
@@ -154,6 +155,26 @@ impl Collect<'_> {
         self.cel("retrieve.query", query.as_ref())?;
         let cel = documents.as_ref().and_then(|documents| documents.cel.as_ref());
         self.cel("retrieve.documents.cel", cel)
+    }
+
+    fn algorithm(&mut self, algorithm: &AlgorithmProgram) -> Result<(), PrepareError> {
+        let AlgorithmProgram {
+            pagerank,
+            components: _,
+            shortest_paths,
+            label_propagation: _,
+            triangles: _,
+            edges,
+            undirected: _,
+            top: _,
+        } = algorithm;
+        if edges.is_none() {
+            self.what_came(None);
+        }
+        self.cel("algorithm.edges.cel", edges.as_ref().and_then(|edges| edges.cel.as_ref()))?;
+        let seeds = pagerank.as_ref().and_then(|pagerank| pagerank.seeds.as_ref());
+        self.cel("algorithm.pagerank.seeds", seeds)?;
+        self.cel("algorithm.shortestPaths.from", shortest_paths.as_ref().map(|paths| &paths.from))
     }
 }
 

@@ -44,6 +44,14 @@ impl<'a> Checking<'a> {
                 self.optional(path.field("documents").field("cel"), vertex, documents);
                 self.optional(path.field("query"), vertex, retrieve.query.as_deref());
             }
+            Program::Algorithm(algorithm) => {
+                let links = algorithm.edges.as_ref().and_then(|edges| edges.cel.as_deref());
+                self.optional(path.field("edges").field("cel"), vertex, links);
+                let seeds = algorithm.pagerank.as_ref().and_then(|pagerank| pagerank.seeds.as_deref());
+                self.optional(path.field("pagerank").field("seeds"), vertex, seeds);
+                let from = algorithm.shortest_paths.as_ref().map(|paths| paths.from.as_str());
+                self.optional(path.field("shortestPaths").field("from"), vertex, from);
+            }
             Program::Graph(_) | Program::Custom(_) => {}
         }
     }

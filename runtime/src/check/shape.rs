@@ -1,7 +1,9 @@
 //! What is known of a payload before the run.
 
 use serde_json::Value;
-use superstep_graph::{EdgeSpec, GraphSpec, JudgeProgram, OutputFormat, Program, VertexSpec};
+use superstep_graph::{
+    Algorithm, AlgorithmProgram, EdgeSpec, GraphSpec, JudgeProgram, OutputFormat, Program, VertexSpec,
+};
 
 /// What is known of a payload before the run.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,7 @@ impl<'a> Shape<'a> {
                 (None, None) | (Some(_), Some(_)) => Self::Fields(&["embedding", "embeddings"]),
             },
             Some(Program::Retrieve(_)) => Self::Fields(&["query", "matches", "results", "added", "size"]),
+            Some(Program::Algorithm(algorithm)) => Self::walked(algorithm),
             Some(
                 Program::Function(_)
                 | Program::Router(_)
@@ -44,6 +47,27 @@ impl<'a> Shape<'a> {
                 | Program::Custom(_),
             )
             | None => Self::Unknown,
+        }
+    }
+
+    /// What an algorithm finds.
+    fn walked(algorithm: &AlgorithmProgram) -> Self {
+        let Some(kind) = algorithm.algorithm() else { return Self::Unknown };
+        match (kind, algorithm.top) {
+            (Algorithm::PageRank(_), None) => Self::Fields(&["scores", "vertices", "edges"]),
+            (Algorithm::ShortestPaths(_), None) => Self::Fields(&["distances", "vertices", "edges"]),
+            (Algorithm::Components | Algorithm::LabelPropagation(_), None) => {
+                Self::Fields(&["labels", "count", "vertices", "edges"])
+            }
+            (Algorithm::Triangles, None) => {
+                Self::Fields(&["triangles", "clustering", "count", "vertices", "edges"])
+            }
+            (Algorithm::PageRank(_) | Algorithm::ShortestPaths(_), Some(_)) => {
+                Self::Fields(&["top", "vertices", "edges"])
+            }
+            (Algorithm::Components | Algorithm::LabelPropagation(_) | Algorithm::Triangles, Some(_)) => {
+                Self::Fields(&["top", "count", "vertices", "edges"])
+            }
         }
     }
 

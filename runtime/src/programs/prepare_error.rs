@@ -40,11 +40,21 @@ pub enum PrepareError {
         /// What it does, and what it does not.
         does: &'static str,
     },
-    /// Its documents are in files that nobody has read.
-    #[error("vertex {vertex:?}: the files of retrieve.documents were not read: give them inline")]
+    /// What it takes from files is in none that somebody has read.
+    #[error("vertex {vertex:?}: the files of {field} were not read: give them inline")]
     Unread {
         /// The vertex.
         vertex: VertexName,
+        /// The field, as in `retrieve.documents`.
+        field: &'static str,
+    },
+    /// Edges of a graph that is to be walked are none.
+    #[error("vertex {vertex:?}, algorithm.edges.inline: {why}")]
+    Links {
+        /// The vertex.
+        vertex: VertexName,
+        /// What is wrong.
+        why: String,
     },
     /// This process has no tool of that name.
     #[error("vertex {vertex:?}: no tool is named {tool:?}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]

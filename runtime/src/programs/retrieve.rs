@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use superstep_engine::{Emission, Failure, Outcome, Payload, ProgramResult, ValueChange, View};
 use superstep_graph::{Port, RetrieveProgram, VertexSpec};
 
+use super::aside::aside;
 use super::embedding::{Embedding, Texts};
 use super::{PrepareError, expression, handed_on};
 use crate::cel::Expression;
@@ -60,7 +61,12 @@ impl Retrieve {
             Some((_, Some(cel))) => Origin::Cel(compile("documents.cel", cel)?),
             Some((Some(inline), None)) => Origin::Written(making.written(inline).into()),
             // Who reads a manifest puts what its files hold in their place.
-            Some((None, None)) => return Err(PrepareError::Unread { vertex: vertex.name.clone() }),
+            Some((None, None)) => {
+                return Err(PrepareError::Unread {
+                    vertex: vertex.name.clone(),
+                    field: "retrieve.documents",
+                });
+            }
         };
         let embedding = Embedding {
             vertex: vertex.name.clone(),
@@ -157,14 +163,6 @@ impl Prepared {
         }
         Ok(missing)
     }
-}
-
-/// Runs what computes for long where it holds nobody up.
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Failure::transient("the search was given up")))
 }
 
 fn result(

@@ -270,7 +270,8 @@ impl Replay {
                 | PrepareError::UnknownTool { .. }
                 | PrepareError::UnknownModel { .. }
                 | PrepareError::WrongModel { .. }
-                | PrepareError::Unread { .. }),
+                | PrepareError::Unread { .. }
+                | PrepareError::Links { .. }),
             ) => return Executed::Absent(error.to_string()),
             Err(
                 error @ (PrepareError::NoProgram { .. }

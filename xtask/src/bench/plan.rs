@@ -11,6 +11,8 @@ pub(super) struct Programs {
     pub(super) venvs: Venvs,
     /// The example `bench` of superstep-runtime.
     pub(super) bench: Option<PathBuf>,
+    /// The example `edges` of superstep-algorithms.
+    pub(super) edges: Option<PathBuf>,
     /// The example `throughput` of superstep-inference.
     pub(super) throughput: Option<PathBuf>,
 }
@@ -41,6 +43,11 @@ impl Row {
         self.peers.iter().map(|(peer, _)| *peer)
     }
 
+    /// Whether it is measured by the algorithms' own example.
+    pub(super) fn is_of_edges(&self) -> bool {
+        self.unit == Unit::Edge
+    }
+
     /// Whether `--only` names the row, by its part or by some of its name.
     pub(super) fn is_named(&self, only: &str) -> bool {
         self.part == only || self.name.contains(only)
@@ -51,8 +58,12 @@ const NEOGRAPH: &str = "neograph";
 const PYDANTIC: &str = "pydantic-graph";
 const MAF: &str = "maf";
 const LANGGRAPH: &str = "langgraph";
+const NETWORKIT: &str = "networkit";
+const GRAPHBLAS: &str = "graphblas";
+const GRAPHX: &str = "graphx";
 
-/// Every row but that of tokens. Durable rows of `maf` are files that it does not sync; pydantic-graph keeps
+/// Every row but that of tokens. Rows of `graphs` are of one graph, which ours makes, and peers whose answer differs
+/// from ours fail. Durable rows of `maf` are files that it does not sync; pydantic-graph keeps
 /// nothing.
 pub(super) const ROWS: &[Row] = &[
     Row::new(
@@ -238,6 +249,43 @@ pub(super) const ROWS: &[Row] = &[
         "flood --n 100000",
         &[],
     ),
+    Row::new(
+        "graphs",
+        "PageRank, 20 iterations, RMAT of scale 18, one message for all neighbours",
+        Unit::Edge,
+        "pagerank --delivery broadcast",
+        &[(NETWORKIT, "pagerank"), (GRAPHBLAS, "pagerank")],
+    ),
+    Row::new(
+        "graphs",
+        "the same, messages folded at the sender",
+        Unit::Edge,
+        "pagerank --delivery combined",
+        &[],
+    ),
+    Row::new("graphs", "the same, each message delivered", Unit::Edge, "pagerank --delivery each", &[]),
+    // Of scale 18 it takes longer than a measurement may.
+    Row::new(
+        "graphs",
+        "PageRank, 20 iterations, RMAT of scale 16",
+        Unit::Edge,
+        "pagerank --scale 16",
+        &[(GRAPHX, "pagerank --scale 16")],
+    ),
+    Row::new(
+        "graphs",
+        "connected components, RMAT of scale 18",
+        Unit::Edge,
+        "components",
+        &[(NETWORKIT, "components")],
+    ),
+    Row::new(
+        "graphs",
+        "breadth-first search, RMAT of scale 18",
+        Unit::Edge,
+        "hops",
+        &[(NETWORKIT, "hops"), (GRAPHBLAS, "hops")],
+    ),
 ];
 
 /// The peers that some of `rows` need.
@@ -248,7 +296,8 @@ pub(super) fn peers(rows: &[&Row]) -> BTreeSet<&'static str> {
 impl Programs {
     /// The series of a row, ours first.
     pub(super) fn series(&self, row: &Row) -> Vec<Series> {
-        let ours = Series::new(row.name, "superstep", row.unit, self.bench.clone(), words(row.ours));
+        let program = if row.is_of_edges() { &self.edges } else { &self.bench };
+        let ours = Series::new(row.name, "superstep", row.unit, program.clone(), words(row.ours));
         let peers = row.peers.iter().map(|(peer, shape)| {
             let mut arguments = vec![self.script(peer)];
             arguments.extend(words(shape));

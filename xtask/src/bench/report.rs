@@ -8,9 +8,10 @@ use std::thread;
 const AGENT_KEYS: [&str; 4] = ["cpu_us", "wall_us", "stored_bytes", "rss_mb"];
 const PATH_KEYS: [&str; 3] = ["wall_s", "over_path", "cpu_us"];
 const MESSAGE_KEYS: [&str; 4] = ["cpu_us", "wall_us", "grown_bytes", "rss_mb"];
+const EDGE_KEYS: [&str; 4] = ["million_edges_per_cpu_s", "million_edges_per_s", "grown_bytes", "rss_mb"];
 const TOKEN_KEYS: [&str; 3] = ["pp_tokens_per_cpu_s", "tg_tokens_per_cpu_s", "batch8_tokens_per_cpu_s"];
 
-/// The tables of supersteps, of branches, of messages and of tokens, each only if it has a row.
+/// The tables of supersteps, of branches, of messages, of edges and of tokens, each only if it has a row.
 pub(super) fn tables(series: &[Series]) -> String {
     let all: Vec<&Series> = series.iter().collect();
     let of = |units: &[Unit]| -> Vec<&Series> {
@@ -28,6 +29,9 @@ pub(super) fn tables(series: &[Series]) -> String {
     let head = "| | | CPU µs per message | wall µs per message | bytes of memory per message | RSS MB |\n\
                 |---|---|---:|---:|---:|---:|\n";
     tables.push(table(head, of(&[Unit::Message]), |one| plain_line(one, &MESSAGE_KEYS)));
+    let head = "| on one thread | | million edges per CPU-second | million edges per second | bytes of memory per edge | RSS MB |\n\
+                |---|---|---:|---:|---:|---:|\n";
+    tables.push(table(head, of(&[Unit::Edge]), |one| plain_line(one, &EDGE_KEYS)));
     let head = "| tokens per CPU-second, one thread | prompt of 512 | one stream | batch of 8 |\n\
                 |---|---:|---:|---:|\n";
     tables.push(table(head, of(&[Unit::Tokens]), token_line));
@@ -128,6 +132,7 @@ fn keys(unit: Unit) -> &'static [&'static str] {
         Unit::Superstep | Unit::Activation | Unit::Run => &AGENT_KEYS,
         Unit::Path => &PATH_KEYS,
         Unit::Message => &MESSAGE_KEYS,
+        Unit::Edge => &EDGE_KEYS,
         Unit::Tokens => &TOKEN_KEYS,
     }
 }
@@ -138,6 +143,7 @@ fn per(unit: Unit) -> &'static str {
         Unit::Activation => "activation",
         Unit::Run | Unit::Path => "run",
         Unit::Message => "message",
+        Unit::Edge => "edge",
         Unit::Tokens => "CPU-second",
     }
 }
@@ -177,11 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn branches_and_messages_have_tables_of_their_own() {
+    fn branches_messages_and_edges_have_tables_of_their_own() {
         let branches = series("langgraph", Unit::Path, Some(json!({"wall_s": 1.41, "cpu_s": 0.006})));
         let sample =
             json!({"cpu_s": 2.0, "wall_s": 2.5, "messages": 1_000_000, "grown_bytes": 3e8, "rss_mb": 900});
-        let tables = tables(&[branches, series("superstep", Unit::Message, Some(sample))]);
+        let walk = json!({"cpu_s": 0.5, "wall_s": 0.8, "walked_edges": 8e7, "edges": 4e6, "grown_bytes": 6e7, "rss_mb": 58});
+        let messages = series("superstep", Unit::Message, Some(sample));
+        let tables = tables(&[branches, messages, series("networkit", Unit::Edge, Some(walk))]);
+        assert!(tables.contains("| chain | networkit | 160 | 100 | 15.0 | 58.0 |"), "{tables}");
         assert!(tables.contains("| chain | langgraph | 1.41 | 41.0 | 6000 |"), "{tables}");
         assert!(tables.contains("| chain | superstep | 2.00 | 2.50 | 300 | 900 |"), "{tables}");
     }

@@ -24,6 +24,8 @@ pub(super) enum Unit {
     Run,
     /// A message that was delivered.
     Message,
+    /// An edge that a message can take, in each superstep of it.
+    Edge,
     /// A run whose critical path takes a second.
     Path,
     /// Tokens per second: more is better, and nothing is divided.
@@ -89,12 +91,15 @@ impl Series {
             Unit::Superstep => figure("supersteps"),
             Unit::Activation => figure("activations"),
             Unit::Message => figure("messages"),
+            Unit::Edge => figure("edges"),
             Unit::Run | Unit::Path | Unit::Tokens => Some(1.0),
         };
         match key {
             "cpu_us" => Some(figure("cpu_s")? / units? * 1e6),
             "wall_us" => Some(figure("wall_s")? / units? * 1e6),
             "stored_bytes" | "grown_bytes" => Some(figure(key)? / units?),
+            "million_edges_per_cpu_s" => Some(figure("walked_edges")? / figure("cpu_s")? / 1e6),
+            "million_edges_per_s" => Some(figure("walked_edges")? / figure("wall_s")? / 1e6),
             "over_path" => Some((figure("wall_s")? - 1.0) * 100.0),
             "syncs" => Some(figure(key)? / units?),
             _ => figure(key),
@@ -186,6 +191,12 @@ mod tests {
             let series = series(unit, vec![sample.clone()]);
             assert_eq!((series.median("cpu_us"), series.median("stored_bytes")), (Some(cpu), Some(stored)));
         }
+        let walk =
+            json!({"cpu_s": 0.5, "wall_s": 2.0, "walked_edges": 20e6, "edges": 1e6, "grown_bytes": 12e6});
+        let walk = series(Unit::Edge, vec![walk]);
+        assert_eq!(walk.median("million_edges_per_cpu_s"), Some(40.0));
+        assert_eq!(walk.median("million_edges_per_s"), Some(10.0));
+        assert_eq!(walk.median("grown_bytes"), Some(12.0));
         assert_eq!(series(Unit::Path, vec![sample]).median("over_path"), Some(25.0));
         assert_eq!(series(Unit::Tokens, vec![json!({"tg": 5})]).median("tg"), Some(5.0));
     }

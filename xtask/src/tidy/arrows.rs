@@ -7,13 +7,14 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
+    ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
     ("superstep-store", &["engine", "graph"]),
     ("superstep-sim", &["engine", "store", "graph"]),
     ("superstep-inference", &[]),
-    ("superstep-runtime", &["engine", "store", "graph", "inference"]),
+    ("superstep-runtime", &["engine", "store", "graph", "inference", "algorithms"]),
     ("superstep-providers", &["runtime", "engine", "graph"]),
     ("superstep-tools", &["runtime", "engine", "graph"]),
     ("superstep-telemetry", &["runtime", "engine", "graph"]),
@@ -24,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates of plain data and pure decisions: no IO, async, clock or randomness, by naming all that they may use.
-const PURE: [&str; 2] = ["superstep-graph", "superstep-engine"];
+const PURE: [&str; 3] = ["superstep-graph", "superstep-engine", "superstep-algorithms"];
 const PURE_DEPENDENCIES: [&str; 8] =
     ["blake3", "indexmap", "schemars", "serde", "serde_json", "smallvec", "strsim", "thiserror"];
 
