@@ -25,6 +25,8 @@ macro_rules! counters {
 counters! {
     /// Runs compared with an undisturbed one.
     exact_runs,
+    /// Undisturbed runs compared with what the model of the rules predicts.
+    predicted_runs,
     /// Runs compared with a replay of their log.
     replayed_runs,
     /// Programs that were run again beside a replay.

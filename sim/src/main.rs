@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use superstep_sim::{Counters, Faults, SHAPES, Scenario, Side, Verdict, of_seed, run, run_seed, shape};
+use superstep_sim::{Counters, Faults, SHAPES, Scenario, Seed, Side, Verdict, run, run_seed, shape};
 
 const USAGE: &str = "superstep-sim: runs the engine in a simulated world under faults
 
@@ -19,7 +19,7 @@ const USAGE: &str = "superstep-sim: runs the engine in a simulated world under f
 struct Asked {
     seeds: Option<u64>,
     from: u64,
-    seed: Option<u64>,
+    seed: Option<Seed>,
     shape: Option<String>,
 }
 
@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<ExitCode> {
             .ok_or_else(|| anyhow::anyhow!("no shape is named {name:?}; there are {}", SHAPES.join(", ")))?;
         exhaust(&name, &scenario)
     } else if let Some(count) = asked.seeds {
-        many(asked.from, count)
+        many(std::env::var("FAM").is_ok(), asked.from, count)
     } else {
         say(USAGE);
         return Ok(ExitCode::from(2));
@@ -55,8 +55,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Asked> {
     Ok(asked)
 }
 
-fn one(seed: u64) -> u64 {
-    let (scenario, faults) = of_seed(seed);
+fn one(seed: Seed) -> u64 {
+    let (scenario, faults) = seed.unfold();
     let verdict = run_seed(seed, None, true);
     for (name, graph) in &scenario.library {
         say(&format!("graph {name}: {}", serde_json::to_string_pretty(graph).unwrap_or_default()));
@@ -94,7 +94,7 @@ fn exhaust(name: &str, scenario: &Scenario) -> u64 {
 }
 
 /// Runs `count` seeds on all cores.
-fn many(from: u64, count: u64) -> u64 {
+fn many(family: bool, from: u64, count: u64) -> u64 {
     let begin = Instant::now();
     let next = AtomicU64::new(from);
     let total = Mutex::new((Counters::default(), 0));
@@ -103,12 +103,13 @@ fn many(from: u64, count: u64) -> u64 {
         for _ in 0..cores {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + count {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= from + count {
                         return;
                     }
+                    let seed = if family { Seed::strange(number) } else { Seed::usual(number) };
                     let mut verdict = run_seed(seed, None, false);
-                    if seed.is_multiple_of(10) && run_seed(seed, None, false).trace != verdict.trace {
+                    if number.is_multiple_of(10) && run_seed(seed, None, false).trace != verdict.trace {
                         verdict.violation = Some("the same seed did not come to the same twice".to_owned());
                     }
                     let mut total = total.lock().expect("no thread panics while it holds the lock");

@@ -9,6 +9,9 @@ use superstep_graph::{BarrierMode, CustomProgram, GraphSpec, OnUnknown, Validate
 
 use crate::behaviour::Behaviour;
 
+/// The name of the run.
+pub(crate) const RUN: &str = "simulated";
+
 /// The name of the run's own graph.
 pub(crate) const ROOT: &str = "main";
 
@@ -56,7 +59,7 @@ impl Scenario {
     /// What an engine with so many partitions begins with.
     pub(crate) fn config(&self, partitions: u32) -> RunConfig {
         let started = RunStarted {
-            run: "simulated".to_owned(),
+            run: RUN.to_owned(),
             root: ROOT.to_owned(),
             graphs: self.library.iter().map(|(name, spec)| (name.clone(), Arc::new(spec.clone()))).collect(),
             input: Payload::from(json!("input")),
@@ -80,7 +83,7 @@ pub(crate) fn vertex(name: &str, behaviour: &Behaviour) -> VertexSpec {
     }
 }
 
-fn behaviour_of(vertex: &VertexSpec) -> Behaviour {
+pub(crate) fn behaviour_of(vertex: &VertexSpec) -> Behaviour {
     let parameters = vertex.custom.as_ref().map(|custom| custom.parameters.clone()).unwrap_or_default();
     serde_json::from_value(parameters).unwrap_or_default()
 }

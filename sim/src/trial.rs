@@ -7,10 +7,10 @@ use superstep_engine::{Expressions, Fork, Record};
 use crate::audit::audit;
 use crate::counters::Counters;
 use crate::faults::{Faults, Sabotage};
-use crate::generate;
 use crate::history::History;
-use crate::random::Random;
-use crate::scenario::Scenario;
+use crate::reference::{Prediction, covers, predict};
+use crate::scenario::{RUN, Scenario};
+use crate::seed::Seed;
 use crate::words::Words;
 use crate::world::{Ended, World};
 
@@ -29,17 +29,10 @@ pub struct Verdict {
     pub writes: u64,
 }
 
-/// The scenario and the faults of a seed.
-pub fn of_seed(seed: u64) -> (Scenario, Faults) {
-    let mut random = Random::new(seed);
-    let scenario = generate::scenario(&mut random.fork());
-    (scenario, Faults::random(&mut random))
-}
-
 /// Runs the scenario of a seed under its faults.
-pub fn run_seed(seed: u64, sabotage: Option<Sabotage>, verbose: bool) -> Verdict {
+pub fn run_seed(seed: Seed, sabotage: Option<Sabotage>, verbose: bool) -> Verdict {
     let judged = std::panic::catch_unwind(|| {
-        let (scenario, mut faults) = of_seed(seed);
+        let (scenario, mut faults) = seed.unfold();
         faults.sabotage = sabotage;
         run(&scenario, &faults, verbose)
     });
@@ -96,6 +89,14 @@ fn judge(scenario: &Scenario, ended: &Ended, counters: &mut Counters) -> Option<
         return Some(format!("without any fault: {violation}"));
     }
     let undisturbed = History::of(&reference.notices, reference.status, reference.outputs);
+    if covers(scenario) {
+        counters.predicted_runs += 1;
+        let Prediction { status, outputs, notices } = predict(scenario);
+        let predicted = History::of(&notices, Some(status), outputs);
+        if let Some(difference) = undisturbed.difference(&predicted) {
+            return Some(format!("an undisturbed run and what the rules say differ:\n    {difference}"));
+        }
+    }
     if let Some(difference) = history.difference(&undisturbed) {
         return Some(format!("the run and an undisturbed one differ:\n    {difference}"));
     }
@@ -112,8 +113,7 @@ fn forked(
     let goes_on = |record: &&Record| matches!(record, Record::Committed(commit) if commit.closing.is_none());
     let last = log.iter().filter(goes_on).count() as u64;
     // The name stays, and with it the keys of calls, which decide what the model server does.
-    let fork =
-        |superstep| Fork { run: "simulated".to_owned(), superstep, mutations: Vec::new(), started_at: 0 };
+    let fork = |superstep| Fork { run: RUN.to_owned(), superstep, mutations: Vec::new(), started_at: 0 };
     let words: Arc<dyn Expressions + Send + Sync> = Arc::new(Words);
     for superstep in [0, last / 2, last] {
         let records = match fork(superstep).records(scenario.config(1), &words, log) {

@@ -23,7 +23,7 @@ use crate::counters::Counters;
 use crate::faults::{Faults, Sabotage, Side};
 use crate::model::ModelServer;
 use crate::random::Random;
-use crate::scenario::{ROOT, Scenario};
+use crate::scenario::{ROOT, RUN, Scenario};
 use crate::store::{Append, Store};
 
 use programs::{Call, Running};
@@ -143,7 +143,7 @@ impl<'a> World<'a> {
     /// The world in which the log of the run begins with these records.
     pub(crate) fn after(mut self, records: Vec<Record>) -> Self {
         self.store.waiting.push_back(Append { from: None, token: Token(u64::MAX), records });
-        if let Err(what) = self.store.write("simulated") {
+        if let Err(what) = self.store.write(RUN) {
             self.broken(what);
         }
         self

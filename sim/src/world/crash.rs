@@ -5,6 +5,7 @@ use std::sync::Arc;
 use superstep_engine::{Action, Record, Solo, Timestamp};
 
 use super::{Item, Process, Sabotage, Side, World};
+use crate::scenario::RUN;
 use crate::words::Words;
 
 impl World<'_> {
@@ -57,7 +58,7 @@ impl World<'_> {
     }
 
     fn write_one(&mut self) -> Option<crate::store::Append> {
-        match self.store.write("simulated") {
+        match self.store.write(RUN) {
             Ok(append) => append,
             Err(what) => {
                 self.broken(what);

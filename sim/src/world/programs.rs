@@ -61,7 +61,7 @@ impl World<'_> {
     pub(super) fn step(&mut self, run: u64) {
         let Some(running) = self.running.get(&run) else { return };
         let key = running.job.key;
-        match step(&running.job, &running.answers) {
+        match step((&running.job).into(), &running.answers) {
             Step::Call(requests) => {
                 let tickets: Vec<u32> =
                     (1u32..).take(requests.len()).map(|number| self.tickets + number).collect();
