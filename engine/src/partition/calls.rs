@@ -245,9 +245,14 @@ impl Partition {
 
     /// Takes the end of a call in from the log.
     pub(crate) fn replay_outcome(&mut self, call: &CallKey, outcome: &CallOutcome) {
+        let attempt = self.find(&call.activation).and_then(|(key, _)| {
+            let flight = self.flights.get(key.flight)?;
+            flight.elements.get(key.element).map(|element| element.attempts)
+        });
         if let Some(entry) = self.journal.entry(call) {
             entry.outcome = Some(outcome.clone());
             entry.durable = true;
+            entry.ended_in = attempt.unwrap_or(0);
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) key: CallKey,
     pub(super) outcome: Option<CallOutcome>,
     pub(super) durable: bool,
+    /// In a replay: in which attempt its outcome came.
+    pub(super) ended_in: u32,
     /// In a replay: whether it was made before a question, behind which its program does not make it again.
     pub(super) past: bool,
 }
@@ -140,10 +142,20 @@ impl Journal {
         let occurrence = self.occurrence(activation, digest);
         let wanted = CallKey { activation: activation.clone(), digest, occurrence, attempt };
         match self.look_up(&wanted) {
-            Known::Nothing => None,
+            Known::Nothing => self.came_late(&wanted).map(Some),
             Known::InDoubt(_) => Some(None),
             Known::Outcome(call) => Some(self.outcome(&call).cloned()),
         }
+    }
+
+    /// How a call ended that an attempt before had left behind, and that failed while the present attempt
+    /// waited for it: had that asked for it later, the log would have a new call.
+    fn came_late(&self, wanted: &CallKey) -> Option<CallOutcome> {
+        let entries = self.entries.get(&wanted.activation)?;
+        let same =
+            |entry: &&Entry| entry.key.digest == wanted.digest && entry.key.occurrence == wanted.occurrence;
+        let last = entries.iter().filter(same).max_by_key(|entry| entry.key.attempt)?;
+        last.outcome.clone().filter(|_| last.ended_in == wanted.attempt)
     }
 
     /// Takes down that an activation goes on from an answer: what it has called is behind it.
@@ -166,7 +178,7 @@ impl Journal {
     pub(super) fn intend(&mut self, key: &CallKey) {
         let entries = self.entries.entry(key.activation.clone()).or_default();
         if !entries.iter().any(|entry| entry.key == *key) {
-            entries.push(Entry { key: key.clone(), outcome: None, durable: false, past: false });
+            entries.push(Entry { key: key.clone(), outcome: None, durable: false, ended_in: 0, past: false });
         }
     }
 
