@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use superstep_engine::{Costs, Patch, Payload, RunConfig, RunStarted};
 use superstep_graph::{BarrierMode, CustomProgram, GraphSpec, OnUnknown, ValidatedGraph, VertexSpec};
@@ -16,7 +17,7 @@ pub(crate) const RUN: &str = "simulated";
 pub(crate) const ROOT: &str = "main";
 
 /// Graphs, and what the outside does to their run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
     /// The graphs by name; `main` is the run's own.
     pub library: BTreeMap<String, GraphSpec>,
@@ -86,4 +87,11 @@ pub(crate) fn vertex(name: &str, behaviour: &Behaviour) -> VertexSpec {
 pub(crate) fn behaviour_of(vertex: &VertexSpec) -> Behaviour {
     let parameters = vertex.custom.as_ref().map(|custom| custom.parameters.clone()).unwrap_or_default();
     serde_json::from_value(parameters).unwrap_or_default()
+}
+
+/// Gives a vertex whose program is simulated another behaviour.
+pub(crate) fn set_behaviour(vertex: &mut VertexSpec, behaviour: &Behaviour) {
+    if let Some(custom) = &mut vertex.custom {
+        custom.parameters = serde_json::to_value(behaviour).unwrap_or_default();
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::faults::Faults;
+use crate::faults::{Faults, Hazards};
 use crate::generate::{self, strange};
 use crate::random::Random;
 use crate::scenario::Scenario;
@@ -11,13 +11,15 @@ use crate::scenario::Scenario;
 /// What sort of graphs a seed makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
-    /// Graphs that a user could have written, with all that a run can meet.
+    /// Graphs that a user could have written, in a process that crashes.
     Usual,
-    /// Graphs that nobody would write, of which the model of the rules knows all.
+    /// The same, with hazards of the network, the store and the leader besides.
+    Hard,
+    /// Graphs that nobody would write, with hazards; the model of the rules knows all of them.
     Strange,
 }
 
-/// The name of a random run: `17` of the usual family, `s17` of the strange one.
+/// The name of a random run: `17` of the usual family, `h17` of the hard and `s17` of the strange one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seed {
     /// Which sort of graph.
@@ -32,9 +34,14 @@ impl Seed {
         Self { family: Family::Usual, number }
     }
 
-    /// A seed of the strange family.
-    pub fn strange(number: u64) -> Self {
-        Self { family: Family::Strange, number }
+    /// The seed that is the `index`th in turn, one of each family after the other.
+    pub fn in_turn(index: u64) -> Self {
+        let family = match index % 3 {
+            0 => Family::Usual,
+            1 => Family::Hard,
+            _ => Family::Strange,
+        };
+        Self { family, number: index / 3 }
     }
 
     /// What is run, and what goes wrong.
@@ -42,10 +49,17 @@ impl Seed {
         let mut random = Random::new(self.number);
         let mut own = random.fork();
         let scenario = match self.family {
-            Family::Usual => generate::scenario(&mut own),
+            Family::Usual | Family::Hard => generate::scenario(&mut own),
             Family::Strange => strange::scenario(&mut own),
         };
-        (scenario, Faults::random(&mut random))
+        let mut faults = Faults::random(&mut random);
+        if self.family != Family::Usual {
+            faults.hazards = Hazards::random(&mut random);
+            if random.chance(40) {
+                (faults.partitions, faults.latency) = (4, true);
+            }
+        }
+        (scenario, faults)
     }
 }
 
@@ -53,6 +67,7 @@ impl fmt::Display for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let family = match self.family {
             Family::Usual => "",
+            Family::Hard => "h",
             Family::Strange => "s",
         };
         write!(f, "{family}{}", self.number)
@@ -63,10 +78,12 @@ impl FromStr for Seed {
     type Err = std::num::ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text.strip_prefix('s') {
-            Some(number) => Self::strange(number.parse()?),
-            None => Self::usual(text.parse()?),
-        })
+        let (family, number) = match (text.strip_prefix('s'), text.strip_prefix('h')) {
+            (Some(number), _) => (Family::Strange, number),
+            (None, Some(number)) => (Family::Hard, number),
+            (None, None) => (Family::Usual, text),
+        };
+        Ok(Self { family, number: number.parse()? })
     }
 }
 
@@ -76,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_seed_is_read_as_it_is_written() {
-        for seed in [Seed::usual(0), Seed::usual(17), Seed::strange(3)] {
+        for seed in (0..9).map(Seed::in_turn) {
             assert_eq!(seed.to_string().parse(), Ok(seed));
         }
         assert!("x3".parse::<Seed>().is_err());

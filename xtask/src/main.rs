@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `generate` and `tidy`.
+//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `sim`, `generate` and `tidy`.
 #![expect(clippy::print_stdout, reason = "these commands report to the person who typed them")]
 
 mod bench;
@@ -8,6 +8,7 @@ mod generate;
 mod model;
 mod process;
 mod quickstart;
+mod sim;
 mod stages;
 mod tidy;
 mod workspace;
@@ -32,6 +33,8 @@ enum Command {
     Quickstart(quickstart::Arguments),
     /// Measure this project and its peers side by side.
     Bench(bench::Arguments),
+    /// Run the engine in a simulated world: seeds, shapes, crashes, planted mistakes.
+    Sim(sim::Arguments),
     /// Write the generated parts of the documents again.
     Generate(generate::Arguments),
     /// Check the house rules that a program can check.
@@ -54,6 +57,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Test(arguments) => stages::run(&workspace, arguments),
         Command::Quickstart(arguments) => quickstart::run(&workspace, arguments),
         Command::Bench(arguments) => bench::run(&workspace, arguments),
+        Command::Sim(arguments) => sim::run(&workspace, arguments),
         Command::Generate(arguments) => generate::run(&workspace, arguments),
         Command::Tidy => tidy::run(&workspace),
     }

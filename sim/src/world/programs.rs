@@ -136,10 +136,11 @@ impl World<'_> {
         if !self.store.intents.contains(&key) {
             self.broken(format!("call {key} is sent, and its intent is not durable"));
         }
-        if self.store.outcomes.contains(&key) {
+        if self.store.outcomes.contains_key(&key) {
             self.broken(format!("call {key} is sent again, and had ended"));
         }
-        let (life, sent) = (self.life, self.model.send(&key, self.life).sent.clone());
+        let (life, sent) = (self.life, self.model.send(&key, self.life));
+        self.store.ledger = self.model.ledger.len();
         // An attempt that ran out of time leaves a call behind, and the next one sends it again.
         let stopped = self.calls.get(&ticket).and_then(|call| self.running.get(&call.run));
         let stopped =
