@@ -53,7 +53,7 @@ pub(crate) fn covers(scenario: &Scenario) -> bool {
 /// Predicts the run of a scenario that the model covers.
 pub(crate) fn predict(scenario: &Scenario) -> Prediction {
     let mut run = Run::new(scenario);
-    let status = run.to_the_end();
+    let status = run.run();
     let outputs = run.frames.get(&FrameId::ROOT).map_or(Value::Null, Frame::result);
     run.finish(&status);
     Prediction { status, outputs, notices: run.notices }
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
     }
 
     /// Rule 8: supersteps until nothing is left to do.
-    fn to_the_end(&mut self) -> RunStatus {
+    fn run(&mut self) -> RunStatus {
         let root = self.frames[&FrameId::ROOT].rules.0;
         if root.entry.len() as u64 > root.limits.activations {
             return RunStatus::LimitReached(LimitKind::Activations);

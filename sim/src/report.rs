@@ -53,7 +53,7 @@ pub(crate) fn checks(it: &Counters) {
         ("undisturbed runs that differ from what the rules say", it.predicted_runs),
         ("outcomes in a log that the model server did not give", it.calls_ended),
     ];
-    for (what, looked_at) in rows {
+    for (what, looked_at) in rows.into_iter().filter(|(_, looked_at)| *looked_at > 0) {
         say(&format!("0 of {looked_at} {what}"));
     }
 }

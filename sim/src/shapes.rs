@@ -33,7 +33,7 @@ pub fn shape(name: &str) -> Option<Scenario> {
         "chain" => Scenario::of(graph(vec![calls("a"), calls("b"), calls("c")], &["a>b", "b>c"])),
         "diamond" => Scenario::of(diamond()),
         "fan_out" => Scenario::of(fan_out(100, 10)),
-        "wide" => Scenario::of(fan_out(1_000, 200)),
+        "wide" => Scenario::of(fan_out(1_000, 500)),
         "cycle" => Scenario::of(cycle()),
         "join_any" => Scenario::of(join_any()),
         "quorum" => Scenario::of(quorum()),

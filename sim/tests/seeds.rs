@@ -43,10 +43,11 @@ fn seeds_that_found_something_hold() {
 /// The cases in the folder of regressions, by the names of their files.
 fn cases() -> Vec<(String, Case)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");
-    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
     paths.sort();
     let cases = paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json"));
-    cases.map(|path| (path.display().to_string(), Case::read(&path).unwrap())).collect()
+    cases.map(|path| (path.display().to_string(), Case::read(&path).expect("it is a case"))).collect()
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl<'a> Frame<'a> {
 
     /// Whether a message counts for the join of its receiver.
     pub(super) fn is_counted(&self, message: &Message) -> bool {
-        !message.direct && self.rules.slots(&message.to).contains(&message.from)
+        !message.direct && self.rules.counts(&message.from, &message.to)
     }
 
     pub(super) fn is_passive(&self, message: &Message) -> bool {

@@ -37,6 +37,14 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// Whether the join of `to` counts what comes over an edge from `from`.
+    pub(super) fn counts(self, from: &VertexName, to: &VertexName) -> bool {
+        match self.vertex(to).and_then(|vertex| vertex.join.of.as_ref()) {
+            Some(names) => names.contains(from),
+            None => self.active().any(|edge| edge.from == *from && edge.to == *to),
+        }
+    }
+
     /// How many slots have to be filled (rules 11 and 12).
     pub(super) fn need(self, name: &VertexName) -> usize {
         let join = self.vertex(name).map(|vertex| &vertex.join);
@@ -70,7 +78,7 @@ impl<'a> Rules<'a> {
     fn steps(self, from: &VertexName) -> Vec<(VertexName, bool)> {
         let edges = self.active().filter(|edge| edge.from == *from);
         let mut steps: Vec<(VertexName, bool)> =
-            edges.map(|edge| (edge.to.clone(), self.slots(&edge.to).contains(from))).collect();
+            edges.map(|edge| (edge.to.clone(), self.counts(from, &edge.to))).collect();
         if let Some(vertex) = self.vertex(from) {
             let targets = self.names().into_iter().filter(|to| Self::sends(vertex, to));
             steps.extend(targets.map(|to| (to, false)));
