@@ -19,6 +19,7 @@ use std::sync::Arc;
 use superstep_graph::{ValidatedGraph, VertexIx, VertexName};
 
 use crate::costs::{Costs, Measured};
+use crate::defect::{self, Defect};
 use crate::expressions::Expressions;
 use crate::ids::{ActivationId, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token};
 use crate::notice::{Notice, RunStatus};
@@ -296,6 +297,9 @@ impl Coordinator {
                     return;
                 };
                 completed.place = place;
+                if defect::is(Defect::MutationAtOnce) && !completed.mutations.is_empty() && !self.replaying {
+                    self.change_at_once(&mut completed);
+                }
                 self.suspended.remove(&place);
                 self.completed.insert(place, completed);
                 if self.phase == Phase::Paused {

@@ -10,6 +10,8 @@
 mod call;
 mod coordinator;
 mod costs;
+#[doc(hidden)]
+pub mod defect;
 mod expressions;
 mod fork;
 mod ids;

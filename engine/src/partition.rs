@@ -21,6 +21,7 @@ use std::sync::Arc;
 use superstep_graph::{VertexName, VertexSpec};
 
 use crate::call::{CallOutcome, CallRequest};
+use crate::defect::{self, Defect};
 use crate::expressions::Expressions;
 use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place, Timestamp, Token};
 use crate::message::{MessageStatus, Routed};
@@ -321,6 +322,9 @@ impl Partition {
         to: &VertexName,
         status: MessageStatus,
     ) {
+        if status == MessageStatus::DeadLettered && defect::is(Defect::DeadLetterDropped) {
+            return;
+        }
         let taken = None;
         self.effects.push_back(Effect::Notify(settled(frame, message, to, taken, status)));
     }

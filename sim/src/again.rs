@@ -90,7 +90,7 @@ fn run(
     };
     let mut answers: Vec<CallOutcome> = Vec::new();
     loop {
-        let requests = match step(&job, &answers) {
+        let requests = match step((&job).into(), &answers) {
             Step::End(outcome) => return Ok(outcome),
             Step::Call(requests) => requests,
         };

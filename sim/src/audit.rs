@@ -82,12 +82,21 @@ fn sent_by(commit: &Commit, notices: &[Notice], graphs: &BTreeMap<FrameId, Valid
         };
         let out = |port: &str| out(graph, &activation.vertex, port);
         sent += match failure {
+            // Where a condition of an error edge has no value either, nothing is sent.
+            Some(_) if !has_values(graph, &activation.vertex) => 0,
             Some(_) if out(Port::ERROR).iter().any(|known| *known) => out(Port::ERROR).len() as u64,
             Some(_) => 0,
             None => emitted(end).iter().map(|port| out(port).len() as u64).sum::<u64>() + direct(end),
         };
     }
     sent
+}
+
+/// Whether the conditions of all error edges of a vertex have a value, whatever the message.
+fn has_values(graph: &ValidatedGraph, vertex: &VertexName) -> bool {
+    let edges = graph.spec().edges.iter();
+    let mut errors = edges.filter(|edge| edge.from == *vertex && edge.port.as_str() == Port::ERROR);
+    errors.all(|edge| edge.when.as_deref().is_none_or(Words::is_word))
 }
 
 /// Of each edge that listens to a port, whether its receiver is there.

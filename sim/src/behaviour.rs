@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use superstep_engine::{
-    CallOutcome, CallRequest, Direct, Emission, Failure, FailureClass, Job, Outcome, Payload, ProgramResult,
-    Question, Usage, ValueChange,
+    ActivationId, CallOutcome, CallRequest, Direct, Emission, Failure, FailureClass, Job, Outcome, Payload,
+    ProgramResult, Question, Resumption, Usage, ValueChange, View,
 };
-use superstep_graph::{Mutation, Port, VertexName};
+use superstep_graph::{Mutation, Port, VertexName, VertexSpec};
 
 /// What a program does; handed to it as the parameters of its vertex.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,29 @@ pub(crate) struct Behaviour {
     pub silent: bool,
 }
 
+/// All that a program sees, whoever lets it run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) activation: &'a ActivationId,
+    pub(crate) vertex: &'a VertexSpec,
+    pub(crate) view: &'a View,
+    /// Attempts before this one.
+    pub(crate) attempts: u32,
+    pub(crate) resumption: Option<&'a Resumption>,
+}
+
+impl<'a> From<&'a Job> for Seen<'a> {
+    fn from(job: &'a Job) -> Self {
+        Self {
+            activation: &job.activation,
+            vertex: &job.vertex,
+            view: &job.view,
+            attempts: job.attempts,
+            resumption: job.resumption.as_ref(),
+        }
+    }
+}
+
 /// How a program goes on.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -55,8 +78,8 @@ pub(crate) enum Step {
     End(Outcome),
 }
 
-/// How the program of `job` goes on once its calls so far have ended with `answers`.
-pub(crate) fn step(job: &Job, answers: &[CallOutcome]) -> Step {
+/// How the program that sees `job` goes on once its calls so far have ended with `answers`.
+pub(crate) fn step(job: Seen<'_>, answers: &[CallOutcome]) -> Step {
     if let Some(route) = &job.view.route {
         return Step::End(match &**route {
             Ok(route) => Outcome::Done(routed(job, &route.port)),
@@ -73,18 +96,18 @@ pub(crate) fn step(job: &Job, answers: &[CallOutcome]) -> Step {
 }
 
 /// What a router sends that weighs costs.
-fn routed(job: &Job, port: &Port) -> ProgramResult {
+fn routed(job: Seen<'_>, port: &Port) -> ProgramResult {
     let payload = Payload::from(json!(number(job, &[], "payload")));
     ProgramResult { emissions: vec![Emission { port: port.clone(), payload }], ..ProgramResult::default() }
 }
 
-fn behaviour_of(job: &Job) -> Behaviour {
+fn behaviour_of(job: Seen<'_>) -> Behaviour {
     let custom = job.vertex.custom.as_ref().map(|custom| &custom.parameters);
     let parsed = custom.filter(|parameters| parameters.is_object()).map(Behaviour::deserialize);
     parsed.transpose().unwrap_or_default().unwrap_or_default()
 }
 
-fn request(job: &Job, behaviour: &Behaviour, number: u32, answers: &[CallOutcome]) -> CallRequest {
+fn request(job: Seen<'_>, behaviour: &Behaviour, number: u32, answers: &[CallOutcome]) -> CallRequest {
     let salt = if behaviour.same { 0 } else { number };
     // What is asked at once cannot depend on the answers of the others.
     let known = if behaviour.together || behaviour.same { &[] } else { answers };
@@ -96,15 +119,14 @@ fn request(job: &Job, behaviour: &Behaviour, number: u32, answers: &[CallOutcome
     CallRequest { target: format!("model for {}", job.activation), digest: short, repeatable: false, reserve }
 }
 
-fn end(job: &Job, behaviour: &Behaviour, answers: &[CallOutcome]) -> Outcome {
+fn end(job: Seen<'_>, behaviour: &Behaviour, answers: &[CallOutcome]) -> Outcome {
     if let Some(failure) = answers.iter().find_map(|outcome| outcome.answer.as_ref().err()) {
         return Outcome::Failed(failure.clone());
     }
     if job.attempts < behaviour.transient {
         return Outcome::Failed(Failure::transient(format!("attempt {} was not the last", job.attempts)));
     }
-    let asked =
-        job.resumption.as_ref().map_or(0, |resumption| resumption.state.value().as_u64().unwrap_or(0));
+    let asked = job.resumption.map_or(0, |resumption| resumption.state.value().as_u64().unwrap_or(0));
     if asked < u64::from(behaviour.asks) {
         let state = (!behaviour.answer_is_output).then(|| Payload::from(json!(asked + 1)));
         return Outcome::Suspended(Question { ask: Payload::from(json!({"question": asked})), state });
@@ -119,7 +141,7 @@ fn end(job: &Job, behaviour: &Behaviour, answers: &[CallOutcome]) -> Outcome {
     Outcome::Done(result(job, behaviour, number))
 }
 
-fn result(job: &Job, behaviour: &Behaviour, number: u64) -> ProgramResult {
+fn result(job: Seen<'_>, behaviour: &Behaviour, number: u64) -> ProgramResult {
     let payload = Payload::from(match behaviour.list {
         Some(items) => Value::from((0..u64::from(items)).map(|item| number + item).collect::<Vec<_>>()),
         None => json!(number),
@@ -146,14 +168,14 @@ fn result(job: &Job, behaviour: &Behaviour, number: u64) -> ProgramResult {
     result
 }
 
-fn number(job: &Job, answers: &[CallOutcome], salt: &str) -> u64 {
+fn number(job: Seen<'_>, answers: &[CallOutcome], salt: &str) -> u64 {
     let hash = digest(job, answers, salt);
     let [a, b, c, d, ..] = *hash.as_bytes();
     u64::from(u32::from_le_bytes([a, b, c, d])) % 1_000
 }
 
 /// The hash of all that the program sees, and of the answers to its calls.
-fn digest(job: &Job, answers: &[CallOutcome], salt: &str) -> blake3::Hash {
+fn digest(job: Seen<'_>, answers: &[CallOutcome], salt: &str) -> blake3::Hash {
     let view = &job.view;
     let received = |list: &[superstep_engine::Received]| -> Vec<Value> {
         let one = |message: &superstep_engine::Received| {
@@ -174,7 +196,7 @@ fn digest(job: &Job, answers: &[CallOutcome], salt: &str) -> blake3::Hash {
         view.value.value(),
         view.element.as_ref().map(Payload::value),
         aggregates,
-        job.resumption.as_ref().map(|resumption| resumption.answer.value()),
+        job.resumption.map(|resumption| resumption.answer.value()),
         answered,
     ]);
     blake3::hash(seen.to_string().as_bytes())

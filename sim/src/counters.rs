@@ -25,6 +25,8 @@ macro_rules! counters {
 counters! {
     /// Runs compared with an undisturbed one.
     exact_runs,
+    /// Undisturbed runs compared with what the model of the rules predicts.
+    predicted_runs,
     /// Runs compared with a replay of their log.
     replayed_runs,
     /// Programs that were run again beside a replay.
@@ -51,6 +53,16 @@ counters! {
     messages_combined,
     /// Batches between partitions.
     batches,
+    /// Of these, lost, and sent again.
+    batches_lost,
+    /// Of these, that came before one that was sent earlier.
+    batches_reordered,
+    /// Of these, that came when their superstep was over.
+    batches_late,
+    /// Commands and reports that were lost, and sent again.
+    packets_lost,
+    /// Commands to deliver the messages of a superstep.
+    deliveries,
     /// Joins that acted incomplete.
     joins_incomplete,
     /// Activations cancelled.
@@ -69,6 +81,10 @@ counters! {
     answers,
     /// Calls sent.
     calls_sent,
+    /// Calls whose outcome became durable.
+    calls_ended,
+    /// Runs with a budget.
+    budgets,
     /// Calls sent again after a crash.
     calls_resent,
     /// Calls answered from the log.
@@ -85,6 +101,24 @@ counters! {
     store_failed_before,
     /// Of these, by a store that failed after it wrote.
     store_failed_after,
+    /// Of these, by a store that wrote a part.
+    writes_torn,
+    /// Of these, by a leader that slept.
+    leaders_slept,
+    /// Leaders that woke when others had taken, or were taking, their place.
+    leaders_woken,
+    /// Writes that they tried.
+    stale_writes_tried,
+    /// Of these, refused.
+    stale_writes_refused,
+    /// Calls that they did not make.
+    stale_calls_withheld,
+    /// Logs read that lacked what was written last.
+    reads_stale,
+    /// Writes that found another in their place.
+    writes_fenced,
+    /// Writes that took long.
+    writes_slow,
     /// Writes on their way at a crash that landed though nobody waited for them.
     writes_landed,
     /// Things that were said twice.

@@ -1,18 +1,23 @@
 //! What goes wrong in a simulated run.
 
+use serde::{Deserialize, Serialize};
+
 use crate::random::Random;
 
 /// On which side of a durable write a crash lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Side {
     /// The write never happens.
     Before,
+    /// A part of it is there, which whoever reads the log next cuts off.
+    Torn,
     /// The write is durable, and nobody hears of it.
     After,
 }
 
 /// What goes wrong, how often.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Faults {
     /// The seed of durations and of draws.
     pub seed: u64,
@@ -34,29 +39,50 @@ pub struct Faults {
     pub recovery: u64,
     /// After so many crashes nothing goes wrong any more.
     pub most_crashes: u64,
-    /// A crash at the write of this number, from 0.
-    pub crash_at: Option<(u64, Side)>,
+    /// Crashes at these writes, numbered from 0 over all lives of the process.
+    pub crash_at: Vec<(u64, Side)>,
+    /// A crash before the event of this number, from 0.
+    pub crash_before: Option<u64>,
+    /// What else goes wrong.
+    pub hazards: Hazards,
     /// A defect of the driver that a checker should find.
+    #[serde(skip)]
     pub sabotage: Option<Sabotage>,
+}
+
+/// What goes wrong with the network, the store, and who leads, in how many of a hundred cases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hazards {
+    /// A message, a command or a report is lost and sent again later.
+    pub lost: u64,
+    /// A write takes long.
+    pub slow: u64,
+    /// A store that fails leaves a part of the write.
+    pub torn: u64,
+    /// A process that would die sleeps instead, and wakes when another one leads.
+    pub sleeps: u64,
+    /// A process that resumes the run is shown a log that lacks what was written last.
+    pub stale: u64,
+}
+
+impl Hazards {
+    /// Much goes wrong.
+    pub fn random(random: &mut Random) -> Self {
+        Self {
+            lost: random.pick(&[0, 5, 20]),
+            slow: random.pick(&[0, 5]),
+            torn: random.pick(&[0, 30]),
+            sleeps: random.pick(&[0, 30, 80]),
+            stale: random.pick(&[0, 20, 60]),
+        }
+    }
 }
 
 impl Faults {
     /// Nothing goes wrong, and things take no time but that of programs and calls.
     pub fn none(seed: u64) -> Self {
-        Self {
-            seed,
-            partitions: 1,
-            rescales: false,
-            latency: false,
-            duplicates: 0,
-            late: 0,
-            crash: 0,
-            store: 0,
-            recovery: 0,
-            most_crashes: 0,
-            crash_at: None,
-            sabotage: None,
-        }
+        Self { seed, partitions: 1, ..Self::default() }
     }
 
     /// Much goes wrong.
@@ -73,8 +99,7 @@ impl Faults {
             store: random.pick(&[0, 3, 10]),
             recovery: random.pick(&[0, 20, 50]),
             most_crashes: random.between(1, 12),
-            crash_at: None,
-            sabotage: None,
+            ..Self::default()
         }
     }
 }
@@ -98,11 +123,17 @@ pub enum Sabotage {
     FreeIntents,
     /// Answers that should depend on the request alone do not.
     ImpureAnswers,
+    /// The store takes writes of a leader that another one has replaced.
+    NoEpochCheck,
+    /// The store overwrites what it should have found in its place.
+    PlainPut,
+    /// What is left of a torn write is taken for whole.
+    TornTailKept,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::EarlyDurable,
         Self::ForgottenOutcomes,
         Self::LostTail,
@@ -111,5 +142,8 @@ impl Sabotage {
         Self::LostMessages,
         Self::FreeIntents,
         Self::ImpureAnswers,
+        Self::NoEpochCheck,
+        Self::PlainPut,
+        Self::TornTailKept,
     ];
 }

@@ -2,6 +2,7 @@
 
 mod mutations;
 mod routers;
+pub(crate) mod strange;
 
 use std::time::Duration;
 

@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use superstep_engine::{Costs, Patch, Payload, RunConfig, RunStarted};
 use superstep_graph::{BarrierMode, CustomProgram, GraphSpec, OnUnknown, ValidatedGraph, VertexSpec};
 
 use crate::behaviour::Behaviour;
 
+/// The name of the run.
+pub(crate) const RUN: &str = "simulated";
+
 /// The name of the run's own graph.
 pub(crate) const ROOT: &str = "main";
 
 /// Graphs, and what the outside does to their run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
     /// The graphs by name; `main` is the run's own.
     pub library: BTreeMap<String, GraphSpec>,
@@ -56,7 +60,7 @@ impl Scenario {
     /// What an engine with so many partitions begins with.
     pub(crate) fn config(&self, partitions: u32) -> RunConfig {
         let started = RunStarted {
-            run: "simulated".to_owned(),
+            run: RUN.to_owned(),
             root: ROOT.to_owned(),
             graphs: self.library.iter().map(|(name, spec)| (name.clone(), Arc::new(spec.clone()))).collect(),
             input: Payload::from(json!("input")),
@@ -80,7 +84,14 @@ pub(crate) fn vertex(name: &str, behaviour: &Behaviour) -> VertexSpec {
     }
 }
 
-fn behaviour_of(vertex: &VertexSpec) -> Behaviour {
+pub(crate) fn behaviour_of(vertex: &VertexSpec) -> Behaviour {
     let parameters = vertex.custom.as_ref().map(|custom| custom.parameters.clone()).unwrap_or_default();
     serde_json::from_value(parameters).unwrap_or_default()
+}
+
+/// Gives a vertex whose program is simulated another behaviour.
+pub(crate) fn set_behaviour(vertex: &mut VertexSpec, behaviour: &Behaviour) {
+    if let Some(custom) = &mut vertex.custom {
+        custom.parameters = serde_json::to_value(behaviour).unwrap_or_default();
+    }
 }

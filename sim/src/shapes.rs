@@ -9,21 +9,42 @@ use crate::behaviour::Behaviour;
 use crate::scenario::{Scenario, vertex};
 
 /// The names of the shapes.
-pub const NAMES: [&str; 9] =
-    ["chain", "diamond", "fan_out", "cycle", "quorum", "for_each", "sub_graph", "mutating", "suspension"];
+pub const NAMES: [&str; 15] = [
+    "chain",
+    "diamond",
+    "fan_out",
+    "wide",
+    "cycle",
+    "join_any",
+    "quorum",
+    "quorum_long",
+    "barrier_quorum",
+    "for_each",
+    "sub_graph",
+    "mutating",
+    "suspension",
+    "strange",
+    "dead_letters",
+];
 
 /// The shape of a name.
 pub fn shape(name: &str) -> Option<Scenario> {
     Some(match name {
         "chain" => Scenario::of(graph(vec![calls("a"), calls("b"), calls("c")], &["a>b", "b>c"])),
         "diamond" => Scenario::of(diamond()),
-        "fan_out" => Scenario::of(fan_out(100)),
+        "fan_out" => Scenario::of(fan_out(100, 10)),
+        "wide" => Scenario::of(fan_out(1_000, 500)),
         "cycle" => Scenario::of(cycle()),
+        "join_any" => Scenario::of(join_any()),
         "quorum" => Scenario::of(quorum()),
+        "quorum_long" => Scenario::of(quorum_long()),
+        "barrier_quorum" => Scenario::of(barrier_quorum()),
         "for_each" => Scenario::of(for_each()),
         "sub_graph" => sub_graph(),
         "mutating" => Scenario::of(mutating()),
         "suspension" => Scenario::of(suspension()),
+        "strange" => Scenario::of(strange()),
+        "dead_letters" => Scenario::of(dead_letters()),
         _ => return None,
     })
 }
@@ -76,11 +97,12 @@ fn diamond() -> GraphSpec {
     graph(vec![router, calls("l"), calls("r"), end], &["router.left>l", "router.right>r", "l>end", "r>end"])
 }
 
-fn fan_out(width: usize) -> GraphSpec {
+/// One of `every` calls the outside.
+fn fan_out(width: usize, every: usize) -> GraphSpec {
     let names: Vec<String> = (0..width).map(|number| format!("w{number}")).collect();
     let mut spec = graph(vec![plain("start")], &[]);
     for (position, name) in names.iter().enumerate() {
-        spec.vertices.push(if position % 10 == 0 { calls(name) } else { plain(name) });
+        spec.vertices.push(if position % every == 0 { calls(name) } else { plain(name) });
         spec.edges.extend([edge("start", name), edge(name, "end")]);
     }
     spec.vertices.push(joining(plain("end"), all()));
@@ -106,17 +128,106 @@ fn cycle() -> GraphSpec {
 
 /// Whoever answers first wins, and the others are cancelled.
 fn quorum() -> GraphSpec {
-    let first = JoinSpec {
-        mode: JoinMode::Quorum,
-        count: Some(1),
-        on_satisfied: OnSatisfied::CancelRest,
-        ..JoinSpec::default()
-    };
     let mut spec = graph(
-        vec![plain("start"), calls("x"), calls("y"), calls("z"), joining(plain("end"), first)],
+        vec![plain("start"), calls("x"), calls("y"), calls("z"), joining(plain("end"), quorum_of(1))],
         &["start>x", "start>y", "start>z", "x>end", "y>end", "z>end"],
     );
     spec.barrier = BarrierSpec { mode: BarrierMode::Any, count: None };
+    spec
+}
+
+/// A vertex that is activated by each of several, one after the other and at once.
+fn join_any() -> GraphSpec {
+    let mut spec = graph(
+        vec![plain("start"), calls("x"), calls("y"), calls("z"), calls("end")],
+        &["start>x", "start>y", "x>z", "x>end", "y>end", "z>end"],
+    );
+    spec.barrier = BarrierSpec { mode: BarrierMode::Any, count: None };
+    spec
+}
+
+fn quorum_of(count: u32) -> JoinSpec {
+    JoinSpec {
+        mode: JoinMode::Quorum,
+        count: Some(count),
+        on_satisfied: OnSatisfied::CancelRest,
+        ..JoinSpec::default()
+    }
+}
+
+/// Two of four branches win, in every round of a loop. Those that are longer are cancelled or late.
+fn quorum_long() -> GraphSpec {
+    let names = ["start", "a", "b", "c", "c2", "d", "d2", "d3"];
+    let mut vertices: Vec<VertexSpec> = names.iter().map(|name| plain(name)).collect();
+    vertices.push(joining(calls("end"), quorum_of(2)));
+    let edges = [
+        "start>a",
+        "start>b",
+        "start>c",
+        "start>d",
+        "c>c2",
+        "d>d2",
+        "d2>d3",
+        "a>end",
+        "b>end",
+        "c2>end",
+        "d3>end",
+        "end>start",
+    ];
+    let mut spec = graph(vertices, &edges);
+    for edge in spec.edges.iter_mut().filter(|edge| edge.from.as_str() == "end") {
+        edge.when = Some("superstep < 9".to_owned());
+    }
+    spec
+}
+
+/// Two of four have to be there, and the others are taken in when they come.
+fn barrier_quorum() -> GraphSpec {
+    let mut spec = graph(
+        vec![plain("start"), calls("a"), calls("b"), calls("c"), calls("d"), joining(calls("end"), all())],
+        &["start>a", "start>b", "start>c", "start>d", "a>end", "b>end", "c>end", "d>end", "a>b"],
+    );
+    spec.barrier = BarrierSpec { mode: BarrierMode::Quorum, count: Some(2) };
+    spec
+}
+
+/// Vertices that send to themselves, a part that nothing reaches, joins that wait for each other on a cycle,
+/// and a condition on every edge.
+fn strange() -> GraphSpec {
+    let mut spec = graph(
+        vec![
+            calls("a"),
+            joining(plain("b"), all()),
+            joining(calls("c"), all()),
+            joining(plain("d"), quorum_of(2)),
+            plain("far"),
+            plain("away"),
+        ],
+        &["a>a", "a>b", "c>b", "b>c", "a>c", "b>d", "c>d", "d>d", "d>a", "far>away", "away>far", "far>d"],
+    );
+    for edge in &mut spec.edges {
+        edge.when = Some(if edge.from >= edge.to { "superstep < 5" } else { "< 900" }.to_owned());
+    }
+    spec
+}
+
+/// Messages to vertices that a mutation removes, and to such as were never there.
+fn dead_letters() -> GraphSpec {
+    let removes = Mutation::RemoveVertex(superstep_graph::VertexRef { name: "gone".into() });
+    let removing = Behaviour {
+        mutations: vec![removes],
+        until: 2,
+        direct: vec!["nobody".into()],
+        ..Behaviour::default()
+    };
+    let mut remover = vertex("remover", &removing);
+    remover.effects.mutations = Some("they".to_owned());
+    remover.sends = Some(superstep_graph::Sends::Any(superstep_graph::AnyVertex::Any));
+    let mut spec = graph(
+        vec![plain("start"), remover, calls("work"), plain("gone"), plain("end")],
+        &["start>remover", "start>work", "work>gone", "gone>end", "work>end", "remover>end"],
+    );
+    spec.mutations.allow = vec![MutationKind::RemoveVertex];
     spec
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::faults::Sabotage;
+use crate::scenario::RUN;
 use superstep_engine::{CallKey, CallOutcome, Epoch, PartitionId, Record, Token, Usage};
 
 /// An append on its way.
@@ -10,6 +12,21 @@ pub(crate) struct Append {
     pub(crate) from: Option<PartitionId>,
     pub(crate) token: Token,
     pub(crate) records: Vec<Record>,
+    /// The term of who writes.
+    pub(crate) epoch: Epoch,
+    /// Where the first write of a term is to stand: behind all that its writer has read.
+    pub(crate) behind: Option<usize>,
+}
+
+/// What has become of a write.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// Nothing waits, or the run has ended.
+    Nothing,
+    /// It is durable.
+    Done(Append),
+    /// Another leader has written since the writer's term began, or before it could begin.
+    Fenced,
 }
 
 /// The log of the run, and a witness of all that was ever durable, which no defect erases.
@@ -22,11 +39,18 @@ pub(crate) struct Store {
     pub(crate) busy_until: u64,
     pub(crate) said_until: u64,
     pub(crate) writes: u64,
+    /// Writes that were tried.
+    pub(crate) tried: u64,
+    /// How long the log was after each write.
+    ends: Vec<usize>,
     /// Supersteps committed.
     pub(crate) commits: u64,
     epoch: Epoch,
     pub(crate) intents: BTreeSet<String>,
-    pub(crate) outcomes: BTreeSet<String>,
+    /// The calls that have an outcome, and how long the ledger of the model server was when it became durable.
+    pub(crate) outcomes: BTreeMap<String, usize>,
+    /// How long that ledger is.
+    pub(crate) ledger: usize,
     pub(crate) ended: bool,
     /// Whether a term was taken since the last crash.
     pub(crate) led: bool,
@@ -37,18 +61,53 @@ impl Store {
     ///
     /// # Errors
     /// It breaks a rule of the log.
-    pub(crate) fn write(&mut self, run: &str) -> Result<Option<Append>, String> {
-        let Some(append) = self.waiting.pop_front() else { return Ok(None) };
+    pub(crate) fn write(&mut self, sabotage: Option<Sabotage>) -> Result<Written, String> {
+        let Some(append) = self.waiting.pop_front() else { return Ok(Written::Nothing) };
+        self.write_this(append, sabotage)
+    }
+
+    /// As [`Self::write`], with an append that did not wait.
+    ///
+    /// # Errors
+    /// It breaks a rule of the log.
+    pub(crate) fn write_this(
+        &mut self,
+        append: Append,
+        sabotage: Option<Sabotage>,
+    ) -> Result<Written, String> {
         if self.ended && append.from.is_some() {
             // A partition that has not heard of the end yet: the log is closed.
-            return Ok(None);
+            return Ok(Written::Nothing);
+        }
+        if append.epoch < self.epoch {
+            if sabotage != Some(Sabotage::NoEpochCheck) {
+                return Ok(Written::Fenced);
+            }
+            return Err(format!(
+                "a write of epoch {} was taken after epoch {}",
+                append.epoch.0, self.epoch.0
+            ));
+        }
+        let at = append.behind.unwrap_or(self.log.len());
+        if at != self.log.len() {
+            if sabotage != Some(Sabotage::PlainPut) {
+                return Ok(Written::Fenced);
+            }
+            self.log.truncate(at);
         }
         self.writes += 1;
         for record in &append.records {
-            self.witness(record, run)?;
+            self.witness(record, RUN)?;
         }
         self.log.extend(append.records.iter().cloned());
-        Ok(Some(append))
+        self.ends.push(self.log.len());
+        Ok(Written::Done(append))
+    }
+
+    /// The log as a process sees it that is not shown the last `lacking` writes.
+    pub(crate) fn stale(&self, lacking: usize) -> usize {
+        let shown = self.ends.len().saturating_sub(lacking).max(1);
+        self.ends.get(shown - 1).copied().unwrap_or(self.log.len()).min(self.log.len())
     }
 
     fn witness(&mut self, record: &Record, run: &str) -> Result<(), String> {
@@ -76,7 +135,7 @@ impl Store {
                 self.intents.insert(call.idempotency_key(run));
             }
             Record::CallEnded { call, .. } => {
-                if !self.outcomes.insert(call.idempotency_key(run)) {
+                if self.outcomes.insert(call.idempotency_key(run), self.ledger).is_some() {
                     return Err(format!("the call of {} ended twice", call.activation));
                 }
             }

@@ -9,6 +9,15 @@ use superstep_graph::{EdgeSpec, ProgramCheck, VertexSpec};
 #[derive(Debug)]
 pub(crate) struct Words;
 
+impl Words {
+    /// Whether a condition has a value.
+    pub(crate) fn is_word(condition: &str) -> bool {
+        matches!(condition, "true" | "odd")
+            || condition.starts_with("< ")
+            || condition.starts_with("superstep < ")
+    }
+}
+
 impl ProgramCheck for Words {
     fn check_vertex(&self, _: &VertexSpec) -> Result<(), String> {
         Ok(())

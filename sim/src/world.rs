@@ -11,11 +11,12 @@ mod crash;
 mod network;
 mod outside;
 mod programs;
+mod sleeper;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use superstep_engine::{
-    ActivationId, ActivationKey, Command, Coordinator, CoordinatorEvent, Notice, Outcome, Partition,
+    ActivationId, ActivationKey, Command, Coordinator, CoordinatorEvent, Epoch, Notice, Outcome, Partition,
     PartitionEvent, PartitionId, Patch, QuestionId, Record, Report, Routed, RunStatus, Timestamp, Token,
 };
 
@@ -27,6 +28,7 @@ use crate::scenario::{ROOT, Scenario};
 use crate::store::{Append, Store};
 
 use programs::{Call, Running};
+use sleeper::Sleeper;
 
 /// A run that has not ended after so many events never will.
 const MOST_EVENTS: u64 = 100_000;
@@ -37,6 +39,8 @@ enum Item {
     Command(PartitionId, Command),
     Report(PartitionId, Report),
     Messages {
+        /// Which batch to that partition it is.
+        number: u64,
         to: PartitionId,
         superstep: u64,
         messages: Vec<Routed>,
@@ -50,6 +54,8 @@ enum Item {
     CallReturns(u32, superstep_engine::CallOutcome),
     Wake,
     Recover,
+    /// A leader that slept wakes.
+    LeaderWakes,
     Answer(QuestionId),
     Patch(Patch),
     Cancel,
@@ -86,7 +92,12 @@ pub(crate) struct World<'a> {
     agenda: BTreeMap<(u64, u64), (Option<u32>, Item)>,
     /// Which life of the process it is; what belongs to an earlier one does not happen any more.
     life: u32,
+    /// How many records of the log are from another run.
+    inherited: usize,
     process: Option<Process>,
+    /// Behind how many records the first write of this life is to stand, until it is written.
+    behind: Option<usize>,
+    sleeper: Option<Sleeper>,
     store: Store,
     model: ModelServer,
     running: BTreeMap<u64, Running>,
@@ -95,6 +106,8 @@ pub(crate) struct World<'a> {
     stopped: BTreeMap<ActivationId, usize>,
     tickets: u32,
     runs: u64,
+    /// Batches sent to each partition, and the last of them that has arrived.
+    batches: BTreeMap<PartitionId, (u64, u64)>,
     links: BTreeMap<(Option<PartitionId>, Option<PartitionId>), u64>,
     wake_at: Option<u64>,
     dies_at_first_write: Option<Side>,
@@ -118,7 +131,10 @@ impl<'a> World<'a> {
             number: 0,
             agenda: BTreeMap::new(),
             life: 0,
+            inherited: 0,
             process: None,
+            behind: None,
+            sleeper: None,
             store: Store::default(),
             model: ModelServer::new(scenario.nonce || faults.sabotage == Some(Sabotage::ImpureAnswers)),
             running: BTreeMap::new(),
@@ -126,6 +142,7 @@ impl<'a> World<'a> {
             stopped: BTreeMap::new(),
             tickets: 0,
             runs: 0,
+            batches: BTreeMap::new(),
             links: BTreeMap::new(),
             wake_at: None,
             dies_at_first_write: None,
@@ -142,8 +159,9 @@ impl<'a> World<'a> {
 
     /// The world in which the log of the run begins with these records.
     pub(crate) fn after(mut self, records: Vec<Record>) -> Self {
-        self.store.waiting.push_back(Append { from: None, token: Token(u64::MAX), records });
-        if let Err(what) = self.store.write("simulated") {
+        self.inherited = records.len();
+        let append = Append { from: None, token: Token(u64::MAX), records, epoch: Epoch(0), behind: None };
+        if let Err(what) = self.store.write_this(append, None) {
             self.broken(what);
         }
         self
@@ -164,7 +182,13 @@ impl<'a> World<'a> {
         }
         self.drain();
         self.counters.writes = self.store.writes;
+        self.counters.calls_ended = self.store.outcomes.len() as u64;
         self.check_budgets();
+        if self.violation.is_none()
+            && let Err(what) = self.model.check(&self.store.log, self.inherited)
+        {
+            self.broken(what);
+        }
         let outputs = self.process.as_ref().map(|process| process.coordinator.outputs().value().clone());
         Ended {
             status: self.status,
@@ -201,12 +225,20 @@ impl<'a> World<'a> {
     }
 
     fn next(&mut self) {
-        let Some(((at, _), (life, item))) = self.agenda.pop_first() else {
+        let Some(((at, number), (life, item))) = self.agenda.pop_first() else {
             self.broken("nothing is left to happen, and the run has not ended");
             return;
         };
         let request = matches!(item, Item::CallArrives(..));
-        if life.is_some_and(|life| life != self.life) && !request {
+        if let Some(life) = life.filter(|life| *life != self.life && !request) {
+            if let Some(sleeper) = self.sleeper.as_mut().filter(|sleeper| sleeper.life == life) {
+                sleeper.mail.push_back(item);
+            }
+            return;
+        }
+        if self.faults.crash_before == Some(self.counters.events) && self.counters.crashes == 0 {
+            self.agenda.insert((at, number), (life, item));
+            self.crash();
             return;
         }
         self.counters.events += 1;
@@ -217,9 +249,12 @@ impl<'a> World<'a> {
         self.now = at;
         if self.process.is_some() && self.may_crash() && self.random.below(1_000) < self.faults.crash {
             self.say(|| "the process dies".to_owned());
-            self.agenda.insert((at, self.number), (life, item));
-            self.number += 1;
-            self.crash();
+            self.agenda.insert((at, number), (life, item));
+            if self.happens(self.faults.hazards.sleeps) {
+                self.fall_asleep();
+            } else {
+                self.crash();
+            }
             return;
         }
         self.handle(item);
@@ -231,7 +266,8 @@ impl<'a> World<'a> {
         match item {
             Item::Command(to, command) => self.command(to, command),
             Item::Report(from, report) => self.coordinator(CoordinatorEvent::Report(from, report)),
-            Item::Messages { to, superstep, messages } => {
+            Item::Messages { number, to, superstep, messages } => {
+                self.arrived(number, to, superstep);
                 self.partition(to, PartitionEvent::Messages { superstep, messages });
             }
             Item::Write => self.write(),
@@ -253,6 +289,7 @@ impl<'a> World<'a> {
                 }
             }
             Item::Recover => self.recover(),
+            Item::LeaderWakes => self.wake_sleeper(),
             Item::Answer(activation) => self.answer(activation),
             Item::Patch(patch) => self.hand_in(Item::Patch(patch.clone()), CoordinatorEvent::Patch(patch)),
             Item::Cancel => self.hand_in(Item::Cancel, CoordinatorEvent::Cancel),
@@ -289,6 +326,12 @@ impl<'a> World<'a> {
         self.number += 1;
     }
 
+    /// Whether something goes wrong that does in `percent` of a hundred cases. Nothing is drawn where it
+    /// never does.
+    fn happens(&mut self, percent: u64) -> bool {
+        percent > 0 && self.random.chance(percent)
+    }
+
     fn broken(&mut self, what: impl Into<String>) {
         let what = what.into();
         self.say(|| format!("BROKEN: {what}"));
@@ -307,6 +350,7 @@ impl<'a> World<'a> {
     /// What executions have used stays within the limits of the run's own graph.
     fn check_budgets(&mut self) {
         let limits = self.scenario.library[ROOT].limits.clone();
+        self.counters.budgets += u64::from(limits.tokens.is_some() || limits.calls < 10_000);
         let spent = self.model.spent;
         let (calls, tokens) = self.store.charged();
         if self.model.executed() > limits.calls || calls > limits.calls {

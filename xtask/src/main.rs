@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `fuzz`, `generate` and `tidy`.
+//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `sim`, `fuzz`, `generate` and `tidy`.
 #![expect(clippy::print_stdout, reason = "these commands report to the person who typed them")]
 
 mod bench;
@@ -9,6 +9,7 @@ mod generate;
 mod model;
 mod process;
 mod quickstart;
+mod sim;
 mod stages;
 mod tidy;
 mod workspace;
@@ -35,6 +36,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Give what reads inputs many that nobody wrote, and see that it neither crashes nor hangs.
     Fuzz(fuzz::Arguments),
+    /// Run the engine in a simulated world: seeds, shapes, crashes, planted mistakes.
+    Sim(sim::Arguments),
     /// Write the generated parts of the documents again.
     Generate(generate::Arguments),
     /// Check the house rules that a program can check.
@@ -58,6 +61,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Quickstart(arguments) => quickstart::run(&workspace, arguments),
         Command::Bench(arguments) => bench::run(&workspace, arguments),
         Command::Fuzz(arguments) => fuzz::run(&workspace, arguments),
+        Command::Sim(arguments) => sim::run(&workspace, arguments),
         Command::Generate(arguments) => generate::run(&workspace, arguments),
         Command::Tidy => tidy::run(&workspace),
     }

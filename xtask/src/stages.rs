@@ -3,7 +3,7 @@
 use crate::binary::Profile;
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
-use crate::{deny, generate, model, quickstart, tidy};
+use crate::{deny, generate, model, quickstart, sim, tidy};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::fmt;
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 const SIMULATOR: &str = "superstep-sim";
 /// The examples that are measured.
 const BENCHES: [&str; 2] = ["bench", "edges"];
-const SEEDS: &str = "1000";
 
 /// Options of `cargo xtask test`.
 #[derive(Args)]
@@ -107,7 +106,7 @@ impl Stage {
             Self::Tidy => "the house rules that a program can check",
             Self::Clippy => "clippy with the house lints, warnings denied",
             Self::Test => "every test of the workspace",
-            Self::Sim => "a thousand seeds of the simulator",
+            Self::Sim => "a share of the simulator's seeds, crashes and planted mistakes",
             Self::Bench => "the smallest run of every shape that the benchmark measures",
             Self::Generated => "generated parts of documents are fresh",
             Self::Quickstart => "the quickstart, with the real model",
@@ -144,7 +143,7 @@ impl Stage {
                 cargo(&["test", "--workspace", "--locked"])
                     .env("SUPERSTEP_TEST_MODELS", model::obtain_for_tests()?),
             ),
-            Self::Sim => simulate(workspace),
+            Self::Sim => sim::share(workspace),
             Self::Bench => smoke(workspace),
             Self::Generated => generate::run(workspace, &generate::Arguments { check: true }),
             Self::Quickstart => quickstart::run(workspace, &quickstart_arguments(workspace)),
@@ -155,17 +154,6 @@ impl Stage {
         };
         checked.map(|()| None)
     }
-}
-
-fn simulate(workspace: &Workspace) -> Result<()> {
-    run_process(cargo().current_dir(&workspace.root).args([
-        "build",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--quiet",
-    ]))?;
-    run_process(Command::new(workspace.target.join("debug").join(SIMULATOR)).args(["--seeds", SEEDS]))
 }
 
 /// Runs what the benchmark measures, without measuring it: each shape checks that it did its work.

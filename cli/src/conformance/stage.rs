@@ -55,7 +55,7 @@ impl Stage {
         let root = chosen.content.document.metadata.name.clone();
         let file = folder.join("input.json");
         let given = if file.is_file() {
-            input::read(&format!("@{}", file.display()), &mut io::empty())?
+            input::read(&format!("@{}", file.display()), &mut io::empty())?.value
         } else {
             json!({})
         };

@@ -9,6 +9,7 @@ use superstep_graph::{
 
 use super::{Coordinator, Phase};
 use crate::costs::{EdgeCosts, Measured};
+use crate::defect::{self, Defect};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::notice::{Notice, RunStatus};
 use crate::program::{Failure, FailureClass};
@@ -49,6 +50,9 @@ impl Coordinator {
         };
         let token = self.append(records);
         self.phase = Phase::Committing(token);
+        if defect::is(Defect::ResultsBeforeCommit) && !self.replaying {
+            self.committed(now);
+        }
     }
 
     pub(super) fn prepare(
@@ -132,6 +136,17 @@ impl Coordinator {
         let changed = fold.verdicts.contains(&Verdict::Applied);
         let graph = changed.then(|| ValidatedGraph::after_mutation(fold.spec.clone()));
         Some(Change { frame, requests, fold, graph })
+    }
+
+    /// What [`Defect::MutationAtOnce`] does: changes that one activation asks for are made now.
+    pub(super) fn change_at_once(&mut self, completed: &mut Completed) {
+        let only = BTreeMap::from([(completed.place, Box::new(completed.clone()))]);
+        let changes = self.judge_mutations(&only, &[]);
+        let graphs = self.apply(changes);
+        completed.mutations.clear();
+        let superstep = self.superstep;
+        let changed = Committed { superstep, completed: Vec::new(), graphs, closing: false };
+        self.command(None, Command::Commit(changed));
     }
 
     /// The commit is durable: its effects become true.

@@ -8,6 +8,7 @@ use superstep_graph::{JoinMode, OnSatisfied, SlotIx, Topology, VertexIx, VertexN
 use super::reach::sources_of;
 use super::{Coordinator, Phase};
 use crate::costs::Spent;
+use crate::defect::{self, Defect};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::notice::{LimitKind, Notice, RunStatus};
 use crate::program::{Failure, FailureClass};
@@ -155,6 +156,9 @@ impl Coordinator {
     /// The half-filled join that acts first: of a component of joins that wait for each other, that
     /// is due as a whole and waits for no other, Fire before Fail before Skip, then by name.
     fn first_to_act(&self, half: &[JoinReport], live: &Live) -> Option<usize> {
+        if defect::is(Defect::JoinsLeft) {
+            return None;
+        }
         let none = BTreeSet::new();
         let states: Vec<(bool, Vec<usize>)> = half
             .iter()
@@ -195,6 +199,9 @@ impl Coordinator {
     }
 
     fn cancel_losers(&mut self, place: Place, owed: &[SlotIx], live: &mut Live, start: &mut Start) {
+        if defect::is(Defect::LoserCounts) {
+            return;
+        }
         let Some(frame) = self.frames.get(&place.0) else { return };
         let none = BTreeSet::new();
         let own = live.get(&place.0).unwrap_or(&none);

@@ -1,6 +1,7 @@
 //! Budgets: reserved before a call and settled after, in the frame that calls and in all around it.
 
 use super::Coordinator;
+use crate::defect::{self, Defect};
 use crate::ids::FrameId;
 use crate::notice::{LimitKind, RunStatus};
 use crate::program::{Failure, FailureClass, Usage};
@@ -9,8 +10,9 @@ impl Coordinator {
     /// Reserves `usage` in `frame` and every frame around it, or in none.
     pub(super) fn reserve(&mut self, frame: FrameId, usage: Usage) -> Result<(), Failure> {
         let chain = self.chain(frame);
+        let wanted = if defect::is(Defect::BudgetAfterCall) { Usage::default() } else { usage };
         for id in &chain {
-            let Some((limit, room)) = self.frames.get(id).and_then(|state| exceeded(state, usage)) else {
+            let Some((limit, room)) = self.frames.get(id).and_then(|state| exceeded(state, wanted)) else {
                 continue;
             };
             if *id == FrameId::ROOT {

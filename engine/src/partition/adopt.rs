@@ -10,6 +10,7 @@ use super::flight::Flight;
 use super::frame::Frame;
 use super::vertex::{Readiness, VertexState, edge_of};
 use super::{Effect, Partition};
+use crate::defect::{self, Defect};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Routed, Target};
 use crate::notice::{Notice, RunStatus};
@@ -248,6 +249,9 @@ impl Partition {
 
     /// Takes the number of attempts of an activation in from the log.
     pub(crate) fn replay_attempts(&mut self, activation: &crate::ids::ActivationId, attempts: u32) {
+        if defect::is(Defect::AttemptsForgotten) {
+            return;
+        }
         let Some((key, _)) = self.find(activation) else { return };
         let flight = self.flights.resolve(key);
         if let Some(element) = flight.and_then(|flight| flight.elements.get_mut(key.element)) {
@@ -258,6 +262,9 @@ impl Partition {
     /// Begins to work for real after a replay: everything that was running runs again.
     pub(crate) fn go_live(&mut self, now: Timestamp) {
         self.replaying = false;
+        if defect::is(Defect::JoinsForgotten) {
+            self.frames.values_mut().for_each(|frame| frame.vertices.forget_joins());
+        }
         let runs = |stage: &Stage| matches!(stage, Stage::Running { .. } | Stage::InDoubt { .. });
         let running: Vec<_> = self
             .flights

@@ -11,6 +11,7 @@ use super::flight::Flight;
 use super::journal::{Known, Open, Step};
 use super::{AfterDurable, CallDecision, Effect, Partition};
 use crate::call::{CallOutcome, CallRequest};
+use crate::defect::{self, Defect};
 use crate::ids::{ActivationId, ActivationKey};
 use crate::notice::{Called, Notice};
 use crate::payload::Payload;
@@ -206,6 +207,10 @@ impl Partition {
             return;
         }
         entry.outcome = Some(outcome.clone());
+        if defect::is(Defect::OutcomeBeforeRecord) {
+            self.append(Record::CallEnded { call: open.key, outcome }, AfterDurable::Nothing);
+            return self.recorded(key, ticket, called);
+        }
         let then = AfterDurable::Recorded { key, ticket, called };
         self.append(Record::CallEnded { call: open.key, outcome }, then);
     }

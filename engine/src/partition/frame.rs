@@ -147,6 +147,11 @@ impl Vertices {
         states.filter_map(|(at, state)| Some((VertexIx(at), *state?)))
     }
 
+    /// Empties every slot and forgets what it owes.
+    pub(super) fn forget_joins(&mut self) {
+        self.states.iter_mut().flatten().for_each(|state| state.forget_join());
+    }
+
     /// Moves every state to the place that its vertex has in `new`, and fits it to what is there.
     /// `removed` vertices leave theirs behind. Messages that were waiting and are kept instead are given back,
     /// with their receivers.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::element::Stage;
 use super::flight::Flight;
 use super::{AfterDurable, Partition};
+use crate::defect::{self, Defect};
 use crate::ids::{ActivationId, ActivationKey, QuestionId, Timestamp};
 use crate::payload::Payload;
 use crate::program::{ProgramResult, Question, Resumption};
@@ -151,7 +152,8 @@ impl Partition {
             Some(state) => {
                 let flight = self.flights.resolve(key);
                 if let Some(element) = flight.and_then(|flight| flight.elements.get_mut(key.element)) {
-                    element.resumption = Some(Resumption { state, answer });
+                    let anew = defect::is(Defect::BegunAnew);
+                    element.resumption = (!anew).then_some(Resumption { state, answer });
                 }
                 self.run_element(key, now);
             }

@@ -4,6 +4,7 @@ use superstep_graph::{
     Delivery, Edge, EdgeIx, JoinMode, Port, SlotIx, Topology, Vertex, VertexIx, VertexName,
 };
 
+use crate::defect::{self, Defect};
 use crate::message::{MessageKey, Trail, firing_of};
 use crate::payload::Payload;
 
@@ -162,6 +163,12 @@ impl VertexState {
         }
     }
 
+    /// Empties every slot and forgets what it owes.
+    pub(super) fn forget_join(&mut self) {
+        self.join.filled.fill(0);
+        self.join.owes.fill(0);
+    }
+
     /// The slots that will owe when the join fires.
     pub(super) fn owed_after_firing(&self, vertex: &Vertex) -> Vec<SlotIx> {
         let owes = |slot: &SlotIx| self.join.owes.get(slot.0 as usize).is_some_and(|owes| *owes > 0);
@@ -187,6 +194,10 @@ impl VertexState {
         };
         if drained.len() > 1 {
             drained.sort_by(|a, b| a.key.cmp(&b.key));
+            if defect::is(Defect::HashOrder) {
+                let first = defect::salt() % drained.len();
+                drained.rotate_left(first);
+            }
         }
         (drained, if fires { self.next_round(vertex.join.mode) } else { None })
     }
@@ -204,7 +215,7 @@ impl VertexState {
             JoinMode::Any | JoinMode::All => None,
             JoinMode::Quorum => {
                 for (owes, filled) in self.join.owes.iter_mut().zip(&self.join.filled) {
-                    *owes += u32::from(*filled == 0);
+                    *owes += u32::from(*filled == 0 && !defect::is(Defect::DebtForgotten));
                 }
                 self.join.firing += 1;
                 Some(self.join.firing)

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use superstep_engine::{Action, Record, Solo, Timestamp};
+use superstep_engine::{Action, Commit, Record, Solo, Timestamp};
 
 use super::{Item, Process, Sabotage, Side, World};
+use crate::store::Written;
 use crate::words::Words;
 
 impl World<'_> {
@@ -14,17 +15,25 @@ impl World<'_> {
 
     /// Writes the oldest append, unless the process or the store fails on either side of it.
     pub(super) fn write(&mut self) {
-        let number = self.store.writes;
-        let fails = match self.faults.crash_at {
-            Some((at, side)) if at == number && self.counters.crashes == 0 => Some(side),
-            Some(_) | None => self.random_failure(),
-        };
-        if fails == Some(Side::Before) {
-            self.say(|| format!("write {number} fails"));
-            self.counters.store_failed_before += 1;
-            self.store.waiting.clear();
-            self.crash();
-            return;
+        let number = self.store.tried;
+        self.store.tried += 1;
+        let planned = self.faults.crash_at.iter().find(|(at, _)| *at == number).map(|(_, side)| *side);
+        let fails = planned.or_else(|| self.random_failure());
+        match fails {
+            Some(Side::Before) => {
+                self.say(|| format!("write {number} fails"));
+                self.counters.store_failed_before += 1;
+                self.lose_writes();
+                return self.crash();
+            }
+            Some(Side::Torn) => {
+                self.say(|| format!("write {number} is torn"));
+                self.counters.writes_torn += 1;
+                self.tear();
+                self.lose_writes();
+                return self.crash();
+            }
+            Some(Side::After) | None => {}
         }
         let again = self.store.waiting.front().filter(|append| {
             self.faults.sabotage == Some(Sabotage::DoubleCommit)
@@ -34,15 +43,38 @@ impl World<'_> {
             self.store.waiting.push_front(again);
             self.write_one();
         }
-        let Some(append) = self.write_one() else { return };
-        if fails == Some(Side::After) {
-            self.say(|| format!("write {number} succeeds, and nobody hears of it"));
-            self.counters.store_failed_after += 1;
-            self.store.waiting.clear();
-            self.crash();
+        match self.write_one() {
+            Written::Nothing => {}
+            Written::Fenced => self.step_down(),
+            Written::Done(_) if fails == Some(Side::After) => {
+                self.say(|| format!("write {number} succeeds, and nobody hears of it"));
+                self.counters.store_failed_after += 1;
+                self.lose_writes();
+                self.crash();
+            }
+            Written::Done(append) => self.acknowledge(&append),
+        }
+    }
+
+    fn lose_writes(&mut self) {
+        self.store.waiting.clear();
+    }
+
+    /// Leaves a part of the oldest append. Whoever reads the log next cuts it off, for it lacks its end.
+    fn tear(&mut self) {
+        if self.faults.sabotage != Some(Sabotage::TornTailKept) {
             return;
         }
-        self.acknowledge(&append);
+        let Some(append) = self.store.waiting.front_mut() else { return };
+        match append.records.pop() {
+            Some(Record::Committed(commit)) if !commit.completed.is_empty() => {
+                let mut part = Commit::clone(&commit);
+                part.completed.pop();
+                append.records.push(Record::Committed(Arc::new(part)));
+            }
+            Some(_) | None => {}
+        }
+        self.write_one();
     }
 
     fn random_failure(&mut self) -> Option<Side> {
@@ -53,30 +85,45 @@ impl World<'_> {
             return Some(side);
         }
         let fails = self.random.below(100) < self.faults.store;
-        fails.then(|| self.random.pick(&[Side::Before, Side::After]))
+        let side = fails.then(|| self.random.pick(&[Side::Before, Side::After]))?;
+        Some(if self.happens(self.faults.hazards.torn) { Side::Torn } else { side })
     }
 
-    fn write_one(&mut self) -> Option<crate::store::Append> {
-        match self.store.write("simulated") {
-            Ok(append) => append,
+    fn write_one(&mut self) -> Written {
+        match self.store.write(self.faults.sabotage) {
+            Ok(written) => written,
             Err(what) => {
                 self.broken(what);
-                None
+                Written::Nothing
             }
         }
+    }
+
+    /// The process finds that another one has written behind what it has read: it reads the log again.
+    fn step_down(&mut self) {
+        self.counters.writes_fenced += 1;
+        self.say(|| "a write finds another in its place".to_owned());
+        self.lose_writes();
+        self.end_life();
     }
 
     /// The process dies. Of the writes on their way, some may still land.
     pub(super) fn crash(&mut self) {
         self.counters.crashes += 1;
         self.counters.crashes_in_recovery += u64::from(!self.store.led);
-        if self.faults.crash_at.is_none() && self.random.chance(50) {
+        let exhaustive = !self.faults.crash_at.is_empty() || self.faults.crash_before.is_some();
+        if !exhaustive && self.random.chance(50) {
             for _ in 0..self.random.index(self.store.waiting.len() + 1) {
                 self.counters.writes_landed += 1;
                 self.write_one();
             }
         }
-        self.store.waiting.clear();
+        self.lose_writes();
+        self.end_life();
+    }
+
+    /// The process is gone. Another one will take its place.
+    pub(super) fn end_life(&mut self) {
         self.store.busy_until = 0;
         self.store.said_until = 0;
         self.store.led = false;
@@ -102,13 +149,14 @@ impl World<'_> {
     /// The process begins the run, or goes on from the log.
     pub(super) fn recover(&mut self) {
         self.notices.clear();
+        let read = self.read();
         let mut solo = Solo::new(self.scenario.config(self.faults.partitions), Arc::new(Words));
         let owner = format!("life {}", self.life);
         let now = Timestamp(self.now);
         self.say(|| owner.clone());
-        if self.store.log.is_empty() {
+        if read.is_empty() {
             solo.begin(&owner, now);
-        } else if let Err(error) = solo.resume(&self.log_as_read(), &owner, now) {
+        } else if let Err(error) = solo.resume(&read, &owner, now) {
             self.broken(format!("the run cannot be resumed: {error}"));
             return;
         }
@@ -131,11 +179,17 @@ impl World<'_> {
     }
 
     /// The log as a resumed run reads it, spoilt by some defects.
-    fn log_as_read(&self) -> Vec<Record> {
+    fn read(&mut self) -> Vec<Record> {
+        let mut shown = self.store.log.len();
+        if self.store.writes > 1 && self.happens(self.faults.hazards.stale) {
+            shown = self.store.stale(self.random.index(4) + 1);
+            self.counters.reads_stale += 1;
+        }
+        self.behind = Some(shown);
         let forgets = self.faults.sabotage == Some(Sabotage::ForgottenOutcomes);
         let free = self.faults.sabotage == Some(Sabotage::FreeIntents);
         let kept = |record: &&Record| !(forgets && matches!(record, Record::CallEnded { .. }));
-        let mut log: Vec<Record> = self.store.log.iter().filter(kept).cloned().collect();
+        let mut log: Vec<Record> = self.store.log[..shown].iter().filter(kept).cloned().collect();
         for record in log.iter_mut().filter(|_| free) {
             if let Record::CallIntent { request, .. } = record {
                 request.reserve = superstep_engine::Usage::default();

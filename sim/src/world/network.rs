@@ -1,8 +1,8 @@
 //! What the parts of the process say to each other, to the store and to observers.
 
 use superstep_engine::{
-    Command, CoordinatorAction, CoordinatorEvent, Effect, MessageStatus, Notice, PartitionEvent, PartitionId,
-    Record, RunStatus, Timestamp, Token,
+    Command, CoordinatorAction, CoordinatorEvent, Effect, Epoch, MessageStatus, Notice, PartitionEvent,
+    PartitionId, Record, RunStatus, Timestamp, Token,
 };
 use superstep_graph::Verdict;
 
@@ -60,12 +60,20 @@ impl World<'_> {
                 if self.faults.sabotage == Some(Sabotage::LostMessages) {
                     return;
                 }
-                let delay = if self.faults.latency { self.random.below(9_000) } else { 0 };
+                let mut delay = if self.faults.latency { self.random.below(9_000) } else { 0 };
+                if self.happens(self.faults.hazards.lost) {
+                    // Whoever sends hears nothing of it, and sends it again.
+                    self.counters.batches_lost += 1;
+                    delay += self.random.between(10_000, 60_000);
+                }
+                let sent = self.batches.entry(to).or_default();
+                sent.0 += 1;
+                let number = sent.0;
                 if self.repeats() {
                     let later = delay + self.random.below(20_000);
-                    self.later(later, Item::Messages { to, superstep, messages: messages.clone() });
+                    self.later(later, Item::Messages { number, to, superstep, messages: messages.clone() });
                 }
-                self.later(delay, Item::Messages { to, superstep, messages });
+                self.later(delay, Item::Messages { number, to, superstep, messages });
             }
             Effect::Notify(notice) => self.notice(notice),
         }
@@ -81,6 +89,7 @@ impl World<'_> {
     }
 
     pub(super) fn command(&mut self, to: PartitionId, command: Command) {
+        self.counters.deliveries += u64::from(matches!(command, Command::Deliver { .. }));
         if let Command::Deliver { superstep, .. } = &command
             && *superstep > self.store.commits
         {
@@ -90,9 +99,23 @@ impl World<'_> {
         self.partition(to, PartitionEvent::Command(command));
     }
 
-    /// When what is said now on a link arrives: links keep their order.
+    /// Counts what a batch proves that arrives: that one sent after it came before it, or that its
+    /// superstep is over.
+    pub(super) fn arrived(&mut self, number: u64, to: PartitionId, superstep: u64) {
+        let (_, last) = self.batches.entry(to).or_default();
+        self.counters.batches_reordered += u64::from(number < *last);
+        *last = number.max(*last);
+        self.counters.batches_late += u64::from(superstep < self.store.commits);
+    }
+
+    /// When what is said now on a link arrives: links keep their order. What is lost is sent again, and
+    /// what is behind it waits.
     fn arrival(&mut self, link: (Option<PartitionId>, Option<PartitionId>)) -> u64 {
-        let at = self.now + self.random.below(4_000);
+        let mut at = self.now + self.random.below(4_000);
+        if self.happens(self.faults.hazards.lost / 2) {
+            self.counters.packets_lost += 1;
+            at += self.random.between(5_000, 30_000);
+        }
         let last = self.links.entry(link).or_default();
         *last = at.max(*last);
         *last
@@ -109,10 +132,16 @@ impl World<'_> {
         if self.status.is_some() && from.is_none() {
             self.broken(format!("after the end {records:?} is appended"));
         }
-        let delay = self.random.between(50, 3_000);
+        let mut delay = self.random.between(50, 3_000);
+        if self.happens(self.faults.hazards.slow) {
+            self.counters.writes_slow += 1;
+            delay += self.random.between(50_000, 400_000);
+        }
         self.store.busy_until = self.store.busy_until.max(self.now + delay);
         let at = self.store.busy_until;
-        self.store.waiting.push_back(Append { from, token, records });
+        let epoch = self.process.as_ref().map_or(Epoch(0), |process| process.coordinator.epoch());
+        let behind = self.behind.take();
+        self.store.waiting.push_back(Append { from, token, records, epoch, behind });
         self.at(at, Some(self.life), Item::Write);
         if self.faults.sabotage == Some(Sabotage::EarlyDurable) {
             self.later(0, Item::Durable(from, token));

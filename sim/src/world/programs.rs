@@ -61,7 +61,7 @@ impl World<'_> {
     pub(super) fn step(&mut self, run: u64) {
         let Some(running) = self.running.get(&run) else { return };
         let key = running.job.key;
-        match step(&running.job, &running.answers) {
+        match step((&running.job).into(), &running.answers) {
             Step::Call(requests) => {
                 let tickets: Vec<u32> =
                     (1u32..).take(requests.len()).map(|number| self.tickets + number).collect();
@@ -136,10 +136,11 @@ impl World<'_> {
         if !self.store.intents.contains(&key) {
             self.broken(format!("call {key} is sent, and its intent is not durable"));
         }
-        if self.store.outcomes.contains(&key) {
+        if self.store.outcomes.contains_key(&key) {
             self.broken(format!("call {key} is sent again, and had ended"));
         }
-        let (life, sent) = (self.life, self.model.send(&key, self.life).sent.clone());
+        let (life, sent) = (self.life, self.model.send(&key, self.life));
+        self.store.ledger = self.model.ledger.len();
         // An attempt that ran out of time leaves a call behind, and the next one sends it again.
         let stopped = self.calls.get(&ticket).and_then(|call| self.running.get(&call.run));
         let stopped =
