@@ -80,12 +80,11 @@ fn smoke() -> Result<()> {
     let three = NonZeroUsize::MIN.saturating_add(2);
     for shape in Shape::value_variants() {
         for delivery in Delivery::value_variants() {
-            let values = |layout| run(*shape, *delivery, &graph, layout).values;
+            let values = |delivery, layout| run(*shape, delivery, &graph, layout).values;
             let name = shape.to_possible_value().map(|value| value.get_name().to_owned());
-            ensure!(
-                values(Layout::default()) == values(Layout::of(three)),
-                "{name:?} depends on the partitions"
-            );
+            let whole = values(Delivery::Broadcast, Layout::default());
+            ensure!(values(*delivery, Layout::default()) == whole, "{name:?} depends on the delivery");
+            ensure!(values(*delivery, Layout::of(three)) == whole, "{name:?} depends on the partitions");
         }
     }
     Ok(())

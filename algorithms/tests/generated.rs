@@ -64,6 +64,7 @@ proptest! {
         let graph = compressed(&plain);
         let fetched = run(&PageRank::<Broadcast>::new(10, 0.85), &graph);
         prop_assert_eq!(&fetched, &run(&PageRank::<Combined>::new(10, 0.85), &graph));
+        prop_assert_eq!(&fetched, &run(&PageRank::<Each>::new(10, 0.85), &graph));
     }
 }
 
@@ -102,7 +103,6 @@ fn a_long_path_takes_as_many_supersteps_and_pushes() {
     assert_eq!(outcome.supersteps, u64::from(vertices));
 }
 
-/// [`Each`] is for programs that do not fold; a mass is delivered by it too, one by one.
 #[test]
 fn a_graph_without_edges_or_vertices_ends() {
     for vertices in [0, 1, 7] {

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
-use crate::combine::Mass;
+use crate::combine::{Combine, Mass};
 use crate::context::Context;
 use crate::delivery::{Broadcast, Delivery};
 use crate::graph::Graph;
@@ -73,7 +73,7 @@ pub struct Movement {
     moved: Mass,
 }
 
-impl crate::combine::Combine for Movement {
+impl Combine for Movement {
     const IDENTITY: Self = Self { dangling: Mass::IDENTITY, moved: Mass::IDENTITY };
 
     #[inline]
@@ -96,7 +96,7 @@ impl<D: Delivery<Mass> + Sync> VertexProgram for PageRank<D> {
     fn compute(&self, context: &mut Context<'_, Self>, rank: &mut Rank, messages: &[Mass]) {
         let mut movement = Movement::default();
         if context.superstep() > 0 {
-            let came = messages.first().map_or(0.0, |mass| mass.part());
+            let came = messages.iter().fold(Mass::IDENTITY, |sum, mass| sum.combine(mass)).part();
             let lost = context.aggregate().dangling.part();
             let seed = self.seed(context.graph(), context.vertex());
             let next = self.damping * came + ((1.0 - self.damping) + self.damping * lost) * seed;
