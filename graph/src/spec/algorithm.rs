@@ -213,12 +213,11 @@ impl Link {
                 return Err("an edge is [from, to], [from, to, weight] or {from, to, weight}".to_owned());
             }
         };
-        let weight = match weight {
-            Value::Null => None,
-            other => match other.as_f64() {
-                Some(weight) if weight >= 0.0 => Some(weight),
-                Some(_) | None => return Err(format!("a weight is a number of at least 0, not {other}")),
-            },
+        let weight = if weight.is_null() {
+            None
+        } else {
+            let number = weight.as_f64().filter(|number| *number >= 0.0);
+            Some(number.ok_or_else(|| format!("a weight is a number of at least 0, not {weight}"))?)
         };
         Ok(Self { from: Self::name(from)?, to: Self::name(to)?, weight })
     }
@@ -238,7 +237,9 @@ impl Link {
                     Err(format!("the name of a vertex is a text or a whole number, not {number}"))
                 }
             },
-            other => Err(format!("the name of a vertex is a text or a whole number, not {other}")),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                Err(format!("the name of a vertex is a text or a whole number, not {value}"))
+            }
         }
     }
 }

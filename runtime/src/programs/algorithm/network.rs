@@ -50,16 +50,25 @@ impl Reader {
                         let names = names.iter().map(Link::name).collect::<Result<Vec<String>, String>>();
                         self.vertices.extend(names.map_err(wrong)?);
                     }
-                    Some(other) => return Err(wrong(format!("vertices is a list of names, not {other}"))),
+                    Some(
+                        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)),
+                    ) => return Err(wrong(format!("vertices is a list of names, not {other}"))),
                 }
                 match &members["edges"] {
                     Value::Null => Ok(()),
                     Value::Array(_) => self.read(&members["edges"], &format!("{place}.edges")),
-                    other => Err(wrong(format!("edges is a list, not {other}"))),
+                    other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+                        Err(wrong(format!("edges is a list, not {other}")))
+                    }
                 }
             }
-            other => {
-                self.links.push(Link::read(other).map_err(wrong)?);
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
+                self.links.push(Link::read(value).map_err(wrong)?);
                 Ok(())
             }
         }
@@ -124,6 +133,8 @@ pub(super) fn seeds(value: &Value) -> Result<Option<Vec<(String, f64)>>, Failure
             };
             weights.iter().map(seed).collect::<Result<Vec<_>, Failure>>().map(Some)
         }
-        other => Err(wrong(format!("seeds are a list of names or an object of weights, not {other}"))),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            Err(wrong(format!("seeds are a list of names or an object of weights, not {value}")))
+        }
     }
 }
