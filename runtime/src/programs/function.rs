@@ -1,14 +1,13 @@
 //! The program `function`: the value of a CEL expression, or the output of a command.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use superstep_engine::{CallOutcome, CallRequest, Failure, FailureClass, Payload, Usage, View};
+use superstep_engine::{CallOutcome, CallRequest, Failure, Payload, Usage, View};
 use superstep_graph::{DurationSpec, FunctionCommand, FunctionProgram, VertexSpec};
-use tokio::sync::oneshot;
 
+use super::aside::aside;
 use super::{PrepareError, expression};
 use crate::calls::{CallTicket, Calls, digest};
 use crate::cel::Expression;
@@ -46,7 +45,7 @@ impl Program for Function {
             Self::Cel(cel) => Execution::of(cel.evaluate(Bindings::Vertex(&activation.view))),
             Self::CelApart(cel) => {
                 let cel = cel.clone();
-                Execution::running(apart(move || cel.evaluate(Bindings::Vertex(&activation.view))))
+                Execution::running(aside(move || cel.evaluate(Bindings::Vertex(&activation.view))))
             }
             Self::Command(command) => {
                 let command = Arc::clone(command);
@@ -55,21 +54,6 @@ impl Program for Function {
             }
         }
     }
-}
-
-/// What `evaluate` gives, on a thread of its own, on which nobody waits at the end of the process.
-async fn apart(
-    evaluate: impl FnOnce() -> Result<Payload, Failure> + Send + 'static,
-) -> Result<Payload, Failure> {
-    let (sender, value) = oneshot::channel();
-    let spawned = thread::Builder::new().name("cel".to_owned()).spawn(move || {
-        // Whoever waited may be gone.
-        drop(sender.send(evaluate()));
-    });
-    if let Err(error) = spawned {
-        return Err(Failure::new(FailureClass::Transient, format!("no thread for the expression: {error}")));
-    }
-    value.await.unwrap_or_else(|_| Err(Failure::permanent("the expression has panicked")))
 }
 
 /// A command, which is an external call.
