@@ -5,6 +5,7 @@
 //! clock and no randomness. A rendering takes at most a million instructions; the length of its text
 //! is not bounded.
 
+mod names;
 mod reading;
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@ use minijinja::Environment;
 use minijinja::machinery::ast::{Call, CallArg, Expr, Macro, Stmt};
 use minijinja::machinery::{Span, parse};
 
+use super::names::Named;
 use super::parse_error;
 use crate::roots::{CompileError, Position, Reference, Scope};
 
@@ -194,12 +195,12 @@ impl Walk<'_> {
             Expr::Filter(filter) => {
                 self.visit_any(filter.expr.as_ref());
                 self.arguments(&filter.args);
-                self.known("filter", filter.name, filter.span());
+                self.known(Named::Filter, filter.name, filter.span());
             }
             Expr::Test(test) => {
                 self.visit(&test.expr);
                 self.arguments(&test.args);
-                self.known("test", test.name, test.span());
+                self.known(Named::Test, test.name, test.span());
             }
             Expr::Call(call) => self.call(call),
             Expr::List(list) => self.visit_all(&list.items),
@@ -229,13 +230,10 @@ impl Walk<'_> {
         }
     }
 
-    fn known(&mut self, kind: &'static str, name: &str, span: Span) {
-        let asked =
-            self.environment.compile_expression(if kind == "filter" { "n is filter" } else { "n is test" });
-        let answer = asked.and_then(|asked| asked.eval(minijinja::context! { n => name }));
-        if !answer.is_ok_and(|known| known.is_true()) {
-            let known = if kind == "filter" { FILTERS } else { TESTS };
-            self.mistake(CompileError::unknown(self.position_of(name, span), kind, name, known));
+    fn known(&mut self, kind: Named, name: &str, span: Span) {
+        if !kind.has(self.environment, name) {
+            let position = self.position_of(name, span);
+            self.mistake(CompileError::unknown(position, kind.word(), name, kind.usual()));
         }
     }
 
@@ -322,79 +320,3 @@ fn root_span(expression: &Expr<'_>) -> Span {
         expression.span()
     }
 }
-
-/// The filters to suggest.
-const FILTERS: &[&str] = &[
-    "abs",
-    "batch",
-    "capitalize",
-    "default",
-    "dictsort",
-    "first",
-    "float",
-    "format",
-    "groupby",
-    "indent",
-    "int",
-    "items",
-    "join",
-    "json",
-    "last",
-    "length",
-    "lines",
-    "list",
-    "lower",
-    "map",
-    "max",
-    "min",
-    "reject",
-    "rejectattr",
-    "replace",
-    "reverse",
-    "round",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "split",
-    "string",
-    "sum",
-    "title",
-    "tojson",
-    "trim",
-    "unique",
-    "upper",
-    "urlencode",
-    "zip",
-];
-
-/// The tests to suggest.
-const TESTS: &[&str] = &[
-    "boolean",
-    "defined",
-    "divisibleby",
-    "endingwith",
-    "eq",
-    "even",
-    "false",
-    "float",
-    "ge",
-    "gt",
-    "in",
-    "integer",
-    "iterable",
-    "le",
-    "lower",
-    "lt",
-    "mapping",
-    "ne",
-    "none",
-    "number",
-    "odd",
-    "sequence",
-    "startingwith",
-    "string",
-    "true",
-    "undefined",
-    "upper",
-];

@@ -1,4 +1,5 @@
 use futures::FutureExt as _;
+use superstep_engine::FailureClass;
 
 use super::*;
 use crate::calls::tests::{perform_all, runner};
