@@ -145,8 +145,7 @@ impl<'a> Run<'a> {
             if frame.rules.vertex(&message.to).is_none() {
                 self.settle(id, &message, MessageStatus::DeadLettered, None);
             } else if frame.is_passive(&message) {
-                let from = (message.from.clone(), message.port.clone());
-                frame.state(&message.to).kept.insert(from, message.payload.clone());
+                frame.state(&message.to).keep(message.clone());
                 self.settle(id, &message, MessageStatus::Delivered, None);
             } else if frame.is_late(&message) {
                 self.settle(id, &message, MessageStatus::Late, None);

@@ -7,6 +7,7 @@ use superstep_graph::{OnUnknown, VertexName};
 use super::activation::on_unknown;
 use super::calls::unknown;
 use super::element::Stage;
+use super::journal::Recalled;
 use super::{Job, Partition};
 use crate::call::{CallOutcome, CallRequest};
 use crate::ids::{ActivationId, FrameId};
@@ -77,10 +78,12 @@ impl Partition {
         let attempt = flight.elements.get(key.element).map_or(0, |element| element.attempts);
         let was_refused = policy == OnUnknown::Fail && *ended == Outcome::Failed(unknown(&request.target));
         match self.journal.recall(activation, request.digest, attempt) {
-            Some(Some(_)) if was_refused => Recall::Refused(unknown(&request.target)),
-            Some(Some(outcome)) => Recall::Ended(outcome),
-            Some(None) if policy == OnUnknown::Fail => Recall::Refused(unknown(&request.target)),
-            Some(None) | None => Recall::Unknown,
+            Some(Recalled { late: true, .. }) if was_refused => Recall::Refused(unknown(&request.target)),
+            Some(Recalled { outcome: Some(outcome), .. }) => Recall::Ended(outcome),
+            Some(Recalled { outcome: None, .. }) if policy == OnUnknown::Fail => {
+                Recall::Refused(unknown(&request.target))
+            }
+            Some(Recalled { outcome: None, .. }) | None => Recall::Unknown,
         }
     }
 

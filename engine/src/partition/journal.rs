@@ -60,6 +60,15 @@ pub(super) enum Known {
     InDoubt(CallKey),
 }
 
+/// What a replay knows of a call.
+pub(super) struct Recalled {
+    /// How it ended, if it has.
+    pub(super) outcome: Option<CallOutcome>,
+    /// Whether an attempt before had left it behind, and it ended while the present one was under way: that may
+    /// have asked for it earlier, or later.
+    pub(super) late: bool,
+}
+
 impl Journal {
     pub(super) fn begin_attempt(&mut self, activation: &ActivationId) {
         if !self.cursors.is_empty() {
@@ -132,19 +141,24 @@ impl Journal {
         }
     }
 
-    /// What is known of the next call of that digest: nothing, or its outcome, if it has one.
+    /// What is known of the next call of that digest.
     pub(super) fn recall(
         &mut self,
         activation: &ActivationId,
         digest: [u8; 16],
         attempt: u32,
-    ) -> Option<Option<CallOutcome>> {
+    ) -> Option<Recalled> {
         let occurrence = self.occurrence(activation, digest);
         let wanted = CallKey { activation: activation.clone(), digest, occurrence, attempt };
         match self.look_up(&wanted) {
-            Known::Nothing => self.came_late(&wanted).map(Some),
-            Known::InDoubt(_) => Some(None),
-            Known::Outcome(call) => Some(self.outcome(&call).cloned()),
+            Known::Nothing => {
+                self.came_late(&wanted).map(|outcome| Recalled { outcome: Some(outcome), late: true })
+            }
+            Known::InDoubt(_) => Some(Recalled { outcome: None, late: false }),
+            Known::Outcome(call) => {
+                let late = call.attempt < attempt && self.came_late(&wanted).is_some();
+                Some(Recalled { outcome: self.outcome(&call).cloned(), late })
+            }
         }
     }
 

@@ -53,7 +53,6 @@ const FILTERS: &[&str] = &[
     "int",
     "items",
     "join",
-    "json",
     "last",
     "length",
     "lines",
@@ -79,7 +78,6 @@ const FILTERS: &[&str] = &[
     "trim",
     "unique",
     "upper",
-    "urlencode",
     "zip",
 ];
 
@@ -121,9 +119,9 @@ mod tests {
     #[test]
     fn what_is_suggested_is_there() {
         for kind in [Named::Filter, Named::Test] {
-            for name in kind.usual() {
-                assert!(kind.has(&environment(), name), "{} {name}", kind.word());
-            }
+            let missing: Vec<_> =
+                kind.usual().iter().filter(|name| !kind.has(&environment(), name)).collect();
+            assert!(missing.is_empty(), "{} {missing:?}", kind.word());
             assert!(!kind.has(&environment(), "nothing"));
         }
     }

@@ -39,7 +39,8 @@ impl Message {
 pub(super) struct State {
     pub(super) value: Payload,
     pub(super) inbox: Vec<Message>,
-    pub(super) kept: BTreeMap<(VertexName, Port), Payload>,
+    /// The last message of each edge that keeps one.
+    pub(super) kept: Vec<Message>,
     /// How many messages of rounds that are over each slot owes.
     pub(super) owes: BTreeMap<VertexName, u64>,
     pub(super) firing: u64,
@@ -50,10 +51,18 @@ impl State {
         Self {
             value: Payload::from(value.clone()),
             inbox: Vec::new(),
-            kept: BTreeMap::new(),
+            kept: Vec::new(),
             owes: BTreeMap::new(),
             firing: 0,
         }
+    }
+}
+
+impl State {
+    /// Keeps the last message of an edge (rule 4).
+    pub(super) fn keep(&mut self, message: Message) {
+        self.kept.retain(|kept| kept.from != message.from || kept.port != message.port);
+        self.kept.push(message);
     }
 }
 

@@ -105,7 +105,8 @@ impl Run<'_> {
         trail.extend(firing.map(|firing| (place.1.clone(), firing)));
         let parts = parted(vertex.combiner, &drained);
         let seen = received(vertex.combiner, &parts);
-        let scene = scene(frame, &place.1, self.superstep, seen.clone().unwrap_or_default());
+        let messages = seen.clone().unwrap_or_default();
+        let scene = scene(frame, &place.1, self.superstep, (messages, &drained));
         keep(frame, &place.1, &drained);
         for part in &parts {
             for (position, message) in part.iter().enumerate() {
@@ -200,12 +201,22 @@ fn merged(messages: &[Message]) -> Trail {
 }
 
 /// What a program sees (rule 2).
-fn scene(frame: &Frame<'_>, name: &VertexName, superstep: u64, messages: Vec<Received>) -> Scene {
+fn scene(
+    frame: &Frame<'_>,
+    name: &VertexName,
+    superstep: u64,
+    (messages, drained): (Vec<Received>, &[Message]),
+) -> Scene {
     let state = &frame.states[name];
-    let kept = state.kept.iter().map(|((from, port), payload)| Received {
-        from: from.clone(),
-        port: port.clone(),
-        payload: payload.clone(),
+    // What was drained of a sender hides what was kept of it before.
+    let hidden =
+        |kept: &&Message| drained.iter().any(|message| message.from == kept.from && message.id() > kept.id());
+    let mut kept: Vec<&Message> = state.kept.iter().filter(|kept| !hidden(kept)).collect();
+    kept.sort_by_key(|kept| kept.id());
+    let kept = kept.into_iter().map(|kept| Received {
+        from: kept.from.clone(),
+        port: kept.port.clone(),
+        payload: kept.payload.clone(),
     });
     Scene {
         input: frame.input.clone(),
@@ -224,8 +235,7 @@ fn keep(frame: &mut Frame<'_>, name: &VertexName, drained: &[Message]) {
     for message in drained.iter().filter(|message| !message.direct) {
         let edge = frame.rules.edge(&message.from, &message.port, name);
         if edge.is_some_and(|edge| edge.retain) {
-            let from = (message.from.clone(), message.port.clone());
-            frame.state(name).kept.insert(from, message.payload.clone());
+            frame.state(name).keep(message.clone());
         }
     }
 }
