@@ -1,6 +1,6 @@
 //! Mistakes that an engine could have, to prove that the simulator finds them.
 //!
-//! Without the feature `defects`, which nothing but the simulator's own test turns on, [`is`] is false
+//! Without the feature `defects`, which nothing but the simulator's own test turns on, `is` is false
 //! for all of them and nothing of them is left in the program.
 
 /// A mistake.
