@@ -252,6 +252,8 @@ fn one_vertex(
     if !taste.inner.is_empty() && random.chance(15) {
         made.custom = None;
         made.sends = None;
+        // A sub-graph has no attempts of its own.
+        (made.timeout, made.retry) = (None, RetrySpec::default());
         made.graph = Some(GraphProgram {
             reference: ProgramRef { name: random.pick(taste.inner).to_owned() },
             parameters: serde_json::Value::Null,
