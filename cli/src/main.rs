@@ -11,6 +11,7 @@ mod difference;
 mod documents;
 mod exit;
 mod fork;
+mod given;
 #[cfg(feature = "inference")]
 mod held;
 mod history;

@@ -8,10 +8,10 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use superstep_engine::{Payload, Record, RunStarted, RunStatus};
-use superstep_graph::{GraphSpec, Problem, RetentionSpec};
+use superstep_graph::RetentionSpec;
 use superstep_runtime::{
-    NewRun, Observer, Origin, Programs, Run, RunError, Setup, SocketFolder, check_input, check_parameters,
-    note_end, open_questions, read_run,
+    NewRun, Observer, Origin, Programs, Run, RunError, Setup, SocketFolder, note_end, open_questions,
+    read_run,
 };
 use superstep_store::{RunName, Store};
 use tracing::Instrument as _;
@@ -19,18 +19,17 @@ use tracing::Instrument as _;
 use crate::args::runs::{ResumeArgs, RunArgs, ShowProgress, TraceArgs};
 use crate::ask::Asking;
 use crate::exit::{CommandError, Exit, with_causes};
-use crate::input::{Given, InputError};
+use crate::input::InputError;
 use crate::log::Logged;
 use crate::models::{ModelPlan, reachable};
 use crate::output::{self, OutputFormat};
 use crate::progress::{Shown, status_text};
-use crate::report::show;
 use crate::signals::Signals;
 #[cfg(feature = "otlp")]
 use crate::trace::Tracing;
 #[cfg(not(feature = "otlp"))]
 use crate::untraced::Tracing;
-use crate::{continued, input, kept, log, manifests, retention, tools};
+use crate::{continued, given, kept, log, manifests, retention, tools};
 
 /// Runs a graph to its end.
 ///
@@ -44,7 +43,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let manifests = manifests::read(&args.files)?;
     let chosen = manifests.resources.graph(args.graph.as_deref())?;
     let root = chosen.content.document.metadata.name.clone();
-    let (given, parameters) = given(args, &chosen.content.document.spec)?;
+    let (given, parameters) = given::of_run(args, &chosen.content.document.spec)?;
     let mut graphs: BTreeMap<_, _> = reachable(&manifests.resources, &root)
         .into_iter()
         .filter_map(|name| {
@@ -100,41 +99,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
         retention: retention.filter(|_| !args.ephemeral),
     };
     drive(run, asking, &driving, (runtime, signals))
-}
-
-/// The input and the parameters, which fit the graph.
-fn given(args: &RunArgs, graph: &GraphSpec) -> Result<(Value, Value), CommandError> {
-    let input = read_given(args.input.as_deref(), &mut io::stdin())?.unwrap_or_else(|| json!({}).into());
-    fits(&input, &check_input(graph, &input.value), |problems| CommandError::Unfit { problems })?;
-    let parameters = read_given(args.parameters.as_deref(), &mut io::empty())?;
-    let parameters = parameters.unwrap_or_else(|| Value::Null.into());
-    let problems = check_parameters(graph, &parameters.value);
-    fits(&parameters, &problems, |problems| CommandError::UnfitParameters { problems })?;
-    Ok((input.value, parameters.value))
-}
-
-/// What an argument gives, if it is there. What is wrong with a file is shown at its place.
-fn read_given(argument: Option<&str>, stdin: &mut dyn io::Read) -> Result<Option<Given>, CommandError> {
-    match argument.map(|argument| input::read(argument, stdin)).transpose() {
-        Err(InputError::Malformed { mistakes }) => Err(CommandError::Mistakes { errors: show(&mistakes) }),
-        Err(error) => Err(error.into()),
-        Ok(given) => Ok(given),
-    }
-}
-
-/// Whether there are no problems. Those of a file are shown at their places.
-fn fits(
-    given: &Given,
-    problems: &[Problem],
-    unfit: impl FnOnce(Vec<String>) -> CommandError,
-) -> Result<(), CommandError> {
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(match given.located(problems) {
-        Some(located) => CommandError::Mistakes { errors: show(&located) },
-        None => unfit(problems.iter().map(ToString::to_string).collect()),
-    })
 }
 
 /// The name of a new run of a graph: the one that the user wants, else one that no run is likely to have.

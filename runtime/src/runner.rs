@@ -142,17 +142,7 @@ impl Run {
         let (started, costs) = (Arc::new(started), notes.before().clone());
         let config = RunConfig { started, library: new.graphs, carried, partitions: 1, costs };
         let mut run = Self::assemble(setup, config, new.name.clone(), notes)?;
-        let log = match store.create(&new.name, &run.driver.owner) {
-            // A process that was killed before its first record has left a log that holds no run.
-            Err(StoreError::Exists { run: name }) => match store.open(&new.name, &run.driver.owner) {
-                Ok((log, contents)) if contents.records.is_empty() => log,
-                Ok((_, _)) | Err(StoreError::NotKept { .. }) => {
-                    return Err(StoreError::Exists { run: name }.into());
-                }
-                Err(error) => return Err(error.into()),
-            },
-            created => created?,
-        };
+        let log = fresh_log(store, &new.name, &run.driver.owner)?;
         run.driver.begin(log);
         Ok(run)
     }
@@ -224,6 +214,22 @@ impl Run {
             self.costs.keep(self.driver.costs());
         }
         Ok(end)
+    }
+}
+
+/// The log of a run that is about to begin.
+///
+/// # Errors
+/// The name is taken, or the store fails.
+fn fresh_log(store: &Store<Record>, name: &RunName, owner: &str) -> Result<Box<dyn Log<Record>>, StoreError> {
+    match store.create(name, owner) {
+        // A process that was killed before its first record has left a log that holds no run.
+        Err(StoreError::Exists { run }) => match store.open(name, owner) {
+            Ok((log, contents)) if contents.records.is_empty() => Ok(log),
+            Ok((_, _)) | Err(StoreError::NotKept { .. }) => Err(StoreError::Exists { run }),
+            Err(error) => Err(error),
+        },
+        created => created,
     }
 }
 

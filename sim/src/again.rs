@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, Again, CallOutcome, Completion, End, Failure, FailureClass, Outcome, ProgramResult, Recall,
-    Record, Solo, Usage,
+    ActivationId, Again, CallOutcome, Completion, End, Failure, Outcome, ProgramResult, Recall, Record, Solo,
+    Usage,
 };
 
 use crate::behaviour::{Step, step};
@@ -95,18 +95,12 @@ fn run(
             Step::Call(requests) => requests,
         };
         for request in requests {
-            let refused = |failure| CallOutcome { answer: Err(failure), usage: Usage::default() };
-            answers.push(match (solo.recall(activation, &request, recorded), recorded) {
-                (Recall::Ended(outcome), _) => outcome,
-                (Recall::Refused(failure), _) => refused(failure),
-                // No record tells that a budget refuses a call, and another failure may have come first.
-                (Recall::Unknown, Outcome::Failed(failure)) if failure.class == FailureClass::Limit => {
-                    refused(failure.clone())
+            answers.push(match solo.recall(activation, &request, recorded) {
+                Recall::Ended(outcome) => outcome,
+                Recall::Refused(failure) | Recall::NoRoom(failure) => {
+                    CallOutcome { answer: Err(failure), usage: Usage::default() }
                 }
-                (Recall::Unknown, Outcome::Failed(_)) => {
-                    refused(Failure::new(FailureClass::Limit, "there was no room for the call"))
-                }
-                (Recall::Unknown, Outcome::Done(_) | Outcome::Suspended(_)) => {
+                Recall::Unknown => {
                     return Err(format!("{activation} makes a call that the log does not have"));
                 }
             });

@@ -38,7 +38,7 @@ pub(crate) fn scenario(random: &mut Random) -> Scenario {
     let root = Taste { inner: &["leaf", "middle"], mutable, most: 14, ..leaf };
     let mut scenario = Scenario::default();
     for (name, taste) in [("leaf", leaf), ("middle", middle), (ROOT, root)] {
-        scenario.library.insert(name.to_owned(), valid_graph(random, taste));
+        scenario.library.insert(name.to_owned(), valid(random, |random| graph(random, taste)));
     }
     scenario.nonce = random.chance(if loose { 50 } else { 0 });
     if loose && random.chance(5) {
@@ -56,15 +56,16 @@ pub(crate) fn scenario(random: &mut Random) -> Scenario {
     scenario
 }
 
-fn valid_graph(random: &mut Random, taste: Taste) -> GraphSpec {
+/// A graph that is valid, of those that `graph` makes.
+fn valid(random: &mut Random, graph: impl Fn(&mut Random) -> GraphSpec) -> GraphSpec {
     for _ in 0..20 {
-        let spec = graph(random, taste);
+        let spec = graph(random);
         if validate(&spec).is_ok() {
             return spec;
         }
     }
     // Every join of mode Any can fire.
-    let mut spec = graph(random, taste);
+    let mut spec = graph(random);
     spec.vertices.iter_mut().for_each(|vertex| vertex.join = JoinSpec::default());
     spec
 }

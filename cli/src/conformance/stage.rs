@@ -6,11 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use superstep_engine::{Payload, QuestionId, Record};
 use superstep_graph::{ValidatedGraph, VertexName};
 use superstep_runtime::{
-    NewRun, Observer, Programs, Run, RunError, Setup, answer_left, check_input, open_questions, read_run,
+    NewRun, Observer, Programs, Run, RunError, Setup, answer_left, open_questions, read_run,
 };
 use superstep_store::{RunName, Store};
 
@@ -19,7 +18,7 @@ use crate::args::Files;
 use crate::args::runs::ShowProgress;
 use crate::exit::CommandError;
 use crate::models::{ModelPlan, reachable};
-use crate::{input, kept, manifests, tools};
+use crate::{given, kept, manifests, tools};
 
 /// Who drives, for the log.
 pub(super) const OWNER: &str = "superstep conformance";
@@ -54,16 +53,8 @@ impl Stage {
         let chosen = manifests.resources.graph(None).or_else(|_| manifests.resources.graph(Some("main")))?;
         let root = chosen.content.document.metadata.name.clone();
         let file = folder.join("input.json");
-        let given = if file.is_file() {
-            input::read(&format!("@{}", file.display()), &mut io::empty())?.value
-        } else {
-            json!({})
-        };
-        let problems = check_input(&chosen.content.document.spec, &given);
-        if !problems.is_empty() {
-            let problems = problems.iter().map(|problem| problem.message.clone()).collect();
-            return Err(CommandError::Unfit { problems });
-        }
+        let named = file.is_file().then(|| format!("@{}", file.display()));
+        let given = given::input(named.as_deref(), &mut io::empty(), &chosen.content.document.spec)?;
         let graph = |name: String| {
             let graph = manifests.resources.graphs.get(&name)?.content.graph.clone();
             Some((name, graph))

@@ -11,7 +11,7 @@ use super::journal::Recalled;
 use super::{Job, Partition};
 use crate::call::{CallOutcome, CallRequest};
 use crate::ids::{ActivationId, FrameId};
-use crate::program::{Failure, Outcome, ProgramResult, Question};
+use crate::program::{Failure, FailureClass, Outcome, ProgramResult, Question};
 use crate::record::CallKey;
 
 /// What ends an attempt of an activation in flight, as far as the log tells.
@@ -30,7 +30,10 @@ pub enum Recall {
     Ended(CallOutcome),
     /// It was not made.
     Refused(Failure),
-    /// Nothing.
+    /// Nothing, and the attempt failed. No record tells that a budget refuses a call, so that may have been why;
+    /// or another failure had come first.
+    NoRoom(Failure),
+    /// Nothing, and the attempt did not fail.
     Unknown,
 }
 
@@ -72,8 +75,8 @@ impl Partition {
         request: &CallRequest,
         ended: &Outcome,
     ) -> Recall {
-        let Some((key, _)) = self.find(activation) else { return Recall::Unknown };
-        let Some(flight) = self.flights.resolve(key) else { return Recall::Unknown };
+        let Some((key, _)) = self.find(activation) else { return absent(ended) };
+        let Some(flight) = self.flights.resolve(key) else { return absent(ended) };
         let policy = on_unknown(&flight.spec, request);
         let attempt = flight.elements.get(key.element).map_or(0, |element| element.attempts);
         let was_refused = policy == OnUnknown::Fail && *ended == Outcome::Failed(unknown(&request.target));
@@ -83,7 +86,7 @@ impl Partition {
             Some(Recalled { outcome: None, .. }) if policy == OnUnknown::Fail => {
                 Recall::Refused(unknown(&request.target))
             }
-            Some(Recalled { outcome: None, .. }) | None => Recall::Unknown,
+            Some(Recalled { outcome: None, .. }) | None => absent(ended),
         }
     }
 
@@ -94,5 +97,16 @@ impl Partition {
             flight.elements.get(key.element)
         });
         self.journal.unasked(activation, element.map_or(0, |element| element.attempts))
+    }
+}
+
+/// What is said of a call that the log does not have, by how its attempt ended.
+fn absent(ended: &Outcome) -> Recall {
+    match ended {
+        Outcome::Failed(failure) if failure.class == FailureClass::Limit => Recall::NoRoom(failure.clone()),
+        Outcome::Failed(_) => {
+            Recall::NoRoom(Failure::new(FailureClass::Limit, "there was no room for the call"))
+        }
+        Outcome::Done(_) | Outcome::Suspended(_) => Recall::Unknown,
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use superstep_engine::{Carried, Expressions, Fork, ForkError, FrameId, Record};
 use superstep_graph::ValidatedGraph;
-use superstep_store::{RunName, Store, StoreError};
+use superstep_store::{RunName, Store};
 
-use super::{RunError, config_of, replayed};
+use super::{RunError, config_of, fresh_log, replayed};
 use crate::expressions::EdgeExpressions;
 use crate::programs::Programs;
 
@@ -42,14 +42,7 @@ pub async fn fork(
 ) -> Result<RunName, RunError> {
     let name: RunName = fork.run.parse()?;
     let forked = records_of(fork, of, records, programs)?;
-    let mut log = match store.create(&name, owner) {
-        // A process that was killed before its first record has left a log that holds no run.
-        Err(StoreError::Exists { run }) => match store.open(&name, owner)? {
-            (log, contents) if contents.records.is_empty() => log,
-            (_, _) => return Err(StoreError::Exists { run }.into()),
-        },
-        created => created?,
-    };
+    let mut log = fresh_log(store, &name, owner)?;
     let appended = log.append(forked).await;
     appended.map_err(|source| RunError::Append { run: name.clone(), source })?;
     Ok(name)

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use superstep_engine::{
-    ActivationId, Again, CallKey, CallOutcome, Completion, End, Failure, FailureClass, FrameId, Job, Outcome,
-    ProgramResult, Recall, Record, ReplayError, Solo,
+    ActivationId, Again, CallKey, Completion, End, Failure, FrameId, Job, Outcome, ProgramResult, Recall,
+    Record, ReplayError, Solo,
 };
 use superstep_graph::{VertexName, VertexSpec};
 use superstep_store::RunName;
@@ -311,30 +311,23 @@ impl Replay {
             // Nothing is performed here.
             CallEvent::Ended { .. } => return Ok(()),
         };
-        let decision = match (self.solo.recall(id, &request, recorded), recorded) {
-            (Recall::Ended(outcome), _) => reused(&mut self.told, outcome),
-            (Recall::Refused(failure), _) => CallDecision::Refused(failure),
-            // No record tells that a budget refuses a call, and another failure may have come first.
-            (Recall::Unknown, Outcome::Failed(failure)) => {
+        let decision = match self.solo.recall(id, &request, recorded) {
+            Recall::Ended(outcome) => {
+                self.told.calls += 1;
+                CallDecision::Reuse(outcome)
+            }
+            Recall::Refused(failure) => CallDecision::Refused(failure),
+            Recall::NoRoom(failure) => {
                 self.refused.get_or_insert(request.target);
-                let limited = failure.class == FailureClass::Limit;
-                let no_room = || Failure::new(FailureClass::Limit, "there was no room for the call");
-                CallDecision::Refused(if limited { failure.clone() } else { no_room() })
+                CallDecision::Refused(failure)
             }
-            (Recall::Unknown, Outcome::Done(_) | Outcome::Suspended(_)) => {
-                return Err(request.target);
-            }
+            Recall::Unknown => return Err(request.target),
         };
         if reply.send(decision).is_err() {
             tracing::trace!("a program does not wait for its call any more");
         }
         Ok(())
     }
-}
-
-fn reused(told: &mut Replayed, outcome: CallOutcome) -> CallDecision {
-    told.calls += 1;
-    CallDecision::Reuse(outcome)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 use superstep_graph::{Mutation, validate};
+use superstep_store::StoreError;
 
 use super::*;
 use crate::models::Models;

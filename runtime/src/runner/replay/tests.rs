@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt as _;
 use serde_json::{Value, json};
-use superstep_engine::{CallRequest, Commit, Payload, Question, Usage};
+use superstep_engine::{CallOutcome, CallRequest, Commit, Payload, Question, Usage};
 use superstep_graph::validate;
 use superstep_store::Store;
 
