@@ -108,7 +108,8 @@ fn faults(records: &[Record], kills: u32) -> Vec<String> {
             | Record::Known(_)
             | Record::Measured(_)
             | Record::Forked { .. }
-            | Record::Continued(_) => {}
+            | Record::Continued(_)
+            | Record::Placed(_) => {}
         }
     }
     if answered.len() != CALLS {

@@ -21,6 +21,7 @@ use superstep_graph::{ValidatedGraph, VertexIx, VertexName};
 use crate::costs::{Costs, Measured};
 use crate::defect::{self, Defect};
 use crate::expressions::Expressions;
+use crate::homes::Homes;
 use crate::ids::{ActivationId, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token};
 use crate::notice::{Notice, RunStatus};
 use crate::payload::Payload;
@@ -41,8 +42,8 @@ pub struct RunConfig {
     pub library: BTreeMap<String, ValidatedGraph>,
     /// What the run takes over from the one that it continues, if it continues one.
     pub carried: Option<Arc<Carried>>,
-    /// How many partitions the run has.
-    pub partitions: u32,
+    /// The partitions of the run, and which vertex is in which.
+    pub homes: Arc<Homes>,
     /// What earlier runs have measured: of a run that has begun, what its log says.
     pub costs: Costs,
 }
@@ -270,6 +271,12 @@ impl Coordinator {
     /// What the run begins with.
     pub(crate) fn config(&self) -> &RunConfig {
         &self.config
+    }
+
+    /// Whether nothing is in flight but what waits for an answer from outside: then vertices can be given to
+    /// other partitions, and nothing is run again because of it.
+    pub fn rests(&self) -> bool {
+        self.completed.is_empty() && self.flying.is_subset(&self.suspended)
     }
 
     /// Whether everything in flight waits for an answer from outside.

@@ -188,6 +188,7 @@ fn own_part(records: &[Record]) -> impl Iterator<Item = Record> {
         | Record::EpochTaken { .. }
         | Record::Forked { .. }
         | Record::Continued(_)
+        | Record::Placed(_)
         | Record::Ended(_)
         | Record::Known(_) => false,
         Record::CallIntent { call, .. } => ended.contains(call),
@@ -231,7 +232,8 @@ fn calls_that_ended(records: &[Record]) -> BTreeSet<CallKey> {
             | Record::Known(_)
             | Record::Measured(_)
             | Record::Forked { .. }
-            | Record::Continued(_) => {}
+            | Record::Continued(_)
+            | Record::Placed(_) => {}
         }
     }
     ended

@@ -92,16 +92,14 @@ impl fmt::Display for QuestionId {
 /// goes on after an answer, have others. A handle outlives its run harmlessly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ActivationKey {
-    pub(crate) partition: PartitionId,
-    pub(crate) flight: u32,
-    pub(crate) generation: u32,
-    pub(crate) element: u32,
-    pub(crate) run: u32,
-}
-
-impl ActivationKey {
     /// The partition that has the activation.
-    pub fn partition(self) -> PartitionId {
-        self.partition
-    }
+    pub partition: PartitionId,
+    /// The activation's place in the partition's memory.
+    pub flight: u32,
+    /// How often that place was used before.
+    pub generation: u32,
+    /// The element, in a forEach.
+    pub element: u32,
+    /// How often the element's program was started before.
+    pub run: u32,
 }

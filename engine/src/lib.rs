@@ -14,6 +14,7 @@ mod costs;
 pub mod defect;
 mod expressions;
 mod fork;
+mod homes;
 mod ids;
 mod message;
 mod notice;
@@ -30,10 +31,11 @@ pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, Opener, 
 pub use costs::{Costs, EdgeCosts, EdgeEstimate, Measured, Route, Spent, choose, cost_of};
 pub use expressions::{EdgeView, Expressions};
 pub use fork::{Fork, ForkError};
+pub use homes::{Home, Homes};
 pub use ids::{
     ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token,
 };
-pub use message::{MessageKey, MessageStatus, Routed};
+pub use message::{MessageKey, MessageStatus, Routed, Target, Trail};
 pub use notice::{Called, LimitKind, Notice, RunStatus};
 pub use partition::{Again, CallDecision, Effect, Job, Partition, PartitionEvent, Recall};
 pub use payload::Payload;
@@ -44,5 +46,5 @@ pub use program::{
 pub use protocol::{
     Closing, Command, Committed, Completed, FrameWanted, JoinReport, Opening, Planned, Report, Start,
 };
-pub use record::{CallKey, Carried, Commit, Completion, End, Patch, Record, RunStarted, Totals};
+pub use record::{CallKey, Carried, Commit, Completion, End, Patch, Placed, Record, RunStarted, Totals};
 pub use solo::{Action, Event, LogToken, ReplayError, Solo};

@@ -26,8 +26,8 @@ pub struct MessageKey {
     pub ordinal: u32,
 }
 
-/// For each quorum join that a message descends from, the number of the join's last firing.
-pub(crate) type Trail = Option<Arc<Vec<(VertexName, u64)>>>;
+/// For each quorum join that a message descends from, by name, the number of the join's last firing.
+pub type Trail = Option<Arc<Vec<(VertexName, u64)>>>;
 
 /// The firing of `join` that `trail` descends from.
 pub(crate) fn firing_of(trail: &Trail, join: &VertexName) -> Option<u64> {
@@ -66,22 +66,30 @@ fn latest(mut all: Vec<(VertexName, u64)>) -> Vec<(VertexName, u64)> {
 /// A committed message on its way.
 #[derive(Clone, Debug)]
 pub struct Routed {
-    pub(crate) frame: FrameId,
-    pub(crate) to: Target,
-    pub(crate) key: MessageKey,
-    pub(crate) payload: Payload,
-    pub(crate) trail: Trail,
-    pub(crate) orphan: bool,
-    pub(crate) passive: bool,
+    /// The frame of sender and receiver.
+    pub frame: FrameId,
+    /// The receiver.
+    pub to: Target,
+    /// Its identity at the receiver.
+    pub key: MessageKey,
+    /// What it says.
+    pub payload: Payload,
+    /// The quorum joins that it descends from.
+    pub trail: Trail,
+    /// Whether its edge or its sender was removed on its way.
+    pub orphan: bool,
+    /// Whether it came over a passive edge.
+    pub passive: bool,
     /// The edge under the receiver's present revision, where that is known.
-    pub(crate) via: Option<EdgeIx>,
+    pub via: Option<EdgeIx>,
 }
 
 /// The receiver of a message on its way. Those that are there come before those that are not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Target {
+pub enum Target {
+    /// The vertex under the present revision. Only a message that stays in its partition has it.
     At(VertexIx),
-    /// No vertex had the name when the message was routed.
+    /// The name: of a vertex in another partition, or one that no vertex had when the message was routed.
     Absent(VertexName),
 }
 

@@ -192,6 +192,18 @@ pub enum LimitKind {
 }
 
 impl LimitKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Supersteps,
+        Self::Activations,
+        Self::Calls,
+        Self::Tokens,
+        Self::Cost,
+        Self::Duration,
+        Self::FanOut,
+        Self::Depth,
+    ];
+
     /// The member of `limits` that it is.
     pub fn field(self) -> &'static str {
         match self {

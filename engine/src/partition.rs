@@ -18,11 +18,12 @@ mod vertex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use superstep_graph::{VertexName, VertexSpec};
+use superstep_graph::{Topology, VertexName, VertexSpec};
 
 use crate::call::{CallOutcome, CallRequest};
 use crate::defect::{self, Defect};
 use crate::expressions::Expressions;
+use crate::homes::Homes;
 use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place, Timestamp, Token};
 use crate::message::{MessageStatus, Routed};
 use crate::notice::{Called, Notice};
@@ -151,7 +152,7 @@ pub enum CallDecision {
 pub struct Partition {
     run: Arc<str>,
     me: PartitionId,
-    partitions: u32,
+    homes: Arc<Homes>,
     expressions: Arc<dyn Expressions + Send + Sync>,
     frames: BTreeMap<FrameId, Frame>,
     flights: Flights,
@@ -180,22 +181,22 @@ enum AfterDurable {
     Nothing,
     Suspend(ActivationKey),
     Perform { key: ActivationKey, ticket: u32, call: CallKey },
-    Recorded { key: ActivationKey, ticket: u32, called: Box<Called> },
+    Recorded { key: ActivationKey, ticket: u32, called: Box<Called>, told: bool },
     GaveUp(Box<Called>),
 }
 
 impl Partition {
-    /// The partition `me` of `partitions`, without any frame yet.
+    /// The partition `me` of those that there are, without any frame yet.
     pub fn new(
         run: &str,
         me: PartitionId,
-        partitions: u32,
+        homes: Arc<Homes>,
         expressions: Arc<dyn Expressions + Send + Sync>,
     ) -> Self {
         Self {
             run: run.into(),
             me,
-            partitions,
+            homes,
             expressions,
             frames: BTreeMap::new(),
             flights: Flights::new(me),
@@ -258,6 +259,16 @@ impl Partition {
         }
     }
 
+    /// The graph of a frame, under its present revision.
+    pub fn topology(&self, frame: FrameId) -> Option<&Arc<Topology>> {
+        self.frames.get(&frame).map(|frame| &frame.topology)
+    }
+
+    /// Whether an activation has started, and is neither committed nor cancelled.
+    pub fn is_in_flight(&self, activation: &ActivationId) -> bool {
+        self.find(activation).is_some()
+    }
+
     /// Whether the partition is fed from a log: then it appends nothing and retries nothing.
     pub(crate) fn set_replaying(&mut self, replaying: bool) {
         self.replaying = replaying;
@@ -282,7 +293,9 @@ impl Partition {
         match self.tokens.remove(&token) {
             Some(AfterDurable::Suspend(key)) => self.suspended(key),
             Some(AfterDurable::Perform { key, ticket, call }) => self.perform(key, ticket, &call),
-            Some(AfterDurable::Recorded { key, ticket, called }) => self.recorded(key, ticket, called),
+            Some(AfterDurable::Recorded { key, ticket, called, told }) => {
+                self.recorded(key, ticket, called, told);
+            }
             Some(AfterDurable::GaveUp(called)) => {
                 self.effects.push_back(Effect::Notify(Notice::Called(called)))
             }
@@ -301,14 +314,17 @@ impl Partition {
         self.effects.push_back(Effect::Report(report));
     }
 
-    /// The partition that has a vertex. Frames do not matter: a vertex is at the same worker in all
-    /// frames of its graph.
+    /// The partition that has a vertex.
     fn home(&self, vertex: &VertexName) -> PartitionId {
-        home(vertex, self.partitions)
+        self.homes.of(vertex)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.homes.count() == 1
     }
 
     fn owns(&self, place: Place) -> bool {
-        self.partitions == 1
+        self.is_alone()
             || self
                 .frames
                 .get(&place.0)
@@ -351,14 +367,4 @@ fn settled(
 ) -> Notice {
     let (from, port, sent) = (message.from.clone(), message.port.clone(), message.superstep);
     Notice::Settled { frame, from, port, to: to.clone(), sent, taken, status }
-}
-
-/// The partition that has a vertex, by the hash of its name.
-pub(crate) fn home(vertex: &VertexName, partitions: u32) -> PartitionId {
-    if partitions <= 1 {
-        return PartitionId(0);
-    }
-    let hash = blake3::hash(vertex.as_str().as_bytes());
-    let [a, b, c, d, ..] = *hash.as_bytes();
-    PartitionId(u32::from_le_bytes([a, b, c, d]) % partitions)
 }

@@ -1,6 +1,6 @@
 //! What a run's log holds. The log is the only truth: a run is resumed by replaying it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,9 @@ pub enum Record {
     },
     /// The run continues another one that has ended. It stands with the start of the run.
     Continued(Arc<Carried>),
+    /// The workers among which the vertices are from here on, in the order of their partitions. It stands with
+    /// the start of a term on a cluster.
+    Placed(Vec<Placed>),
 }
 
 impl Record {
@@ -107,7 +110,8 @@ impl Record {
             | Self::Ended(_)
             | Self::Measured(_)
             | Self::Forked { .. }
-            | Self::Continued(_) => None,
+            | Self::Continued(_)
+            | Self::Placed(_) => None,
         });
         known.unwrap_or_default()
     }
@@ -143,6 +147,17 @@ pub struct Carried {
     pub values: BTreeMap<VertexName, Payload>,
     /// What persistent aggregators hold from the start on.
     pub aggregates: BTreeMap<VertexName, Payload>,
+}
+
+/// A worker that has a partition of a run for one term.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Its name.
+    pub worker: String,
+    /// What it has, such as `gpu`.
+    pub labels: BTreeSet<String>,
+    /// The journal beside the log of the run to which it writes its calls in this term, and nobody else ever.
+    pub journal: String,
 }
 
 /// All that a run begins with.

@@ -5,6 +5,8 @@ mod again;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use superstep_graph::VertexName;
+
 use crate::call::{CallOutcome, CallRequest};
 use crate::coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, RunConfig};
 use crate::expressions::Expressions;
@@ -118,12 +120,12 @@ pub struct Solo {
 impl Solo {
     /// A run that has not begun.
     pub fn new(config: RunConfig, expressions: Arc<dyn Expressions + Send + Sync>) -> Self {
-        let count = config.partitions.max(1);
         let run = config.started.run.clone();
-        let config = RunConfig { partitions: count, ..config };
-        let partition = |me| Partition::new(&run, PartitionId(me), count, Arc::clone(&expressions));
+        let homes = Arc::clone(&config.homes);
+        let partition =
+            |me| Partition::new(&run, PartitionId(me), Arc::clone(&homes), Arc::clone(&expressions));
         Self {
-            partitions: (0..count).map(partition).collect(),
+            partitions: (0..homes.count()).map(partition).collect(),
             coordinator: Coordinator::new(config, expressions),
             actions: VecDeque::new(),
             intents: BTreeMap::new(),
@@ -220,7 +222,7 @@ impl Solo {
                 return Err("the run was configured with other costs than it began with".to_owned());
             }
             Record::Measured(measured) => self.coordinator.replay_measured(measured),
-            Record::Forked { .. } => {}
+            Record::Forked { .. } | Record::Placed(_) => {}
             Record::Continued(carried) => {
                 if self.coordinator.config().carried.as_ref() != Some(carried) {
                     return Err(format!(
@@ -235,8 +237,7 @@ impl Solo {
 
     fn take_completions(&mut self, commit: &Commit, now: Timestamp) -> Result<(), String> {
         for completion in &commit.completed {
-            let home = crate::partition::home(&completion.vertex, self.count());
-            self.partitions[home.0 as usize].replay_completion(completion)?;
+            self.home(&completion.vertex).replay_completion(completion)?;
         }
         self.settle(now);
         Ok(())
@@ -308,14 +309,15 @@ impl Solo {
         (self.coordinator, self.partitions)
     }
 
-    fn count(&self) -> u32 {
-        u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)
+    /// The partition that has a vertex.
+    fn home(&mut self, vertex: &VertexName) -> &mut Partition {
+        let home = self.coordinator.config().homes.of(vertex);
+        &mut self.partitions[home.0 as usize]
     }
 
     /// The partition that has an activation.
     fn owner(&mut self, activation: &ActivationId) -> &mut Partition {
-        let home = crate::partition::home(&activation.vertex, self.count());
-        &mut self.partitions[home.0 as usize]
+        self.home(&activation.vertex)
     }
 
     fn tell_owner(&mut self, key: ActivationKey, event: PartitionEvent, now: Timestamp) {

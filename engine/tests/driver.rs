@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use superstep_engine::{
     Action, CallDecision, CallOutcome, CallRequest, Called, Carried, Costs, EdgeView, Emission, Event,
-    Expressions, Failure, FailureClass, Fork, ForkError, Job, Measured, Notice, Outcome, Patch, Payload,
-    ProgramResult, Question, QuestionId, Record, RunConfig, RunStarted, Solo, Timestamp, Usage, ValueChange,
+    Expressions, Failure, FailureClass, Fork, ForkError, Homes, Job, Measured, Notice, Outcome, Patch,
+    Payload, ProgramResult, Question, QuestionId, Record, RunConfig, RunStarted, Solo, Timestamp, Usage,
+    ValueChange,
 };
 use superstep_graph::{
     EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, ProgramCheck, ValidatedGraph, VertexSpec,
@@ -199,7 +200,7 @@ impl Driver {
             started: Arc::new(started),
             library,
             carried: self.carried.clone(),
-            partitions: self.partitions,
+            homes: Arc::new(Homes::numbered(self.partitions)),
             costs: self.costs.clone(),
         }
     }
@@ -452,6 +453,7 @@ impl Driver {
                 }
                 Record::Forked { run, superstep } => writeln!(text, "fork of {run} at {superstep}"),
                 Record::Continued(carried) => writeln!(text, "continues {}", carried.run),
+                Record::Placed(placed) => writeln!(text, "placed on {} workers", placed.len()),
             }
             .unwrap();
         }

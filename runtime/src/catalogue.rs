@@ -51,7 +51,7 @@ impl Origin {
                     origin = Some(Self::Forked { run: run.clone(), superstep: *superstep });
                 }
                 Record::Continued(carried) => origin = Some(Self::Continues(carried.run.clone())),
-                Record::RunStarted(_) | Record::Known(_) => {}
+                Record::RunStarted(_) | Record::Known(_) | Record::Placed(_) => {}
                 // It stands before everything else.
                 Record::EpochTaken { .. }
                 | Record::CallIntent { .. }
@@ -263,7 +263,8 @@ impl Note {
                 | Record::Known(_)
                 | Record::Measured(_)
                 | Record::Forked { .. }
-                | Record::Continued(_) => {}
+                | Record::Continued(_)
+                | Record::Placed(_) => {}
             }
         }
         note

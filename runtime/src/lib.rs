@@ -11,6 +11,7 @@ mod control;
 mod embedder;
 mod events;
 mod expressions;
+mod hands;
 mod model;
 mod models;
 mod process;
@@ -42,6 +43,7 @@ pub use control::{ControlError, SocketFolder};
 pub use embedder::{EmbedRequest, Embedder, Embeddings};
 pub use events::{RunEvent, RunEvents};
 pub use expressions::EdgeExpressions;
+pub use hands::{Deed, Hands};
 pub use model::{
     ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, StandIn, ToolCall,
     UsageParts, cost,
@@ -63,9 +65,9 @@ pub use recorded::RecordedAnswer;
 pub use retention::{Removal, Retention, retain};
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{
-    AnswerError, CostsError, Difference, NewRun, Observer, PatchError, Replayed, Run, RunEnd, RunError,
-    RunHandle, RunState, Setup, answer_left, carried, follow, fork, graph_before, open_questions, read_run,
-    replay, tell,
+    AnswerError, CostsError, Difference, NewRun, Observer, PatchError, Replayed, Requests, Run, RunEnd,
+    RunError, RunHandle, RunState, Setup, Taken, answer_left, carried, follow, fork, graph_before,
+    open_questions, parts_of, read_run, record_run, replay, tell,
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]

@@ -1,24 +1,23 @@
 //! The local runner: one run in one process, driven over its log.
 
 mod acknowledge;
-mod calls;
 mod costs;
 mod drive;
 mod embedded;
 mod fork;
 mod handle;
 mod left;
-mod prepared;
 mod questions;
 mod replay;
+mod requests;
 mod run_error;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, CallKey, Carried, Coordinator, Notice, Payload, Record, ReplayError, RunConfig, RunStarted,
-    RunStatus, Solo, Timestamp, Totals,
+    ActivationId, CallKey, Carried, Coordinator, Homes, Notice, Partition, Payload, Record, ReplayError,
+    RunConfig, RunStarted, RunStatus, Solo, Timestamp, Totals,
 };
 use superstep_graph::{GraphSpec, ValidatedGraph};
 use superstep_store::{Log, RunName, Store, StoreError, TornTail};
@@ -39,7 +38,9 @@ pub use handle::{PatchError, RunHandle, RunState};
 pub use left::{answer_left, open_questions};
 pub(crate) use left::{cancel_left, patch_left};
 pub use questions::AnswerError;
+pub(crate) use questions::wall_clock;
 pub use replay::{Difference, Replayed, replay};
+pub use requests::{Requests, Taken};
 pub use run_error::RunError;
 
 /// Is told what happens in a run. It is called by the task that drives the run and must not block.
@@ -140,7 +141,8 @@ impl Run {
         let carried = new.carried.map(|carried| Arc::new(carried.onto(root).0));
         let notes = CostNotes::read(store, new.graphs.keys());
         let (started, costs) = (Arc::new(started), notes.before().clone());
-        let config = RunConfig { started, library: new.graphs, carried, partitions: 1, costs };
+        let config =
+            RunConfig { started, library: new.graphs, carried, homes: Arc::new(Homes::one()), costs };
         let mut run = Self::assemble(setup, config, new.name.clone(), notes)?;
         let log = fresh_log(store, &new.name, &run.driver.owner)?;
         run.driver.begin(log);
@@ -215,6 +217,41 @@ impl Run {
         }
         Ok(end)
     }
+}
+
+/// Begins the log of a new run that others will drive: all that it begins with is durable, and no term has begun.
+/// It may block on the store, and must not be called where async tasks are driven.
+///
+/// # Errors
+/// The name is taken, or the store fails.
+pub fn record_run(store: &Store<Record>, new: NewRun, owner: &str) -> Result<(), RunError> {
+    let name = new.name.clone();
+    let (config, _) = config_for(store, new)?;
+    let first = Record::RunStarted(Arc::clone(&config.started));
+    let known = (!config.costs.is_empty()).then(|| Record::Known(config.costs.clone()));
+    let records = [first].into_iter().chain(config.carried.map(Record::Continued)).chain(known).collect();
+    let mut log = fresh_log(store, &name, owner)?;
+    log.append(records).wait().map_err(|source| RunError::Append { run: name, source })?;
+    Ok(())
+}
+
+/// What a new run begins with, and what is noted of the costs of its edges.
+fn config_for(store: &Store<Record>, new: NewRun) -> Result<(RunConfig, CostNotes), RunError> {
+    let graphs = new.graphs.iter().map(|(name, graph)| (name.clone(), graph.shared_spec())).collect();
+    let started = RunStarted {
+        run: new.name.to_string(),
+        root: new.root,
+        graphs,
+        input: new.input,
+        attachment: new.attachment,
+        started_at: new.started_at,
+    };
+    let root = new.graphs.get(&started.root).ok_or_else(|| RunError::NoGraph(started.root.clone()))?;
+    let carried = new.carried.map(|carried| Arc::new(carried.onto(root).0));
+    let notes = CostNotes::read(store, new.graphs.keys());
+    let (started, costs) = (Arc::new(started), notes.before().clone());
+    let config = RunConfig { started, library: new.graphs, carried, homes: Arc::new(Homes::one()), costs };
+    Ok((config, notes))
 }
 
 /// The log of a run that is about to begin.
@@ -300,7 +337,24 @@ pub(crate) fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig,
         Some(Record::Continued(carried)) => Some(Arc::clone(carried)),
         Some(_) | None => None,
     };
-    Ok(RunConfig { started: Arc::clone(started), library, carried, partitions: 1, costs })
+    Ok(RunConfig { started: Arc::clone(started), library, carried, homes: Arc::new(Homes::one()), costs })
+}
+
+/// The parts of a run, at the point that its log tells: its coordinator and its partitions, of which `homes` has as
+/// many. Neither works before it is told to go live.
+///
+/// # Errors
+/// The records do not follow from each other, or a graph is not valid to this version.
+pub fn parts_of(
+    name: &RunName,
+    records: &[Record],
+    programs: &Arc<Programs>,
+    homes: Homes,
+) -> Result<(Coordinator, Vec<Partition>), RunError> {
+    let config = RunConfig { homes: Arc::new(homes), ..config_of(name, records)? };
+    let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
+    solo.replay(records).map_err(|source| RunError::Replay { run: name.clone(), source })?;
+    Ok(solo.into_parts())
 }
 
 fn replayed(name: &RunName, records: &[Record], programs: &Arc<Programs>) -> Result<Solo, RunError> {

@@ -117,7 +117,8 @@ impl ModelServer {
                 | Record::Known(_)
                 | Record::Measured(_)
                 | Record::Forked { .. }
-                | Record::Continued(_) => {}
+                | Record::Continued(_)
+                | Record::Placed(_) => {}
             }
         }
         let unknown = self.ledger.iter().find(|line| !intents.contains(&line.key));

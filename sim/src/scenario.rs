@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use superstep_engine::{Costs, Patch, Payload, RunConfig, RunStarted};
+use superstep_engine::{Costs, Homes, Patch, Payload, RunConfig, RunStarted};
 use superstep_graph::{BarrierMode, CustomProgram, GraphSpec, OnUnknown, ValidatedGraph, VertexSpec};
 
 use crate::behaviour::Behaviour;
@@ -69,7 +69,8 @@ impl Scenario {
         };
         let validated = |spec: &GraphSpec| ValidatedGraph::after_mutation(spec.clone());
         let library = self.library.iter().map(|(name, spec)| (name.clone(), validated(spec))).collect();
-        RunConfig { started: Arc::new(started), library, carried: None, partitions, costs: Costs::default() }
+        let homes = Arc::new(Homes::numbered(partitions));
+        RunConfig { started: Arc::new(started), library, carried: None, homes, costs: Costs::default() }
     }
 }
 

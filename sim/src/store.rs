@@ -148,7 +148,8 @@ impl Store {
             | Record::Known(_)
             | Record::Measured(_)
             | Record::Forked { .. }
-            | Record::Continued(_) => {}
+            | Record::Continued(_)
+            | Record::Placed(_) => {}
         }
         Ok(())
     }
@@ -195,7 +196,8 @@ impl Store {
                 | Record::Known(_)
                 | Record::Measured(_)
                 | Record::Forked { .. }
-                | Record::Continued(_) => {}
+                | Record::Continued(_)
+                | Record::Placed(_) => {}
             }
         }
         (calls, tokens)

@@ -277,7 +277,7 @@ impl<'a> World<'a> {
             }
             Item::Step(run) => self.step(run),
             Item::Finished(key, outcome) => {
-                self.partition(key.partition(), PartitionEvent::Finished { key, outcome });
+                self.partition(key.partition, PartitionEvent::Finished { key, outcome });
             }
             Item::CallArrives(ticket, request, key) => self.call_arrives(ticket, &request, &key),
             Item::CallReturns(ticket, outcome) => self.call_returns(ticket, outcome),

@@ -53,7 +53,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         bail!("there is no such target; there are {}", all.join(", "));
     }
     fuzz.compile()?;
-    run_process(Command::new(fuzz.binary("seeds")).arg(&fuzz.root).arg(fuzz.corpus()))?;
+    let mut seeds = Command::new(fuzz.binary("seeds"));
+    run_process(seeds.env("SUPERSTEP_SEEDS_ROOT", &fuzz.root).env("SUPERSTEP_SEEDS_CORPUS", fuzz.corpus()))?;
     let mut failed = BTreeMap::new();
     let mut table = String::new();
     for target in chosen {

@@ -86,7 +86,7 @@ impl Coordinator {
     }
 
     /// Begins to work for real after a replay.
-    pub(crate) fn go_live(&mut self, epoch: crate::ids::Epoch, now: Timestamp) {
+    pub fn go_live(&mut self, epoch: crate::ids::Epoch, now: Timestamp) {
         self.replaying = false;
         self.epoch = epoch;
         match self.phase {

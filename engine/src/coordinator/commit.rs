@@ -197,14 +197,14 @@ impl Coordinator {
         aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, crate::payload::Payload>>)>,
         costs: Vec<(FrameId, Arc<EdgeCosts>)>,
     ) {
-        self.phase = Phase::Delivering(self.config.partitions);
+        self.phase = Phase::Delivering(self.config.homes.count());
         let superstep = self.superstep;
-        if self.config.partitions == 1 {
+        if self.config.homes.count() == 1 {
             self.command(None, Command::Deliver { superstep, expect: 0, aggregates, costs });
             return;
         }
         let mut outbound = std::mem::take(&mut self.outbound);
-        for partition in (0..self.config.partitions).map(crate::ids::PartitionId) {
+        for partition in (0..self.config.homes.count()).map(crate::ids::PartitionId) {
             let expect = outbound.remove(&partition).unwrap_or(0);
             let (aggregates, costs) = (aggregates.clone(), costs.clone());
             self.command(Some(partition), Command::Deliver { superstep, expect, aggregates, costs });

@@ -59,7 +59,7 @@ impl Coordinator {
         if !answers.is_empty() {
             self.command(None, Command::Answer(answers));
         }
-        self.phase = Phase::Starting(self.config.partitions);
+        self.phase = Phase::Starting(self.config.homes.count());
         self.command(None, Command::Start(start));
     }
 

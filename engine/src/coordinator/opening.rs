@@ -36,7 +36,7 @@ impl Coordinator {
             return;
         }
         let input = self.config.started.input.clone();
-        self.phase = Phase::Starting(self.config.partitions);
+        self.phase = Phase::Starting(self.config.homes.count());
         let costs = self.costs_of(FrameId::ROOT);
         let opening = Opening { frame: FrameId::ROOT, graph, input, parent: None, costs, carried };
         self.command(None, Command::Open(vec![opening]));
@@ -109,7 +109,7 @@ impl Coordinator {
                 }),
             }
         }
-        self.phase = Phase::Starting(self.config.partitions);
+        self.phase = Phase::Starting(self.config.homes.count());
         if openings.is_empty() {
             self.command(
                 None,
@@ -119,7 +119,7 @@ impl Coordinator {
         }
         if !closed.is_empty() {
             // Both are answered by one report each; the second answer counts.
-            self.phase = Phase::Starting(self.config.partitions * 2);
+            self.phase = Phase::Starting(self.config.homes.count() * 2);
             self.command(
                 None,
                 Command::Start(Start { superstep: self.superstep, closed, ..Start::default() }),

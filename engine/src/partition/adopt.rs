@@ -260,7 +260,7 @@ impl Partition {
     }
 
     /// Begins to work for real after a replay: everything that was running runs again.
-    pub(crate) fn go_live(&mut self, now: Timestamp) {
+    pub fn go_live(&mut self, now: Timestamp) {
         self.replaying = false;
         if defect::is(Defect::JoinsForgotten) {
             self.frames.values_mut().for_each(|frame| frame.vertices.forget_joins());

@@ -138,7 +138,7 @@ impl Partition {
         let result = answer.value().get("result").cloned().unwrap_or(Value::Null);
         // What the call used is not known: what was reserved for it stays charged.
         let outcome = CallOutcome { answer: Ok(Payload::from(result)), usage: open.request.reserve };
-        self.call_ended(key, ticket, outcome);
+        self.ended(key, ticket, outcome, true);
     }
 
     pub(super) fn reserved(&mut self, key: ActivationKey, ticket: u32, refused: Option<Failure>) {
@@ -189,6 +189,11 @@ impl Partition {
     }
 
     pub(super) fn call_ended(&mut self, key: ActivationKey, ticket: u32, outcome: CallOutcome) {
+        self.ended(key, ticket, outcome, false);
+    }
+
+    /// Takes the end of a call in: one that its program made, or that a person has told of.
+    fn ended(&mut self, key: ActivationKey, ticket: u32, outcome: CallOutcome, told: bool) {
         let outcome = outcome.bounded();
         let Some(open) = self.journal.open.remove(&(key, ticket)) else { return };
         let frame = open.key.activation.frame;
@@ -209,17 +214,20 @@ impl Partition {
         entry.outcome = Some(outcome.clone());
         if defect::is(Defect::OutcomeBeforeRecord) {
             self.append(Record::CallEnded { call: open.key, outcome }, AfterDurable::Nothing);
-            return self.recorded(key, ticket, called);
+            return self.recorded(key, ticket, called, told);
         }
-        let then = AfterDurable::Recorded { key, ticket, called };
+        let then = AfterDurable::Recorded { key, ticket, called, told };
         self.append(Record::CallEnded { call: open.key, outcome }, then);
     }
 
     /// The outcome of a call is durable: whoever waits for it goes on.
-    pub(super) fn recorded(&mut self, key: ActivationKey, ticket: u32, called: Box<Called>) {
+    pub(super) fn recorded(&mut self, key: ActivationKey, ticket: u32, called: Box<Called>, told: bool) {
         let entry = self.journal.entry(&called.call).map(|entry| entry.durable = true);
+        // A program that did not make the call itself waits for what it gave.
+        let decision =
+            if told { CallDecision::Reuse(called.outcome.clone()) } else { CallDecision::Recorded };
         self.effects.push_back(Effect::Notify(Notice::Called(called)));
-        self.effects.push_back(Effect::Decide { key, ticket, decision: CallDecision::Recorded });
+        self.effects.push_back(Effect::Decide { key, ticket, decision });
         if entry.is_none() {
             return;
         }

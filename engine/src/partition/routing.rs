@@ -158,7 +158,7 @@ impl Partition {
     }
 
     fn outbound(&self, staged: &Staged, topology: &Topology) -> Vec<(PartitionId, u64)> {
-        if self.partitions == 1 {
+        if self.is_alone() {
             return Vec::new();
         }
         let mut counts: BTreeMap<PartitionId, u64> = BTreeMap::new();
@@ -200,7 +200,7 @@ impl Partition {
                 let key = key_of(&flight, &unsent.port, 0);
                 self.settle(place.0, &key, &unsent.to, unsent.status);
             }
-            if self.partitions == 1 {
+            if self.is_alone() {
                 self.incoming.extend(staged.outbox);
             } else {
                 self.dispatch(place, staged.outbox, &mut outgoing);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Solo;
 use crate::call::CallRequest;
 use crate::ids::{ActivationId, Timestamp};
-use crate::partition::{Again, Partition, Recall, home};
+use crate::partition::{Again, Partition, Recall};
 use crate::program::Outcome;
 use crate::record::{CallKey, Carried, Commit, Completion};
 
@@ -26,7 +26,7 @@ impl Solo {
     /// The activation, without element, whose end a commit lists. The records before the commit have been
     /// replayed, and the commit has not.
     pub fn in_flight(&self, completion: &Completion) -> Option<ActivationId> {
-        let home = home(&completion.vertex, self.count());
+        let home = self.coordinator.config().homes.of(&completion.vertex);
         self.partitions[home.0 as usize].in_flight(completion.frame, &completion.vertex)
     }
 

@@ -1,5 +1,10 @@
-//! Writes the inputs that fuzzing begins with: `seeds ROOT CORPUS`. They are made of the graphs of the project at
-//! ROOT, and put into a folder for each target in CORPUS.
+//! Writes the inputs that fuzzing begins with, of the graphs of the project at `SUPERSTEP_SEEDS_ROOT`, into a folder
+//! for each target in `SUPERSTEP_SEEDS_CORPUS`.
+//!
+//! What it links was built with counters that only the runtime of the fuzzer has. So it is a target that does its
+//! work before the first input, and ends then.
+
+#![no_main]
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -14,16 +19,22 @@ use superstep_inference::testing::TinyModel;
 const FOLDERS: [&str; 6] =
     ["manifests", "api/testdata", "cli/tests/bad", "cli/tests/good", "cli/tests/graphs", "tests/conformance"];
 
-fn main() -> io::Result<()> {
-    let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [root, corpus] = paths.as_slice() else {
-        return Err(io::Error::other("usage: seeds ROOT CORPUS"));
-    };
+libfuzzer_sys::fuzz_target!(
+    init: match write() {
+        Ok(()) => std::process::exit(0),
+        Err(error) => panic!("cannot write the inputs to begin with: {error}"),
+    },
+    |_data: &[u8]| ()
+);
+
+fn write() -> io::Result<()> {
+    let folder = |name| std::env::var_os(name).map(PathBuf::from).ok_or_else(|| io::Error::other(name));
+    let (root, corpus) = (folder("SUPERSTEP_SEEDS_ROOT")?, folder("SUPERSTEP_SEEDS_CORPUS")?);
     let mut texts = Vec::new();
     for folder in FOLDERS {
         collect(&root.join(folder), &mut texts)?;
     }
-    let corpus = Corpus { folder: corpus.clone() };
+    let corpus = Corpus { folder: corpus };
     for text in &texts {
         corpus.add("manifests", text.as_bytes())?;
     }

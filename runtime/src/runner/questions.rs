@@ -79,7 +79,7 @@ impl Deadlines {
 }
 
 /// Milliseconds since 1970. A deadline is a time of day, so that it holds while nobody drives the run.
-pub(super) fn wall_clock() -> u64 {
+pub(crate) fn wall_clock() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -18,12 +18,11 @@ use superstep_graph::{VertexName, VertexSpec};
 use superstep_store::RunName;
 use tokio::sync::mpsc;
 
-use super::drive::{activation, unless_it_panics};
-use super::prepared::PreparedVertices;
 use super::{RunError, config_of};
 use crate::cache::CACHE_TARGET;
 use crate::calls::{CallDecision, CallEvent, Caller, Calls};
 use crate::expressions::EdgeExpressions;
+use crate::hands::{PreparedVertices, activation, unless_it_panics};
 use crate::program::{Execution, Listener};
 use crate::programs::{PrepareError, Prepared, Programs};
 use crate::question::stamped_as;
@@ -169,7 +168,8 @@ impl Replay {
             | Record::Known(_)
             | Record::Measured(_)
             | Record::Forked { .. }
-            | Record::Continued(_) => true,
+            | Record::Continued(_)
+            | Record::Placed(_) => true,
         }
     }
 
@@ -247,7 +247,8 @@ impl Replay {
 
     /// The program of an attempt, which keeps and takes no results: that is a matter of the time and the store.
     fn program(&mut self, job: &Job) -> Result<Prepared, PrepareError> {
-        let prepared = self.prepared.get(job, self.solo.coordinator())?.clone();
+        let graph = self.solo.coordinator().graph(job.activation.frame);
+        let prepared = self.prepared.get(job, graph.map(|graph| &**graph.topology()))?.clone();
         if job.vertex.cache.is_none() {
             return Ok(prepared);
         }

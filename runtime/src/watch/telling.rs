@@ -147,6 +147,7 @@ fn of_record(record: &Record) -> Option<Happening> {
         | Record::Known(_)
         | Record::Measured(_)
         | Record::Forked { .. }
-        | Record::Continued(_) => None,
+        | Record::Continued(_)
+        | Record::Placed(_) => None,
     }
 }

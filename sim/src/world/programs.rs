@@ -72,7 +72,7 @@ impl World<'_> {
                 for (ticket, request) in tickets.into_iter().zip(requests) {
                     let call = Call { run, request: request.clone(), outcome: None, settled: false };
                     self.calls.insert(ticket, call);
-                    self.partition(key.partition(), PartitionEvent::CallAsked { key, ticket, request });
+                    self.partition(key.partition, PartitionEvent::CallAsked { key, ticket, request });
                 }
             }
             Step::End(outcome) => {
@@ -81,7 +81,7 @@ impl World<'_> {
                     let delay = self.random.below(10_000);
                     self.later(delay, Item::Finished(key, outcome.clone()));
                 }
-                self.partition(key.partition(), PartitionEvent::Finished { key, outcome });
+                self.partition(key.partition, PartitionEvent::Finished { key, outcome });
             }
         }
     }
@@ -175,7 +175,7 @@ impl World<'_> {
             let delay = self.random.below(10_000);
             self.later(delay, Item::CallReturns(ticket, outcome.clone()));
         }
-        self.partition(key.partition(), PartitionEvent::CallEnded { key, ticket, outcome });
+        self.partition(key.partition, PartitionEvent::CallEnded { key, ticket, outcome });
     }
 
     /// A call has ended for its program, which goes on once all have that it waits for.

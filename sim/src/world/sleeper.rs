@@ -129,7 +129,7 @@ impl Sleeper {
             }
             Item::Durable(Some(to), token) => self.partition(to, PartitionEvent::Durable(token), now),
             Item::Finished(key, outcome) => {
-                self.partition(key.partition(), PartitionEvent::Finished { key, outcome }, now);
+                self.partition(key.partition, PartitionEvent::Finished { key, outcome }, now);
             }
             Item::Wake => self.process.coordinator.handle_timeout(now),
             Item::Write
