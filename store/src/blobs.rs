@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{StoreError, folder::disk};
+use crate::{StoreError, folder::disk, object::blobs::ObjectBlobs};
 
 /// The name of a blob: the BLAKE3 hash of its bytes. As text it is 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +56,7 @@ impl FromStr for Digest {
 
 /// The blobs of one run. Clones name the same blobs.
 ///
-/// The folder backend blocks on the disk; an async caller moves the call to a thread that may block.
+/// Folders and object stores block; an async caller moves the call to a thread that may block.
 #[derive(Clone, Debug)]
 pub struct Blobs(Backend);
 
@@ -64,6 +64,7 @@ pub struct Blobs(Backend);
 enum Backend {
     Memory(MemoryBlobs),
     Folder(PathBuf),
+    Object(ObjectBlobs),
 }
 
 /// The blobs of a run in memory.
@@ -78,10 +79,14 @@ impl Blobs {
         Self(Backend::Folder(path))
     }
 
+    pub(crate) fn object(blobs: ObjectBlobs) -> Self {
+        Self(Backend::Object(blobs))
+    }
+
     /// Keeps `bytes`. They are durable when this returns; bytes that are there already are not written again.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when the disk refuses.
+    /// [`StoreError::Io`] when the disk refuses, or [`StoreError::Away`] and [`StoreError::Object`] of an object store.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         match &self.0 {
@@ -89,6 +94,7 @@ impl Blobs {
                 lock(blobs).entry(digest).or_insert_with(|| bytes.into());
             }
             Backend::Folder(root) => put_file(root, digest, bytes)?,
+            Backend::Object(blobs) => blobs.put(digest, bytes)?,
         }
         Ok(digest)
     }
@@ -102,6 +108,7 @@ impl Blobs {
         match &self.0 {
             Backend::Memory(blobs) => lock(blobs).get(&digest).cloned().ok_or(StoreError::NoBlob { digest }),
             Backend::Folder(root) => read_file(&file_of(root, digest), digest).map(Into::into),
+            Backend::Object(blobs) => blobs.get(digest),
         }
     }
 
@@ -116,6 +123,7 @@ impl Blobs {
                 let file = file_of(root, digest);
                 file.try_exists().map_err(disk::error("look for", &file))
             }
+            Backend::Object(blobs) => blobs.contains(digest),
         }
     }
 
@@ -134,6 +142,7 @@ impl Blobs {
                     Err(error) => Err(disk::error("remove", &file)(error)),
                 }
             }
+            Backend::Object(blobs) => blobs.delete(digest),
         }
     }
 }

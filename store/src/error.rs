@@ -41,10 +41,68 @@ pub enum StoreError {
         /// The text.
         name: String,
     },
+    /// The text is not the name of a journal.
+    #[error(
+        "{name:?} is no name of a journal: it takes 1 to 128 ASCII letters, digits, \".\", \"_\" and \"-\", the first a letter or digit"
+    )]
+    BadJournalName {
+        /// The text.
+        name: String,
+    },
+    /// The store keeps runs that one process drives, which need no journals.
+    #[error("run \"{run}\" has no journals: its store is a folder of one machine")]
+    NoJournals {
+        /// The run.
+        run: RunName,
+    },
+    /// The text is not the place of an object store.
+    #[error("{place:?} is no place for runs: {why}")]
+    BadPlace {
+        /// The text.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The place is of a kind that this build has no client for.
+    #[error("this build cannot reach {place}: it has no feature `{feature}`")]
+    NotBuilt {
+        /// The place.
+        place: String,
+        /// The feature of this crate that it needs.
+        feature: &'static str,
+    },
+    /// The store lets several create one object, so that nothing keeps two writers apart.
+    #[error("{place} does not let exactly one of several create an object: {why}")]
+    NotExclusive {
+        /// The store.
+        place: String,
+        /// What it did.
+        why: String,
+    },
+    /// The object store is away. What was asked may be asked again.
+    #[error("cannot {doing} {object}: the store is away")]
+    Away {
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// The object, with its store.
+        object: String,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The object store refused, and will do so again.
+    #[error("cannot {doing} {object}")]
+    Object {
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// The object, with its store.
+        object: String,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A record that may have been acknowledged is damaged. The log is left as it is.
     #[error("{}: record {record} at byte {offset} is corrupt: {why}", file.display())]
     Corrupt {
-        /// The segment file.
+        /// The segment file, or the object with its store.
         file: PathBuf,
         /// Byte offset in the file of the frame that is damaged.
         offset: u64,
@@ -56,9 +114,9 @@ pub enum StoreError {
     /// The file was written in a format that this build does not know.
     #[error("{}: {what} format {found} is newer than {known}, the newest that this build reads", file.display())]
     NewerFormat {
-        /// The segment file.
+        /// The segment file, or the object with its store.
         file: PathBuf,
-        /// Which of the two formats: `log` or `record`.
+        /// Which of the formats: `log`, `record` or `object`.
         what: &'static str,
         /// The format of the file.
         found: u16,
@@ -97,7 +155,7 @@ pub enum StoreError {
         file: PathBuf,
     },
     /// The thread that writes is gone, so the outcome of what it was given cannot be known.
-    #[error("the thread that commits logs has ended")]
+    #[error("the thread that writes to the store has ended")]
     CommitterGone,
     /// The operating system refused.
     #[error("cannot {doing} {}", path.display())]
@@ -114,6 +172,15 @@ pub enum StoreError {
 /// What does not hold of a corrupt record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
+    /// The head of an object is not one.
+    #[error("the head of the object is damaged")]
+    ObjectHead,
+    /// An object is not there, and one that follows it is.
+    #[error("the object is missing, yet another one follows")]
+    ObjectMissing,
+    /// An object holds less than the one write that it is.
+    #[error("the object is incomplete")]
+    ObjectIncomplete,
     /// The head of a segment file is not one.
     #[error("the segment head is damaged")]
     SegmentHead,

@@ -15,7 +15,7 @@ pub(crate) mod follow;
 mod history;
 mod lock;
 pub(crate) mod log;
-mod notes;
+pub(crate) mod notes;
 
 use std::{
     fs, io,
@@ -31,7 +31,9 @@ use lock::Lock;
 use log::FolderLog;
 use notes::Notes;
 
-use crate::{Contents, Record, RunEntry, RunName, StoreError, frame::Chain, segment};
+use crate::{
+    Contents, Cursor, Record, RunEntry, RunName, StoreError, batch::Appender, frame::Chain, segment,
+};
 
 const NOTE: &str = "note";
 
@@ -84,12 +86,13 @@ impl FolderRuns {
         }
         let record_format = R::FORMAT;
         let opening = Opening { run: run.clone(), folder, file, next, chain, record_format, lock };
-        Ok((self.attach(opening, sealed)?, Contents { records, sealed, torn }))
+        Ok((self.attach(opening, sealed)?, Contents { records, sealed, torn, told: Cursor::of_log(next) }))
     }
 
     pub(crate) fn read_only<R: Record>(&self, run: &RunName) -> Result<Contents<R>, StoreError> {
         let history = history::read_beside_writer(&self.folder(run), run, 0)?;
-        Ok(Contents { records: history.records, sealed: history.sealed, torn: history.torn })
+        let told = Cursor::of_log(history.next);
+        Ok(Contents { records: history.records, sealed: history.sealed, torn: history.torn, told })
     }
 
     pub(crate) fn follow<R: Record>(
@@ -186,7 +189,8 @@ impl FolderRuns {
     fn attach(&self, opening: Opening, sealed: bool) -> Result<FolderLog, StoreError> {
         let (run, folder, next) = (opening.run.clone(), opening.folder.clone(), opening.next);
         let (log, jobs) = self.committer.attach(Tail::new(opening))?;
-        Ok(FolderLog { run, folder, log, jobs, next, sealed })
+        let appender = Appender::new(run.clone(), next, sealed);
+        Ok(FolderLog { run, folder, log, jobs, appender })
     }
 
     fn folders(&self) -> Result<Vec<String>, StoreError> {

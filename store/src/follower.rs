@@ -1,8 +1,11 @@
 //! Reading on in a log that another one writes.
 
-use crate::{Position, Record, StoreError, folder::follow::FolderFollower, memory::MemoryFollower};
+use crate::{
+    Cursor, Position, Record, StoreError, folder::follow::FolderFollower, memory::MemoryFollower,
+    object::follow::ObjectFollower,
+};
 
-/// A reader of a log that goes on where it stopped, beside the log's writer and from one writer to the next.
+/// A reader of a run that goes on where it stopped, beside the run's writers and from one writer to the next.
 #[derive(Debug)]
 pub struct Follower<R>(Source<R>);
 
@@ -10,6 +13,7 @@ pub struct Follower<R>(Source<R>);
 enum Source<R> {
     Memory(MemoryFollower<R>),
     Folder(FolderFollower<R>),
+    Object(Box<ObjectFollower<R>>),
 }
 
 impl<R: Record> Follower<R> {
@@ -21,8 +25,16 @@ impl<R: Record> Follower<R> {
         Self(Source::Folder(follower))
     }
 
+    pub(crate) fn object(follower: ObjectFollower<R>) -> Self {
+        Self(Source::Object(Box::new(follower)))
+    }
+
     /// The records that have come since the last call: whole batches, in order, none twice and none left out.
-    /// Whatever is told is durable. It may block on the disk, and does not wait for records to come.
+    /// Whatever is told is durable. It may block on the disk or the network, and does not wait for records to come.
+    ///
+    /// The records of journals are told among those of the log, each entry behind the records of the log that its
+    /// writer knew; an entry that turns up later than that is told when it is seen. When a record of the log is told,
+    /// so was everything that its writer had seen.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the run was removed, [`StoreError::Corrupt`], [`StoreError::NewerFormat`],
@@ -31,15 +43,27 @@ impl<R: Record> Follower<R> {
         match &mut self.0 {
             Source::Memory(follower) => follower.read(),
             Source::Folder(follower) => follower.read(),
+            Source::Object(follower) => follower.read(),
         }
     }
 
-    /// The position of the record that comes next.
+    /// The position of the record of the log that comes next.
     #[must_use]
     pub fn next(&self) -> Position {
         Position(match &self.0 {
-            Source::Memory(follower) => follower.next(),
+            Source::Memory(follower) => follower.cursor().log,
             Source::Folder(follower) => follower.next(),
+            Source::Object(follower) => follower.cursor().log,
         })
+    }
+
+    /// What was told so far: [`Store::follow_after`](crate::Store::follow_after) goes on there.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        match &self.0 {
+            Source::Memory(follower) => follower.cursor().clone(),
+            Source::Folder(follower) => Cursor::of_log(follower.next()),
+            Source::Object(follower) => follower.cursor().clone(),
+        }
     }
 }

@@ -9,12 +9,13 @@ use std::{
     task::{Context, Poll},
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::{RunName, StoreError};
+use crate::{Cursor, RunName, StoreError};
 
 /// The number of a record in its log, from 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position(pub u64);
 
 impl fmt::Display for Position {
@@ -40,7 +41,7 @@ pub trait Log<R>: Send {
     /// the batch is durable.
     fn next(&self) -> Position;
 
-    /// The records from `from` on. It may block on the disk.
+    /// The records of the log itself from `from` on, without those of journals. It may block on the disk.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] for a damaged record, [`StoreError::Io`] when a file cannot be read.
@@ -50,7 +51,8 @@ pub trait Log<R>: Send {
 /// How a batch ended that has no position.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Another owner has opened the log since. Nothing was written, and nothing will be.
+    /// Another owner has the log: it has opened it since in memory, and in an object store it has appended where
+    /// this batch was to stand. Or the journal is sealed. Nothing was written, and nothing will be.
     #[error("another owner has taken run \"{run}\"")]
     Fenced {
         /// The run.
@@ -156,12 +158,14 @@ impl Ack {
 /// What a log held when it was opened or read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents<R> {
-    /// Its records from the first on.
+    /// Its records from the first on, those of the run's journals among them, each at its place.
     pub records: Vec<R>,
     /// Whether it is sealed.
     pub sealed: bool,
     /// What was left behind by a batch that was never acknowledged. Opening for writing cuts it off.
     pub torn: Option<TornTail>,
+    /// How many of the records are the log's own, and how many entries of each journal are among them.
+    pub told: Cursor,
 }
 
 /// The remains of a batch whose write was cut short.

@@ -7,8 +7,12 @@ use std::{
 };
 
 use crate::{
-    Append, AppendError, Contents, Log, Position, Record, RunEntry, RunName, StoreError, blobs::MemoryBlobs,
+    Append, AppendError, Contents, Cursor, Entry, JournalName, Log, Position, Record, RunEntry, RunName,
+    StoreError, blobs::MemoryBlobs, merge::Merge,
 };
+use journal::{MemoryJournal, MemoryJournalLog};
+
+mod journal;
 
 /// The runs of a memory store.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ struct MemoryHistory<R> {
     sealed: bool,
     /// Counts the writers: an older one than this is fenced.
     writer: u64,
+    journals: BTreeMap<JournalName, MemoryJournal<R>>,
     created: SystemTime,
     modified: SystemTime,
 }
@@ -48,7 +53,16 @@ struct MemoryHistory<R> {
 impl<R: Record> MemoryHistory<R> {
     fn new(keeps: bool) -> Self {
         let now = SystemTime::now();
-        Self { keeps, batches: Vec::new(), next: 0, sealed: false, writer: 0, created: now, modified: now }
+        Self {
+            keeps,
+            batches: Vec::new(),
+            next: 0,
+            sealed: false,
+            writer: 0,
+            journals: BTreeMap::new(),
+            created: now,
+            modified: now,
+        }
     }
 
     fn append(&mut self, records: Vec<R>) {
@@ -74,7 +88,19 @@ impl<R: Record> MemoryHistory<R> {
     }
 
     fn contents(&self, run: &RunName) -> Result<Contents<R>, StoreError> {
-        Ok(Contents { records: self.read(run, 0)?, sealed: self.sealed, torn: None })
+        let mut merge = Merge::after(Cursor::default());
+        self.read_on(run, &mut merge)?;
+        let records = merge.tell();
+        Ok(Contents { records, sealed: self.sealed, torn: None, told: merge.told().clone() })
+    }
+
+    /// Gives `merge` what it has not read.
+    fn read_on(&self, run: &RunName, merge: &mut Merge<R>) -> Result<(), StoreError> {
+        merge.add_records(self.read(run, merge.next_of_log())?);
+        for (name, journal) in &self.journals {
+            merge.add_entries(name, journal.from(merge.next_of(name)));
+        }
+        Ok(())
     }
 }
 
@@ -108,12 +134,10 @@ impl<R: Record> MemoryRuns<R> {
         self.with(run, |found| lock(&found.history).contents(run))?
     }
 
-    pub(crate) fn follow(&self, run: &RunName, from: u64) -> Result<MemoryFollower<R>, StoreError> {
-        self.with(run, |found| MemoryFollower {
-            run: run.clone(),
-            history: Arc::clone(&found.history),
-            next: from,
-        })
+    /// A reader that goes on as `merge` does.
+    pub(crate) fn follow(&self, run: &RunName, merge: Merge<R>) -> Result<MemoryFollower<R>, StoreError> {
+        let history = self.with(run, |found| Arc::clone(&found.history))?;
+        Ok(MemoryFollower { run: run.clone(), history, merge })
     }
 
     pub(crate) fn blobs(&self, run: &RunName) -> Result<MemoryBlobs, StoreError> {
@@ -126,6 +150,33 @@ impl<R: Record> MemoryRuns<R> {
             lock(&self.runs).remove(run).ok_or_else(|| StoreError::NotFound { run: run.clone() })?;
         lock(&removed.history).writer += 1;
         Ok(())
+    }
+
+    pub(crate) fn journal(
+        &self,
+        run: &RunName,
+        name: &JournalName,
+    ) -> Result<MemoryJournalLog<R>, StoreError> {
+        let history = self.with(run, |found| Arc::clone(&found.history))?;
+        if lock(&history).keeps {
+            Ok(MemoryJournalLog::new(run.clone(), name.clone(), history))
+        } else {
+            Err(StoreError::NotKept { run: run.clone() })
+        }
+    }
+
+    pub(crate) fn seal_journal(
+        &self,
+        run: &RunName,
+        name: &JournalName,
+    ) -> Result<Vec<Entry<R>>, StoreError> {
+        self.with(run, |found| {
+            lock(&found.history).journals.entry(name.clone()).or_insert_with(MemoryJournal::new).seal()
+        })
+    }
+
+    pub(crate) fn journals(&self, run: &RunName) -> Result<Vec<JournalName>, StoreError> {
+        self.with(run, |found| lock(&found.history).journals.keys().cloned().collect())
     }
 
     pub(crate) fn runs(&self) -> Vec<RunEntry> {
@@ -190,23 +241,21 @@ impl<R: Record> Log<R> for MemoryLog<R> {
     }
 }
 
-/// A reader that stands somewhere in the log of a run in memory.
+/// A reader that stands somewhere in the log of a run in memory and in its journals.
 #[derive(Debug)]
 pub(crate) struct MemoryFollower<R> {
     run: RunName,
     history: Arc<Mutex<MemoryHistory<R>>>,
-    next: u64,
+    merge: Merge<R>,
 }
 
 impl<R: Record> MemoryFollower<R> {
     pub(crate) fn read(&mut self) -> Result<Vec<R>, StoreError> {
-        let history = lock(&self.history);
-        let records = history.read(&self.run, self.next)?;
-        self.next = self.next.max(history.next);
-        Ok(records)
+        lock(&self.history).read_on(&self.run, &mut self.merge)?;
+        Ok(self.merge.tell())
     }
 
-    pub(crate) fn next(&self) -> u64 {
-        self.next
+    pub(crate) fn cursor(&self) -> &Cursor {
+        self.merge.told()
     }
 }

@@ -131,16 +131,8 @@ impl<R: Record> History<R> {
         loop {
             let end = usize::try_from(self.end - base).expect("an offset in memory fits");
             match frame::next(data, end, self.chain) {
-                Next::Frame(_) if self.sealed => {
-                    return Err(self.corrupt(file, self.end, Damage::AfterSeal));
-                }
                 Next::Frame(frame) => {
-                    let kept = self.records.len();
-                    if let Err(why) = self.take(&frame) {
-                        // Whoever reads on reads the whole frame again.
-                        self.records.truncate(kept);
-                        return Err(self.unreadable(file, self.end, why));
-                    }
+                    self.accept(file, &frame)?;
                     self.end = base + frame.end as u64;
                 }
                 Next::End => return Ok(None),
@@ -148,6 +140,31 @@ impl<R: Record> History<R> {
                 Next::Corrupt(why) => return Err(self.corrupt(file, self.end, why)),
             }
         }
+    }
+
+    /// Takes in a segment that is there whole, with its one frame. On an error nothing of it was taken in.
+    pub(crate) fn take_whole(&mut self, file: &Path, data: &[u8], first: bool) -> Result<(), StoreError> {
+        self.enter(file, data, first)?;
+        match frame::next(data, HEAD, self.chain) {
+            Next::Frame(frame) if frame.end == data.len() => self.accept(file, &frame),
+            Next::Corrupt(why) => Err(self.corrupt(file, self.end, why)),
+            Next::Frame(_) | Next::End | Next::Torn { .. } => {
+                Err(self.corrupt(file, self.end, Damage::ObjectIncomplete))
+            }
+        }
+    }
+
+    /// Takes in the frame at [`end`](Self::end).
+    fn accept(&mut self, file: &Path, frame: &Frame<'_>) -> Result<(), StoreError> {
+        if self.sealed {
+            return Err(self.corrupt(file, self.end, Damage::AfterSeal));
+        }
+        let kept = self.records.len();
+        self.take(frame).map_err(|why| {
+            // Whoever reads on reads the whole frame again.
+            self.records.truncate(kept);
+            self.unreadable(file, self.end, why)
+        })
     }
 
     /// The records that were taken in since the last call.

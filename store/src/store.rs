@@ -7,9 +7,11 @@ use std::{
 };
 
 use crate::{
-    Blobs, Contents, Follower, Log, Position, Record, RunName, StoreError, folder::FolderRuns,
-    memory::MemoryRuns,
+    Blobs, Contents, Cursor, Follower, Log, ObjectPlace, Position, Record, RunName, StoreError,
+    folder::FolderRuns, memory::MemoryRuns, merge::Merge, object::ObjectRuns,
 };
+
+mod journals;
 
 /// A place that keeps runs: a log and blobs for each. Clones name the same place.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Store<R>(Backend<R>);
 enum Backend<R> {
     Memory(Arc<MemoryRuns<R>>),
     Folder(Arc<FolderRuns>),
+    Object(ObjectRuns),
 }
 
 impl<R> Clone for Store<R> {
@@ -26,6 +29,7 @@ impl<R> Clone for Store<R> {
         Self(match &self.0 {
             Backend::Memory(runs) => Backend::Memory(Arc::clone(runs)),
             Backend::Folder(runs) => Backend::Folder(Arc::clone(runs)),
+            Backend::Object(runs) => Backend::Object(runs.clone()),
         })
     }
 }
@@ -38,7 +42,7 @@ pub type Opened<R> = (Box<dyn Log<R>>, Contents<R>);
 pub struct RunEntry {
     /// Its name.
     pub name: RunName,
-    /// The bytes that its log and its blobs take on disk, with what is allocated ahead while it is open; 0 in
+    /// The bytes that its log, journals and blobs take, with what is allocated ahead while it is open; 0 in
     /// memory.
     pub bytes: u64,
     /// When its log was begun.
@@ -73,21 +77,43 @@ impl<R: Record> Store<R> {
         FolderRuns::new(path.as_ref()).map(|runs| Self(Backend::Folder(Arc::new(runs))))
     }
 
-    /// Begins the log of a new run. `owner` says to others who holds it.
+    /// A store of objects, which many processes and machines share.
+    ///
+    /// A run has one log, whose writer is whoever appends next, and journals ([`journal`](Self::journal)). While the
+    /// store is away an append waits until it is back ([`away_since`](Self::away_since)), and whatever else is asked
+    /// of it waits some seconds and ends with [`StoreError::Away`]. Every function blocks; none may be called on a
+    /// thread that must not.
+    ///
+    /// # Errors
+    /// [`StoreError::NotBuilt`] when this build has no client for the place, [`StoreError::Object`] when its settings
+    /// are wrong, [`StoreError::Io`] when a folder cannot be made.
+    pub fn object(place: &ObjectPlace) -> Result<Self, StoreError> {
+        ObjectRuns::at(place).map(Self::of_objects)
+    }
+
+    pub(crate) fn of_objects(runs: ObjectRuns) -> Self {
+        Self(Backend::Object(runs))
+    }
+
+    /// Begins the log of a new run. `owner` says to others who holds it, where it is held.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when there is a run of this name, [`StoreError::Locked`] when another is just
-    /// making it, [`StoreError::Io`] when the disk refuses.
+    /// making it, [`StoreError::Io`] when the disk refuses; [`StoreError::Away`] and [`StoreError::Object`] of an
+    /// object store, here and below.
     pub fn create(&self, run: &RunName, owner: &str) -> Result<Box<dyn Log<R>>, StoreError> {
         Ok(match &self.0 {
             Backend::Memory(runs) => Box::new(runs.create(run)?),
             Backend::Folder(runs) => Box::new(runs.create::<R>(run, owner)?),
+            Backend::Object(runs) => Box::new(runs.create::<R>(run)?),
         })
     }
 
     /// Opens the log of a run that is there, and tells what it holds. `owner` says to others who holds it.
     ///
     /// A torn tail is cut off and reported in [`Contents::torn`]. Everything that is returned is durable.
+    ///
+    /// In an object store this takes nothing from anybody: the next append does, and fences the writer before.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Locked`], [`StoreError::Corrupt`], [`StoreError::NewerFormat`],
@@ -100,6 +126,10 @@ impl<R: Record> Store<R> {
             }
             Backend::Folder(runs) => {
                 let (log, contents) = runs.open(run, owner)?;
+                (Box::new(log), contents)
+            }
+            Backend::Object(runs) => {
+                let (log, contents) = runs.open(run)?;
                 (Box::new(log), contents)
             }
         })
@@ -115,38 +145,52 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(runs) => runs.read_only(run),
             Backend::Folder(runs) => runs.read_only(run),
+            Backend::Object(runs) => runs.read_only(run),
         }
     }
 
     /// Reads the log of a run from record `from` on, and goes on reading as its writers add to it, without
-    /// taking it from them.
+    /// taking it from them. The journals are read with it, from the entries on that stand directly before `from`.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such run, [`StoreError::Io`] when it cannot be looked at.
     pub fn follow(&self, run: &RunName, from: Position) -> Result<Follower<R>, StoreError> {
         match &self.0 {
-            Backend::Memory(runs) => runs.follow(run, from.0).map(Follower::memory),
+            Backend::Memory(runs) => runs.follow(run, Merge::since(from)).map(Follower::memory),
             Backend::Folder(runs) => runs.follow(run, from.0).map(Follower::folder),
+            Backend::Object(runs) => runs.follow(run, Merge::since(from)).map(Follower::object),
         }
     }
 
-    /// Whether a process has the log of a run open at this instant. A store in memory does not know, and says
-    /// no; so it says of a run that is not there.
+    /// Goes on reading a run where another reader stopped ([`Follower::cursor`], [`Contents::told`]).
+    ///
+    /// # Errors
+    /// As [`follow`](Self::follow).
+    pub fn follow_after(&self, run: &RunName, told: Cursor) -> Result<Follower<R>, StoreError> {
+        match &self.0 {
+            Backend::Memory(runs) => runs.follow(run, Merge::after(told)).map(Follower::memory),
+            Backend::Folder(runs) => runs.follow(run, told.log).map(Follower::folder),
+            Backend::Object(runs) => runs.follow(run, Merge::after(told)).map(Follower::object),
+        }
+    }
+
+    /// Whether a process has the log of a run open at this instant. A store in memory or of objects does not
+    /// know, and says no; so it says of a run that is not there.
     ///
     /// # Errors
     /// [`StoreError::Io`] when it cannot be looked at.
     pub fn is_open(&self, run: &RunName) -> Result<bool, StoreError> {
         match &self.0 {
-            Backend::Memory(_) => Ok(false),
+            Backend::Memory(_) | Backend::Object(_) => Ok(false),
             Backend::Folder(runs) => runs.is_open(run),
         }
     }
 
-    /// The folder that has all of a run, whether it is there or not; none in memory.
+    /// The folder that has all of a run, whether it is there or not; none but in a store that is a folder.
     #[must_use]
     pub fn folder_of(&self, run: &RunName) -> Option<PathBuf> {
         match &self.0 {
-            Backend::Memory(_) => None,
+            Backend::Memory(_) | Backend::Object(_) => None,
             Backend::Folder(runs) => Some(runs.folder(run)),
         }
     }
@@ -159,6 +203,7 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(runs) => runs.blobs(run).map(Blobs::memory),
             Backend::Folder(runs) => runs.blobs(run).map(Blobs::folder),
+            Backend::Object(runs) => runs.blobs(run).map(Blobs::object),
         }
     }
 
@@ -170,6 +215,7 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(runs) => Ok(runs.runs()),
             Backend::Folder(runs) => runs.runs(),
+            Backend::Object(runs) => runs.runs(),
         }
     }
 
@@ -181,6 +227,7 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(runs) => Ok(runs.runs().into_iter().map(|entry| entry.name).collect()),
             Backend::Folder(runs) => runs.names(),
+            Backend::Object(runs) => runs.names(),
         }
     }
 
@@ -192,6 +239,7 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(runs) => runs.entry(run),
             Backend::Folder(runs) => runs.entry(run),
+            Backend::Object(runs) => runs.entry(run),
         }
     }
 
@@ -204,6 +252,7 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(_) => Ok(None),
             Backend::Folder(runs) => runs.note(run),
+            Backend::Object(runs) => runs.note(run),
         }
     }
 
@@ -216,6 +265,7 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(_) => Ok(()),
             Backend::Folder(runs) => runs.keep_note(run, note),
+            Backend::Object(runs) => runs.keep_note(run, note),
         }
     }
 
@@ -228,6 +278,7 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(_) => Ok(None),
             Backend::Folder(runs) => runs.shared_note(name),
+            Backend::Object(runs) => runs.shared_note(name),
         }
     }
 
@@ -240,10 +291,12 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(_) => Ok(()),
             Backend::Folder(runs) => runs.keep_shared_note(name, note),
+            Backend::Object(runs) => runs.keep_shared_note(name, note),
         }
     }
 
-    /// Removes a run with its blobs.
+    /// Removes a run with its blobs and journals. In an object store its writers are fenced; its name should not be
+    /// used again while one that has not heard of it may be left.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Locked`] when a folder's run is open, [`StoreError::Io`].
@@ -251,16 +304,18 @@ impl<R: Record> Store<R> {
         match &self.0 {
             Backend::Memory(runs) => runs.remove(run),
             Backend::Folder(runs) => runs.remove(run),
+            Backend::Object(runs) => runs.remove(run),
         }
     }
 
-    /// How many times the logs of this store were synced to disk by appends: at most once per append, and less
-    /// where appends waited together; 0 in memory.
+    /// How many times appends to this store were made durable, by a sync or an object: at most once per append, and
+    /// less where appends waited together; 0 in memory.
     #[must_use]
     pub fn commits(&self) -> u64 {
         match &self.0 {
             Backend::Memory(_) => 0,
             Backend::Folder(runs) => runs.commits(),
+            Backend::Object(runs) => runs.commits(),
         }
     }
 }

@@ -1,25 +1,26 @@
-//! What both backends promise.
+//! What all backends promise.
 
 use proptest::prelude::*;
 use superstep_store::{AppendError, Digest, Position, RunName, Store, StoreError};
 use tempfile::TempDir;
 
-use crate::entries::{Entry, entries};
+use crate::entries::{Entry, entries, shared_folder};
 
 fn run() -> RunName {
     "run".parse().unwrap()
 }
 
 /// Each backend in turn.
-fn on_both(check: impl Fn(&Store<Entry>)) {
+fn on_each(check: impl Fn(&Store<Entry>)) {
     check(&Store::memory());
     let folder = TempDir::new().unwrap();
     check(&Store::folder(folder.path()).unwrap());
+    check(&shared_folder(folder.path()));
 }
 
 #[test]
 fn what_was_appended_is_there_after_reopening() {
-    on_both(|store| {
+    on_each(|store| {
         let mut log = store.create(&run(), "first").unwrap();
         assert_eq!(log.append(entries(0..2)).wait().unwrap(), Position(0));
         assert_eq!(log.append(entries(2..5)).wait().unwrap(), Position(2));
@@ -36,7 +37,7 @@ fn what_was_appended_is_there_after_reopening() {
 
 #[test]
 fn an_empty_batch_takes_no_position() {
-    on_both(|store| {
+    on_each(|store| {
         let mut log = store.create(&run(), "owner").unwrap();
         assert_eq!(log.append(vec![]).wait().unwrap(), Position(0));
         assert_eq!(log.append(entries(0..1)).wait().unwrap(), Position(0));
@@ -46,7 +47,7 @@ fn an_empty_batch_takes_no_position() {
 
 #[test]
 fn a_sealed_log_takes_no_more() {
-    on_both(|store| {
+    on_each(|store| {
         let mut log = store.create(&run(), "owner").unwrap();
         let appends = [log.append(entries(0..1)), log.seal()];
         for (append, position) in appends.into_iter().zip([0, 1]) {
@@ -63,7 +64,7 @@ fn a_sealed_log_takes_no_more() {
 
 #[test]
 fn the_catalogue_follows_creation_and_removal() {
-    on_both(|store| {
+    on_each(|store| {
         for name in ["b", "a"] {
             let mut log = store.create(&name.parse().unwrap(), "owner").unwrap();
             log.append(entries(0..1)).wait().unwrap();
@@ -86,7 +87,7 @@ fn the_catalogue_follows_creation_and_removal() {
 
 #[test]
 fn blobs_are_named_by_their_content() {
-    on_both(|store| {
+    on_each(|store| {
         let log = store.create(&run(), "owner").unwrap();
         let blobs = store.blobs(&run()).unwrap();
         let digest = blobs.put(b"some bytes").unwrap();
@@ -136,7 +137,7 @@ proptest! {
     /// Whatever is appended, however batches merge and writers change, a log is the list of its records.
     #[test]
     fn a_log_is_a_list(steps in prop::collection::vec(step(), 1..40), widths in prop::collection::vec(0_usize..3_000, 8)) {
-        on_both(|store| {
+        on_each(|store| {
             let mut log = store.create(&run(), "owner").unwrap();
             let mut list: Vec<Entry> = Vec::new();
             let mut waiting = Vec::new();
@@ -174,7 +175,7 @@ proptest! {
 
 #[test]
 fn a_run_is_in_the_catalogue_by_itself_and_by_name() {
-    on_both(|store| {
+    on_each(|store| {
         for name in ["b", "a"] {
             let mut log = store.create(&name.parse().unwrap(), "owner").unwrap();
             log.append(entries(0..1)).wait().unwrap();

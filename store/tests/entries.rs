@@ -38,6 +38,12 @@ pub(crate) fn entries(numbers: Range<u64>) -> Vec<Entry> {
     numbers.map(|number| Entry::wide(number, 20)).collect()
 }
 
+/// A store of objects in a folder of `root`.
+pub(crate) fn shared_folder(root: &Path) -> Store<Entry> {
+    let place = format!("file://{}/objects", root.display());
+    Store::object(&place.parse().unwrap()).unwrap()
+}
+
 /// A folder store whose only run is `run`.
 pub(crate) struct Disk {
     root: TempDir,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use superstep_store::{Position, RunName, Store, StoreError};
 use tempfile::TempDir;
 
-use crate::entries::{Disk, Entry, entries};
+use crate::entries::{Disk, Entry, entries, shared_folder};
 
 fn run() -> RunName {
     "run".parse().unwrap()
@@ -13,7 +13,7 @@ fn run() -> RunName {
 #[test]
 fn a_follower_goes_on_where_it_stopped_from_one_writer_to_the_next() {
     let folder = TempDir::new().unwrap();
-    for store in [Store::<Entry>::memory(), Store::folder(folder.path()).unwrap()] {
+    for store in [Store::memory(), Store::folder(folder.path()).unwrap(), shared_folder(folder.path())] {
         let mut log = store.create(&run(), "first").unwrap();
         let mut all = store.follow(&run(), Position(0)).unwrap();
         let mut some = store.follow(&run(), Position(3)).unwrap();

@@ -15,14 +15,12 @@ use std::{
 use super::{disk, disk::TailFile, lock::Lock};
 use crate::{
     Ack, AppendError, Blobs, Digest, Position, RunName, StoreError,
+    batch::{Batch, FLIGHT_BYTES},
     folder::{blobs_of, segment_path},
     frame::{self, Chain, Draft},
     segment,
-    spill::Encoded,
 };
 
-/// Appends that wait are taken together up to this many bytes.
-const FLIGHT_BYTES: usize = 64 << 20;
 /// A log goes on in a new segment when one has this many bytes.
 const SEGMENT_BYTES: u64 = 16 << 20;
 
@@ -32,16 +30,6 @@ pub(super) enum Job {
     Attach { log: u64, tail: Box<Tail> },
     Append { log: u64, batch: Batch },
     Detach { log: u64, closed: Sender<()> },
-}
-
-/// An append that waits.
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) encoded: Encoded,
-    pub(super) records: u32,
-    pub(super) seals: bool,
-    pub(super) position: Position,
-    pub(super) ack: Ack,
 }
 
 /// The way to the commit thread, which ends with the last of its logs and the store.

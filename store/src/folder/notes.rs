@@ -11,7 +11,7 @@ use crate::StoreError;
 
 /// The notes of a folder store.
 #[derive(Debug)]
-pub(super) struct Notes {
+pub(crate) struct Notes {
     folder: PathBuf,
 }
 
@@ -38,7 +38,7 @@ impl Notes {
 
 /// A name as that of a file, which leaves no folder and clashes with no file that is being written: what is
 /// no letter, digit, `-` or `_` is written as `%` and two hexadecimal digits.
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     let mut file = String::with_capacity(name.len());
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
