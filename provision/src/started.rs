@@ -50,3 +50,6 @@ pub async fn programs_of(
 fn graphs(started: &RunStarted) -> impl Iterator<Item = &GraphSpec> {
     started.graphs.values().map(Arc::as_ref)
 }
+
+#[cfg(test)]
+mod tests;
