@@ -5,12 +5,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use superstep_engine::{Payload, Question, QuestionId};
+use superstep_provision::not_loaded;
 use superstep_runtime::{AnswerError, Reach, Reached, RunError, open_questions, read_run};
 use superstep_store::RunName;
 
 use crate::args::runs::AnswerArgs;
 use crate::exit::{CommandError, Exit};
-use crate::run::{not_loaded, open_store};
+use crate::run::open_store;
 use crate::{ask, input, log, output};
 
 /// Answers a question of a run, whoever drives it, or shows its open questions.

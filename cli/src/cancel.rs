@@ -1,13 +1,14 @@
 //! `superstep cancel`.
 
 use superstep_engine::RunStatus;
+use superstep_provision::not_loaded;
 use superstep_runtime::{Reach, RunError, read_run, tell};
 use superstep_store::RunName;
 
 use crate::args::reach::CancelArgs;
 use crate::exit::{CommandError, Exit};
 use crate::progress::status_text;
-use crate::run::{not_loaded, open_store};
+use crate::run::open_store;
 use crate::{log, output};
 
 /// Ends a run, whoever drives it, and writes what it had given.

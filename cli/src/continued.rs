@@ -2,12 +2,12 @@
 
 use superstep_engine::{Carried, Record};
 use superstep_graph::{ValidatedGraph, VertexName};
+use superstep_provision::not_loaded;
 use superstep_runtime::{RunError, read_run};
 use superstep_store::{RunName, Store};
 
 use crate::exit::CommandError;
 use crate::log;
-use crate::run::not_loaded;
 
 /// What a run of `graph`, which is named `root`, takes over from the run that it continues. What has no place in
 /// the graph is told on stderr.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use superstep_engine::{Costs, EdgeCosts, EdgeEstimate, Notice};
 use superstep_graph::{EdgeCost, EdgeSpec};
+use superstep_provision::not_loaded;
 use superstep_runtime::{RunError, follow, read_run};
 use superstep_store::RunName;
 
 use crate::args::runs::InspectArgs;
 use crate::exit::{CommandError, Exit};
 use crate::output;
-use crate::run::{not_loaded, open_store};
+use crate::run::open_store;
 
 /// Shows what a run and those before it have measured of the edges of its graphs.
 ///

@@ -1,19 +1,17 @@
 //! How the command ends, as its exit code tells.
 
-use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use superstep_api::NoGraph;
+use superstep_provision::{ModelError, ProvisionError, with_causes};
 use superstep_runtime::RunError;
 use superstep_store::{RunName, StoreError};
 
 use crate::fork::SetError;
 use crate::input::InputError;
 use crate::log;
-use crate::models::ModelError;
 use crate::render::GraphvizError;
-use crate::tools::ToolsError;
 
 /// The exit codes, as `superstep --help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,9 +152,9 @@ pub(crate) enum CommandError {
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A tool cannot be used.
+    /// What the run needs cannot be had.
     #[error(transparent)]
-    Tools(#[from] ToolsError),
+    Provision(#[from] ProvisionError),
     /// The trace cannot be sent where it was to go.
     #[cfg(feature = "otlp")]
     #[error(transparent)]
@@ -164,14 +162,6 @@ pub(crate) enum CommandError {
     /// The run cannot be begun, read or driven.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// What the log of a run says of its models is not understood.
-    #[error("the log of run \"{run}\" has a list of models that this version cannot read: {source}")]
-    Attachment {
-        /// The run.
-        run: RunName,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
     /// A run cannot be removed; why was told with the others.
     #[error("run \"{run}\" cannot be removed")]
     NotRemoved {
@@ -240,9 +230,8 @@ impl CommandError {
             | Self::Input(_)
             | Self::NoStore
             | Self::Model(_)
-            | Self::Tools(_)
+            | Self::Provision(_)
             | Self::Run(_)
-            | Self::Attachment { .. }
             | Self::NotRemoved { .. }
             | Self::Cases { .. }
             | Self::NoCase { .. }
@@ -287,12 +276,12 @@ impl CommandError {
             Self::Traces(_) => Exit::Invalid,
             Self::NoStore
             | Self::Model(_)
-            | Self::Tools(_)
+            | Self::Provision(ProvisionError::Model(_) | ProvisionError::Tools(_))
             | Self::Page { .. }
             | Self::NotRemoved { .. }
             | Self::Graphviz(_)
             | Self::Output(_) => Exit::Unusable,
-            Self::Attachment { .. } => Exit::CorruptStore,
+            Self::Provision(ProvisionError::Attachment { .. }) => Exit::CorruptStore,
             Self::Run(error) => match error {
                 RunError::Store(
                     StoreError::Corrupt { .. }
@@ -322,22 +311,6 @@ impl CommandError {
             },
         }
     }
-}
-
-/// What `error` says, and what its causes add to it.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        // Some errors say in their own words what caused them.
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 /// `1 mistake`, `2 mistakes`.

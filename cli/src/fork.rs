@@ -8,12 +8,13 @@ use std::time::SystemTime;
 use serde_json::json;
 use superstep_engine::Fork;
 use superstep_graph::Mutation;
+use superstep_provision::not_loaded;
 use superstep_runtime::{RunError, graph_before, read_run};
 use superstep_store::RunName;
 
 use crate::args::travel::ForkArgs;
 use crate::exit::{CommandError, Exit};
-use crate::run::{GoingOn, fresh_name, go_on, not_loaded, open_store};
+use crate::run::{GoingOn, fresh_name, go_on, open_store};
 use crate::{log, output, patch};
 
 pub(crate) use set::SetError;

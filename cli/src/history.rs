@@ -6,6 +6,7 @@ use std::io;
 use serde_json::{Value, json};
 use superstep_engine::{Called, Notice, RunStatus};
 use superstep_graph::Verdict;
+use superstep_provision::not_loaded;
 use superstep_runtime::{CACHE_TARGET, Origin, RecordedAnswer, RunError, read_run, tell};
 use superstep_store::RunName;
 
@@ -13,7 +14,7 @@ use crate::args::runs::InspectArgs;
 use crate::exit::{CommandError, Exit};
 use crate::output;
 use crate::progress::change;
-use crate::run::{not_loaded, open_store, summary};
+use crate::run::{open_store, summary};
 
 /// Shows what happened in a run, superstep by superstep.
 ///

@@ -8,12 +8,9 @@ mod conformance;
 mod continued;
 mod costs;
 mod difference;
-mod documents;
 mod exit;
 mod fork;
 mod given;
-#[cfg(feature = "inference")]
-mod held;
 mod history;
 mod input;
 mod kept;
@@ -31,9 +28,7 @@ mod report;
 mod retention;
 mod run;
 mod runs;
-mod scripts;
 mod signals;
-mod tools;
 #[cfg(feature = "otlp")]
 mod trace;
 #[cfg(not(feature = "otlp"))]

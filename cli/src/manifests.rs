@@ -1,15 +1,13 @@
-//! Reading the files that the user named.
+//! Reading the files of a user, and showing what is wrong with them.
 
 use std::io;
 
-use superstep_api::{CheckedGraph, Diagnostic, Resource, ResourceSet, load, read_paths};
-use superstep_graph::{FieldPath, Problem};
-use superstep_runtime::check_parameters;
+use superstep_api::{Diagnostic, ResourceSet};
+use superstep_provision::read_files;
 
 use crate::args::Files;
 use crate::exit::CommandError;
 use crate::report::show;
-use crate::{documents, scripts};
 
 /// What the files hold.
 pub(crate) struct Manifests {
@@ -35,43 +33,11 @@ pub(crate) fn read_without_doubts(files: &Files) -> Result<Manifests, CommandErr
 }
 
 fn read_showing(files: &Files, shown: impl Fn(&Diagnostic) -> bool) -> Result<Manifests, CommandError> {
-    let (sources, mut diagnostics) = read_paths(&files.files, &mut io::stdin());
-    let loaded = load(&sources, &|name| std::env::var(name).ok());
-    diagnostics.extend(loaded.diagnostics);
-    let mut resources = loaded.resources;
-    for graph in resources.graphs.values() {
-        let problems = superstep_runtime::check(&graph.content.document.spec);
-        diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
-    }
-    for graph in &loaded.broken {
-        let problems = superstep_runtime::check(&graph.content.spec);
-        diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
-    }
-    diagnostics.extend(resources.graphs.values().flat_map(|graph| parameters(&resources, graph)));
-    #[cfg(feature = "inference")]
-    diagnostics.extend(resources.graphs.values().flat_map(|graph| crate::held::check(&resources, graph)));
-    scripts::take_in(&mut resources, &mut diagnostics);
-    documents::take_in(&mut resources, &mut diagnostics);
+    let read = read_files(&files.files, &mut io::stdin(), &|name| std::env::var(name).ok());
+    let mut diagnostics = read.diagnostics;
     diagnostics.retain(shown);
     match show(&diagnostics) {
-        0 => Ok(Manifests { resources }),
+        0 => Ok(Manifests { resources: read.resources }),
         errors => Err(CommandError::Mistakes { errors }),
     }
-}
-
-/// What is wrong with the parameters that a graph opens its sub-graphs with.
-fn parameters(resources: &ResourceSet, graph: &Resource<CheckedGraph>) -> Vec<Diagnostic> {
-    let vertices = FieldPath::default().field("vertices");
-    let mut mistakes = Vec::new();
-    for (index, vertex) in graph.content.document.spec.vertices.iter().enumerate() {
-        let Some(program) = &vertex.graph else { continue };
-        let Some(inner) = resources.graphs.get(&program.reference.name) else { continue };
-        let path = vertices.index(index).field("graph").field("parameters");
-        for mut problem in check_parameters(&inner.content.document.spec, &program.parameters) {
-            let mut whole = path.clone();
-            whole.0.append(&mut problem.path.0);
-            mistakes.push(graph.diagnose(&Problem { path: whole, ..problem }));
-        }
-    }
-    mistakes
 }

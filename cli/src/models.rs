@@ -1,303 +1,205 @@
-//! From `ModelServer` resources and models of providers to models that answer.
-
-mod external;
+//! `superstep models`.
 
 mod bar;
-mod cache;
-mod commands;
-mod download;
-mod fetch_error;
-mod hub;
-mod served;
-mod sources;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use superstep_api::{ModelServer, ModelServerSpec, ResourceSet};
-use superstep_graph::{GraphSpec, Program, VertexName};
-use superstep_runtime::{Model, Models, NotLoaded, Scripted, ScriptedModel, ToolSignature, Tools};
+use superstep_api::ModelServerSpec;
+use superstep_provision::{CacheUse, FetchError, HubFile, ModelCache, ModelError, Quiet, Search, digest};
+#[cfg(feature = "inference")]
+use superstep_provision::{load_options, sentence_model, sentence_options};
+#[cfg(feature = "inference")]
+use superstep_runtime::{EmbedderOptions, SentenceModel};
 
-use crate::args::runs::ShowProgress;
-use fetch_error::FetchError;
-use served::Served;
-use sources::{CacheUse, Search};
+use crate::args::Files;
+use crate::args::models::{ListArgs, ModelsArgs, ModelsCommand, PullArgs, SizeArgs};
+use crate::exit::{CommandError, Exit};
+use crate::manifests;
+use crate::output::{self, OutputFormat};
 
-pub(crate) use commands::models;
-pub(crate) use hub::HubFile;
+pub(crate) use bar::Bar;
 
-/// Why a model cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ModelError {
-    /// Two graphs of the run use one name for two models.
-    #[error("the graphs of the run call both {first:?} and {second:?} model {name:?}: use different names")]
-    Ambiguous {
-        /// The name.
-        name: VertexName,
-        /// One `ModelServer`.
-        first: String,
-        /// The other.
-        second: String,
-    },
-    /// A model cannot be fetched.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// A file cannot be read as a model.
-    #[cfg(feature = "inference")]
-    #[error(transparent)]
-    File(#[from] superstep_runtime::LoadError),
-    /// No source of the weights gives a file.
-    #[error("ModelServer {server:?} has no file: {tried}")]
-    NoFile {
-        /// The resource.
-        server: String,
-        /// What was tried.
-        tried: String,
-    },
-    /// The weights cannot be loaded.
-    #[cfg(feature = "inference")]
-    #[error("ModelServer {server:?}: {source}")]
-    Load {
-        /// The resource.
-        server: String,
-        /// Why.
-        source: superstep_runtime::LocalModelError,
-    },
-    /// This build cannot compute models.
-    #[cfg(not(feature = "inference"))]
-    #[error("{what} needs a build with the feature inference")]
-    NotBuilt {
-        /// What needs it.
-        what: String,
-    },
-    /// Two graphs of the run give a model different fallbacks.
-    #[error("the graphs of the run give model {name:?} different fallbacks: use different names")]
-    Fallbacks {
-        /// The name.
-        name: VertexName,
-    },
-    /// A provider cannot be asked.
-    #[cfg(feature = "providers")]
-    #[error(transparent)]
-    Provider(#[from] superstep_providers::ProviderError),
-    /// This build asks no providers.
-    #[cfg(not(feature = "providers"))]
-    #[error("model {model:?} is external, which needs a build with the feature providers")]
-    NoProviders {
-        /// The model.
-        model: VertexName,
-    },
-    /// The script has another form than this version knows.
-    #[error("the script of ModelServer {server:?} is not valid: {source}")]
-    Script {
-        /// The resource.
-        server: String,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
-}
-
-/// The models of a run, as its log keeps them: all that is needed to load them again.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct ModelPlan {
-    /// By the name that graphs use.
-    models: BTreeMap<VertexName, ModelServer>,
-    /// Those of providers, and which stands in for which.
-    #[serde(flatten)]
-    outside: external::Outside,
-    /// What the tools of servers were called with when the run was begun, by the name that graphs use. Other
-    /// tools say so in the graph.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    tools: BTreeMap<VertexName, Vec<ToolSignature>>,
-}
-
-/// The graphs that a run of `root` can open, itself included.
-pub(crate) fn reachable(resources: &ResourceSet, root: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut work = vec![root.to_owned()];
-    while let Some(name) = work.pop() {
-        let Some(graph) = resources.graphs.get(&name) else { continue };
-        if !found.insert(name) {
-            continue;
-        }
-        let spec = graph.content.graph.spec();
-        work.extend(spec.vertices.iter().filter_map(|vertex| match vertex.program() {
-            Some(Program::Graph(graph)) => Some(graph.reference.name.clone()),
-            Some(_) | None => None,
-        }));
-        // What a vertex may hand on, a mutation may open.
-        work.extend(spec.vertices.iter().flat_map(|vertex| vertex.capabilities.graphs.iter().cloned()));
-    }
-    found
-}
-
-impl ModelPlan {
-    /// The models that `graphs` name. References were checked when the files were read.
-    ///
-    /// # Errors
-    /// Two graphs use one name for two models.
-    pub(crate) fn of<'a>(
-        resources: &ResourceSet,
-        graphs: impl Iterator<Item = &'a GraphSpec>,
-    ) -> Result<Self, ModelError> {
-        let mut plan = Self::default();
-        for model in graphs.flat_map(|graph| &graph.models) {
-            plan.outside.add(model, plan.models.get(&model.name))?;
-            let Some(reference) = &model.model_server_ref else { continue };
-            let Some(server) = resources.model_servers.get(&reference.name) else { continue };
-            let server = server.content.clone();
-            let second = server.metadata.name.clone();
-            plan.outside.is_no_other(model, &second)?;
-            if let Some(first) = plan.models.insert(model.name.clone(), server)
-                && first.metadata.name != second
-            {
-                let (name, first) = (model.name.clone(), first.metadata.name);
-                return Err(ModelError::Ambiguous { name, first, second });
-            }
-        }
-        Ok(plan)
-    }
-
-    /// Loads every model, fetched where that is needed; one server serves all names that stand for it.
-    ///
-    /// # Errors
-    /// A model cannot be used.
-    pub(crate) fn load(&self, show: ShowProgress) -> Result<Models, ModelError> {
-        let mut servers: BTreeMap<&str, Served> = BTreeMap::new();
-        let mut models = BTreeMap::new();
-        let mut asked = external::Asked::default();
-        for (name, server) in &self.models {
-            let server_name = server.metadata.name.as_str();
-            let model = match servers.get(server_name) {
-                Some(model) => model.clone(),
-                None => load(server_name, &server.spec, show, &mut asked)?,
-            };
-            servers.insert(server_name, model.clone());
-            models.insert(name.clone(), model);
-        }
-        self.outside.load(models, &mut asked)
-    }
-
-    /// What each name stands for.
-    pub(crate) fn meanings(&self) -> impl Iterator<Item = (&VertexName, Value)> {
-        let served = self.models.iter().map(|(name, server)| (name, json!(server.spec)));
-        served.chain(self.outside.meanings())
-    }
-
-    /// Keeps what the tools are called with of which the graphs do not tell.
-    pub(crate) fn keep_signatures<'a>(&mut self, graphs: impl Iterator<Item = &'a GraphSpec>, tools: &Tools) {
-        let told_elsewhere = graphs.flat_map(|graph| &graph.tools).filter(|tool| tool.mcp.is_some());
-        self.tools.extend(told_elsewhere.map(|tool| (tool.name.clone(), tools.signatures(&tool.name))));
-    }
-
-    /// The models by name alone, for looking at a run.
-    pub(crate) fn not_loaded(&self) -> Models {
-        let served = self.models.iter().map(|(name, server)| (name.clone(), calls_tools(&server.spec)));
-        let mut models = Models::default();
-        for (name, calls_tools) in self.outside.calling_tools(served.collect()) {
-            models.insert(name.clone(), Arc::new(NotLoaded { calls_tools }));
-            models.insert_embedder(name, Arc::new(NotLoaded::default()));
-        }
-        models
-    }
-
-    /// The tools of `graphs` by what is known of them, for looking at a run.
-    pub(crate) fn tools_not_loaded<'a>(&self, graphs: impl Iterator<Item = &'a GraphSpec>) -> Tools {
-        let mut tools = Tools::default();
-        for tool in graphs.flat_map(|graph| &graph.tools) {
-            tools.insert_not_loaded(tool, self.tools.get(&tool.name).map(Vec::as_slice));
-        }
-        tools
-    }
-}
-
-/// Whether a served model has tool calling of its own, as it would say itself.
-fn calls_tools(spec: &ModelServerSpec) -> bool {
-    match (&spec.engine.scripted, &spec.engine.external) {
-        (Some(script), _) => serde_json::from_value::<ScriptedModel>(script.clone())
-            .is_ok_and(|script| Scripted::new(script).calls_tools()),
-        (None, Some(external)) => external::calls_tools(external),
-        (None, None) => false,
-    }
-}
-
-fn load(
-    server: &str,
-    spec: &ModelServerSpec,
-    show: ShowProgress,
-    asked: &mut external::Asked,
-) -> Result<Served, ModelError> {
-    let served = match (&spec.engine.scripted, &spec.engine.external) {
-        (Some(script), _) => {
-            let script: ScriptedModel = serde_json::from_value(script.clone())
-                .map_err(|source| ModelError::Script { server: server.to_owned(), source })?;
-            let scripted = Arc::new(Scripted::new(script));
-            Served::both(Arc::clone(&scripted) as _, scripted)
-        }
-        (None, Some(external)) => asked.model(&server.into(), external)?,
-        (None, None) => load_weights(server, spec, show)?,
+/// Fetches, lists or measures models.
+///
+/// # Errors
+/// The files are wrong, or a model cannot be fetched or read.
+pub(crate) fn models(args: &ModelsArgs) -> Result<Exit, CommandError> {
+    let (value, format) = match &args.command {
+        ModelsCommand::Pull(args) => (pull(args)?, args.output),
+        ModelsCommand::List(args) => (list(args)?, args.output),
+        ModelsCommand::Size(args) => (size(args)?, args.output),
     };
-    Ok(match spec.prices {
-        None => served,
-        Some(prices) => served.at(prices),
-    })
+    output::write(&value, format, &mut io::stdout().lock())?;
+    Ok(Exit::Success)
+}
+
+fn pull(args: &PullArgs) -> Result<Value, CommandError> {
+    let bar = Bar::new(args.progress);
+    let search = Search { downloads: &bar, cache: CacheUse::Verify };
+    let mut rows = Vec::new();
+    for (server, spec) in servers(&args.files)? {
+        let path = search.file_of(&server, &spec)?;
+        rows.push(row(&server, &path, args.output)?);
+    }
+    for file in &args.models {
+        let path = search.fetch(file, None).map_err(ModelError::from)?;
+        rows.push(row(&file.to_string(), &path, args.output)?);
+    }
+    Ok(Value::Array(rows))
+}
+
+fn row(name: &str, path: &Path, format: OutputFormat) -> Result<Value, ModelError> {
+    let unreadable = |source| FetchError::Cache { path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+    Ok(entry(name, bytes, Some(&digest(path)?), path, format))
+}
+
+fn list(args: &ListArgs) -> Result<Value, CommandError> {
+    let cache = ModelCache::of(&|name| std::env::var(name).ok()).map_err(ModelError::from)?;
+    let models = cache.models().map_err(ModelError::from)?;
+    let rows = models.iter().map(|model| {
+        let mut row = entry(&model.name, model.bytes, model.sha256.as_deref(), &model.path, args.output);
+        row["complete"] = json!(model.complete);
+        row
+    });
+    Ok(Value::Array(rows.collect()))
+}
+
+/// What identifies a model; for the eye, bytes are rounded and digests cut.
+fn entry(name: &str, bytes: u64, sha256: Option<&str>, path: &Path, format: OutputFormat) -> Value {
+    match format {
+        OutputFormat::Json | OutputFormat::Yaml => {
+            json!({"model": name, "bytes": bytes, "sha256": sha256, "path": path})
+        }
+        OutputFormat::Table => {
+            let short = sha256.map(|sha256| sha256.chars().take(12).collect::<String>());
+            json!({"model": name, "size": rounded(bytes, "B"), "sha256": short, "path": path})
+        }
+    }
+}
+
+/// The model servers of files that need weights.
+fn servers(files: &[PathBuf]) -> Result<Vec<(String, ModelServerSpec)>, CommandError> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let resources = manifests::read(&Files { files: files.to_vec() })?.resources;
+    let servers = resources.model_servers.into_iter().map(|(name, server)| (name, server.content.spec));
+    Ok(servers.filter(|(_, spec)| spec.engine.candle.is_some()).collect())
+}
+
+fn size(args: &SizeArgs) -> Result<Value, CommandError> {
+    let search = Search { downloads: &Quiet, cache: CacheUse::Only };
+    let mut rows = Vec::new();
+    for (server, spec) in servers(&args.files)? {
+        let path = search.file_of(&server, &spec)?;
+        rows.push(footprint(&server, &path, Some(&spec), args)?);
+    }
+    for name in &args.models {
+        let path = match HubFile::parse(name) {
+            Some(file) => search.fetch(&file, None).map_err(ModelError::from)?,
+            None => PathBuf::from(name),
+        };
+        rows.push(footprint(name, &path, None, args)?);
+    }
+    Ok(Value::Array(rows))
 }
 
 #[cfg(feature = "inference")]
-fn load_weights(server: &str, spec: &ModelServerSpec, show: ShowProgress) -> Result<Served, ModelError> {
-    let path = file_of(server, spec, Search { show, cache: CacheUse::Fill })?;
-    let failed = |source| ModelError::Load { server: server.to_owned(), source };
-    Ok(match sources::sentence_model(&path) {
-        Some(folder) => {
-            let (options, batch) = sentence_options(spec);
-            let model = superstep_runtime::SentenceModel::load(folder, &options, batch).map_err(failed)?;
-            Served::embedding(Arc::new(model))
-        }
-        None => {
-            let model = superstep_runtime::LocalModel::load(&path, &options(spec)).map_err(failed)?;
-            Served::writing(Arc::new(model))
-        }
-    })
-}
-
-/// How a sentence model is loaded, and how many requests it computes as one batch.
-#[cfg(feature = "inference")]
-fn sentence_options(spec: &ModelServerSpec) -> (superstep_runtime::EmbedderOptions, usize) {
-    let candle = spec.engine.candle.unwrap_or_default();
-    let size = |number: Option<u32>| number.map(|number| number as usize);
-    let options = superstep_runtime::EmbedderOptions {
-        max_tokens: size(candle.context_length),
-        sha256: spec.model.as_ref().and_then(|model| model.sha256.clone()),
-    };
-    let batch = size(candle.max_concurrent_requests);
-    (options, batch.unwrap_or(superstep_runtime::SentenceModel::BATCH))
-}
-
-#[cfg(feature = "inference")]
-fn options(spec: &ModelServerSpec) -> superstep_runtime::LoadOptions {
-    let mut options = superstep_runtime::LoadOptions {
-        sha256: spec.model.as_ref().and_then(|model| model.sha256.clone()),
-        ..superstep_runtime::LoadOptions::default()
-    };
-    if let Some(candle) = spec.engine.candle {
-        let size = |number: Option<u32>| number.map(|number| number as usize);
-        options.context_length = size(candle.context_length).unwrap_or(options.context_length);
-        options.max_concurrent = size(candle.max_concurrent_requests).unwrap_or(options.max_concurrent);
+fn footprint(
+    name: &str,
+    path: &Path,
+    spec: Option<&ModelServerSpec>,
+    args: &SizeArgs,
+) -> Result<Value, ModelError> {
+    if let Some(folder) = sentence_model(path) {
+        return sentences(name, folder, spec, args);
     }
-    options
+    let mut options = spec.map(load_options).unwrap_or_default();
+    options.context_length = args.context_length.map_or(options.context_length, |number| number as usize);
+    options.max_concurrent = args.concurrency.map_or(options.max_concurrent, |number| number as usize);
+    let footprint = superstep_runtime::Footprint::read(path, &options)?;
+    let formats: Vec<&str> = footprint.stored.iter().map(|format| format.name.as_str()).collect();
+    let number = |value: u64, unit: &str| number(value, unit, args.output);
+    let bytes = |bytes: u64| number(bytes, "B");
+    Ok(json!({
+        "model": name,
+        "architecture": footprint.architecture,
+        "parameters": number(footprint.parameters, ""),
+        "formats": formats.join(" "),
+        "contextLength": footprint.context_length,
+        "concurrency": footprint.concurrent,
+        "file": bytes(footprint.file_bytes),
+        "weights": bytes(footprint.weights_bytes),
+        "tiles": bytes(footprint.tiles_bytes),
+        "kvCache": bytes(footprint.kv_cache_bytes),
+        "total": bytes(footprint.total_bytes()),
+    }))
+}
+
+/// As [`footprint`], of a sentence model, which has no cache.
+#[cfg(feature = "inference")]
+fn sentences(
+    name: &str,
+    folder: &Path,
+    spec: Option<&ModelServerSpec>,
+    args: &SizeArgs,
+) -> Result<Value, ModelError> {
+    let (mut options, batch) =
+        spec.map_or_else(|| (EmbedderOptions::default(), SentenceModel::BATCH), sentence_options);
+    options.max_tokens = args.context_length.map(|number| number as usize).or(options.max_tokens);
+    let model = SentenceModel::load(folder, &options, batch);
+    let model = model.map_err(|source| ModelError::Load { server: name.to_owned(), source })?;
+    let description = model.description();
+    let bytes = |bytes: u64| number(bytes, "B", args.output);
+    Ok(json!({
+        "model": name,
+        "architecture": "bert",
+        "dimension": description.dimension,
+        "contextLength": description.max_tokens,
+        "concurrency": args.concurrency.map_or(batch, |number| number as usize),
+        "weights": bytes(description.bytes),
+        "total": bytes(description.bytes),
+    }))
+}
+
+/// A number as the format shows it.
+#[cfg(feature = "inference")]
+fn number(number: u64, unit: &str, format: OutputFormat) -> Value {
+    match format {
+        OutputFormat::Json | OutputFormat::Yaml => json!(number),
+        OutputFormat::Table => json!(rounded(number, unit)),
+    }
 }
 
 #[cfg(not(feature = "inference"))]
-fn load_weights(server: &str, _: &ModelServerSpec, _: ShowProgress) -> Result<Served, ModelError> {
-    Err(ModelError::NotBuilt { what: format!("ModelServer {server:?}") })
+fn footprint(_: &str, _: &Path, _: Option<&ModelServerSpec>, _: &SizeArgs) -> Result<Value, ModelError> {
+    Err(ModelError::NotBuilt { what: "superstep models size".to_owned() })
 }
 
-/// The file of the weights, from the first source that gives one.
-fn file_of(server: &str, spec: &ModelServerSpec, search: Search) -> Result<PathBuf, ModelError> {
-    let found = spec.model.as_ref().map(|model| search.resolve(model));
-    let found = found.unwrap_or_else(|| Err("it names no model".to_owned()));
-    found.map_err(|tried| ModelError::NoFile { server: server.to_owned(), tried })
+/// A number for the eye, in steps of a thousand.
+fn rounded(number: u64, unit: &str) -> String {
+    let steps = [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
+    match steps.into_iter().find(|(step, _)| number >= *step) {
+        #[expect(clippy::cast_precision_loss, reason = "it is rounded to one digit")]
+        Some((step, prefix)) => format!("{:.1} {prefix}{unit}", number as f64 / step as f64),
+        None => format!("{number} {unit}").trim_end().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    #[test]
+    fn numbers_are_rounded_for_the_eye() {
+        let table =
+            [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (98_362_432, "98.4 MB"), (7 << 40, "7696.6 GB")];
+        for (number, expected) in table {
+            assert_eq!(rounded(number, "B"), expected);
+        }
+        assert_eq!((rounded(12, ""), rounded(134_515_008, "")), ("12".to_owned(), "134.5 M".to_owned()));
+    }
 }

@@ -7,6 +7,7 @@ use std::io;
 use superstep_api::{AgentGraphPatch, Resource};
 use superstep_engine::Patch;
 use superstep_graph::{FieldPath, PriorityClass, Problem};
+use superstep_provision::not_loaded;
 use superstep_runtime::{Reach, Reached, RunError, Watch, WatchFrom, read_run};
 use superstep_store::RunName;
 
@@ -14,7 +15,7 @@ use crate::args::Files;
 use crate::args::reach::PatchArgs;
 use crate::exit::{CommandError, Exit};
 use crate::report::show;
-use crate::run::{not_loaded, open_store};
+use crate::run::open_store;
 use crate::{manifests, output};
 
 use verdicts::Verdicts;

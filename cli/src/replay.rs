@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use superstep_provision::not_loaded;
 use superstep_runtime::{Difference, Replayed, RunError, read_run};
 use superstep_store::RunName;
 
 use crate::args::travel::{ReplayArgs, ReplayFormat};
 use crate::exit::{CommandError, Exit, count};
 use crate::output::{self, OutputFormat};
-use crate::run::{not_loaded, open_store};
+use crate::run::open_store;
 
 /// Executes a run again, with what its log has in place of the outside.
 ///

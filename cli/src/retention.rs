@@ -2,10 +2,11 @@
 
 use superstep_engine::Record;
 use superstep_graph::RetentionSpec;
+use superstep_provision::with_causes;
 use superstep_runtime::{Removal, RunError, retain};
 use superstep_store::{RunName, Store, StoreError};
 
-use crate::exit::{count, with_causes};
+use crate::exit::count;
 use crate::log;
 use crate::runs::size;
 

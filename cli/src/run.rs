@@ -1,27 +1,26 @@
 //! `superstep run` and `superstep resume`.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use superstep_engine::{Payload, Record, RunStarted, RunStatus};
+use superstep_engine::{Payload, Record, RunStatus};
 use superstep_graph::RetentionSpec;
+use superstep_provision::{Provided, RunPlan, not_loaded, programs_of, with_causes};
 use superstep_runtime::{
     NewRun, Observer, Origin, Programs, Run, RunError, Setup, SocketFolder, note_end, open_questions,
     read_run,
 };
-use superstep_store::{RunName, Store};
+use superstep_store::{Results, RunName, Store};
 use tracing::Instrument as _;
 
 use crate::args::runs::{ResumeArgs, RunArgs, ShowProgress, TraceArgs};
 use crate::ask::Asking;
-use crate::exit::{CommandError, Exit, with_causes};
+use crate::exit::{CommandError, Exit};
 use crate::input::InputError;
 use crate::log::Logged;
-use crate::models::{ModelPlan, reachable};
+use crate::models::Bar;
 use crate::output::{self, OutputFormat};
 use crate::progress::{Shown, status_text};
 use crate::signals::Signals;
@@ -29,7 +28,7 @@ use crate::signals::Signals;
 use crate::trace::Tracing;
 #[cfg(not(feature = "otlp"))]
 use crate::untraced::Tracing;
-use crate::{continued, given, kept, log, manifests, retention, tools};
+use crate::{continued, given, kept, log, manifests, retention};
 
 /// Runs a graph to its end.
 ///
@@ -44,40 +43,26 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let chosen = manifests.resources.graph(args.graph.as_deref())?;
     let root = chosen.content.document.metadata.name.clone();
     let (given, parameters) = given::of_run(args, &chosen.content.document.spec)?;
-    let mut graphs: BTreeMap<_, _> = reachable(&manifests.resources, &root)
-        .into_iter()
-        .filter_map(|name| {
-            let graph = manifests.resources.graphs.get(&name)?.content.graph.clone();
-            Some((name, graph))
-        })
-        .collect();
-    // A graph that opens itself has the parameters that each opening gives.
-    if let Some(graph) = graphs.get_mut(&root) {
-        *graph = graph.with_parameters(&parameters);
-    }
-    let mut plan =
-        ModelPlan::of(&manifests.resources, graphs.values().map(superstep_graph::ValidatedGraph::spec))?;
+    let plan = RunPlan::of(&manifests.resources, &root, &parameters)?;
     let name = fresh_name(args.run_id.as_deref(), &root)?;
     let store = if args.ephemeral { Store::transient() } else { open_store(&args.store)? };
-    let carried = match (&args.continue_from, graphs.get(&root)) {
+    let carried = match (&args.continue_from, plan.graphs().get(&root)) {
         (Some(from), Some(graph)) => Some(continued::carried(&open_store(&args.store)?, from, &root, graph)?),
         (_, _) => None,
     };
     let asking = Asking::new(&name, args.no_input, Vec::new(), 0);
     let runtime = tokio::runtime::Runtime::new()?;
-    let specs = || graphs.values().map(superstep_graph::ValidatedGraph::spec);
-    let tools = tools::load(specs(), &runtime)?;
-    plan.keep_signatures(specs(), &tools);
-    let cache = kept::cache((!args.ephemeral).then_some(&args.store), &plan, specs())?;
-    let programs = Programs::new(plan.load(args.progress)?).with_tools(tools).with_cache(cache);
+    let results = if args.ephemeral { Results::memory() } else { kept::results(&args.store)? };
+    let providing = plan.provide(results, Arc::new(Bar::new(args.progress)));
+    let Provided { programs, attachment } = runtime.block_on(providing)?;
     let signals = Signals::watch(&runtime)?;
     let mut setup = setup(&name, programs, args.progress, None, &asking)?;
-    let attachment = serde_json::to_value(&plan).map(Payload::from).map_err(io::Error::other)?;
     let started_at =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let input = Payload::from(given);
     let origin = carried.as_ref().map(|carried| Origin::Continues(carried.run.clone()));
-    let retention = graphs.get(&root).and_then(|graph| graph.spec().retention);
+    let retention = plan.graphs().get(&root).and_then(|graph| graph.spec().retention);
+    let graphs = plan.graphs().clone();
     let new =
         NewRun { name: name.clone(), root: root.clone(), graphs, input, attachment, started_at, carried };
     let tracing = Tracing::begin(&args.trace)?;
@@ -151,15 +136,14 @@ pub(crate) fn go_on(
     going_on: &GoingOn<'_>,
 ) -> Result<Exit, CommandError> {
     let (started, records) = read_run(store, name)?;
-    let plan = plan_of(name, &started.attachment)?;
     let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count() as u64;
     let open = open_questions(name, &records, &not_loaded(name, &started)?)?;
     let told = records.iter().filter(|record| matches!(record, Record::Suspended { .. })).count();
     let asking = Asking::new(name, going_on.no_input, open, told);
     let runtime = tokio::runtime::Runtime::new()?;
-    let tools = tools::load(started.graphs.values().map(Arc::as_ref), &runtime)?;
-    let cache = kept::cache(Some(going_on.kept_in), &plan, started.graphs.values().map(Arc::as_ref))?;
-    let programs = Programs::new(plan.load(going_on.progress)?).with_tools(tools).with_cache(cache);
+    let results = kept::results(going_on.kept_in)?;
+    let providing = programs_of(name, &started, results, Arc::new(Bar::new(going_on.progress)));
+    let programs = runtime.block_on(providing)?;
     let signals = Signals::watch(&runtime)?;
     let mut setup = setup(name, programs, going_on.progress, Some(committed), &asking)?;
     let tracing = Tracing::begin(going_on.trace)?;
@@ -183,22 +167,6 @@ pub(crate) fn go_on(
         retention: started.graphs.get(&started.root).and_then(|graph| graph.retention),
     };
     drive(run, asking, &driving, (runtime, signals))
-}
-
-/// The models that the log of a run names.
-///
-/// # Errors
-/// They have a form that this version does not know.
-pub(crate) fn plan_of(run: &RunName, attachment: &Payload) -> Result<ModelPlan, CommandError> {
-    serde_json::from_value(attachment.value().clone())
-        .map_err(|source| CommandError::Attachment { run: run.clone(), source })
-}
-
-/// Programs that do nothing, for looking at a run.
-pub(crate) fn not_loaded(run: &RunName, started: &RunStarted) -> Result<Arc<Programs>, CommandError> {
-    let plan = plan_of(run, &started.attachment)?;
-    let tools = plan.tools_not_loaded(started.graphs.values().map(Arc::as_ref));
-    Ok(Arc::new(Programs::new(plan.not_loaded()).with_tools(tools)))
 }
 
 /// The store of runs in a folder.

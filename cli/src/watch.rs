@@ -2,6 +2,7 @@
 
 mod event;
 
+use superstep_provision::not_loaded;
 use superstep_runtime::{Happening, Observer as _, RunError, Seen, Watch, WatchFrom, read_run};
 use superstep_store::RunName;
 
@@ -10,7 +11,7 @@ use crate::exit::{CommandError, Exit};
 use crate::log;
 use crate::output::{self, OutputFormat};
 use crate::progress::Shown;
-use crate::run::{exit_of, not_loaded, open_store};
+use crate::run::{exit_of, open_store};
 use crate::signals::Signals;
 
 /// Shows what happens in a run until it ends, and ends as it did.

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use superstep_graph::Port;
+use superstep_provision::plan_of;
 use superstep_runtime::{Programs, RunError, follow, read_run};
 use superstep_store::RunName;
 
 use crate::args::runs::{WhyArgs, WhyFormat};
 use crate::exit::{CommandError, Exit};
 use crate::output::{self, OutputFormat};
-use crate::run::{open_store, plan_of};
+use crate::run::open_store;
 use cause::Causes;
 use chain::Chain;
 use wanted::Wanted;
@@ -31,7 +32,7 @@ pub(crate) fn why(args: &WhyArgs) -> Result<Exit, CommandError> {
         .ok_or_else(|| CommandError::NoActivationName { text: args.activation.clone() })?;
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;
-    let programs = Arc::new(Programs::new(plan_of(&name, &started.attachment)?.not_loaded()));
+    let programs = Arc::new(Programs::new(plan_of(&name, &started)?.not_loaded()));
     let mut causes = Causes::default();
     follow(&name, &records, &programs, |notice, coordinator| causes.add(&notice, coordinator))?;
     let end = wanted.find(&causes).ok_or_else(|| CommandError::NoActivation {

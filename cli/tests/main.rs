@@ -15,6 +15,7 @@ mod fields;
 mod fuzz;
 mod gallery;
 mod growth;
+#[path = "../../provision/tests/hub.rs"]
 mod hub;
 mod interrupt;
 mod models;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use superstep_provision::HubFile;
 
 use super::runs::ShowProgress;
-use crate::models::HubFile;
 use crate::output::OutputFormat;
 
 /// Arguments of `models`.

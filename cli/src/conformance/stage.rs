@@ -1,24 +1,23 @@
 //! The graph of a case, ready to be run again and again.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use superstep_engine::{Payload, QuestionId, Record};
-use superstep_graph::{ValidatedGraph, VertexName};
+use superstep_graph::VertexName;
+use superstep_provision::{Quiet, RunPlan};
 use superstep_runtime::{
     NewRun, Observer, Programs, Run, RunError, Setup, answer_left, open_questions, read_run,
 };
-use superstep_store::{RunName, Store};
+use superstep_store::{Results, RunName, Store};
 
 use super::witness::{Intruder, Seen, Witness};
 use crate::args::Files;
-use crate::args::runs::ShowProgress;
 use crate::exit::CommandError;
-use crate::models::{ModelPlan, reachable};
-use crate::{given, kept, manifests, tools};
+use crate::{given, manifests};
 
 /// Who drives, for the log.
 pub(super) const OWNER: &str = "superstep conformance";
@@ -29,9 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A graph with all that it takes to run it.
 pub(super) struct Stage {
     runtime: tokio::runtime::Runtime,
-    plan: ModelPlan,
-    root: String,
-    graphs: BTreeMap<String, ValidatedGraph>,
+    plan: RunPlan,
     input: Payload,
 }
 
@@ -55,15 +52,9 @@ impl Stage {
         let file = folder.join("input.json");
         let named = file.is_file().then(|| format!("@{}", file.display()));
         let given = given::input(named.as_deref(), &mut io::empty(), &chosen.content.document.spec)?;
-        let graph = |name: String| {
-            let graph = manifests.resources.graphs.get(&name)?.content.graph.clone();
-            Some((name, graph))
-        };
-        let graphs: BTreeMap<_, _> =
-            reachable(&manifests.resources, &root).into_iter().filter_map(graph).collect();
-        let plan = ModelPlan::of(&manifests.resources, graphs.values().map(ValidatedGraph::spec))?;
+        let plan = RunPlan::of(&manifests.resources, &root, &Value::Null)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { runtime, plan, root, graphs, input: Payload::from(given) })
+        Ok(Self { runtime, plan, input: Payload::from(given) })
     }
 
     /// Its programs, of which each drive has its own, as each process would.
@@ -71,11 +62,8 @@ impl Stage {
     /// # Errors
     /// A model or a tool cannot be used.
     pub(super) fn programs(&self) -> Result<Arc<Programs>, CommandError> {
-        let specs = || self.graphs.values().map(ValidatedGraph::spec);
-        let tools = tools::load(specs(), &self.runtime)?;
-        let cache = kept::cache(None, &self.plan, specs())?;
-        let models = self.plan.load(ShowProgress::Never)?;
-        Ok(Arc::new(Programs::new(models).with_tools(tools).with_cache(cache)))
+        let provided = self.runtime.block_on(self.plan.provide(Results::memory(), Arc::new(Quiet)))?;
+        Ok(Arc::new(provided.programs))
     }
 
     /// Begins a run, and drives it as far as it goes.
@@ -91,8 +79,8 @@ impl Stage {
         self.drive(store, name, &[], intruder, |setup| {
             let new = NewRun {
                 name: name.clone(),
-                root: self.root.clone(),
-                graphs: self.graphs.clone(),
+                root: self.plan.root().to_owned(),
+                graphs: self.plan.graphs().clone(),
                 input: self.input.clone(),
                 attachment: Payload::null(),
                 started_at: 0,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use superstep_engine::{FrameId, Notice, Record, Totals};
+use superstep_provision::not_loaded;
 use superstep_runtime::{Origin, follow, read_run};
 use superstep_store::{RunName, Store};
 
 use crate::exit::CommandError;
 use crate::history::words;
 use crate::progress::{change, status_text};
-use crate::run::not_loaded;
 
 /// What happened in a superstep: what is said of each thing that has a name in it.
 #[derive(Clone, Debug, Default, PartialEq)]

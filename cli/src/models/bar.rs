@@ -4,12 +4,13 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use superstep_provision::Downloads;
 
 use crate::args::runs::ShowProgress;
 
 const TEMPLATE: &str = "{msg}  {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta}";
 
-/// A line on stderr while something is fetched; nothing where stderr is no terminal.
+/// A line on stderr while files are fetched, one after the other; nothing where stderr is no terminal.
 pub(crate) struct Bar(Option<ProgressBar>);
 
 impl Bar {
@@ -25,23 +26,22 @@ impl Bar {
             bar
         }))
     }
+}
 
-    /// A bar that is never seen.
-    #[cfg(test)]
-    pub(super) fn hidden() -> Self {
-        Self(None)
-    }
-
-    /// What is going on.
-    pub(super) fn say(&self, text: String) {
+impl Downloads for Bar {
+    fn say(&self, text: String) {
         if let Some(bar) = &self.0 {
+            // The line of the file before this one has ended, and an ended line is not drawn.
+            if bar.is_finished() {
+                bar.reset();
+                bar.unset_length();
+            }
             bar.set_message(text);
             bar.enable_steady_tick(Duration::from_millis(100));
         }
     }
 
-    /// So many bytes of so many are there.
-    pub(super) fn stand(&self, received: u64, total: Option<u64>) {
+    fn stand(&self, received: u64, total: Option<u64>) {
         if let Some(bar) = &self.0 {
             if let Some(total) = total {
                 bar.set_length(total);
@@ -50,8 +50,7 @@ impl Bar {
         }
     }
 
-    /// So many bytes were there before this process began, and do not count for its speed.
-    pub(super) fn begin(&self, received: u64) {
+    fn begin(&self, received: u64) {
         if let Some(bar) = &self.0 {
             bar.reset();
             bar.set_position(received);
@@ -59,8 +58,7 @@ impl Bar {
         }
     }
 
-    /// Takes the line away.
-    pub(super) fn clear(&self) {
+    fn clear(&self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use superstep_engine::{Coordinator, FrameId, Notice};
 use superstep_graph::{Revision, VertexName};
+use superstep_provision::plan_of;
 use superstep_runtime::{Programs, RunError, follow, read_run};
 use superstep_store::RunName;
 
@@ -13,7 +14,7 @@ use super::play::{Play, Scene};
 use super::{draw, gexf};
 use crate::args::{DrawingFormat, RenderArgs};
 use crate::exit::CommandError;
-use crate::run::{open_store, plan_of};
+use crate::run::open_store;
 
 /// The drawing of the graph of a run: as it stands after all mutations, or in one superstep; in GEXF
 /// over all supersteps, unless one is asked for.
@@ -24,7 +25,7 @@ pub(super) fn of_run(run: &str, args: &RenderArgs) -> Result<Vec<u8>, CommandErr
     let name: RunName = run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;
-    let programs = Arc::new(Programs::new(plan_of(&name, &started.attachment)?.not_loaded()));
+    let programs = Arc::new(Programs::new(plan_of(&name, &started)?.not_loaded()));
     let mut stage = Stage::new(&started.root);
     let mut costs = None;
     follow(&name, &records, &programs, |notice, coordinator| {

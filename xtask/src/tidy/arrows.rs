@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -20,7 +20,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("superstep-telemetry", &["runtime", "engine", "graph"]),
     ("superstep", &["runtime", "tools", "graph", "engine", "store"]),
     ("superstep-api", &["graph"]),
-    ("superstep-cli", &["runtime", "providers", "telemetry", "tools", "api", "graph", "engine", "store"]),
+    ("superstep-provision", &["runtime", "providers", "tools", "api", "graph", "engine", "store"]),
+    ("superstep-cli", &["provision", "runtime", "telemetry", "api", "graph", "engine", "store"]),
     ("xtask", &[]),
 ];
 
@@ -87,6 +88,8 @@ mod tests {
             ("superstep-runtime", "cudarc"),
             ("superstep-tools", "superstep-store"),
             ("superstep-cli", "superstep"),
+            ("superstep-cli", "superstep-tools"),
+            ("superstep-provision", "superstep-cli"),
             ("superstep-other", "serde"),
         ] {
             assert_eq!(count(package, dependency, DependencyKind::Normal), 1, "{package} -> {dependency}");

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use superstep_graph::{GraphSpec, ToolSpec, VertexName};
 use superstep_runtime::Tools;
 use superstep_tools::{Surroundings, from_environment, load as load_tools};
-use tokio::runtime::Runtime;
 
 /// Why the tools of a run cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ToolsError {
+pub enum ToolsError {
     /// One of them cannot be made.
     #[error(transparent)]
     Load(#[from] superstep_tools::LoadError),
@@ -21,14 +20,11 @@ pub(crate) enum ToolsError {
     },
 }
 
-/// The tools of `graphs`; those that hold a connection need `runtime` as long as they live.
+/// The tools of `graphs`; those that hold a connection need the runtime as long as they live.
 ///
 /// # Errors
 /// A tool cannot be made, or is ambiguous.
-pub(crate) fn load<'a>(
-    graphs: impl Iterator<Item = &'a GraphSpec>,
-    runtime: &Runtime,
-) -> Result<Tools, ToolsError> {
+pub(crate) async fn load<'a>(graphs: impl Iterator<Item = &'a GraphSpec>) -> Result<Tools, ToolsError> {
     let mut specs: BTreeMap<&VertexName, &ToolSpec> = BTreeMap::new();
     for tool in graphs.flat_map(|graph| &graph.tools) {
         if specs.insert(&tool.name, tool).is_some_and(|other| other != tool) {
@@ -37,6 +33,6 @@ pub(crate) fn load<'a>(
     }
     let specs: Vec<ToolSpec> = specs.into_values().cloned().collect();
     let surroundings = Surroundings { secret: &from_environment, custom: &BTreeMap::new() };
-    let loaded = runtime.block_on(load_tools(&specs, &surroundings))?;
+    let loaded = load_tools(&specs, &surroundings).await?;
     Ok(loaded.into_tools()?)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use self::hub::{FakeHub, Plan};
 use super::*;
+use crate::models::Quiet;
 use crate::models::cache::{Cached, digest};
 
 struct Bench {
@@ -33,7 +34,7 @@ impl Bench {
             _ => None,
         })?;
         let patience = Patience { failures: 2, pause: Duration::ZERO };
-        let fetcher = Fetcher { hub: &hub, cache: &self.cache(), bar: &Bar::hidden(), patience };
+        let fetcher = Fetcher { hub: &hub, cache: &self.cache(), downloads: &Quiet, patience };
         fetcher.fetch(&self.file, sha256).await
     }
 }

@@ -8,25 +8,26 @@ use serde_json::Value;
 use superstep_api::{CheckedGraph, Diagnostic, Resource, ResourceSet};
 use superstep_graph::{DocumentSpec, Documents, FieldPath, Link, Links, Problem, validate};
 
-use crate::scripts::beside;
+use super::beside::Beside;
 
 /// Puts the documents and edges of files into the graphs that name the files, so that a run keeps what they held.
-pub(crate) fn take_in(resources: &mut ResourceSet, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn take_in(resources: &mut ResourceSet, beside: Beside, diagnostics: &mut Vec<Diagnostic>) {
     for graph in resources.graphs.values_mut() {
         let mut spec = graph.content.document.spec.clone();
         let mut mistakes = Vec::new();
+        let files = Files { graph, beside };
         for (index, vertex) in spec.vertices.iter_mut().enumerate() {
             let retrieve = vertex.retrieve.as_mut();
             if let Some(documents) = retrieve.and_then(|retrieve| retrieve.documents.as_mut()) {
                 let place = (field(index, "retrieve", "documents"), "documents");
-                if let Some(inline) = read_all(&documents.files, place, graph, &mut mistakes, documents_of) {
+                if let Some(inline) = files.all(&documents.files, place, &mut mistakes, documents_of) {
                     *documents = Documents { inline: Some(inline), ..Documents::default() };
                 }
             }
             let algorithm = vertex.algorithm.as_mut();
             if let Some(edges) = algorithm.and_then(|algorithm| algorithm.edges.as_mut()) {
                 let place = (field(index, "algorithm", "edges"), "edges");
-                if let Some(inline) = read_all(&edges.files, place, graph, &mut mistakes, edges_of) {
+                if let Some(inline) = files.all(&edges.files, place, &mut mistakes, edges_of) {
                     *edges = Links { inline: Some(inline), ..Links::default() };
                 }
             }
@@ -49,26 +50,39 @@ fn field(vertex: usize, program: &str, member: &str) -> FieldPath {
     FieldPath::default().field("vertices").index(vertex).field(program).field(member)
 }
 
-/// What all files hold; nothing if none are named.
-fn read_all<T>(
-    files: &Option<Vec<String>>,
-    (path, what): (FieldPath, &str),
-    graph: &Resource<CheckedGraph>,
-    mistakes: &mut Vec<Diagnostic>,
-    read: impl Fn(&Path) -> Result<Vec<T>, String>,
-) -> Option<Vec<T>> {
-    let mut all = Vec::new();
-    for (index, file) in files.as_ref()?.iter().enumerate() {
-        let place = beside(&graph.source().name, file);
-        match read(&place) {
-            Ok(read) => all.extend(read),
-            Err(why) => {
-                let message = format!("cannot take {what} from {}: {why}", place.display());
-                mistakes.push(graph.diagnose(&Problem::error(path.field("files").index(index), message)));
+/// The files that a graph names.
+struct Files<'a> {
+    graph: &'a Resource<CheckedGraph>,
+    beside: Beside,
+}
+
+impl Files<'_> {
+    /// What all of them hold; nothing if none are named.
+    fn all<T>(
+        &self,
+        files: &Option<Vec<String>>,
+        (path, what): (FieldPath, &str),
+        mistakes: &mut Vec<Diagnostic>,
+        read: impl Fn(&Path) -> Result<Vec<T>, String>,
+    ) -> Option<Vec<T>> {
+        let mut all = Vec::new();
+        for (index, file) in files.as_ref()?.iter().enumerate() {
+            let wrong = |message| {
+                let problem = Problem::error(path.field("files").index(index), message);
+                self.graph.diagnose(&problem)
+            };
+            match self.beside.file(&self.graph.source().name, file) {
+                Err(not_sent) => mistakes.push(wrong(not_sent.to_string())),
+                Ok(place) => match read(&place) {
+                    Ok(read) => all.extend(read),
+                    Err(why) => {
+                        mistakes.push(wrong(format!("cannot take {what} from {}: {why}", place.display())));
+                    }
+                },
             }
         }
+        Some(all)
     }
-    Some(all)
 }
 
 /// An item of a file, with its number, and what it is.

@@ -19,7 +19,7 @@ const PARTIAL: &str = ".partial";
 
 /// The folder of models.
 #[derive(Clone, Debug)]
-pub(crate) struct ModelCache {
+pub struct ModelCache {
     folder: PathBuf,
 }
 
@@ -44,17 +44,17 @@ pub(crate) struct Origin {
 
 /// A model of the cache.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Cached {
+pub struct Cached {
     /// `hf:OWNER/NAME/FILE@REVISION`, or its path in the cache if nobody knows where it came from.
-    pub(crate) name: String,
+    pub name: String,
     /// Its bytes on this machine.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Its digest, in hex, if it was taken.
-    pub(crate) sha256: Option<String>,
+    pub sha256: Option<String>,
     /// Whether all of it is there.
-    pub(crate) complete: bool,
+    pub complete: bool,
     /// The file.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl ModelCache {
@@ -62,7 +62,7 @@ impl ModelCache {
     ///
     /// # Errors
     /// There is neither.
-    pub(crate) fn of(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, FetchError> {
+    pub fn of(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, FetchError> {
         // The XDG specification ignores paths that are not absolute.
         let absolute = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let home = || absolute("HOME").map(|home| home.join(".cache"));
@@ -79,7 +79,7 @@ impl ModelCache {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub(crate) fn models(&self) -> Result<Vec<Cached>, FetchError> {
+    pub fn models(&self) -> Result<Vec<Cached>, FetchError> {
         let mut models = Vec::new();
         let mut folders = vec![self.folder.clone()];
         while let Some(folder) = folders.pop() {
@@ -185,7 +185,10 @@ impl Place {
 }
 
 /// The SHA-256 of a file, in hex.
-pub(crate) fn digest(path: &Path) -> Result<String, FetchError> {
+///
+/// # Errors
+/// It cannot be read.
+pub fn digest(path: &Path) -> Result<String, FetchError> {
     let mut file = File::open(path).map_err(cache_error(path))?;
     let mut hasher = Sha256::new();
     take_in(&mut hasher, &mut file).map_err(cache_error(path))?;

@@ -1,6 +1,5 @@
 //! The answers of scripted models: in their manifest, or in a file beside it.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,14 +7,16 @@ use superstep_api::{Diagnostic, ModelServer, Resource, ResourceSet, Source, read
 use superstep_graph::{FieldPath, Problem};
 use superstep_runtime::ScriptedModel;
 
+use super::beside::Beside;
+
 /// Reads every script, for its mistakes, and puts those that lie in files of their own into the models that
 /// name them.
-pub(crate) fn take_in(resources: &mut ResourceSet, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn take_in(resources: &mut ResourceSet, beside: Beside, diagnostics: &mut Vec<Diagnostic>) {
     for server in resources.model_servers.values_mut() {
         let Some(script) = &server.content.spec.engine.scripted else { continue };
         let read = match script.get("file") {
             None => server.part::<ScriptedModel>(&path()),
-            Some(file) => in_file(server, script, file),
+            Some(file) => in_file(server, script, file, beside),
         };
         let script = read.and_then(|script| {
             let problems = script.problems();
@@ -49,19 +50,15 @@ fn in_file(
     server: &Resource<ModelServer>,
     script: &Value,
     file: &Value,
+    beside: Beside,
 ) -> Result<ScriptedModel, Vec<Diagnostic>> {
     let wrong = |message: String| vec![server.diagnose(&Problem::error(path().field("file"), message))];
     let alone = script.as_object().is_some_and(|members| members.len() == 1);
     let (true, Some(name)) = (alone, file.as_str()) else {
         return Err(wrong("file is the name of a file, and stands alone".to_owned()));
     };
-    let place = beside(&server.source().name, name);
+    let place = beside.file(&server.source().name, name).map_err(|error| wrong(error.to_string()))?;
     let text = std::fs::read_to_string(&place)
         .map_err(|error| wrong(format!("cannot read {}: {error}", place.display())))?;
     read_document(&Arc::new(Source { name: place.display().to_string(), text, named: true }))
-}
-
-/// The file `name` seen from the folder of the manifest; a manifest from stdin is in the working directory.
-pub(crate) fn beside(manifest: &str, name: &str) -> PathBuf {
-    Path::new(manifest).parent().map_or_else(|| PathBuf::from(name), |folder| folder.join(name))
 }

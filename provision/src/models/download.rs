@@ -10,8 +10,8 @@ use reqwest::header::{CONTENT_RANGE, ETAG};
 use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::bar::Bar;
 use super::cache::{ModelCache, Origin, Place, hex, take_in};
+use super::downloads::Downloads;
 use super::fetch_error::{FetchError, cache_error};
 use super::hub::{Hub, HubFile};
 
@@ -37,7 +37,7 @@ pub(crate) struct Fetcher<'a> {
     /// Where files are kept.
     pub(crate) cache: &'a ModelCache,
     /// Where it is shown.
-    pub(crate) bar: &'a Bar,
+    pub(crate) downloads: &'a dyn Downloads,
     /// How often it is tried.
     pub(crate) patience: Patience,
 }
@@ -56,14 +56,14 @@ impl Fetcher<'_> {
             if place.holds(sha256)? {
                 return Ok(place.path);
             }
-            let Some(mut partial) = Partial::open(&place, file, self.bar)? else { continue };
+            let Some(mut partial) = Partial::open(&place, file, self.downloads)? else { continue };
             if place.holds(sha256)? {
                 partial.discard()?;
                 return Ok(place.path);
             }
             if !partial.is(sha256) {
                 let fetched = self.complete(file, &mut partial).await;
-                self.bar.clear();
+                self.downloads.clear();
                 fetched?;
             }
             partial.keep(file, sha256)?;
@@ -89,7 +89,7 @@ impl Fetcher<'_> {
     }
 
     async fn transfer(&self, file: &HubFile, partial: &mut Partial<'_>) -> Result<(), FetchError> {
-        self.bar.say(file.to_string());
+        self.downloads.say(file.to_string());
         let etag = partial.etag.clone();
         let from = etag.as_deref().filter(|_| partial.received > 0).map(|etag| (partial.received, etag));
         let mut answer = match self.hub.ask(file, from).await {
@@ -103,7 +103,7 @@ impl Fetcher<'_> {
             partial.begin(strong_tag(&answer))?;
         }
         let total = answer.content_length().map(|rest| partial.received + rest);
-        self.bar.begin(partial.received);
+        self.downloads.begin(partial.received);
         loop {
             match answer.chunk().await {
                 Ok(Some(bytes)) => partial.put(&bytes)?,
@@ -118,7 +118,7 @@ impl Fetcher<'_> {
                     });
                 }
             }
-            self.bar.stand(partial.received, total);
+            self.downloads.stand(partial.received, total);
         }
     }
 }
@@ -148,7 +148,7 @@ struct Partial<'a> {
 
 impl<'a> Partial<'a> {
     /// Waits for the lock, blocking the thread. Nothing if another process finished the file meanwhile.
-    fn open(place: &'a Place, name: &HubFile, bar: &Bar) -> Result<Option<Self>, FetchError> {
+    fn open(place: &'a Place, name: &HubFile, downloads: &dyn Downloads) -> Result<Option<Self>, FetchError> {
         let path = place.partial();
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(cache_error(folder))?;
@@ -158,9 +158,9 @@ impl<'a> Partial<'a> {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                bar.say(format!("another process fetches {name}"));
+                downloads.say(format!("another process fetches {name}"));
                 file.lock().map_err(cache_error(&path))?;
-                bar.clear();
+                downloads.clear();
             }
             Err(TryLockError::Error(error)) => return Err(cache_error(&path)(error)),
         }

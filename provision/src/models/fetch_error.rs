@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 /// Why a model cannot be fetched. No message has a token in it.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
+pub enum FetchError {
     /// There is no place to keep it.
     #[error("there is no folder to keep models in: set XDG_CACHE_HOME or HOME")]
     NoCache,

@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// A file of a repository, at a revision, whose parts are names and lead nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HubFile(HuggingFaceSource);
+pub struct HubFile(HuggingFaceSource);
 
 impl TryFrom<HuggingFaceSource> for HubFile {
     type Error = FetchError;
@@ -41,7 +41,7 @@ impl fmt::Display for HubFile {
 
 impl HubFile {
     /// Reads `hf:OWNER/NAME/FILE` or `hf:OWNER/NAME/FILE@REVISION`; nothing if `text` is neither.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let address = text.strip_prefix("hf:")?;
         let (path, revision) = address.rsplit_once('@').unwrap_or((address, "main"));
         let mut parts = path.splitn(3, '/');

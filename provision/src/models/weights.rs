@@ -1,0 +1,74 @@
+//! From the weights of a server to what it serves.
+
+#[cfg(feature = "inference")]
+use std::sync::Arc;
+
+use superstep_api::ModelServerSpec;
+
+use super::served::Served;
+#[cfg(feature = "inference")]
+use super::sources::{CacheUse, Search, sentence_model};
+use super::{Downloads, ModelError};
+
+/// What a server serves whose weights are on this machine, or fetched from a hub.
+///
+/// # Errors
+/// There are none, or they cannot be loaded.
+#[cfg(feature = "inference")]
+pub(super) fn load(
+    server: &str,
+    spec: &ModelServerSpec,
+    downloads: &dyn Downloads,
+) -> Result<Served, ModelError> {
+    let search = Search { downloads, cache: CacheUse::Fill };
+    let path = search.file_of(server, spec)?;
+    let failed = |source| ModelError::Load { server: server.to_owned(), source };
+    Ok(match sentence_model(&path) {
+        Some(folder) => {
+            let (options, batch) = sentence_options(spec);
+            let model = superstep_runtime::SentenceModel::load(folder, &options, batch).map_err(failed)?;
+            Served::embedding(Arc::new(model))
+        }
+        None => {
+            let model = superstep_runtime::LocalModel::load(&path, &load_options(spec)).map_err(failed)?;
+            Served::writing(Arc::new(model))
+        }
+    })
+}
+
+/// How a sentence model is loaded, and how many requests it computes as one batch.
+#[cfg(feature = "inference")]
+pub fn sentence_options(spec: &ModelServerSpec) -> (superstep_runtime::EmbedderOptions, usize) {
+    let candle = spec.engine.candle.unwrap_or_default();
+    let size = |number: Option<u32>| number.map(|number| number as usize);
+    let options = superstep_runtime::EmbedderOptions {
+        max_tokens: size(candle.context_length),
+        sha256: spec.model.as_ref().and_then(|model| model.sha256.clone()),
+    };
+    let batch = size(candle.max_concurrent_requests);
+    (options, batch.unwrap_or(superstep_runtime::SentenceModel::BATCH))
+}
+
+/// How a language model is loaded.
+#[cfg(feature = "inference")]
+pub fn load_options(spec: &ModelServerSpec) -> superstep_runtime::LoadOptions {
+    let mut options = superstep_runtime::LoadOptions {
+        sha256: spec.model.as_ref().and_then(|model| model.sha256.clone()),
+        ..superstep_runtime::LoadOptions::default()
+    };
+    if let Some(candle) = spec.engine.candle {
+        let size = |number: Option<u32>| number.map(|number| number as usize);
+        options.context_length = size(candle.context_length).unwrap_or(options.context_length);
+        options.max_concurrent = size(candle.max_concurrent_requests).unwrap_or(options.max_concurrent);
+    }
+    options
+}
+
+/// Nothing, for this build computes no models.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "inference"))]
+pub(super) fn load(server: &str, _: &ModelServerSpec, _: &dyn Downloads) -> Result<Served, ModelError> {
+    Err(ModelError::NotBuilt { what: format!("ModelServer {server:?}") })
+}

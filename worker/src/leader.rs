@@ -1,0 +1,238 @@
+//! The part of a worker that leads: it knows who works, and has a task for every run that goes on.
+
+mod ask;
+mod coordination;
+mod roster;
+mod run;
+mod term;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use superstep_engine::Record;
+use superstep_proto::v1;
+use superstep_runtime::{NewRun, RunError, RunPhase, list_runs};
+use superstep_store::{RunName, Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::provisions::Provisions;
+
+pub(crate) use ask::{Ask, Standing};
+pub(crate) use coordination::Attendance;
+pub(crate) use roster::{Attendant, Connection, Members, Roster};
+use run::RunLead;
+pub(crate) use run::ToRunLead;
+
+/// What the leader is told.
+pub(crate) enum ToLeader {
+    /// A worker has come.
+    Attached(Attendant),
+    /// It has said something.
+    Said(Connection, v1::from_worker::Said),
+    /// It is gone.
+    Detached(Connection),
+    /// A run is to begin.
+    Begin(Box<NewRun>, oneshot::Sender<Result<(), RunError>>),
+    /// Something is asked of a run; none if it does not go on here.
+    Run(RunName, Ask),
+    /// Where a run has its partitions now.
+    Placed(RunName, Vec<Connection>),
+    /// A run is not led here any more.
+    Over(RunName),
+    /// What the cluster is.
+    Cluster(oneshot::Sender<Vec<v1::Worker>>),
+    /// The runs that nobody works on are to be taken up.
+    TakeUp,
+}
+
+/// A way to the leader of this process.
+pub(crate) type LeaderHandle = mpsc::UnboundedSender<ToLeader>;
+
+/// What all runs share that are led here.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) name: Arc<str>,
+    pub(crate) store: Store<Record>,
+    pub(crate) provisions: Arc<dyn Provisions>,
+    pub(crate) leader: LeaderHandle,
+    /// What was of a term that is over.
+    pub(crate) stale: Arc<AtomicU64>,
+}
+
+impl Shared {
+    pub(crate) fn refuse_stale(&self, run: &RunName, what: &'static str, epoch: u64) {
+        self.stale.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(%run, what, epoch, "what is of a term that is over is refused");
+    }
+}
+
+/// The leader of a group of workers.
+pub(crate) struct Leader {
+    shared: Shared,
+    inbox: mpsc::UnboundedReceiver<ToLeader>,
+    roster: Roster,
+    runs: HashMap<RunName, mpsc::UnboundedSender<ToRunLead>>,
+    /// Who has partitions of which run.
+    placed: HashMap<RunName, Vec<Connection>>,
+}
+
+impl Leader {
+    pub(crate) fn new(shared: Shared, inbox: mpsc::UnboundedReceiver<ToLeader>) -> Self {
+        Self { shared, inbox, roster: Roster::default(), runs: HashMap::new(), placed: HashMap::new() }
+    }
+
+    /// Leads until nobody can reach it any more.
+    pub(crate) async fn lead(mut self) {
+        while let Some(told) = self.inbox.recv().await {
+            self.told(told).await;
+        }
+    }
+
+    async fn told(&mut self, told: ToLeader) {
+        match told {
+            ToLeader::Attached(attendant) => {
+                tracing::info!(worker = attendant.name, "a worker attends");
+                self.roster.attach(attendant);
+                self.tell_members();
+            }
+            ToLeader::Said(from, said) => self.said(from, said),
+            ToLeader::Detached(connection) => {
+                if let Some(name) = self.roster.detach(connection) {
+                    tracing::info!(worker = name, "a worker is gone");
+                    self.tell_members();
+                }
+            }
+            ToLeader::Begin(new, reply) => self.begin(*new, reply).await,
+            ToLeader::Run(run, ask) => match self.runs.get(&run) {
+                Some(lead) => {
+                    if lead.send(ToRunLead::Ask(ask)).is_err() {
+                        tracing::debug!(%run, "the run has just ended");
+                    }
+                }
+                None => drop(ask),
+            },
+            ToLeader::Placed(run, connections) => {
+                self.placed.insert(run, connections);
+                self.dismiss_free();
+            }
+            ToLeader::Over(run) => {
+                self.runs.remove(&run);
+                self.placed.remove(&run);
+                self.dismiss_free();
+            }
+            ToLeader::Cluster(reply) => {
+                if reply.send(self.workers()).is_err() {
+                    tracing::trace!("nobody waits to hear of the cluster");
+                }
+            }
+            ToLeader::TakeUp => self.take_up().await,
+        }
+    }
+
+    fn said(&mut self, from: Connection, said: v1::from_worker::Said) {
+        use v1::from_worker::Said;
+        let run = match &said {
+            Said::Ready(ready) => &ready.run,
+            Said::Reports(reports) => &reports.run,
+            Said::Gone(gone) => &gone.run,
+            Said::Text(text) => &text.run,
+            Said::Leaving(_) => {
+                self.roster.leaves(from);
+                self.tell_members();
+                self.dismiss_free();
+                return;
+            }
+            Said::Register(_) | Said::Beat(_) => return,
+        };
+        let lead = run.parse().ok().and_then(|run: RunName| self.runs.get(&run));
+        if let Some(lead) = lead
+            && lead.send(ToRunLead::Said(from, said)).is_err()
+        {
+            tracing::debug!("a run has ended that a worker speaks of");
+        }
+    }
+
+    fn tell_members(&self) {
+        let members = self.roster.members();
+        // The order does not matter: every run hears it.
+        #[expect(clippy::iter_over_hash_type, reason = "each run has a task of its own")]
+        for lead in self.runs.values() {
+            if lead.send(ToRunLead::Members(members.clone())).is_err() {
+                tracing::trace!("a run has just ended");
+            }
+        }
+    }
+
+    /// Lets workers go that want to, and that no run needs.
+    fn dismiss_free(&mut self) {
+        let placed = &self.placed;
+        self.roster.dismiss(|worker| !placed.values().any(|connections| connections.contains(&worker)));
+    }
+
+    async fn begin(&mut self, new: NewRun, reply: oneshot::Sender<Result<(), RunError>>) {
+        let name = new.name.clone();
+        let (store, owner) = (self.shared.store.clone(), self.shared.name.to_string());
+        let created = tokio::task::spawn_blocking(move || superstep_runtime::record_run(&store, new, &owner));
+        let created = created.await.expect("creating a log does not panic");
+        if created.is_ok() {
+            self.lead_run(name);
+        }
+        if reply.send(created).is_err() {
+            tracing::debug!("nobody waits for the run to begin any more");
+        }
+    }
+
+    fn lead_run(&mut self, run: RunName) {
+        if self.runs.contains_key(&run) {
+            return;
+        }
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let lead = RunLead::new(self.shared.clone(), run.clone(), inbox, self.roster.members());
+        self.runs.insert(run, sender);
+        tokio::spawn(lead.lead());
+    }
+
+    /// Goes on with every run of the store that has not ended.
+    async fn take_up(&mut self) {
+        let store = self.shared.store.clone();
+        let unfinished = tokio::task::spawn_blocking(move || {
+            let runs = list_runs(&store)?;
+            let open = runs.into_iter().filter(|run| run.phase == RunPhase::Unfinished);
+            Ok::<Vec<RunName>, RunError>(open.map(|run| run.name).collect())
+        });
+        match unfinished.await.expect("listing runs does not panic") {
+            Ok(runs) => runs.into_iter().for_each(|run| self.lead_run(run)),
+            Err(error) => {
+                let why = crate::with_causes(&error);
+                tracing::warn!(%why, "the runs cannot be listed; trying again");
+                let leader = self.shared.leader.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    if leader.send(ToLeader::TakeUp).is_err() {
+                        tracing::trace!("the leader is gone");
+                    }
+                });
+            }
+        }
+    }
+
+    fn workers(&self) -> Vec<v1::Worker> {
+        let partitions = |worker: Connection| {
+            let of = self.placed.values().filter(|connections| connections.contains(&worker)).count();
+            u32::try_from(of).unwrap_or(u32::MAX)
+        };
+        let worker = |attendant: &Attendant| v1::Worker {
+            name: attendant.name.clone(),
+            address: attendant.address.clone(),
+            labels: attendant.labels.iter().cloned().collect(),
+            partitions: partitions(attendant.connection),
+        };
+        self.roster.members().iter().map(worker).collect()
+    }
+}
+
+/// Whether a store may answer if it is asked again.
+pub(crate) fn may_pass(error: &StoreError) -> bool {
+    matches!(error, StoreError::Away { .. } | StoreError::Io { .. })
+}

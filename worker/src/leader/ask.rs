@@ -1,0 +1,29 @@
+//! What is asked of a run that goes on.
+
+use superstep_engine::{Patch, Payload, Question, QuestionId, RunStatus};
+use superstep_runtime::{AnswerError, PatchError, RunState, Taken};
+use tokio::sync::oneshot;
+
+/// Something that is asked of a run. Whoever asks waits; if the run is not led here, he hears that by the end of
+/// his channel.
+pub(crate) enum Ask {
+    /// Where it stands.
+    State(oneshot::Sender<Standing>),
+    /// Take this answer; the only question, if none is named.
+    Answer(Option<QuestionId>, Payload, Taken<AnswerError>),
+    /// Change the graph.
+    Patch(Patch, Taken<PatchError>),
+    /// End with what there is. Told how the run ended.
+    Cancel(oneshot::Sender<RunStatus>),
+}
+
+/// Where a run stands that goes on.
+pub(crate) struct Standing {
+    pub(crate) graph: String,
+    pub(crate) started_at: u64,
+    pub(crate) state: RunState,
+    pub(crate) outputs: Payload,
+    pub(crate) questions: Vec<(QuestionId, Question)>,
+    /// Why it does not go on at the moment.
+    pub(crate) waits_for: Option<String>,
+}

@@ -1,0 +1,98 @@
+//! Where workers attend to the leader.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::Stream;
+use superstep_proto::v1;
+use superstep_proto::v1::coordination_server::Coordination;
+use superstep_proto::v1::from_leader::Said;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{Attendant, Connection, LeaderHandle, ToLeader};
+use crate::limits::{BEAT, LOST};
+
+/// The service of the leader of this process, while there is one.
+pub(crate) struct Attendance {
+    name: String,
+    leader: watch::Receiver<Option<LeaderHandle>>,
+    next: AtomicU64,
+}
+
+impl Attendance {
+    pub(crate) fn new(name: &str, leader: watch::Receiver<Option<LeaderHandle>>) -> Self {
+        Self { name: name.to_owned(), leader, next: AtomicU64::new(0) }
+    }
+}
+
+#[tonic::async_trait]
+impl Coordination for Attendance {
+    type AttendStream = Pin<Box<dyn Stream<Item = Result<v1::FromLeader, Status>> + Send>>;
+
+    async fn attend(
+        &self,
+        request: Request<Streaming<v1::FromWorker>>,
+    ) -> Result<Response<Self::AttendStream>, Status> {
+        let leader = self.leader.borrow().clone();
+        let leader = leader.ok_or_else(|| Status::unavailable("this worker does not lead"))?;
+        let mut stream = request.into_inner();
+        let first = stream.message().await?.and_then(|message| message.said);
+        let Some(v1::from_worker::Said::Register(register)) = first else {
+            return Err(Status::invalid_argument("a worker registers first"));
+        };
+        let connection = Connection(self.next.fetch_add(1, Ordering::Relaxed));
+        let (out, outgoing) = mpsc::unbounded_channel();
+        let attendant = Attendant {
+            connection,
+            name: register.worker,
+            incarnation: register.incarnation,
+            address: register.address,
+            labels: register.labels.into_iter().collect(),
+            out,
+            leaving: false,
+        };
+        let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        attendant.say(Said::Registered(v1::Registered {
+            leader: self.name.clone(),
+            beat_millis: millis(BEAT),
+            lost_after_millis: millis(LOST),
+        }));
+        tokio::spawn(listen(leader, attendant, stream));
+        let outgoing = UnboundedReceiverStream::new(outgoing).map(Ok);
+        Ok(Response::new(Box::pin(outgoing)))
+    }
+}
+
+/// Hands on what a worker says, until it is gone or silent for too long.
+async fn listen(leader: LeaderHandle, attendant: Attendant, mut stream: Streaming<v1::FromWorker>) {
+    let connection = attendant.connection;
+    let out = attendant.clone();
+    let tell = |told| leader.send(told).is_ok();
+    if !tell(ToLeader::Attached(attendant)) {
+        return;
+    }
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = Instant::now();
+    loop {
+        tokio::select! {
+            message = timeout_at(heard + LOST, stream.message()) => {
+                let Ok(Ok(Some(message))) = message else { break };
+                heard = Instant::now();
+                if let Some(said) = message.said
+                    && !tell(ToLeader::Said(connection, said))
+                {
+                    return;
+                }
+            }
+            _ = beat.tick() => out.say(Said::Beat(v1::Beat {})),
+        }
+    }
+    if !tell(ToLeader::Detached(connection)) {
+        tracing::trace!("the leader is gone");
+    }
+}

@@ -1,0 +1,453 @@
+//! One term of a run: its coordinator, its log, and the workers that have its partitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use superstep_engine::{
+    Command, Coordinator, CoordinatorAction, CoordinatorEvent, Epoch, Home, Homes, Notice, PartitionId, Placed,
+    Record, RunStarted, RunStatus, Token,
+};
+use superstep_graph::VertexName;
+use superstep_proto::v1;
+use superstep_proto::v1::from_leader::Said;
+use superstep_runtime::{Requests, RunEnd, RunState, parts_of};
+use superstep_store::{AppendError, Log, Position, RunName};
+use tokio::sync::oneshot;
+use tokio::time::{Duration, Instant, sleep_until};
+
+use super::ask::{Ask, Standing};
+use super::run::{LeadError, OpenLog, RunLead, ToRunLead};
+use super::{Attendant, Connection, Members, Shared};
+use crate::clock::Clock;
+use crate::limits::RECORDS;
+
+/// How long a worker that cannot have a run is not asked again.
+const REFUSED: Duration = Duration::from_secs(10);
+
+/// How a term ends.
+#[derive(Debug)]
+pub(super) enum TermEnd {
+    /// The run has ended.
+    Ended,
+    /// Another one is to begin.
+    Changed(Change),
+    /// Nobody hears the leader any more.
+    Unheard,
+}
+
+/// Why another term begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A worker is lost, or has lost its partition.
+    Lost,
+    /// Workers have come, or want to go, and nothing was in flight.
+    Moved,
+}
+
+/// The name of a run's graph, and when it was started.
+pub(super) type Begun = (String, u64);
+
+/// An append that has ended.
+type Appended = (Token, u64, Result<Position, AppendError>);
+
+/// One term.
+pub(super) struct Term {
+    run: RunName,
+    shared: Shared,
+    epoch: u64,
+    started: Arc<RunStarted>,
+    coordinator: Coordinator,
+    log: Box<dyn Log<Record>>,
+    /// How many records the run's own log has, durably.
+    position: u64,
+    appends: FuturesUnordered<BoxFuture<'static, Appended>>,
+    /// Who has the partitions, in their order.
+    workers: Vec<Attendant>,
+    /// What each is to do, until it is told.
+    commands: Vec<Vec<v1::Command>>,
+    requests: Requests<Token>,
+    cancelling: Vec<oneshot::Sender<RunStatus>>,
+    clock: Clock,
+    members: Members,
+    /// Whether a worker is lost.
+    lost: bool,
+    /// Whether the partitions should be elsewhere.
+    misplaced: bool,
+    ended: Option<RunStatus>,
+}
+
+impl Term {
+    /// Takes the run over for a new term, and gives its partitions to `workers`; none if a worker was lost meanwhile.
+    pub(super) async fn begin(
+        lead: &mut RunLead,
+        open: OpenLog,
+        workers: Vec<Attendant>,
+    ) -> Result<Option<Self>, LeadError> {
+        let OpenLog { mut log, mut records } = open;
+        let Some(Record::RunStarted(started)) = records.first().cloned() else {
+            return Err(superstep_runtime::RunError::Empty { run: lead.run.clone() }.into());
+        };
+        let epoch = records.iter().map(epoch_of).max().unwrap_or(0) + 1;
+        let placed: Vec<Placed> = workers.iter().map(|worker| placed(worker, epoch)).collect();
+        let owner = lead.shared.name.to_string();
+        let first =
+            vec![Record::EpochTaken { epoch: Epoch(epoch), owner }, Record::Placed(placed.clone())];
+        // Whoever had the run is fenced by this, before anything else happens.
+        let Position(at) = log.append(first.clone()).await?;
+        let position = at + first.len() as u64;
+        records.extend(first);
+        let needs = needs_of(&started);
+        let homes = homes_of(&placed, needs.clone());
+        let (run, shared) = (lead.run.clone(), lead.shared.clone());
+        let programs =
+            shared.provisions.not_loaded(&run, &started).map_err(LeadError::Provisions)?;
+        let replay = run.clone();
+        let replayed = tokio::task::spawn_blocking(move || {
+            let parts = parts_of(&replay, &records, &programs, homes);
+            (records, parts)
+        });
+        let (records, parts) = replayed.await.expect("replaying a log does not panic");
+        let (coordinator, _) = parts?;
+        let clock = Clock::start();
+        let mut term = Self {
+            run,
+            shared,
+            epoch,
+            started,
+            coordinator,
+            log,
+            position,
+            appends: FuturesUnordered::new(),
+            commands: vec![Vec::new(); workers.len()],
+            workers,
+            requests: Requests::default(),
+            cancelling: Vec::new(),
+            clock,
+            members: Arc::clone(&lead.members),
+            lost: false,
+            misplaced: false,
+            ended: None,
+        };
+        term.assign(&records, &placed, &needs);
+        let now = clock.now();
+        for (id, question) in term.coordinator.questions() {
+            term.requests.asked(id, question, now);
+        }
+        term.coordinator.go_live(Epoch(epoch), now);
+        for ask in std::mem::take(&mut lead.asked) {
+            term.ask(ask, None);
+        }
+        Ok(Some(term))
+    }
+
+    /// Who has a partition.
+    pub(super) fn connections(&self) -> Vec<Connection> {
+        self.workers.iter().map(|worker| worker.connection).collect()
+    }
+
+    fn assign(&self, records: &[Record], placed: &[Placed], needs: &Needs) {
+        let homes: Vec<v1::Home> = self
+            .workers
+            .iter()
+            .zip(placed)
+            .map(|(worker, placed)| v1::Home {
+                worker: placed.worker.clone(),
+                address: worker.address.clone(),
+                labels: placed.labels.iter().cloned().collect(),
+                journal: placed.journal.clone(),
+            })
+            .collect();
+        let needs: Vec<v1::Need> = needs
+            .iter()
+            .map(|(vertex, labels)| v1::Need {
+                vertex: vertex.as_str().to_owned(),
+                labels: labels.iter().cloned().collect(),
+            })
+            .collect();
+        let chunks = self.in_chunks(records);
+        for (partition, worker) in (0u32..).zip(&self.workers) {
+            worker.say(Said::Assign(v1::Assign {
+                run: self.run.to_string(),
+                epoch: self.epoch,
+                partition,
+                homes: homes.clone(),
+                needs: needs.clone(),
+                records: records.len() as u64,
+                position: self.position,
+                traceparent: String::new(),
+            }));
+            for chunk in &chunks {
+                worker.say(Said::Records(chunk.clone()));
+            }
+        }
+    }
+
+    fn in_chunks(&self, records: &[Record]) -> Vec<v1::Records> {
+        let like = |records| v1::Records { run: self.run.to_string(), epoch: self.epoch, records };
+        let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for record in records {
+            let record = postcard::to_stdvec(record).expect("what was read from a log can be encoded");
+            bytes += record.len();
+            chunk.push(record.into());
+            if bytes >= RECORDS {
+                chunks.push(like(std::mem::take(&mut chunk)));
+                bytes = 0;
+            }
+        }
+        if !chunk.is_empty() {
+            chunks.push(like(chunk));
+        }
+        chunks
+    }
+
+    /// Drives the run until the term ends; with how the run ended, if it has.
+    pub(super) async fn drive(
+        mut self,
+        lead: &mut RunLead,
+    ) -> Result<(TermEnd, Option<(Begun, RunEnd)>), LeadError> {
+        loop {
+            self.act()?;
+            if let Some(status) = self.ended.take() {
+                return Ok((TermEnd::Ended, Some(self.finish(status))));
+            }
+            if self.lost {
+                return Ok((TermEnd::Changed(Change::Lost), None));
+            }
+            if self.misplaced && self.coordinator.rests() && self.appends.is_empty() {
+                return Ok((TermEnd::Changed(Change::Moved), None));
+            }
+            self.flush();
+            let requests = self.requests.next_deadline();
+            let due = self.coordinator.poll_timeout().into_iter().chain(requests).min();
+            tokio::select! {
+                Some(appended) = self.appends.next() => self.appended(appended)?,
+                told = lead.inbox.recv() => match told {
+                    Some(told) => self.told(lead, told),
+                    None => return Ok((TermEnd::Unheard, None)),
+                },
+                () = sleep_until(self.clock.at(due)) => self.timeout(),
+            }
+            while let Ok(told) = lead.inbox.try_recv() {
+                self.told(lead, told);
+            }
+        }
+    }
+
+    fn finish(mut self, status: RunStatus) -> (Begun, RunEnd) {
+        self.flush();
+        for worker in &self.workers {
+            worker.say(Said::Release(v1::Release { run: self.run.to_string(), epoch: self.epoch }));
+        }
+        for waiting in self.cancelling {
+            if waiting.send(status.clone()).is_err() {
+                tracing::trace!("nobody waits for the end of the run");
+            }
+        }
+        let begun = (self.started.root.clone(), self.started.started_at);
+        let (outputs, totals) = (self.coordinator.outputs(), self.coordinator.totals());
+        (begun, RunEnd { status, outputs, totals })
+    }
+
+    /// Does everything that the coordinator wants done, apart from telling the workers.
+    fn act(&mut self) -> Result<(), LeadError> {
+        while let Some(action) = self.coordinator.poll_action() {
+            match action {
+                CoordinatorAction::Command(to, command) => self.command(to, &command),
+                CoordinatorAction::Append(token, records) => self.append(token, records)?,
+                CoordinatorAction::Notify(notice) => self.notice(&notice),
+                CoordinatorAction::Ended(status) => self.ended = Some(status),
+            }
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, to: Option<PartitionId>, command: &Command) {
+        let said = superstep_wire::command(command);
+        match to {
+            Some(to) => {
+                if let Some(commands) = self.commands.get_mut(to.0 as usize) {
+                    commands.push(said);
+                }
+            }
+            None => self.commands.iter_mut().for_each(|commands| commands.push(said.clone())),
+        }
+    }
+
+    /// Tells the workers what they are to do.
+    fn flush(&mut self) {
+        for (worker, commands) in self.workers.iter().zip(&mut self.commands) {
+            if !commands.is_empty() {
+                worker.say(Said::Commands(v1::Commands {
+                    run: self.run.to_string(),
+                    epoch: self.epoch,
+                    position: self.position,
+                    commands: std::mem::take(commands),
+                }));
+            }
+        }
+    }
+
+    fn append(&mut self, token: Token, records: Vec<Record>) -> Result<(), LeadError> {
+        self.requests.appending(token, &records);
+        let count = records.len() as u64;
+        let mut append = self.log.append(records);
+        match (&mut append).now_or_never() {
+            Some(result) => self.appended((token, count, result)),
+            None => {
+                self.appends.push(append.map(move |result| (token, count, result)).boxed());
+                Ok(())
+            }
+        }
+    }
+
+    fn appended(&mut self, (token, count, result): Appended) -> Result<(), LeadError> {
+        let Position(at) = result?;
+        self.position = self.position.max(at + count);
+        self.requests.durable(token);
+        self.coordinator.handle(CoordinatorEvent::Durable(token), self.clock.now());
+        Ok(())
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        if let Notice::Asked { id, question } = notice {
+            self.requests.asked(id, question, self.clock.now());
+        }
+    }
+
+    fn timeout(&mut self) {
+        let now = self.clock.now();
+        if self.coordinator.poll_timeout().is_some_and(|due| due <= now) {
+            self.coordinator.handle_timeout(now);
+        }
+        for (question, answer) in self.requests.take_due(now) {
+            self.coordinator.handle(CoordinatorEvent::Answer(question, answer), now);
+        }
+    }
+
+    fn told(&mut self, lead: &mut RunLead, told: ToRunLead) {
+        match told {
+            ToRunLead::Members(members) => {
+                self.lost |= self.workers.iter().any(|worker| !is_there(worker, &members));
+                let should = members.iter().filter(|member| !member.leaving).map(|member| member.connection);
+                self.misplaced = should.ne(self.workers.iter().map(|worker| worker.connection));
+                lead.members = Arc::clone(&members);
+                self.members = members;
+            }
+            ToRunLead::Said(from, said) => self.said(lead, from, said),
+            ToRunLead::Ask(ask) => self.ask(ask, lead.waits_for.clone()),
+        }
+    }
+
+    fn said(&mut self, lead: &mut RunLead, from: Connection, said: v1::from_worker::Said) {
+        use v1::from_worker::Said;
+        let epoch = match &said {
+            Said::Ready(ready) => ready.epoch,
+            Said::Reports(reports) => reports.epoch,
+            Said::Gone(gone) => gone.epoch,
+            Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) => self.epoch,
+        };
+        if epoch < self.epoch {
+            self.shared.refuse_stale(&self.run, "what a worker says", epoch);
+            return;
+        }
+        let Some(partition) = (0u32..).zip(&self.workers).find(|(_, worker)| worker.connection == from) else {
+            return;
+        };
+        match said {
+            Said::Reports(reports) => self.reports(PartitionId(partition.0), reports),
+            Said::Gone(gone) => {
+                let worker = &partition.1.name;
+                tracing::warn!(run = %self.run, worker, why = gone.why, "a worker cannot have the run");
+                lead.refused.push((from, Instant::now() + REFUSED));
+                lead.waits_for = Some(format!("worker {worker} cannot have it: {}", gone.why));
+                self.lost = true;
+            }
+            Said::Ready(_) | Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) => {}
+        }
+    }
+
+    fn reports(&mut self, from: PartitionId, reports: v1::Reports) {
+        let now = self.clock.now();
+        for report in reports.reports {
+            match superstep_wire::report_of(report, from) {
+                Ok(report) => self.coordinator.handle(CoordinatorEvent::Report(from, report), now),
+                Err(error) => {
+                    let why = crate::with_causes(&error);
+                    tracing::error!(run = %self.run, %why, "a worker says what means nothing");
+                    self.lost = true;
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, ask: Ask, waits_for: Option<String>) {
+        let now = self.clock.now();
+        let event = match ask {
+            Ask::State(reply) => {
+                if reply.send(self.standing(waits_for)).is_err() {
+                    tracing::trace!("nobody waits for the state of the run");
+                }
+                None
+            }
+            Ask::Answer(question, answer, reply) => {
+                let only = || self.coordinator.questions().next().map(|(id, _)| id.clone());
+                match question.or_else(only) {
+                    Some(question) => self.requests.answer(&self.coordinator, (question, answer), reply),
+                    None => None,
+                }
+            }
+            Ask::Patch(patch, reply) => self.requests.patch(&self.coordinator, patch, reply),
+            Ask::Cancel(reply) => {
+                self.cancelling.push(reply);
+                Some(CoordinatorEvent::Cancel)
+            }
+        };
+        if let Some(event) = event {
+            self.coordinator.handle(event, now);
+        }
+    }
+
+    fn standing(&self, waits_for: Option<String>) -> Standing {
+        let questions = self.coordinator.questions();
+        Standing {
+            graph: self.started.root.clone(),
+            started_at: self.started.started_at,
+            state: RunState::of(&self.coordinator),
+            outputs: self.coordinator.outputs(),
+            questions: questions.map(|(id, question)| (id.clone(), question.clone())).collect(),
+            waits_for,
+        }
+    }
+}
+
+fn is_there(worker: &Attendant, members: &Members) -> bool {
+    members.iter().any(|member| member.connection == worker.connection)
+}
+
+/// What the workers of vertices must have.
+type Needs = BTreeMap<VertexName, BTreeSet<String>>;
+
+fn epoch_of(record: &Record) -> u64 {
+    if let Record::EpochTaken { epoch, .. } = record { epoch.0 } else { 0 }
+}
+
+fn placed(worker: &Attendant, epoch: u64) -> Placed {
+    Placed {
+        worker: worker.name.clone(),
+        labels: worker.labels.clone(),
+        journal: format!("{epoch:06}-{}-{}", worker.name, worker.incarnation),
+    }
+}
+
+fn homes_of(placed: &[Placed], needs: Needs) -> Homes {
+    let home = |placed: &Placed| Home { name: placed.worker.clone(), labels: placed.labels.clone() };
+    Homes::new(placed.iter().map(home).collect(), needs)
+}
+
+/// What vertices of a run ask for of their workers.
+fn needs_of(started: &RunStarted) -> Needs {
+    let _ = started;
+    Needs::new()
+}

@@ -1,0 +1,38 @@
+//! The process that works on runs: as leader, as peer, or both.
+//!
+//! Workers of a group elect a leader ([`Leases`]). It has a task for every run that goes on, with the run's
+//! coordinator and its log, and gives the run's partitions to the workers that attend to it; itself it is one of them.
+//! Messages between vertices go from worker to worker. What a worker notes of its calls stands in journals beside
+//! the run's log. Whatever happens to a worker or the leader, the run goes on in another *term*: its log and journals
+//! are read, a higher epoch is written to it, and its partitions are given out anew. What still runs in workers that
+//! are there is not begun again ([`superstep_runtime::Hands`]).
+
+mod channels;
+mod clock;
+mod discovery;
+mod leader;
+mod leases;
+mod limits;
+mod node;
+mod peer;
+mod provisions;
+mod runs;
+
+use std::error::Error;
+
+pub use channels::{ChannelError, Channels};
+pub use discovery::{Discovery, DiscoveryError, Member, MemberFolder};
+pub use leases::{Election, FileLease, Lease, LeaseError, Leases, Pace, Standing};
+pub use node::{Node, NodeConfig, NodeError, Surroundings};
+pub use provisions::{Loader, Provisions, ProvisionsError};
+
+/// An error with what has caused it, in one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,26 @@
+//! Limits of what goes over the network, the same at both ends.
+
+use std::time::Duration;
+
+/// The most bytes that one message of any service may have, as encoded.
+pub(crate) const MESSAGE: usize = 64 << 20;
+/// About how many bytes of records go in one message.
+pub(crate) const RECORDS: usize = 1 << 20;
+/// About how many bytes of messages between vertices go in one batch.
+pub(crate) const BATCH: usize = 1 << 20;
+/// How many bytes of batches one sender may have under way to one receiver.
+pub(crate) const WINDOW: u64 = 8 << 20;
+/// How long a connection may take to come about.
+pub(crate) const CONNECT: Duration = Duration::from_secs(3);
+/// How often HTTP/2 pings a peer that says nothing.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(5);
+/// How long the peer may take to answer that.
+pub(crate) const KEEPALIVE_ANSWER: Duration = Duration::from_secs(5);
+/// The most streams that one connection may have at once.
+pub(crate) const STREAMS: u32 = 256;
+/// The most requests that one connection may have worked on at once.
+pub(crate) const REQUESTS: usize = 256;
+/// How often a worker and its leader say that they live.
+pub(crate) const BEAT: Duration = Duration::from_millis(1_000);
+/// Whoever is silent for so long is taken for lost.
+pub(crate) const LOST: Duration = Duration::from_secs(5);

@@ -1,0 +1,338 @@
+//! A worker process: it elects a leader with the others, leads if it is elected, and works on what it is given.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use superstep_engine::Record;
+use superstep_proto::v1;
+use superstep_proto::v1::coordination_server::CoordinationServer;
+use superstep_proto::v1::messages_server::MessagesServer;
+use superstep_proto::v1::runs_server::RunsServer;
+use superstep_store::{Store, StoreError};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use crate::channels::Channels;
+use crate::discovery::{Discovery, DiscoveryError, Member};
+use crate::leader::{Attendance, Leader, LeaderHandle, Shared, ToLeader};
+use crate::leases::{Election, Leases, Pace, Standing};
+use crate::limits::{KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE, REQUESTS, STREAMS};
+use crate::peer::{Attending, Exchange, Peer, attend};
+use crate::provisions::Provisions;
+use crate::runs::RunsService;
+
+/// What a worker is started with.
+pub struct NodeConfig {
+    /// Its name, unique in the group and the same after a restart.
+    pub name: String,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where others reach it, if that is not where it listens: a URI.
+    pub address: Option<String>,
+    /// What it has, such as `gpu`.
+    pub labels: BTreeSet<String>,
+    /// How fast a lease changes hands.
+    pub pace: Pace,
+}
+
+/// What a worker shares with the others of its group, and how it loads what runs need.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where runs are kept.
+    pub store: Store<Record>,
+    /// Who should lead.
+    pub leases: Arc<dyn Leases>,
+    /// Who else there is.
+    pub discovery: Arc<dyn Discovery>,
+    /// Models, tools and programs.
+    pub provisions: Arc<dyn Provisions>,
+}
+
+/// Why a worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// It cannot listen there.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store does not keep what it must.
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    /// The others cannot be told.
+    #[error("the other workers cannot be told")]
+    Discovery(#[from] DiscoveryError),
+    /// The service of reflection cannot be made.
+    #[error("the services cannot describe themselves")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A worker that works. Dropping it stops it at once, as a crash would.
+pub struct Node {
+    address: String,
+    leaving: watch::Sender<bool>,
+    attending: JoinHandle<()>,
+    others: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts a worker on the present tokio runtime.
+    ///
+    /// # Errors
+    /// It cannot listen, the store does not keep what it must, or the others cannot be told.
+    pub async fn start(config: NodeConfig, around: Surroundings) -> Result<Self, NodeError> {
+        let store = around.store.clone();
+        tokio::task::spawn_blocking(move || store.probe()).await.expect("probing does not panic")?;
+        let listen = |source| NodeError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let bound = listener.local_addr().map_err(listen)?;
+        let address = config.address.unwrap_or_else(|| format!("http://{bound}"));
+        let me = Member { name: config.name.clone(), address: address.clone() };
+        around.discovery.announce(&me).await?;
+        let channels = Channels::default();
+        let (leader_here, leads) = watch::channel(None);
+        let (leader_address, leader_is_at) = watch::channel(None);
+        let (leaving, wants_to_leave) = watch::channel(false);
+        let peer = Peer::new(
+            &config.name,
+            around.store.clone(),
+            Arc::clone(&around.provisions),
+            channels.clone(),
+        );
+        let stale = Arc::new(AtomicU64::new(0));
+        let runs = RunsService {
+            name: config.name.clone(),
+            store: around.store.clone(),
+            provisions: Arc::clone(&around.provisions),
+            leader: leads.clone(),
+            leader_is_at: leader_is_at.clone(),
+            channels: channels.clone(),
+            peer: peer.clone(),
+            stale: Arc::clone(&stale),
+        };
+        let server = serve(listener, Attendance::new(&config.name, leads), peer.clone(), runs)?;
+        let election = Elections {
+            election: Election::new(config.name.clone(), config.pace, Instant::now()),
+            around: around.clone(),
+            me: me.clone(),
+            leader_here,
+            leader_address,
+            stale,
+            leaving: wants_to_leave.clone(),
+        };
+        let register = v1::Register {
+            worker: config.name,
+            incarnation: incarnation(),
+            address: address.clone(),
+            labels: config.labels.into_iter().collect(),
+        };
+        let attending = attend(Attending {
+            peer,
+            channels,
+            register,
+            leader: leader_is_at,
+            leaving: wants_to_leave,
+        });
+        Ok(Self {
+            address,
+            leaving,
+            attending: tokio::spawn(attending),
+            others: vec![server, tokio::spawn(election.go_on())],
+        })
+    }
+
+    /// Where its services are.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Stops the worker once the leader has given its vertices to others: nothing is done again because of it. It
+    /// takes as long as what is in flight takes.
+    pub async fn leave(mut self) {
+        if self.leaving.send(true).is_ok()
+            && let Err(error) = (&mut self.attending).await
+        {
+            tracing::warn!(%error, "the worker has stopped before it was dismissed");
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.attending.abort();
+        self.others.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Tells this process from others under the same name.
+fn incarnation() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("{:08x}", RandomState::new().hash_one(std::process::id()) & 0xffff_ffff)
+}
+
+fn serve(
+    listener: TcpListener,
+    attendance: Attendance,
+    peer: Peer,
+    runs: RunsService,
+) -> Result<JoinHandle<()>, NodeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(superstep_proto::DESCRIPTOR)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let coordination = CoordinationServer::new(attendance)
+        .max_decoding_message_size(MESSAGE)
+        .max_encoding_message_size(MESSAGE);
+    let messages = MessagesServer::new(Exchange::new(peer))
+        .max_decoding_message_size(MESSAGE)
+        .max_encoding_message_size(MESSAGE);
+    let runs =
+        RunsServer::new(runs).max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE);
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
+        .max_concurrent_streams(STREAMS)
+        .concurrency_limit_per_connection(REQUESTS)
+        .tcp_nodelay(true)
+        .add_service(health_service)
+        .add_service(reflection)
+        .add_service(coordination)
+        .add_service(messages)
+        .add_service(runs);
+    Ok(tokio::spawn(async move {
+        health.set_serving::<RunsServer<RunsService>>().await;
+        if let Err(error) = server.serve_with_incoming(TcpListenerStream::new(listener)).await {
+            tracing::error!(%error, "the services have stopped");
+        }
+    }))
+}
+
+/// The part of a worker that elects.
+struct Elections {
+    election: Election,
+    around: Surroundings,
+    me: Member,
+    leader_here: watch::Sender<Option<LeaderHandle>>,
+    leader_address: watch::Sender<Option<Arc<str>>>,
+    stale: Arc<AtomicU64>,
+    leaving: watch::Receiver<bool>,
+}
+
+impl Elections {
+    async fn go_on(mut self) {
+        let mut look = tokio::time::interval(self.election.pace().looks);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            look.tick().await;
+            if *self.leaving.borrow() {
+                self.give_up().await;
+                continue;
+            }
+            if let Err(error) = self.look().await {
+                let why = crate::with_causes(&error);
+                tracing::warn!(%why, "the lease cannot be looked at");
+            }
+            self.follow().await;
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), crate::leases::LeaseError> {
+        let read = self.around.leases.read().await?;
+        if let Some(next) = self.election.look(read.clone(), Instant::now()) {
+            let written = self.around.leases.replace(read, next.clone()).await?;
+            self.election.wrote(next, written, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Leads, or follows who leads. A worker that has begun to lead goes on with its runs as long as nobody takes
+    /// them: the lease says only whom others attend to.
+    async fn follow(&self) {
+        match self.election.standing(Instant::now()) {
+            Standing::Leads => {
+                if self.leader_here.borrow().is_none() {
+                    tracing::info!(worker = self.me.name, "this worker leads");
+                    self.leader_here.send_replace(Some(self.begin()));
+                }
+                self.set_address(Some(self.me.address.as_str().into()));
+            }
+            Standing::Follows(name) => {
+                match self.around.discovery.members().await {
+                    Ok(members) => {
+                        let leader = members.into_iter().find(|member| member.name == name);
+                        self.set_address(leader.map(|leader| leader.address.into()));
+                    }
+                    Err(error) => {
+                        let why = crate::with_causes(&error);
+                        tracing::warn!(%why, "the leader cannot be found");
+                    }
+                }
+                self.stop_leading();
+            }
+            Standing::Vacant => {}
+        }
+    }
+
+    /// Another one leads: nobody attends here any more, and he takes the runs.
+    fn stop_leading(&self) {
+        if self.leader_here.borrow().is_some() {
+            tracing::info!(worker = self.me.name, "another worker leads");
+            self.leader_here.send_replace(None);
+        }
+    }
+
+    fn set_address(&self, address: Option<Arc<str>>) {
+        self.leader_address.send_if_modified(|known| {
+            let changed = *known != address;
+            *known = address;
+            changed
+        });
+    }
+
+    fn begin(&self) -> LeaderHandle {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let shared = Shared {
+            name: self.me.name.as_str().into(),
+            store: self.around.store.clone(),
+            provisions: Arc::clone(&self.around.provisions),
+            leader: sender.clone(),
+            stale: Arc::clone(&self.stale),
+        };
+        tokio::spawn(Leader::new(shared, inbox).lead());
+        if sender.send(ToLeader::TakeUp).is_err() {
+            tracing::trace!("the leader has just begun");
+        }
+        sender
+    }
+
+    /// Gives the lease back, so that another one leads at once.
+    async fn give_up(&mut self) {
+        if let Some((seen, next)) = self.election.release() {
+            match self.around.leases.replace(seen, next.clone()).await {
+                Ok(written) => self.election.wrote(next, written, Instant::now()),
+                Err(error) => {
+                    let why = crate::with_causes(&error);
+                    tracing::warn!(%why, "the lease cannot be given back");
+                }
+            }
+        }
+        if let Err(error) = self.around.leases.read().await.map(|read| self.election.look(read, Instant::now())) {
+            let why = crate::with_causes(&error);
+            tracing::warn!(%why, "the lease cannot be looked at");
+        }
+        if let Standing::Follows(_) = self.election.standing(Instant::now()) {
+            self.follow().await;
+        }
+    }
+}

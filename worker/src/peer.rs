@@ -1,0 +1,114 @@
+//! The part of a worker that has partitions of runs, whoever leads.
+
+mod attend;
+mod exchange;
+mod links;
+mod run;
+mod term;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use superstep_engine::Record;
+use superstep_proto::v1;
+use superstep_store::{RunName, Store};
+use tokio::sync::mpsc;
+
+use crate::provisions::Provisions;
+
+pub(crate) use attend::{Attending, LeaderAddress, attend};
+pub(crate) use exchange::Exchange;
+use exchange::Granted;
+use links::Links;
+use run::PeerRun;
+
+/// What goes to the leader that the worker attends to.
+pub(crate) type ToLeader = mpsc::UnboundedSender<v1::FromWorker>;
+
+/// What the part of a run in this worker is told.
+pub(crate) enum ToRun {
+    /// A partition is the worker's from now on.
+    Assign(Box<Assigned>),
+    /// What that is to do.
+    Commands(v1::Commands),
+    /// Messages for it.
+    Batch(v1::Batch, Granted),
+    /// It is not the worker's any more.
+    Release(u64),
+}
+
+/// A partition that a leader has assigned.
+pub(crate) struct Assigned {
+    pub(crate) assign: v1::Assign,
+    pub(crate) records: Vec<Record>,
+    pub(crate) leader: ToLeader,
+}
+
+/// The partitions of runs that this worker has, and what they share.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) name: Arc<str>,
+    pub(crate) store: Store<Record>,
+    pub(crate) provisions: Arc<dyn Provisions>,
+    links: Links,
+    runs: Arc<Mutex<HashMap<RunName, mpsc::UnboundedSender<ToRun>>>>,
+    /// What was of a term that is over.
+    stale: Arc<AtomicU64>,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        name: &str,
+        store: Store<Record>,
+        provisions: Arc<dyn Provisions>,
+        channels: crate::channels::Channels,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            store,
+            provisions,
+            links: Links::new(channels),
+            runs: Arc::default(),
+            stale: Arc::default(),
+        }
+    }
+
+    /// Tells the part of a run in this worker, which begins with what it is told first.
+    pub(crate) fn tell(&self, run: &RunName, what: ToRun) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let what = match runs.get(run) {
+            Some(known) => match known.send(what) {
+                Ok(()) => return,
+                Err(gone) => gone.0,
+            },
+            None => what,
+        };
+        let (sender, inbox) = mpsc::unbounded_channel();
+        if sender.send(what).is_err() {
+            tracing::trace!("the receiver is held here");
+        }
+        runs.insert(run.clone(), sender);
+        tokio::spawn(PeerRun::new(self.clone(), run.clone(), inbox).work());
+    }
+
+    /// Forgets a run that has nothing left to do here, unless it was told something since.
+    fn forget(&self, run: &RunName, inbox: &mpsc::UnboundedReceiver<ToRun>) -> bool {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inbox.is_empty() {
+            return false;
+        }
+        runs.remove(run);
+        true
+    }
+
+    /// Counts something that was refused because its term is over.
+    pub(crate) fn refuse_stale(&self, run: &RunName, what: &'static str, epoch: u64) {
+        self.stale.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(%run, what, epoch, "what is of a term that is over is refused");
+    }
+
+    pub(crate) fn stale_refused(&self) -> u64 {
+        self.stale.load(Ordering::Relaxed)
+    }
+}

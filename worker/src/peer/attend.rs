@@ -1,0 +1,168 @@
+//! Attending to the leader: what it assigns and commands reaches the runs, and what they say reaches it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use superstep_engine::Record;
+use superstep_proto::v1;
+use superstep_proto::v1::from_leader::Said as LeaderSaid;
+use superstep_proto::v1::from_worker::Said;
+use superstep_store::RunName;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::Streaming;
+
+use super::{Assigned, Peer, ToLeader, ToRun};
+use crate::channels::Channels;
+use crate::limits::{BEAT, LOST};
+
+/// Where the leader is, as far as is known.
+pub(crate) type LeaderAddress = watch::Receiver<Option<Arc<str>>>;
+
+/// A worker that attends to whoever leads.
+pub(crate) struct Attending {
+    pub(crate) peer: Peer,
+    pub(crate) channels: Channels,
+    pub(crate) register: v1::Register,
+    pub(crate) leader: LeaderAddress,
+    /// Whether the worker is to stop.
+    pub(crate) leaving: watch::Receiver<bool>,
+}
+
+/// Attends to whoever leads, until the leader dismisses the worker.
+pub(crate) async fn attend(mut attending: Attending) {
+    loop {
+        let address = attending.leader.borrow_and_update().clone();
+        let Some(address) = address else {
+            if attending.leader.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        match attending.attend_to(&address).await {
+            Ok(true) => return,
+            Ok(false) => tracing::info!(%address, "the leader is lost"),
+            Err(status) => tracing::debug!(%address, %status, "the leader cannot be attended to"),
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+impl Attending {
+    /// Attends to one leader; whether it has dismissed the worker.
+    async fn attend_to(&mut self, address: &Arc<str>) -> Result<bool, tonic::Status> {
+        let client = self.channels.coordination(address);
+        let mut client = client.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
+        let (out, outgoing) = mpsc::unbounded_channel();
+        tell(&out, Said::Register(self.register.clone()));
+        let stream = client.attend(UnboundedReceiverStream::new(outgoing)).await?.into_inner();
+        let mut session = Session { peer: self.peer.clone(), out, stream, assigned: HashMap::new() };
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        let mut told = false;
+        loop {
+            if *self.leaving.borrow() && !told {
+                tell(&session.out, Said::Leaving(v1::Leaving {}));
+                told = true;
+            }
+            tokio::select! {
+                message = timeout_at(heard + LOST, session.stream.message()) => {
+                    let Ok(message) = message else { return Ok(false) };
+                    let Some(said) = message?.and_then(|message| message.said) else { return Ok(false) };
+                    heard = Instant::now();
+                    if session.take(said) {
+                        return Ok(true);
+                    }
+                }
+                _ = beat.tick() => tell(&session.out, Said::Beat(v1::Beat {})),
+                Ok(()) = self.leaving.changed(), if !told => {}
+                Ok(()) = self.leader.changed() => {
+                    // Another leads: what this one has assigned goes on until the other takes it over.
+                    let now = self.leader.borrow_and_update().clone();
+                    if now.is_some_and(|now| now != *address) {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What one leader has said.
+struct Session {
+    peer: Peer,
+    out: ToLeader,
+    stream: Streaming<v1::FromLeader>,
+    /// Assignments whose records have not all come.
+    assigned: HashMap<String, Assigned>,
+}
+
+impl Session {
+    /// Takes in what the leader says; whether it dismisses the worker.
+    fn take(&mut self, said: LeaderSaid) -> bool {
+        match said {
+            LeaderSaid::Registered(_) | LeaderSaid::Beat(_) => {}
+            LeaderSaid::Assign(assign) => {
+                let assigned = Assigned { records: Vec::new(), leader: self.out.clone(), assign };
+                let run = assigned.assign.run.clone();
+                self.assigned.insert(run.clone(), assigned);
+                self.hand_on(&run);
+            }
+            LeaderSaid::Records(records) => self.records(records),
+            LeaderSaid::Commands(commands) => self.tell(&commands.run.clone(), ToRun::Commands(commands)),
+            LeaderSaid::Release(release) => {
+                self.assigned.remove(&release.run);
+                self.tell(&release.run, ToRun::Release(release.epoch));
+            }
+            LeaderSaid::Dismissed(_) => return true,
+        }
+        false
+    }
+
+    fn records(&mut self, records: v1::Records) {
+        let Some(assigned) = self.assigned.get_mut(&records.run) else { return };
+        if assigned.assign.epoch != records.epoch {
+            return;
+        }
+        let decoded: Result<Vec<Record>, _> =
+            records.records.iter().map(|record| postcard::from_bytes(record)).collect();
+        match decoded {
+            Ok(decoded) => {
+                assigned.records.extend(decoded);
+                self.hand_on(&records.run);
+            }
+            Err(error) => {
+                let (run, epoch) = (records.run, records.epoch);
+                let why = format!("a record cannot be decoded: {error}");
+                tell(&self.out, Said::Gone(v1::Gone { run, epoch, why }));
+            }
+        }
+    }
+
+    /// Gives a run its partition, if all records have come.
+    fn hand_on(&mut self, run: &str) {
+        let complete = |assigned: &&Assigned| assigned.records.len() as u64 >= assigned.assign.records;
+        if self.assigned.get(run).filter(complete).is_none() {
+            return;
+        }
+        if let Some(assigned) = self.assigned.remove(run) {
+            self.tell(run, ToRun::Assign(Box::new(assigned)));
+        }
+    }
+
+    fn tell(&self, run: &str, what: ToRun) {
+        match run.parse::<RunName>() {
+            Ok(run) => self.peer.tell(&run, what),
+            Err(error) => tracing::warn!(%error, "the leader names no run"),
+        }
+    }
+}
+
+fn tell(out: &ToLeader, said: Said) {
+    if out.send(v1::FromWorker { said: Some(said) }).is_err() {
+        tracing::debug!("the stream to the leader has ended");
+    }
+}

@@ -1,0 +1,289 @@
+//! The part of one run that is in this worker, from term to term.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::future::OptionFuture;
+use superstep_engine::{ActivationId, Home, Homes, Record};
+use superstep_proto::v1;
+use superstep_proto::v1::from_worker::Said;
+use superstep_runtime::{Deed, Hands, Programs, parts_of};
+use superstep_store::RunName;
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant, sleep_until};
+
+use super::exchange::Granted;
+use super::term::{Lost, Term};
+use super::{Assigned, Peer, ToRun};
+use crate::clock::Clock;
+use crate::provisions::ProvisionsError;
+
+/// How long what was running is kept for the next leader when a term is over.
+const KEPT: Duration = Duration::from_secs(120);
+
+/// One run in this worker: what executes its programs, and its partition of the present term.
+pub(super) struct PeerRun {
+    peer: Peer,
+    run: RunName,
+    inbox: mpsc::UnboundedReceiver<ToRun>,
+    clock: Clock,
+    programs: Option<Arc<Programs>>,
+    hands: Option<Hands>,
+    texts: mpsc::UnboundedReceiver<(ActivationId, String)>,
+    heard: mpsc::UnboundedSender<(ActivationId, String)>,
+    term: Option<Term>,
+    /// The highest term that was heard of.
+    epoch: u64,
+    /// Batches of a term that is not assigned yet.
+    early: Vec<(v1::Batch, Granted)>,
+    /// When what is left here is given up, while there is no term.
+    gives_up: Option<Instant>,
+    released: bool,
+}
+
+/// Why a partition cannot be worked on.
+#[derive(Debug, thiserror::Error)]
+enum Unworkable {
+    #[error("what the run needs cannot be loaded")]
+    Provisions(#[source] ProvisionsError),
+    #[error(transparent)]
+    Run(#[from] superstep_runtime::RunError),
+    #[error("the journal of the term cannot be opened")]
+    Journal(#[from] superstep_store::StoreError),
+    #[error("the assignment makes no sense")]
+    Senseless,
+}
+
+impl PeerRun {
+    pub(super) fn new(peer: Peer, run: RunName, inbox: mpsc::UnboundedReceiver<ToRun>) -> Self {
+        let (heard, texts) = mpsc::unbounded_channel();
+        Self {
+            peer,
+            run,
+            inbox,
+            clock: Clock::start(),
+            programs: None,
+            hands: None,
+            texts,
+            heard,
+            term: None,
+            epoch: 0,
+            early: Vec::new(),
+            gives_up: None,
+            released: false,
+        }
+    }
+
+    /// Works until the run is released.
+    pub(super) async fn work(mut self) {
+        loop {
+            self.settle();
+            while self.released {
+                if self.peer.forget(&self.run, &self.inbox) {
+                    return;
+                }
+                self.look().await;
+            }
+            self.wait().await;
+            self.look().await;
+        }
+    }
+
+    fn settle(&mut self) {
+        let now = self.clock.now();
+        if let (Some(term), Some(hands)) = (&mut self.term, &mut self.hands) {
+            let settled = term.settle(&self.peer, hands, now);
+            self.unless_lost(settled);
+        }
+    }
+
+    fn unless_lost(&mut self, result: Result<(), Lost>) {
+        let Err(lost) = result else { return };
+        if let Some(term) = self.end_term() {
+            let why = crate::with_causes(&lost);
+            tracing::info!(run = %self.run, epoch = term.epoch, %why, "a partition is given up");
+            term.say(Said::Gone(v1::Gone { run: self.run.to_string(), epoch: term.epoch, why }));
+        }
+    }
+
+    /// Parts what runs from its partition: another term may want it.
+    fn end_term(&mut self) -> Option<Term> {
+        let term = self.term.take()?;
+        if let Some(hands) = &mut self.hands {
+            hands.let_go();
+        }
+        self.gives_up = Some(Instant::now() + KEPT);
+        Some(term)
+    }
+
+    async fn wait(&mut self) {
+        let due = self.term.as_ref().and_then(Term::poll_timeout);
+        let timeout = sleep_until(self.clock.at(due));
+        let gives_up = OptionFuture::from(self.gives_up.map(sleep_until));
+        let deed = OptionFuture::from(self.hands.as_mut().map(Hands::next));
+        let appended = OptionFuture::from(self.term.as_mut().map(Term::appended));
+        tokio::select! {
+            Some(told) = self.inbox.recv() => self.told(told).await,
+            Some(deed) = deed => self.done(deed),
+            Some(appended) = appended => {
+                let now = self.clock.now();
+                if let Some(term) = &mut self.term {
+                    let durable = term.durable(appended, now);
+                    self.unless_lost(durable);
+                }
+            }
+            Some((activation, text)) = self.texts.recv() => self.text(&activation, text),
+            Some(()) = gives_up => self.released = true,
+            () = timeout => {
+                let now = self.clock.now();
+                if let Some(term) = &mut self.term {
+                    term.handle_timeout(now);
+                }
+            }
+        }
+    }
+
+    /// Takes in everything that has come, without waiting.
+    async fn look(&mut self) {
+        while let Ok(told) = self.inbox.try_recv() {
+            self.told(told).await;
+        }
+        while let Some(deed) = self.hands.as_mut().and_then(Hands::try_next) {
+            self.done(deed);
+        }
+    }
+
+    fn done(&mut self, deed: Deed) {
+        let now = self.clock.now();
+        if let Some(term) = &mut self.term {
+            term.done(deed, now);
+        }
+    }
+
+    fn text(&self, activation: &ActivationId, text: String) {
+        if let Some(term) = &self.term {
+            let (run, activation) = (self.run.to_string(), Some(superstep_wire::activation(activation)));
+            term.say(Said::Text(v1::Text { run, activation, text }));
+        }
+    }
+
+    async fn told(&mut self, told: ToRun) {
+        let now = self.clock.now();
+        match told {
+            ToRun::Assign(assigned) => self.assign(*assigned).await,
+            ToRun::Commands(commands) => match (&mut self.term, &mut self.hands) {
+                (Some(term), Some(hands)) if term.epoch == commands.epoch => {
+                    let done = term.commands(commands, hands, now);
+                    self.unless_lost(done);
+                }
+                // Those of a term that this worker has given up are not refused: its leader hears of that.
+                _ if commands.epoch < self.epoch => {
+                    self.peer.refuse_stale(&self.run, "commands", commands.epoch);
+                }
+                _ => {}
+            },
+            ToRun::Batch(batch, granted) => self.batch(batch, granted),
+            ToRun::Release(epoch) if epoch >= self.epoch => {
+                self.term = None;
+                self.released = true;
+            }
+            ToRun::Release(epoch) => self.peer.refuse_stale(&self.run, "a release", epoch),
+        }
+    }
+
+    fn batch(&mut self, batch: v1::Batch, granted: Granted) {
+        let present = self.term.as_ref().map(|term| term.epoch);
+        if batch.epoch < self.epoch || (batch.epoch == self.epoch && present.is_none()) {
+            self.peer.refuse_stale(&self.run, "messages", batch.epoch);
+            return;
+        }
+        if present != Some(batch.epoch) {
+            self.early.push((batch, granted));
+            return;
+        }
+        let messages: Result<Vec<_>, _> = batch.messages.into_iter().map(superstep_wire::message_of).collect();
+        let now = self.clock.now();
+        match (messages, &mut self.term) {
+            (Ok(messages), Some(term)) => term.messages(batch.superstep, messages, now),
+            (Err(error), _) => self.unless_lost(Err(error.into())),
+            (Ok(_), None) => {}
+        }
+        drop(granted);
+    }
+
+    async fn assign(&mut self, assigned: Assigned) {
+        let epoch = assigned.assign.epoch;
+        if epoch <= self.epoch {
+            self.peer.refuse_stale(&self.run, "an assignment", epoch);
+            return;
+        }
+        self.epoch = epoch;
+        self.end_term();
+        let leader = assigned.leader.clone();
+        let run = self.run.to_string();
+        match self.begin(&assigned).await {
+            Ok(mut term) => {
+                term.go_live(self.clock.now());
+                self.term = Some(term);
+                (self.gives_up, self.released) = (None, false);
+                Term::answer(&leader, Said::Ready(v1::Ready { run, epoch }));
+                self.settle();
+                if let Some(hands) = &mut self.hands {
+                    hands.stop_orphans();
+                }
+            }
+            Err(error) => {
+                let why = crate::with_causes(&error);
+                tracing::warn!(run, epoch, %why, "a partition cannot be worked on");
+                Term::answer(&leader, Said::Gone(v1::Gone { run, epoch, why }));
+            }
+        }
+        for (batch, granted) in std::mem::take(&mut self.early) {
+            self.batch(batch, granted);
+        }
+    }
+
+    /// Makes the partition of a term, as the log tells.
+    async fn begin(&mut self, assigned: &Assigned) -> Result<Term, Unworkable> {
+        let Some(Record::RunStarted(started)) = assigned.records.first() else {
+            return Err(Unworkable::Senseless);
+        };
+        let programs = match &self.programs {
+            Some(programs) => Arc::clone(programs),
+            None => {
+                let loaded = self.peer.provisions.programs(&self.run, started).await;
+                Arc::clone(self.programs.insert(loaded.map_err(Unworkable::Provisions)?))
+            }
+        };
+        let assign = &assigned.assign;
+        let journal = assign.homes.get(assign.partition as usize).map(|home| home.journal.parse());
+        let journal = journal.ok_or(Unworkable::Senseless)??;
+        let (peer, run, records) = (self.peer.clone(), self.run.clone(), assigned.records.clone());
+        let (homes, for_replay) = (homes_of(assign), Arc::clone(&programs));
+        let made = tokio::task::spawn_blocking(move || {
+            let journal = peer.store.journal(&run, &journal)?;
+            let (_, partitions) = parts_of(&run, &records, &for_replay, homes)?;
+            Ok::<_, Unworkable>((journal, partitions))
+        });
+        let (journal, partitions) = made.await.expect("replaying a log does not panic")?;
+        let partition = partitions.into_iter().nth(assign.partition as usize).ok_or(Unworkable::Senseless)?;
+        if self.hands.is_none() {
+            let heard = self.heard.clone();
+            let heard = move |activation: &ActivationId, text: &str| {
+                if heard.send((activation.clone(), text.to_owned())).is_err() {
+                    tracing::trace!("the run has ended");
+                }
+            };
+            self.hands = Some(Hands::new(programs, Arc::new(heard), false).keeping());
+        }
+        Ok(Term::new(assigned, &self.run, partition, journal))
+    }
+}
+
+/// The partitions of a run as a leader has placed them.
+fn homes_of(assign: &v1::Assign) -> Homes {
+    let labels = |labels: &[String]| labels.iter().cloned().collect::<BTreeSet<_>>();
+    let home = |home: &v1::Home| Home { name: home.worker.clone(), labels: labels(&home.labels) };
+    let need = |need: &v1::Need| (need.vertex.as_str().into(), labels(&need.labels));
+    Homes::new(assign.homes.iter().map(home).collect(), assign.needs.iter().map(need).collect())
+}

@@ -1,0 +1,188 @@
+//! A partition of a run for one term.
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use superstep_engine::{
+    Effect, Partition, PartitionEvent, PartitionId, Record, Routed, Timestamp, Token,
+};
+use superstep_proto::v1;
+use superstep_proto::v1::from_worker::Said;
+use superstep_runtime::{Deed, Hands};
+use superstep_store::{AppendError, Journal, Position, RunName};
+
+use super::{Assigned, Peer, ToLeader};
+
+/// An append to the journal that has ended.
+type Appended = (Token, Result<Position, AppendError>);
+
+/// A partition, and all that it needs for one term.
+pub(super) struct Term {
+    pub(super) epoch: u64,
+    run: RunName,
+    me: PartitionId,
+    partition: Partition,
+    homes: Vec<v1::Home>,
+    journal: Box<dyn Journal<Record>>,
+    appends: FuturesUnordered<BoxFuture<'static, Appended>>,
+    leader: ToLeader,
+    /// How many records of the run's own log the leader is known to have.
+    position: Position,
+    reports: Vec<v1::Report>,
+}
+
+/// A term cannot go on in this worker.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    #[error("the journal of the term is closed")]
+    Journal(#[from] AppendError),
+    #[error("the leader says what means nothing")]
+    Wire(#[from] superstep_wire::WireError),
+}
+
+impl Term {
+    pub(super) fn new(
+        assigned: &Assigned,
+        run: &RunName,
+        partition: Partition,
+        journal: Box<dyn Journal<Record>>,
+    ) -> Self {
+        let assign = &assigned.assign;
+        Self {
+            epoch: assign.epoch,
+            run: run.clone(),
+            me: PartitionId(assign.partition),
+            partition,
+            homes: assign.homes.clone(),
+            journal,
+            appends: FuturesUnordered::new(),
+            leader: assigned.leader.clone(),
+            position: Position(assign.position),
+            reports: Vec::new(),
+        }
+    }
+
+    pub(super) fn go_live(&mut self, now: Timestamp) {
+        self.partition.go_live(now);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.partition.poll_timeout()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Timestamp) {
+        self.partition.handle_timeout(now);
+    }
+
+    pub(super) fn commands(
+        &mut self,
+        commands: v1::Commands,
+        hands: &mut Hands,
+        now: Timestamp,
+    ) -> Result<(), Lost> {
+        self.position = Position(commands.position.max(self.position.0));
+        for command in commands.commands {
+            let committed = matches!(command.what, Some(v1::command::What::Committed(_)));
+            let command = superstep_wire::command_of(command, self.me)?;
+            self.partition.handle(PartitionEvent::Command(command), now);
+            if committed {
+                hands.forget_ended(|activation| self.partition.is_in_flight(activation));
+                hands.forget_unused();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn messages(&mut self, superstep: u64, messages: Vec<Routed>, now: Timestamp) {
+        self.partition.handle(PartitionEvent::Messages { superstep, messages }, now);
+    }
+
+    pub(super) fn done(&mut self, deed: Deed, now: Timestamp) {
+        let event = match deed {
+            Deed::Finished { key, outcome } => PartitionEvent::Finished { key, outcome },
+            Deed::Asked { key, ticket, request } => PartitionEvent::CallAsked { key, ticket, request },
+            Deed::Ended { key, ticket, outcome } => PartitionEvent::CallEnded { key, ticket, outcome },
+        };
+        self.partition.handle(event, now);
+    }
+
+    /// Waits until an append has ended; for ever if none is under way.
+    pub(super) async fn appended(&mut self) -> Appended {
+        match self.appends.next().await {
+            Some(appended) => appended,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn durable(&mut self, (token, result): Appended, now: Timestamp) -> Result<(), Lost> {
+        result?;
+        self.partition.handle(PartitionEvent::Durable(token), now);
+        Ok(())
+    }
+
+    /// Does everything that the partition wants done, and tells the leader what it has to say.
+    pub(super) fn settle(&mut self, peer: &Peer, hands: &mut Hands, now: Timestamp) -> Result<(), Lost> {
+        while let Some(effect) = self.partition.poll_effect() {
+            match effect {
+                Effect::Report(report) => self.reports.push(superstep_wire::report(&report)),
+                Effect::Run(job) => {
+                    let (key, frame) = (job.key, job.activation.frame);
+                    let topology = self.partition.topology(frame).map(Arc::clone);
+                    if let Some(outcome) = hands.start(job, topology.as_deref()) {
+                        self.partition.handle(PartitionEvent::Finished { key, outcome }, now);
+                    }
+                }
+                Effect::Abort(key) => hands.abort(key),
+                Effect::Decide { ticket, decision, .. } => hands.decide(ticket, decision),
+                Effect::Append(token, records) => self.append(token, records, now)?,
+                Effect::Send { to, superstep, messages } => self.send(peer, to, superstep, &messages),
+                // Whoever watches a run reads its log.
+                Effect::Notify(_) => {}
+            }
+        }
+        if !self.reports.is_empty() {
+            let reports = std::mem::take(&mut self.reports);
+            self.say(Said::Reports(v1::Reports { run: self.run.to_string(), epoch: self.epoch, reports }));
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, token: Token, records: Vec<Record>, now: Timestamp) -> Result<(), Lost> {
+        let mut append = self.journal.append(self.position, records);
+        match (&mut append).now_or_never() {
+            Some(result) => self.durable((token, result), now),
+            None => {
+                self.appends.push(append.map(move |result| (token, result)).boxed());
+                Ok(())
+            }
+        }
+    }
+
+    fn send(&self, peer: &Peer, to: PartitionId, superstep: u64, messages: &[Routed]) {
+        let Some(home) = self.homes.get(to.0 as usize) else { return };
+        let messages = messages.iter().filter_map(superstep_wire::message).collect();
+        let batch = v1::Batch {
+            run: self.run.to_string(),
+            epoch: self.epoch,
+            superstep,
+            partition: to.0,
+            messages,
+        };
+        peer.links.send(home, batch);
+    }
+
+    pub(super) fn say(&self, said: Said) {
+        if self.leader.send(v1::FromWorker { said: Some(said) }).is_err() {
+            // The stream has ended: another leader, or another term, goes on from the log.
+            tracing::debug!(run = %self.run, epoch = self.epoch, "nobody hears what the partition says");
+        }
+    }
+
+    /// Tells a leader that a partition works, or why it does not.
+    pub(super) fn answer(leader: &ToLeader, said: Said) {
+        if leader.send(v1::FromWorker { said: Some(said) }).is_err() {
+            tracing::debug!("the leader is gone already");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What is answered about runs.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+use serde_json::Value;
+use superstep_engine::{Record, RunStarted};
+use superstep_proto::v1;
+use superstep_runtime::{NewRun, RunPhase, RunSummary, open_questions, read_run, tell};
+use superstep_store::{RunName, Store};
+use tonic::Status;
+
+use super::status_of;
+use crate::leader::Standing;
+use crate::provisions::Provisions;
+use crate::with_causes;
+
+/// How many runs are listed at once, if nobody says.
+const PAGE: usize = 100;
+
+pub(super) fn run_name(name: &str) -> Result<RunName, Status> {
+    name.parse().map_err(|error: superstep_store::StoreError| Status::invalid_argument(with_causes(&error)))
+}
+
+pub(super) fn json(bytes: &[u8], what: &str) -> Result<Value, Status> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Status::invalid_argument(format!("{what} is no JSON: {error}")))
+}
+
+/// The name that a request gives its run, or one that no run is likely to have.
+pub(super) fn name_for(request: &v1::SubmitRequest) -> Result<RunName, Status> {
+    if !request.run.is_empty() {
+        return run_name(&request.run);
+    }
+    let mut number = RandomState::new().hash_one(std::process::id());
+    let mut digit = || {
+        let index = usize::try_from(number % 32).unwrap_or_default();
+        number /= 32;
+        char::from(b"abcdefghjkmnpqrstuvwxyz023456789"[index])
+    };
+    let ending: String = (0..6).map(|_| digit()).collect();
+    let graph = if request.graph.is_empty() { "run" } else { &request.graph };
+    run_name(&format!("{graph}-{ending}"))
+}
+
+/// Whether a run that is there is the one that is wanted.
+pub(super) fn is_same(started: &RunStarted, wanted: &NewRun) -> bool {
+    let same_graphs = started.graphs.len() == wanted.graphs.len()
+        && started.graphs.iter().all(|(name, spec)| {
+            wanted.graphs.get(name).is_some_and(|graph| graph.spec() == &**spec)
+        });
+    started.root == wanted.root && started.input == wanted.input && same_graphs
+}
+
+/// Where a run stands that goes on.
+pub(super) fn of_standing(run: &RunName, standing: &Standing) -> v1::Run {
+    let state = &standing.state;
+    let phase = match (&standing.waits_for, state.paused) {
+        (Some(_), _) => v1::RunPhase::Pending,
+        (None, true) => v1::RunPhase::Paused,
+        (None, false) => v1::RunPhase::Running,
+    };
+    v1::Run {
+        name: run.to_string(),
+        graph: standing.graph.clone(),
+        phase: phase.into(),
+        status: None,
+        totals: Some(superstep_wire::totals(&state.totals)),
+        outputs: Some(superstep_wire::payload(&standing.outputs)),
+        questions: standing.questions.iter().map(|(id, question)| asked(id, question)).collect(),
+        epoch: state.epoch,
+        superstep: state.superstep,
+        started_at: standing.started_at,
+        waits_for: standing.waits_for.clone().unwrap_or_default(),
+    }
+}
+
+fn asked(id: &superstep_engine::QuestionId, question: &superstep_engine::Question) -> v1::Question {
+    v1::Question {
+        id: Some(superstep_wire::question(id)),
+        ask: Some(superstep_wire::payload(&question.ask)),
+    }
+}
+
+/// Where a run stands by its log.
+pub(super) fn of_log(
+    store: &Store<Record>,
+    provisions: &dyn Provisions,
+    run: &RunName,
+) -> Result<v1::Run, Status> {
+    let (started, records) = read_run(store, run).map_err(|error| status_of(&error))?;
+    let programs = provisions
+        .not_loaded(run, &started)
+        .map_err(|error| Status::failed_precondition(with_causes(&*error)))?;
+    let (outputs, totals) = tell(run, &records, &programs, |_| {}).map_err(|error| status_of(&error))?;
+    let ended = records.iter().find_map(|record| if let Record::Ended(status) = record { Some(status) } else { None });
+    let epoch = records.iter().filter(|record| matches!(record, Record::EpochTaken { .. })).count();
+    let questions = match ended {
+        Some(_) => Vec::new(),
+        None => open_questions(run, &records, &programs).map_err(|error| status_of(&error))?,
+    };
+    Ok(v1::Run {
+        name: run.to_string(),
+        graph: started.root.clone(),
+        phase: if ended.is_some() { v1::RunPhase::Ended } else { v1::RunPhase::Pending }.into(),
+        status: ended.map(superstep_wire::status),
+        totals: Some(superstep_wire::totals(&totals)),
+        outputs: Some(superstep_wire::payload(&outputs)),
+        questions: questions.iter().map(|(id, question)| asked(id, question)).collect(),
+        epoch: epoch as u64,
+        superstep: totals.supersteps,
+        started_at: started.started_at,
+        waits_for: String::new(),
+    })
+}
+
+/// A page of the runs that are kept.
+pub(super) fn page(mut runs: Vec<RunSummary>, request: &v1::ListRequest) -> v1::ListResponse {
+    runs.retain(|run| request.graph.is_empty() || run.graph == request.graph);
+    let behind = runs.iter().position(|run| run.name.as_str() == request.after).map_or(0, |at| at + 1);
+    let limit = if request.limit == 0 { PAGE } else { request.limit as usize };
+    let more = runs.len() > behind + limit;
+    let runs = runs.into_iter().skip(behind).take(limit).map(listed).collect();
+    v1::ListResponse { runs, more }
+}
+
+fn listed(run: RunSummary) -> v1::Run {
+    let (phase, status, waits_for) = match run.phase {
+        RunPhase::Unfinished => (v1::RunPhase::Running, None, String::new()),
+        RunPhase::Ended(status) => (v1::RunPhase::Ended, Some(superstep_wire::status(&status)), String::new()),
+        RunPhase::Unreadable(why) => (v1::RunPhase::Unspecified, None, why),
+    };
+    v1::Run {
+        name: run.name.to_string(),
+        graph: run.graph,
+        phase: phase.into(),
+        status,
+        started_at: run.started_at,
+        waits_for,
+        ..v1::Run::default()
+    }
+}
