@@ -102,12 +102,7 @@ impl Node {
         let (leader_here, leads) = watch::channel(None);
         let (leader_address, leader_is_at) = watch::channel(None);
         let (leaving, wants_to_leave) = watch::channel(false);
-        let peer = Peer::new(
-            &config.name,
-            around.store.clone(),
-            Arc::clone(&around.provisions),
-            channels.clone(),
-        );
+        let peer = Peer::new(around.store.clone(), Arc::clone(&around.provisions), channels.clone());
         let stale = Arc::new(AtomicU64::new(0));
         let runs = RunsService {
             name: config.name.clone(),
@@ -135,13 +130,8 @@ impl Node {
             address: address.clone(),
             labels: config.labels.into_iter().collect(),
         };
-        let attending = attend(Attending {
-            peer,
-            channels,
-            register,
-            leader: leader_is_at,
-            leaving: wants_to_leave,
-        });
+        let attending =
+            attend(Attending { peer, channels, register, leader: leader_is_at, leaving: wants_to_leave });
         Ok(Self {
             address,
             leaving,
@@ -197,8 +187,7 @@ fn serve(
     let messages = MessagesServer::new(Exchange::new(peer))
         .max_decoding_message_size(MESSAGE)
         .max_encoding_message_size(MESSAGE);
-    let runs =
-        RunsServer::new(runs).max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE);
+    let runs = RunsServer::new(runs).max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE);
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
@@ -327,7 +316,9 @@ impl Elections {
                 }
             }
         }
-        if let Err(error) = self.around.leases.read().await.map(|read| self.election.look(read, Instant::now())) {
+        if let Err(error) =
+            self.around.leases.read().await.map(|read| self.election.look(read, Instant::now()))
+        {
             let why = crate::with_causes(&error);
             tracing::warn!(%why, "the lease cannot be looked at");
         }

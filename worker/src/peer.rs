@@ -48,7 +48,6 @@ pub(crate) struct Assigned {
 /// The partitions of runs that this worker has, and what they share.
 #[derive(Clone)]
 pub(crate) struct Peer {
-    pub(crate) name: Arc<str>,
     pub(crate) store: Store<Record>,
     pub(crate) provisions: Arc<dyn Provisions>,
     links: Links,
@@ -59,19 +58,11 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(
-        name: &str,
         store: Store<Record>,
         provisions: Arc<dyn Provisions>,
         channels: crate::channels::Channels,
     ) -> Self {
-        Self {
-            name: name.into(),
-            store,
-            provisions,
-            links: Links::new(channels),
-            runs: Arc::default(),
-            stale: Arc::default(),
-        }
+        Self { store, provisions, links: Links::new(channels), runs: Arc::default(), stale: Arc::default() }
     }
 
     /// Tells the part of a run in this worker, which begins with what it is told first.

@@ -25,7 +25,7 @@ use crate::provisions::Provisions;
 use crate::with_causes;
 
 /// The service in one worker: what only the leader can do is handed on to it.
-pub struct RunsService {
+pub(crate) struct RunsService {
     pub(crate) name: String,
     pub(crate) store: Store<Record>,
     pub(crate) provisions: Arc<dyn Provisions>,
@@ -55,7 +55,8 @@ impl RunsService {
         }
         let address = self.leader_is_at.borrow().clone();
         let address = address.ok_or_else(|| Status::unavailable("nobody leads at the moment"))?;
-        let client = self.channels.runs(&address).map_err(|error| Status::unavailable(with_causes(&error)))?;
+        let client =
+            self.channels.runs(&address).map_err(|error| Status::unavailable(with_causes(&error)))?;
         let mut request = Request::new(request.into_inner());
         request.metadata_mut().insert(HANDED_ON, tonic::metadata::MetadataValue::from_static("1"));
         call(client, request).await
@@ -118,7 +119,8 @@ impl Runs for RunsService {
             Ok(()) => {}
             Err(RunError::Store(StoreError::Exists { .. })) if again => {
                 let (store, run) = (self.store.clone(), name.clone());
-                let (started, _) = blocking(move || read_run(&store, &run).map_err(|error| status_of(&error))).await?;
+                let (started, _) =
+                    blocking(move || read_run(&store, &run).map_err(|error| status_of(&error))).await?;
                 if !answers::is_same(&started, &wanted) {
                     return Err(Status::already_exists(format!("there is a run \"{name}\" already")));
                 }
@@ -149,10 +151,7 @@ impl Runs for RunsService {
         Ok(Response::new(answers::page(runs, &request)))
     }
 
-    async fn watch(
-        &self,
-        request: Request<v1::WatchRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let request = request.into_inner();
         let run = answers::run_name(&request.run)?;
         let events = watching::watch(self, run, request).await?;
@@ -200,10 +199,7 @@ impl Runs for RunsService {
         Ok(Response::new(v1::CancelResponse { status: Some(status) }))
     }
 
-    async fn patch(
-        &self,
-        request: Request<v1::PatchRequest>,
-    ) -> Result<Response<v1::PatchResponse>, Status> {
+    async fn patch(&self, request: Request<v1::PatchRequest>) -> Result<Response<v1::PatchResponse>, Status> {
         let Some(leader) = self.leader() else {
             return self
                 .hand_on(request, |mut client, request| Box::pin(async move { client.patch(request).await }))
@@ -227,7 +223,9 @@ impl Runs for RunsService {
     ) -> Result<Response<v1::ClusterResponse>, Status> {
         let Some(leader) = self.leader() else {
             return self
-                .hand_on(request, |mut client, request| Box::pin(async move { client.cluster(request).await }))
+                .hand_on(request, |mut client, request| {
+                    Box::pin(async move { client.cluster(request).await })
+                })
                 .await;
         };
         let (reply, workers) = oneshot::channel();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use superstep_engine::{
-    Command, Coordinator, CoordinatorAction, CoordinatorEvent, Epoch, Home, Homes, Notice, PartitionId, Placed,
-    Record, RunStarted, RunStatus, Token,
+    Command, Coordinator, CoordinatorAction, CoordinatorEvent, Epoch, Home, Homes, Notice, PartitionId,
+    Placed, Record, RunStarted, RunStatus, Token,
 };
 use superstep_graph::VertexName;
 use superstep_proto::v1;
@@ -92,8 +92,7 @@ impl Term {
         let epoch = records.iter().map(epoch_of).max().unwrap_or(0) + 1;
         let placed: Vec<Placed> = workers.iter().map(|worker| placed(worker, epoch)).collect();
         let owner = lead.shared.name.to_string();
-        let first =
-            vec![Record::EpochTaken { epoch: Epoch(epoch), owner }, Record::Placed(placed.clone())];
+        let first = vec![Record::EpochTaken { epoch: Epoch(epoch), owner }, Record::Placed(placed.clone())];
         // Whoever had the run is fenced by this, before anything else happens.
         let Position(at) = log.append(first.clone()).await?;
         let position = at + first.len() as u64;
@@ -101,8 +100,7 @@ impl Term {
         let needs = needs_of(&started);
         let homes = homes_of(&placed, needs.clone());
         let (run, shared) = (lead.run.clone(), lead.shared.clone());
-        let programs =
-            shared.provisions.not_loaded(&run, &started).map_err(LeadError::Provisions)?;
+        let programs = shared.provisions.not_loaded(&run, &started).map_err(LeadError::Provisions)?;
         let replay = run.clone();
         let replayed = tokio::task::spawn_blocking(move || {
             let parts = parts_of(&replay, &records, &programs, homes);
@@ -352,7 +350,8 @@ impl Term {
             self.shared.refuse_stale(&self.run, "what a worker says", epoch);
             return;
         }
-        let Some(partition) = (0u32..).zip(&self.workers).find(|(_, worker)| worker.connection == from) else {
+        let Some(partition) = (0u32..).zip(&self.workers).find(|(_, worker)| worker.connection == from)
+        else {
             return;
         };
         match said {

@@ -201,7 +201,8 @@ impl PeerRun {
             self.early.push((batch, granted));
             return;
         }
-        let messages: Result<Vec<_>, _> = batch.messages.into_iter().map(superstep_wire::message_of).collect();
+        let messages: Result<Vec<_>, _> =
+            batch.messages.into_iter().map(superstep_wire::message_of).collect();
         let now = self.clock.now();
         match (messages, &mut self.term) {
             (Ok(messages), Some(term)) => term.messages(batch.superstep, messages, now),

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use superstep_engine::{
-    Effect, Partition, PartitionEvent, PartitionId, Record, Routed, Timestamp, Token,
-};
+use superstep_engine::{Effect, Partition, PartitionEvent, PartitionId, Record, Routed, Timestamp, Token};
 use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
 use superstep_runtime::{Deed, Hands};
@@ -162,13 +160,8 @@ impl Term {
     fn send(&self, peer: &Peer, to: PartitionId, superstep: u64, messages: &[Routed]) {
         let Some(home) = self.homes.get(to.0 as usize) else { return };
         let messages = messages.iter().filter_map(superstep_wire::message).collect();
-        let batch = v1::Batch {
-            run: self.run.to_string(),
-            epoch: self.epoch,
-            superstep,
-            partition: to.0,
-            messages,
-        };
+        let batch =
+            v1::Batch { run: self.run.to_string(), epoch: self.epoch, superstep, partition: to.0, messages };
         peer.links.send(home, batch);
     }
 

@@ -45,9 +45,10 @@ pub(super) fn name_for(request: &v1::SubmitRequest) -> Result<RunName, Status> {
 /// Whether a run that is there is the one that is wanted.
 pub(super) fn is_same(started: &RunStarted, wanted: &NewRun) -> bool {
     let same_graphs = started.graphs.len() == wanted.graphs.len()
-        && started.graphs.iter().all(|(name, spec)| {
-            wanted.graphs.get(name).is_some_and(|graph| graph.spec() == &**spec)
-        });
+        && started
+            .graphs
+            .iter()
+            .all(|(name, spec)| wanted.graphs.get(name).is_some_and(|graph| graph.spec() == &**spec));
     started.root == wanted.root && started.input == wanted.input && same_graphs
 }
 
@@ -75,10 +76,7 @@ pub(super) fn of_standing(run: &RunName, standing: &Standing) -> v1::Run {
 }
 
 fn asked(id: &superstep_engine::QuestionId, question: &superstep_engine::Question) -> v1::Question {
-    v1::Question {
-        id: Some(superstep_wire::question(id)),
-        ask: Some(superstep_wire::payload(&question.ask)),
-    }
+    v1::Question { id: Some(superstep_wire::question(id)), ask: Some(superstep_wire::payload(&question.ask)) }
 }
 
 /// Where a run stands by its log.
@@ -92,7 +90,9 @@ pub(super) fn of_log(
         .not_loaded(run, &started)
         .map_err(|error| Status::failed_precondition(with_causes(&*error)))?;
     let (outputs, totals) = tell(run, &records, &programs, |_| {}).map_err(|error| status_of(&error))?;
-    let ended = records.iter().find_map(|record| if let Record::Ended(status) = record { Some(status) } else { None });
+    let ended = records
+        .iter()
+        .find_map(|record| if let Record::Ended(status) = record { Some(status) } else { None });
     let epoch = records.iter().filter(|record| matches!(record, Record::EpochTaken { .. })).count();
     let questions = match ended {
         Some(_) => Vec::new(),
@@ -126,7 +126,9 @@ pub(super) fn page(mut runs: Vec<RunSummary>, request: &v1::ListRequest) -> v1::
 fn listed(run: RunSummary) -> v1::Run {
     let (phase, status, waits_for) = match run.phase {
         RunPhase::Unfinished => (v1::RunPhase::Running, None, String::new()),
-        RunPhase::Ended(status) => (v1::RunPhase::Ended, Some(superstep_wire::status(&status)), String::new()),
+        RunPhase::Ended(status) => {
+            (v1::RunPhase::Ended, Some(superstep_wire::status(&status)), String::new())
+        }
         RunPhase::Unreadable(why) => (v1::RunPhase::Unspecified, None, why),
     };
     v1::Run {

@@ -13,7 +13,7 @@ use super::{RunsService, blocking, status_of};
 use crate::with_causes;
 
 /// Events as they go out.
-pub type Events = Pin<Box<dyn Stream<Item = Result<v1::Event, Status>> + Send>>;
+pub(super) type Events = Pin<Box<dyn Stream<Item = Result<v1::Event, Status>> + Send>>;
 
 /// The events of a run behind a cursor. Every worker tells the same, for the log is the source.
 pub(super) async fn watch(
@@ -51,6 +51,7 @@ fn offset_of(cursor: &[u8]) -> Result<u64, Status> {
     if cursor.is_empty() {
         return Ok(0);
     }
-    let bytes = cursor.try_into().map_err(|_| Status::invalid_argument("the cursor is none of this server"))?;
+    let bytes =
+        cursor.try_into().map_err(|_| Status::invalid_argument("the cursor is none of this server"))?;
     Ok(u64::from_be_bytes(bytes))
 }

@@ -1,0 +1,365 @@
+//! Groups of workers over real gRPC on loopback, each with a runtime of its own, so that one can be killed.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use superstep_engine::{Notice, Record, RunStatus};
+use superstep_proto::v1;
+use superstep_proto::v1::runs_client::RunsClient;
+use superstep_runtime::{Happening, Run, Seen, Setup};
+use superstep_store::Store;
+use superstep_worker::{
+    Channels, FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Provisions as _, Surroundings,
+};
+use tokio::runtime::Runtime;
+use tonic::transport::Channel;
+
+/// One worker, with everything that dies with it.
+struct Worker {
+    name: String,
+    address: String,
+    runtime: Runtime,
+    node: Option<Node>,
+}
+
+/// Workers that share a store.
+struct Group {
+    folder: tempfile::TempDir,
+    store: Store<Record>,
+    workers: Vec<Worker>,
+    client: Runtime,
+}
+
+fn quick() -> Pace {
+    Pace {
+        lasts: Duration::from_millis(900),
+        gives_up: Duration::from_millis(600),
+        looks: Duration::from_millis(100),
+    }
+}
+
+impl Group {
+    fn new(names: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let client = Runtime::new().unwrap();
+        let mut group = Self { folder, store: Store::memory(), workers: Vec::new(), client };
+        names.iter().for_each(|name| group.start(name));
+        group
+    }
+
+    fn start(&mut self, name: &str) {
+        let runtime = Runtime::new().unwrap();
+        let around = Surroundings {
+            store: self.store.clone(),
+            leases: Arc::new(FileLease::new(self.folder.path().join("leader"))),
+            discovery: Arc::new(MemberFolder::new(self.folder.path().join("members")).unwrap()),
+            provisions: Arc::new(Loader::new(self.store.clone())),
+        };
+        let config = NodeConfig {
+            name: name.to_owned(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            address: None,
+            labels: BTreeSet::new(),
+            pace: quick(),
+        };
+        let node = runtime.block_on(Node::start(config, around)).unwrap();
+        let (name, address) = (name.to_owned(), node.address().to_owned());
+        self.workers.push(Worker { name, address, runtime, node: Some(node) });
+    }
+
+    /// Kills a worker: nothing of it runs on, and its connections break.
+    fn kill(&mut self, name: &str) {
+        let at = self.workers.iter().position(|worker| worker.name == name).unwrap();
+        let worker = self.workers.remove(at);
+        worker.runtime.shutdown_background();
+    }
+
+    /// Lets a worker leave as SIGTERM does.
+    fn drain(&mut self, name: &str) {
+        let at = self.workers.iter().position(|worker| worker.name == name).unwrap();
+        let mut worker = self.workers.remove(at);
+        worker.runtime.block_on(worker.node.take().unwrap().leave());
+        worker.runtime.shutdown_background();
+    }
+
+    fn runs(&self, at: usize) -> RunsClient<Channel> {
+        let _inside = self.client.enter();
+        Channels::default().runs(&self.workers[at].address).unwrap()
+    }
+
+    /// Asks again until the answer is not that nobody can give it.
+    fn ask<A>(&self, ask: impl AsyncFn(RunsClient<Channel>) -> Result<A, tonic::Status>) -> A {
+        for round in 0.. {
+            let at = round % self.workers.len();
+            match self.client.block_on(ask(self.runs(at))) {
+                Ok(answer) => return answer,
+                // A connection that breaks in the middle is unknown.
+                Err(status)
+                    if round < 200
+                        && matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Unknown) =>
+                {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(status) => panic!("{status}"),
+            }
+        }
+        unreachable!()
+    }
+
+    fn cluster(&self) -> v1::ClusterResponse {
+        self.ask(async |mut client| Ok(client.cluster(v1::ClusterRequest {}).await?.into_inner()))
+    }
+
+    fn leader(&self) -> String {
+        self.cluster().leader
+    }
+
+    /// Waits until so many workers attend.
+    fn complete(&self, count: usize) {
+        for _ in 0..200 {
+            if self.cluster().workers.len() == count {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the workers do not find each other: {:?}", self.cluster());
+    }
+
+    fn submit(&self, run: &str, documents: &[String], input: &Value) {
+        let request = v1::SubmitRequest {
+            run: run.to_owned(),
+            documents: documents.to_vec(),
+            input: serde_json::to_vec(input).unwrap().into(),
+            ..v1::SubmitRequest::default()
+        };
+        self.ask(async |mut client| Ok(client.submit(request.clone()).await?.into_inner()));
+    }
+
+    fn get(&self, run: &str) -> v1::Run {
+        let request = v1::GetRequest { run: run.to_owned() };
+        self.ask(async |mut client| Ok(client.get(request.clone()).await?.into_inner().run.unwrap()))
+    }
+
+    /// Waits for the end of a run, and gives it.
+    fn end(&self, run: &str) -> (RunStatus, Value) {
+        for _ in 0..600 {
+            let found = self.get(run);
+            if found.phase() == v1::RunPhase::Ended {
+                let status = superstep_wire::status_of(found.status).unwrap();
+                return (status, superstep_wire::payload_of(found.outputs).unwrap().value().clone());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the run does not end: {:?}", self.get(run));
+    }
+
+    /// Everything that a watch of an ended run tells.
+    fn watched(&self, run: &str) -> Vec<Seen> {
+        let mut client = self.runs(0);
+        self.client.block_on(async {
+            let request = v1::WatchRequest { run: run.to_owned(), ..v1::WatchRequest::default() };
+            let mut events = client.watch(request).await.unwrap().into_inner();
+            let mut seen = Vec::new();
+            while let Some(event) = events.message().await.unwrap() {
+                seen.push(superstep_wire::seen_of(event).unwrap());
+            }
+            seen
+        })
+    }
+}
+
+fn document(name: &str) -> Vec<String> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/graphs").join(name);
+    vec![std::fs::read_to_string(path).unwrap()]
+}
+
+/// The same run on one machine: how it ends, and what it tells.
+fn alone(documents: &[String], input: &Value) -> (RunStatus, Value, Vec<Notice>) {
+    let runtime = Runtime::new().unwrap();
+    let store = Store::memory();
+    let loader = Loader::new(store.clone());
+    runtime.block_on(async {
+        let request = v1::SubmitRequest {
+            documents: documents.to_vec(),
+            input: serde_json::to_vec(input).unwrap().into(),
+            ..v1::SubmitRequest::default()
+        };
+        let new = loader.new_run("alone".parse().unwrap(), request).await.unwrap();
+        let probe: Store<Record> = Store::memory();
+        tokio::task::block_in_place(|| superstep_runtime::record_run(&probe, new.clone(), "alone").unwrap());
+        let (begun, _) = superstep_runtime::read_run(&probe, &new.name).unwrap();
+        let programs = loader.programs(&new.name, &begun).await.unwrap();
+        let heard = Arc::new(Heard::default());
+        let setup = Setup {
+            programs,
+            observers: vec![Arc::clone(&heard) as _],
+            owner: "alone".to_owned(),
+            leave_when_paused: false,
+        };
+        let end = Run::create(setup, &store, new).unwrap().drive().await.unwrap().unwrap();
+        let notices = std::mem::take(&mut *heard.0.lock().unwrap());
+        (end.status, end.outputs.value().clone(), notices)
+    })
+}
+
+#[derive(Default)]
+struct Heard(std::sync::Mutex<Vec<Notice>>);
+
+impl superstep_runtime::Observer for Heard {
+    fn notice(&self, notice: &Notice) {
+        self.0.lock().unwrap().push(notice.clone());
+    }
+}
+
+/// What tells two courses of a run apart, whatever the order within a superstep and however long things take.
+fn course<'a>(notices: impl Iterator<Item = &'a Notice>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut superstep = Vec::new();
+    for notice in notices {
+        match notice {
+            Notice::Resumed { .. } => continue,
+            Notice::Ended { status, .. } => superstep.push(format!("{status:?}")),
+            Notice::Committed { superstep: number, completed, revision } => {
+                superstep.sort();
+                lines.append(&mut superstep);
+                lines.push(format!("superstep {number}: {completed} completed, revision {revision}"));
+            }
+            other => superstep.push(format!("{other:?}")),
+        }
+    }
+    superstep.sort();
+    lines.append(&mut superstep);
+    lines
+}
+
+fn notices(seen: &[Seen]) -> impl Iterator<Item = &Notice> {
+    seen.iter().filter_map(|seen| match seen {
+        Seen::Happened(happened) => match &happened.what {
+            Happening::Notice(notice) => Some(notice),
+            Happening::Taken { .. } | Happening::Answered { .. } | Happening::Patched { .. } => None,
+        },
+        Seen::Text { .. } | Seen::Missed { .. } | Seen::Driven(_) => None,
+    })
+}
+
+fn lines_of(path: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// A graph whose 24 vertices each run a command, which notes its key at its beginning and its end.
+fn working(ledger: &std::path::Path, seconds: &str) -> Vec<String> {
+    let script = format!(
+        "echo \"$SUPERSTEP_IDEMPOTENCY_KEY begin\" >> {0}; sleep {seconds}; \
+         echo \"$SUPERSTEP_IDEMPOTENCY_KEY end\" >> {0}; echo '{{\"done\": true}}'",
+        ledger.display()
+    );
+    let worker = |number: usize| {
+        json!({
+            "name": format!("work{number}"),
+            "function": {"command": {"argv": ["sh", "-c", script]}},
+            "onUnknown": "Retry",
+        })
+    };
+    let mut vertices: Vec<Value> = (0..24).map(worker).collect();
+    let edges: Vec<Value> =
+        (0..24).map(|number| json!({"from": format!("work{number}"), "to": "all"})).collect();
+    vertices.push(json!({
+        "name": "all",
+        "join": {"mode": "All"},
+        "function": {"cel": "messages.size()"},
+    }));
+    let entry: Vec<String> = (0..24).map(|number| format!("work{number}")).collect();
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "working"},
+        "spec": {"entry": entry, "vertices": vertices, "edges": edges, "outputs": [{"vertex": "all"}]},
+    });
+    vec![graph.to_string()]
+}
+
+/// How often each key began and ended.
+fn counts(ledger: &std::path::Path) -> std::collections::BTreeMap<String, (u32, u32)> {
+    let mut counts = std::collections::BTreeMap::new();
+    for line in lines_of(ledger) {
+        let (key, what) = line.split_once(' ').unwrap();
+        let (begun, ended) = counts.entry(key.to_owned()).or_insert((0, 0));
+        if what == "begin" { *begun += 1 } else { *ended += 1 }
+    }
+    counts
+}
+
+#[test]
+fn a_run_on_three_workers_comes_to_what_it_comes_to_alone() {
+    let group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    for (name, input) in [("mixed.yaml", json!({"texts": ["one", "two", "three", "four"]}))] {
+        let documents = document(name);
+        let (status, outputs, told) = alone(&documents, &input);
+        assert_eq!(status, RunStatus::Succeeded, "{name}");
+        group.submit("mixed", &documents, &input);
+        assert_eq!(group.end("mixed"), (status, outputs), "{name}");
+        let seen = group.watched("mixed");
+        assert_eq!(course(notices(&seen)), course(told.iter()), "{name}");
+    }
+}
+
+#[test]
+fn a_lost_worker_costs_only_what_it_had_in_flight() {
+    let mut group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let ledger = group.folder.path().join("ledger");
+    let documents = working(&ledger, "1.5");
+    group.submit("working", &documents, &Value::Null);
+    while counts(&ledger).len() < 24 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let leader = group.leader();
+    let lost = ["a", "b", "c"].into_iter().find(|name| *name != leader).unwrap();
+    group.kill(lost);
+    assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
+    let counts = counts(&ledger);
+    assert_eq!(counts.len(), 24, "each call has one key");
+    let again = counts.values().filter(|(begun, _)| *begun > 1).count();
+    assert!(again < 24, "what others had in flight was begun again");
+    assert!(counts.values().all(|(begun, ended)| *begun <= 2 && *ended >= 1), "{counts:?}");
+}
+
+#[test]
+fn a_lost_leader_costs_nothing_that_others_execute() {
+    let mut group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let ledger = group.folder.path().join("ledger");
+    let documents = working(&ledger, "2");
+    group.submit("working", &documents, &Value::Null);
+    while counts(&ledger).len() < 24 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let leader = group.leader();
+    group.kill(&leader);
+    assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
+    let counts = counts(&ledger);
+    let again = counts.values().filter(|(begun, _)| *begun > 1).count();
+    assert!(again < 20, "{again} of 24 were begun again: {counts:?}");
+    assert!(counts.values().all(|(begun, ended)| *begun <= 2 && *ended >= 1), "{counts:?}");
+}
+
+#[test]
+fn a_worker_that_leaves_makes_nothing_be_done_again() {
+    let mut group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let ledger = group.folder.path().join("ledger");
+    let documents = working(&ledger, "0.5");
+    group.submit("working", &documents, &Value::Null);
+    while counts(&ledger).len() < 24 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    group.drain("b");
+    assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
+    assert!(counts(&ledger).values().all(|counts| *counts == (1, 1)));
+    group.complete(2);
+}
