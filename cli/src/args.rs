@@ -1,5 +1,6 @@
 //! The arguments.
 
+pub(crate) mod cluster;
 pub(crate) mod conformance;
 pub(crate) mod models;
 pub(crate) mod reach;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
 use crate::log::LogFormat;
+use cluster::ClusterArgs;
 use conformance::ConformanceArgs;
 use models::ModelsArgs;
 use reach::{CancelArgs, PatchArgs, WatchArgs};
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Render(RenderArgs),
     /// Fetch, list and measure models.
     Models(ModelsArgs),
+    /// Start workers on this machine, or show those of a cluster.
+    Cluster(ClusterArgs),
     /// Run graphs and compare what they do with what cases expect.
     Conformance(ConformanceArgs),
     /// Print the JSON schema of the files, for editors.

@@ -8,9 +8,11 @@ use superstep_provision::{ModelError, ProvisionError, with_causes};
 use superstep_runtime::RunError;
 use superstep_store::{RunName, StoreError};
 
+use crate::cluster::ProcessError;
 use crate::fork::SetError;
 use crate::input::InputError;
 use crate::log;
+use crate::remote::RemoteError;
 use crate::render::GraphvizError;
 
 /// The exit codes, as `superstep --help` lists them.
@@ -58,6 +60,12 @@ Exit codes:
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
+    /// A cluster cannot do what is asked.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// Workers cannot be started.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
     /// The files have mistakes, which were shown.
     #[error("{}", count(*.errors, "mistake"))]
     Mistakes {
@@ -231,6 +239,8 @@ impl CommandError {
             | Self::NoStore
             | Self::Model(_)
             | Self::Provision(_)
+            | Self::Remote(_)
+            | Self::Process(_)
             | Self::Run(_)
             | Self::NotRemoved { .. }
             | Self::Cases { .. }
@@ -280,7 +290,15 @@ impl CommandError {
             | Self::Page { .. }
             | Self::NotRemoved { .. }
             | Self::Graphviz(_)
+            | Self::Process(_)
             | Self::Output(_) => Exit::Unusable,
+            Self::Remote(error) => {
+                if error.is_invalid() {
+                    Exit::Invalid
+                } else {
+                    Exit::Unusable
+                }
+            }
             Self::Provision(ProvisionError::Attachment { .. }) => Exit::CorruptStore,
             Self::Run(error) => match error {
                 RunError::Store(

@@ -4,6 +4,7 @@ mod answer;
 mod args;
 mod ask;
 mod cancel;
+mod cluster;
 mod conformance;
 mod continued;
 mod costs;
@@ -22,6 +23,7 @@ mod output;
 mod patch;
 mod progress;
 mod reference;
+mod remote;
 mod render;
 mod replay;
 mod report;
@@ -54,7 +56,10 @@ fn main() -> std::process::ExitCode {
         Command::Schema(args) => reference::schema(args),
         Command::Completions(args) => reference::completions(args),
         Command::Man(args) => reference::man(args),
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => match &args.connect.connect {
+            Some(url) => remote::run(args, url),
+            None => run::run(args),
+        },
         Command::Resume(args) => run::resume(args),
         Command::Watch(args) => watch::watch(args),
         Command::Answer(args) => answer::answer(args),
@@ -65,6 +70,7 @@ fn main() -> std::process::ExitCode {
         Command::Runs(args) => runs::runs(args),
         Command::Inspect(args) => history::inspect(args),
         Command::Models(args) => models::models(args),
+        Command::Cluster(args) => cluster::cluster(args),
         Command::Conformance(args) => conformance::conformance(args),
     };
     done.unwrap_or_else(|error| error.report()).into()

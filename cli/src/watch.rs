@@ -3,7 +3,7 @@
 mod event;
 
 use superstep_provision::not_loaded;
-use superstep_runtime::{Happening, Observer as _, RunError, Seen, Watch, WatchFrom, read_run};
+use superstep_runtime::{Happening, Observer as _, RunEnd, RunError, Seen, Watch, WatchFrom, read_run};
 use superstep_store::RunName;
 
 use crate::args::reach::{WatchArgs, WatchFormat};
@@ -11,6 +11,7 @@ use crate::exit::{CommandError, Exit};
 use crate::log;
 use crate::output::{self, OutputFormat};
 use crate::progress::Shown;
+use crate::remote::{Showing, show};
 use crate::run::{exit_of, open_store};
 use crate::signals::Signals;
 
@@ -19,6 +20,9 @@ use crate::signals::Signals;
 /// # Errors
 /// There is no such run, its log is corrupt, or stdout cannot be written to.
 pub(crate) fn watch(args: &WatchArgs) -> Result<Exit, CommandError> {
+    if let Some(url) = &args.connect.connect {
+        return watch_at(args, url);
+    }
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, _) = read_run(&store, &name)?;
@@ -32,7 +36,8 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<Exit, CommandError> {
     let mut watch = Watch::new(&store, &name, programs, from)?;
     let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
     let advice = format!("superstep resume {name}{}", folder.unwrap_or_default());
-    let viewer = Viewer { shown: Shown::new(args.progress, None), format: args.output, advice };
+    let lines = args.output == WatchFormat::Jsonl;
+    let viewer = Viewer { shown: Shown::new(args.progress, None), lines, advice };
     let ended = runtime.block_on(async {
         loop {
             tokio::select! {
@@ -49,30 +54,65 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<Exit, CommandError> {
     let Some(end) = watch.end().filter(|_| matches!(ended, Ok(true))) else {
         return ended.map(|_| Exit::Interrupted);
     };
-    let format = match args.output {
+    write_end(&end, format_of(args.output))?;
+    Ok(exit_of(&name, &end.status))
+}
+
+/// As [`watch`], of a run on a cluster.
+fn watch_at(args: &WatchArgs, url: &str) -> Result<Exit, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let signals = Signals::watch(&runtime)?;
+    let lines = args.output == WatchFormat::Jsonl;
+    let viewer = Viewer { lines, ..Viewer::of(Shown::new(args.progress, None)) };
+    let cursor = args.offset.filter(|offset| *offset > 0);
+    let cursor = cursor.map(|offset| offset.to_be_bytes().to_vec()).unwrap_or_default();
+    let showing = Showing { url, run: &args.run, cursor, format: format_of(args.output) };
+    show(&showing, &viewer, (runtime, signals))
+}
+
+/// How the result is written; none for events as lines.
+fn format_of(format: WatchFormat) -> Option<OutputFormat> {
+    match format {
         WatchFormat::Json => Some(OutputFormat::Json),
         WatchFormat::Yaml => Some(OutputFormat::Yaml),
         WatchFormat::Table => Some(OutputFormat::Table),
         WatchFormat::Jsonl => None,
-    };
+    }
+}
+
+/// Writes what a run has come to.
+///
+/// # Errors
+/// Stdout cannot be written to.
+pub(crate) fn write_end(end: &RunEnd, format: Option<OutputFormat>) -> Result<(), CommandError> {
     match format {
         Some(format) => output::result(end.outputs.value(), format)?,
-        None => event::write(&event::outputs(&end))?,
+        None => event::write(&event::outputs(end))?,
     }
-    Ok(exit_of(&name, &end.status))
+    Ok(())
 }
 
 /// One who looks on.
-struct Viewer {
+pub(crate) struct Viewer {
     shown: Option<Shown>,
-    format: WatchFormat,
+    /// Whether each event is written as a line.
+    lines: bool,
     /// How to go on with a run that nobody drives.
     advice: String,
 }
 
 impl Viewer {
-    fn see(&self, seen: &Seen) -> Result<(), CommandError> {
-        if self.format == WatchFormat::Jsonl {
+    /// One who looks on and is shown what happens, if anything is shown.
+    pub(crate) fn of(shown: Option<Shown>) -> Self {
+        Self { shown, lines: false, advice: String::new() }
+    }
+
+    /// Shows what was seen.
+    ///
+    /// # Errors
+    /// Stdout cannot be written to.
+    pub(crate) fn see(&self, seen: &Seen) -> Result<(), CommandError> {
+        if self.lines {
             event::write(&event::of(seen))?;
         }
         match (seen, &self.shown) {

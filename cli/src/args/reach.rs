@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::cluster::Connect;
 use super::runs::{ShowProgress, Store};
 use crate::output::OutputFormat;
 
@@ -13,6 +14,7 @@ use crate::output::OutputFormat;
 Examples:
   superstep watch triage-k3v9q2
   superstep watch triage-k3v9q2 --from 3
+  superstep watch triage-k3v9q2 --connect http://127.0.0.1:7101
   superstep watch triage-k3v9q2 --output jsonl --offset 117
 
 It shows what has happened, and goes on until the run ends, whichever processes drive it; then it writes
@@ -23,7 +25,7 @@ pub(crate) struct WatchArgs {
     #[arg(value_name = "RUN")]
     pub(crate) run: String,
     /// Begin with this superstep.
-    #[arg(long, value_name = "SUPERSTEP", conflicts_with = "offset")]
+    #[arg(long, value_name = "SUPERSTEP", conflicts_with_all = ["offset", "connect"])]
     pub(crate) from: Option<u64>,
     /// Begin behind the event with this offset.
     #[arg(long, value_name = "N")]
@@ -31,6 +33,9 @@ pub(crate) struct WatchArgs {
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,
+    /// Who works on it, if not a process of this machine's store.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
     /// How the result is written, or the events.
     #[arg(long, value_enum, default_value_t = WatchFormat::Json)]
     pub(crate) output: WatchFormat,

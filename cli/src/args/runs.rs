@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::Files;
+use super::cluster::Connect;
 use crate::moment::length;
 use crate::output::OutputFormat;
 
@@ -40,6 +41,7 @@ Examples:
   superstep run -f manifests/quickstart --input @mail.txt
   superstep run -f graphs/ models.yaml --graph triage --input - --output yaml < mail.json
   superstep run -f chat.yaml --continue-from chat-k3v9q2 --input '{\"text\": \"And tomorrow?\"}'
+  superstep run --connect http://127.0.0.1:7101 -f graph.yaml --input @mail.txt
 
 An input @FILE is read as JSON (.json), YAML (.yaml, .yml), or else becomes {\"text\": …}. Progress is
 shown on stderr if that is a terminal; the result is written to stdout. A run that was interrupted
@@ -64,11 +66,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) run_id: Option<String>,
     /// Keep the run in memory only: it cannot be resumed.
-    #[arg(long, conflicts_with = "folder")]
+    #[arg(long, conflicts_with_all = ["folder", "connect"])]
     pub(crate) ephemeral: bool,
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,
+    /// Who works on it, if not this process.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
     /// How the result is written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
     pub(crate) output: OutputFormat,
