@@ -139,6 +139,9 @@ fn a_terminal_sees_the_download_and_a_pipe_does_not() {
     };
     let shown = pull(&[NAME]);
     assert!(shown.contains(NAME) && shown.contains("KiB"), "{shown:?}");
+    let both = pull(&["hf:o/n/one.gguf", "hf:o/n/two.gguf"]);
+    let (_, second) = both.split_once("two.gguf").unwrap();
+    assert!(both.contains("one.gguf") && second.contains("KiB"), "{both:?}");
     assert_eq!(pull(&["hf:o/n/other.gguf", "--progress", "never"]), "");
     let quiet = with_hub(&home, &hub, "models pull hf:o/n/third.gguf").with(0);
     assert_eq!(quiet.stderr, "");

@@ -1,7 +1,9 @@
 //! From the sources of a model to a file of this machine.
 
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "inference")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::thread;
 
 use reqwest::StatusCode;
@@ -22,6 +24,7 @@ const COMPANIONS: [&str; 2] = ["config.json", "tokenizer.json"];
 const OPTIONAL: [&str; 2] = ["sentence_bert_config.json", "1_Pooling/config.json"];
 
 /// The folder of the sentence model whose weights are the file at `path`; none if it is another model.
+#[cfg(feature = "inference")]
 pub fn sentence_model(path: &Path) -> Option<&Path> {
     path.parent().filter(|_| path.extension().is_some_and(|end| end == "safetensors"))
 }
