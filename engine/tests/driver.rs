@@ -201,6 +201,7 @@ impl Driver {
             carried: self.carried.clone(),
             partitions: self.partitions,
             costs: self.costs.clone(),
+            remains: None,
         }
     }
 
@@ -452,6 +453,8 @@ impl Driver {
                 }
                 Record::Forked { run, superstep } => writeln!(text, "fork of {run} at {superstep}"),
                 Record::Continued(carried) => writeln!(text, "continues {}", carried.run),
+                Record::Compacted(remains) => writeln!(text, "compacted to superstep {}", remains.from),
+                Record::Told(notice) => writeln!(text, "told {notice:?}"),
             }
             .unwrap();
         }

@@ -4,6 +4,8 @@ mod field;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::mutation::{EdgeRef, Mutation, PriorityClass, Refusal, Request, SetField};
 use crate::name::VertexName;
 use crate::spec::{EdgeSpec, GraphSpec, VertexSpec};
@@ -25,7 +27,7 @@ pub trait ProgramCheck {
 }
 
 /// What became of one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// It changed the graph.
     Applied,

@@ -63,9 +63,9 @@ pub use recorded::RecordedAnswer;
 pub use retention::{Removal, Retention, retain};
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{
-    AnswerError, CostsError, Difference, NewRun, Observer, PatchError, Replayed, Run, RunEnd, RunError,
-    RunHandle, RunState, Setup, answer_left, carried, follow, fork, graph_before, open_questions, read_run,
-    replay, tell,
+    AnswerError, Compaction, CostsError, Difference, NewRun, Observer, PatchError, Replayed, Run, RunEnd,
+    RunError, RunHandle, RunState, Setup, answer_left, carried, compact, follow, fork, graph_before,
+    open_questions, read_run, replay, tell,
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]

@@ -2,6 +2,7 @@
 
 mod acknowledge;
 mod calls;
+mod compact;
 mod costs;
 mod drive;
 mod embedded;
@@ -17,8 +18,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, CallKey, Carried, Coordinator, Notice, Payload, Record, ReplayError, RunConfig, RunStarted,
-    RunStatus, Solo, Timestamp, Totals,
+    ActivationId, CallKey, Carried, Coordinator, Notice, Payload, Record, Remains, ReplayError, RunConfig,
+    RunStarted, RunStatus, Solo, Timestamp, Totals,
 };
 use superstep_graph::{GraphSpec, ValidatedGraph};
 use superstep_store::{Log, RunName, Store, StoreError, TornTail};
@@ -33,6 +34,7 @@ use costs::CostNotes;
 use drive::Driver;
 use handle::Control;
 
+pub use compact::{Compaction, compact};
 pub use costs::CostsError;
 pub use fork::{carried, fork, graph_before};
 pub use handle::{PatchError, RunHandle, RunState};
@@ -140,7 +142,7 @@ impl Run {
         let carried = new.carried.map(|carried| Arc::new(carried.onto(root).0));
         let notes = CostNotes::read(store, new.graphs.keys());
         let (started, costs) = (Arc::new(started), notes.before().clone());
-        let config = RunConfig { started, library: new.graphs, carried, partitions: 1, costs };
+        let config = RunConfig { started, library: new.graphs, carried, partitions: 1, costs, remains: None };
         let mut run = Self::assemble(setup, config, new.name.clone(), notes)?;
         let log = fresh_log(store, &new.name, &run.driver.owner)?;
         run.driver.begin(log);
@@ -255,21 +257,29 @@ pub fn tell(
     programs: &Arc<Programs>,
     mut told: impl FnMut(Notice),
 ) -> Result<(Payload, Totals), RunError> {
-    follow(name, records, programs, |notice, _| told(notice))
+    go_through(config_of(name, records)?, (name, records), programs, |notice, _| told(notice))
 }
 
 /// As [`tell`], with the coordinator beside each notice, as it is once the record is taken in that led
 /// to the notice: its graphs are those of the superstep that comes next.
 ///
 /// # Errors
-/// As [`tell`].
+/// As [`tell`], and the run was compacted: there is no such coordinator then.
 pub fn follow(
     name: &RunName,
     records: &[Record],
     programs: &Arc<Programs>,
+    told: impl FnMut(Notice, &Coordinator),
+) -> Result<(Payload, Totals), RunError> {
+    go_through(whole(name, config_of(name, records)?)?, (name, records), programs, told)
+}
+
+fn go_through(
+    config: RunConfig,
+    (name, records): (&RunName, &[Record]),
+    programs: &Arc<Programs>,
     mut told: impl FnMut(Notice, &Coordinator),
 ) -> Result<(Payload, Totals), RunError> {
-    let config = config_of(name, records)?;
     let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
     for (position, record) in records.iter().enumerate() {
         let replayed = solo.replay(std::slice::from_ref(record));
@@ -286,6 +296,14 @@ pub fn follow(
     Ok((solo.coordinator().outputs(), solo.coordinator().totals()))
 }
 
+/// What a run begins with whose log has all of its records.
+fn whole(name: &RunName, config: RunConfig) -> Result<RunConfig, RunError> {
+    match &config.remains {
+        Some(remains) => Err(RunError::Compacted { run: name.clone(), from: remains.from }),
+        None => Ok(config),
+    }
+}
+
 pub(crate) fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig, RunError> {
     let Some(Record::RunStarted(started)) = records.first() else {
         return Err(RunError::Empty { run: name.clone() });
@@ -300,7 +318,8 @@ pub(crate) fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig,
         Some(Record::Continued(carried)) => Some(Arc::clone(carried)),
         Some(_) | None => None,
     };
-    Ok(RunConfig { started: Arc::clone(started), library, carried, partitions: 1, costs })
+    let remains = Remains::of(records).cloned();
+    Ok(RunConfig { started: Arc::clone(started), library, carried, partitions: 1, costs, remains })
 }
 
 fn replayed(name: &RunName, records: &[Record], programs: &Arc<Programs>) -> Result<Solo, RunError> {

@@ -36,7 +36,9 @@ pub(crate) fn run_again(solo: &mut Solo, record: &Record) -> Result<u64, String>
         | Record::Known(_)
         | Record::Measured(_)
         | Record::Forked { .. }
-        | Record::Continued(_) => Ok(0),
+        | Record::Continued(_)
+        | Record::Compacted(_)
+        | Record::Told(_) => Ok(0),
     }
 }
 

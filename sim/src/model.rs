@@ -117,7 +117,9 @@ impl ModelServer {
                 | Record::Known(_)
                 | Record::Measured(_)
                 | Record::Forked { .. }
-                | Record::Continued(_) => {}
+                | Record::Continued(_)
+                | Record::Compacted(_)
+                | Record::Told(_) => {}
             }
         }
         let unknown = self.ledger.iter().find(|line| !intents.contains(&line.key));

@@ -69,7 +69,14 @@ impl Scenario {
         };
         let validated = |spec: &GraphSpec| ValidatedGraph::after_mutation(spec.clone());
         let library = self.library.iter().map(|(name, spec)| (name.clone(), validated(spec))).collect();
-        RunConfig { started: Arc::new(started), library, carried: None, partitions, costs: Costs::default() }
+        RunConfig {
+            started: Arc::new(started),
+            library,
+            carried: None,
+            partitions,
+            costs: Costs::default(),
+            remains: None,
+        }
     }
 }
 

@@ -148,7 +148,9 @@ impl Store {
             | Record::Known(_)
             | Record::Measured(_)
             | Record::Forked { .. }
-            | Record::Continued(_) => {}
+            | Record::Continued(_)
+            | Record::Compacted(_)
+            | Record::Told(_) => {}
         }
         Ok(())
     }
@@ -195,7 +197,9 @@ impl Store {
                 | Record::Known(_)
                 | Record::Measured(_)
                 | Record::Forked { .. }
-                | Record::Continued(_) => {}
+                | Record::Continued(_)
+                | Record::Compacted(_)
+                | Record::Told(_) => {}
             }
         }
         (calls, tokens)

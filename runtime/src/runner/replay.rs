@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::drive::{activation, unless_it_panics};
 use super::prepared::PreparedVertices;
-use super::{RunError, config_of};
+use super::{RunError, config_of, whole};
 use crate::cache::CACHE_TARGET;
 use crate::calls::{CallDecision, CallEvent, Caller, Calls};
 use crate::expressions::EdgeExpressions;
@@ -63,7 +63,7 @@ pub async fn replay(
     programs: &Arc<Programs>,
     from: u64,
 ) -> Result<Replayed, RunError> {
-    let config = config_of(name, records)?;
+    let config = whole(name, config_of(name, records)?)?;
     let mut replay = Replay {
         solo: Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs)))),
         programs: Arc::clone(programs),
@@ -84,7 +84,7 @@ pub async fn replay(
             (Ok(()), Record::Committed(_)) if superstep >= from => replay.told.supersteps += 1,
             (Ok(()), _) => {}
             (Err(found), Record::Committed(_)) => {
-                replay.told.difference = Some(Difference::of_commit(superstep, found.why));
+                replay.told.difference = Some(Difference::of_commit(superstep, found.why.to_string()));
                 break;
             }
             (Err(found), _) => {
@@ -169,7 +169,9 @@ impl Replay {
             | Record::Known(_)
             | Record::Measured(_)
             | Record::Forked { .. }
-            | Record::Continued(_) => true,
+            | Record::Continued(_)
+            | Record::Compacted(_)
+            | Record::Told(_) => true,
         }
     }
 

@@ -87,6 +87,9 @@ impl Telling {
             source: ReplayError { position, why: found.why },
         })?;
         self.position += 1;
+        if let Record::Compacted(remains) = record {
+            self.superstep = remains.from;
+        }
         if let Some(happening) = of_record(record) {
             self.tell(happening);
         }
@@ -147,6 +150,8 @@ fn of_record(record: &Record) -> Option<Happening> {
         | Record::Known(_)
         | Record::Measured(_)
         | Record::Forked { .. }
-        | Record::Continued(_) => None,
+        | Record::Continued(_)
+        | Record::Compacted(_)
+        | Record::Told(_) => None,
     }
 }
