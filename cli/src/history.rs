@@ -165,6 +165,9 @@ pub(crate) fn call(called: &Called) -> Value {
             if let Some(reasoning) = answer.reasoning {
                 told["reasoning"] = json!(reasoning);
             }
+            if let Some(logprobs) = answer.logprobs {
+                told["logprobs"] = json!(logprobs);
+            }
         }
         Ok(_) => {}
     }

@@ -11,6 +11,7 @@ mod control;
 mod embedder;
 mod events;
 mod expressions;
+mod logprobs;
 mod model;
 mod models;
 mod process;
@@ -42,6 +43,7 @@ pub use control::{ControlError, SocketFolder};
 pub use embedder::{EmbedRequest, Embedder, Embeddings};
 pub use events::{RunEvent, RunEvents};
 pub use expressions::EdgeExpressions;
+pub use logprobs::{LikelyToken, TokenLogprob};
 pub use model::{
     ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, StandIn, ToolCall,
     UsageParts, cost,
