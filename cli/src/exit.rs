@@ -318,6 +318,8 @@ impl CommandError {
                 | RunError::Over { .. }
                 | RunError::Fork { .. }
                 | RunError::NotEnded { .. }
+                | RunError::Compacted { .. }
+                | RunError::Compact { .. }
                 | RunError::Empty { .. }
                 | RunError::Graph { .. }
                 | RunError::NoGraph(_)

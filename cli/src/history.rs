@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use serde_json::{Value, json};
-use superstep_engine::{Called, Notice, RunStatus};
+use superstep_engine::{Called, Notice, Remains, RunStatus};
 use superstep_graph::Verdict;
 use superstep_provision::not_loaded;
 use superstep_runtime::{CACHE_TARGET, Origin, RecordedAnswer, RunError, read_run, tell};
@@ -28,7 +28,8 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;
     let programs = not_loaded(&name, &started)?;
-    let mut story = Story::default();
+    let kept_from = Remains::of(&records).map(|remains| remains.from);
+    let mut story = Story { at: kept_from.unwrap_or(0), ..Story::default() };
     let (outputs, totals) = tell(&name, &records, &programs, |notice| story.add(&notice))?;
     let supersteps: Vec<&Value> = story
         .supersteps
@@ -44,6 +45,9 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
     if let Some(origin) = Origin::of(&records) {
         shown["origin"] = origin.to_string().into();
     }
+    if let Some(from) = kept_from {
+        shown["keptFrom"] = from.into();
+    }
     match args.superstep {
         None => {
             shown["summary"] = summary(story.status.as_ref(), &totals);
@@ -52,6 +56,9 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
             }
             shown["input"] = started.input.value().clone();
             shown["outputs"] = outputs.value().clone();
+        }
+        Some(superstep) if kept_from.is_some_and(|from| superstep < from) => {
+            return Err(RunError::Compacted { run: name, from: kept_from.unwrap_or(0) }.into());
         }
         Some(superstep) if supersteps.is_empty() => {
             return Err(CommandError::NoSuperstep { run: name, superstep });
@@ -158,6 +165,9 @@ pub(crate) fn call(called: &Called) -> Value {
             let answer = RecordedAnswer::read(answer).unwrap_or_default();
             if let Some(reasoning) = answer.reasoning {
                 told["reasoning"] = json!(reasoning);
+            }
+            if let Some(logprobs) = answer.logprobs {
+                told["logprobs"] = json!(logprobs);
             }
         }
         Ok(_) => {}

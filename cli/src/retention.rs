@@ -1,13 +1,14 @@
-//! Runs that the retention of their graph lets go.
+//! What the retention of a graph lets go: runs of it, and older supersteps of the one that has ended.
 
 use superstep_engine::Record;
 use superstep_graph::RetentionSpec;
 use superstep_provision::with_causes;
-use superstep_runtime::{Removal, RunError, retain};
+use superstep_runtime::{Compaction, Removal, RunError, compact, read_run, retain};
 use superstep_store::{RunName, Store, StoreError};
 
-use crate::exit::count;
+use crate::exit::{CommandError, count};
 use crate::log;
+use crate::run::not_loaded;
 use crate::runs::size;
 
 /// Removes what the retention of a graph lets go, now that a run of it has ended, and tells of it on stderr. A run
@@ -30,6 +31,32 @@ pub(crate) fn apply(store: &Store<Record>, (graph, ended): (&str, &RunName), ret
         let (runs, size) = (count(removed, "run"), size(bytes));
         log::say(&format!("the retention of graph {graph} has removed {runs}, {size}"));
     }
+}
+
+/// Keeps of a run that has ended only so many of its last supersteps, and tells of it on stderr.
+pub(crate) fn shorten(store: &Store<Record>, ended: &RunName, keep: u64) {
+    match compacted(store, ended, keep) {
+        Ok(Compaction::Whole) => {}
+        Ok(Compaction::Compacted { before, after }) => {
+            let kept = count(usize::try_from(keep).unwrap_or(usize::MAX), "superstep");
+            let (before, after) = (size(before), size(after));
+            log::say(&format!("of run {ended} the last {kept} are kept: {before} became {after}"));
+        }
+        Err(error) => log::say(&format!("run {ended} is kept whole: {}", with_causes(&error))),
+    }
+}
+
+/// Lets the older supersteps of a run go.
+///
+/// # Errors
+/// The run has not ended, another process has it open, or its log is corrupt.
+pub(crate) fn compacted(
+    store: &Store<Record>,
+    name: &RunName,
+    keep: u64,
+) -> Result<Compaction, CommandError> {
+    let (started, _) = read_run(store, name)?;
+    Ok(compact(store, name, &not_loaded(name, &started)?, keep)?)
 }
 
 fn complain(graph: &str, error: &RunError) {

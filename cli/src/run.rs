@@ -136,7 +136,7 @@ pub(crate) fn go_on(
     going_on: &GoingOn<'_>,
 ) -> Result<Exit, CommandError> {
     let (started, records) = read_run(store, name)?;
-    let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count() as u64;
+    let committed = Record::supersteps(&records);
     let open = open_questions(name, &records, &not_loaded(name, &started)?)?;
     let told = records.iter().filter(|record| matches!(record, Record::Suspended { .. })).count();
     let asking = Asking::new(name, going_on.no_input, open, told);
@@ -248,6 +248,9 @@ fn drive(
     output::result(end.outputs.value(), driving.output)?;
     if let Some(retention) = driving.retention {
         retention::apply(driving.store, (driving.graph, driving.name), retention);
+        if let Some(keep) = retention.supersteps {
+            retention::shorten(driving.store, driving.name, keep);
+        }
     }
     Ok(exit_of(driving.name, &end.status))
 }

@@ -109,7 +109,9 @@ fn faults(records: &[Record], kills: u32) -> Vec<String> {
             | Record::Measured(_)
             | Record::Forked { .. }
             | Record::Continued(_)
-            | Record::Placed(_) => {}
+            | Record::Placed(_)
+            | Record::Compacted(_)
+            | Record::Told(_) => {}
         }
     }
     if answered.len() != CALLS {

@@ -6,6 +6,7 @@ mod answer;
 mod bad_files;
 mod cache;
 mod command;
+mod compaction;
 mod conformance;
 mod conversation;
 mod costs;

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use superstep_graph::{ValidatedGraph, VertexIx, VertexName};
 
+use crate::compaction::Remains;
 use crate::costs::{Costs, Measured};
 use crate::defect::{self, Defect};
 use crate::expressions::Expressions;
@@ -46,6 +47,9 @@ pub struct RunConfig {
     pub homes: Arc<Homes>,
     /// What earlier runs have measured: of a run that has begun, what its log says.
     pub costs: Costs,
+    /// What the run has come to, if that is all that its log has of its older supersteps: it has ended, and is
+    /// only looked at.
+    pub remains: Option<Arc<Remains>>,
 }
 
 /// What a coordinator is told.
@@ -260,6 +264,9 @@ impl Coordinator {
 
     /// What the outputs of the run are so far, keyed by output vertex.
     pub fn outputs(&self) -> Payload {
+        if let Some(remains) = &self.config.remains {
+            return remains.outputs.clone();
+        }
         self.frames.get(&FrameId::ROOT).map_or_else(Payload::null, FrameState::result)
     }
 

@@ -53,6 +53,11 @@ pub enum ForkError {
         /// The last superstep.
         last: u64,
     },
+    /// The records of its older supersteps are gone, and with them all that a fork could begin with.
+    #[error(
+        "what its supersteps had committed is gone, for its log was compacted: only superstep 0 is left to fork from"
+    )]
+    Compacted,
     /// A change is refused.
     #[error("{}", refusals(.0))]
     Refused(Vec<(Mutation, Refusal)>),
@@ -88,6 +93,9 @@ impl Fork {
         records: &[Record],
     ) -> Result<Vec<Record>, ForkError> {
         let Some(Record::RunStarted(before)) = records.first() else { return Err(ForkError::Empty) };
+        if config.remains.is_some() && self.superstep > 0 {
+            return Err(ForkError::Compacted);
+        }
         let end = self.end(records)?;
         let prefix = own_part(&records[..end]);
         let mut started =
@@ -106,7 +114,8 @@ impl Fork {
         let known = (!config.costs.is_empty()).then(|| Record::Known(config.costs.clone()));
         let start = first.into_iter().chain(carried).chain([origin]).chain(known);
         let mut forked: Vec<Record> = start.chain(prefix).collect();
-        let mut solo = Solo::new(RunConfig { started, library, ..config }, Arc::clone(expressions));
+        let mut solo =
+            Solo::new(RunConfig { started, library, remains: None, ..config }, Arc::clone(expressions));
         if self.superstep == 0 || self.mutations.is_empty() {
             solo.replay(&forked)?;
         } else {
@@ -190,7 +199,9 @@ fn own_part(records: &[Record]) -> impl Iterator<Item = Record> {
         | Record::Continued(_)
         | Record::Placed(_)
         | Record::Ended(_)
-        | Record::Known(_) => false,
+        | Record::Known(_)
+        | Record::Compacted(_)
+        | Record::Told(_) => false,
         Record::CallIntent { call, .. } => ended.contains(call),
         Record::CallEnded { .. }
         | Record::AttemptFailed { .. }
@@ -233,7 +244,9 @@ fn calls_that_ended(records: &[Record]) -> BTreeSet<CallKey> {
             | Record::Measured(_)
             | Record::Forked { .. }
             | Record::Continued(_)
-            | Record::Placed(_) => {}
+            | Record::Placed(_)
+            | Record::Compacted(_)
+            | Record::Told(_) => {}
         }
     }
     ended

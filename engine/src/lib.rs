@@ -8,6 +8,7 @@
 //! byte; a run is resumed by replaying its log.
 
 mod call;
+mod compaction;
 mod coordinator;
 mod costs;
 #[doc(hidden)]
@@ -17,6 +18,7 @@ mod fork;
 mod homes;
 mod ids;
 mod message;
+mod misfit;
 mod notice;
 mod partition;
 mod payload;
@@ -27,6 +29,7 @@ mod solo;
 mod values;
 
 pub use call::{CallOutcome, CallRequest};
+pub use compaction::{CompactError, Remains, compact};
 pub use coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, Opener, PatchStanding, RunConfig};
 pub use costs::{Costs, EdgeCosts, EdgeEstimate, Measured, Route, Spent, choose, cost_of};
 pub use expressions::{EdgeView, Expressions};
@@ -36,6 +39,7 @@ pub use ids::{
     ActivationId, ActivationKey, Epoch, FrameId, PartitionId, Place, QuestionId, Timestamp, Token,
 };
 pub use message::{MessageKey, MessageStatus, Routed, Target, Trail};
+pub use misfit::Misfit;
 pub use notice::{Called, LimitKind, Notice, RunStatus};
 pub use partition::{Again, CallDecision, Effect, Job, Partition, PartitionEvent, Recall};
 pub use payload::Payload;

@@ -7,13 +7,15 @@ use crate::call::CallOutcome;
 use crate::coordinator::Opener;
 use crate::ids::{ActivationId, Epoch, FrameId, QuestionId};
 use crate::message::MessageStatus;
-use crate::payload::Payload;
+use crate::payload::{Payload, as_json};
 use crate::program::{Failure, Question, Usage};
 use crate::record::{CallKey, Totals};
 
 /// Something that happened in a run. Nothing of a superstep's results is told before its commit is
 /// durable. A resumed run tells again what its log holds, and then [`Self::Resumed`].
-#[derive(Clone, Debug, PartialEq)]
+///
+/// The logs of compacted runs hold notices, so that what was told of records stays: variants are only appended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Notice {
     /// A superstep has started its activations.
     SuperstepStarted {
@@ -112,6 +114,7 @@ pub enum Notice {
         /// Who asked.
         requester: String,
         /// What was asked.
+        #[serde(with = "as_json")]
         mutation: Mutation,
         /// What became of it.
         verdict: Verdict,
@@ -142,7 +145,7 @@ pub enum Notice {
 }
 
 /// A call that has ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Called {
     /// Which.
     pub call: CallKey,

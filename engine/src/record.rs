@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use superstep_graph::{GraphSpec, Mutation, PriorityClass, Revision, ValidatedGraph, VertexName};
 
 use crate::call::{CallOutcome, CallRequest};
+use crate::compaction::Remains;
 use crate::costs::{Costs, Measured};
 use crate::ids::{ActivationId, Epoch, FrameId, QuestionId};
-use crate::notice::RunStatus;
+use crate::notice::{Notice, RunStatus};
 use crate::payload::{Payload, as_json};
 use crate::program::{Failure, ProgramResult, Question, Usage};
 use crate::values::holds;
@@ -90,6 +91,11 @@ pub enum Record {
     /// The workers among which the vertices are from here on, in the order of their partitions. It stands with
     /// the start of a term on a cluster.
     Placed(Vec<Placed>),
+    /// The run has ended, and its records of older supersteps are gone: what it has come to. It stands with the
+    /// start of the run, and behind it what the supersteps told that are kept.
+    Compacted(Arc<Remains>),
+    /// What a record told that is gone.
+    Told(Box<Notice>),
 }
 
 impl Record {
@@ -111,9 +117,17 @@ impl Record {
             | Self::Measured(_)
             | Self::Forked { .. }
             | Self::Continued(_)
-            | Self::Placed(_) => None,
+            | Self::Placed(_)
+            | Self::Compacted(_)
+            | Self::Told(_) => None,
         });
         known.unwrap_or_default()
+    }
+
+    /// How many supersteps a run has committed.
+    pub fn supersteps(records: &[Self]) -> u64 {
+        let committed = records.iter().filter(|record| matches!(record, Self::Committed(_))).count() as u64;
+        Remains::of(records).map_or(committed, |remains| remains.totals.supersteps)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::call::{CallOutcome, CallRequest};
 use crate::coordinator::{Coordinator, CoordinatorAction, CoordinatorEvent, RunConfig};
 use crate::expressions::Expressions;
 use crate::ids::{ActivationId, ActivationKey, Epoch, PartitionId, QuestionId, Timestamp, Token};
+use crate::misfit::Misfit;
 use crate::notice::{Called, Notice, RunStatus};
 use crate::partition::{CallDecision, Effect, Job, Partition, PartitionEvent};
 use crate::payload::Payload;
@@ -105,7 +106,7 @@ pub struct ReplayError {
     /// The number of the record, from 0.
     pub position: usize,
     /// What does not fit.
-    pub why: String,
+    pub why: Misfit,
 }
 
 /// One run whose coordinator and partitions are in one process.
@@ -177,7 +178,7 @@ impl Solo {
         Ok(())
     }
 
-    fn take_in(&mut self, record: &Record, now: Timestamp) -> Result<(), String> {
+    fn take_in(&mut self, record: &Record, now: Timestamp) -> Result<(), Misfit> {
         match record {
             Record::RunStarted(_) => self.coordinator.replay_begin(now),
             Record::EpochTaken { epoch, .. } => {
@@ -191,8 +192,7 @@ impl Solo {
             Record::CallEnded { call, outcome } => {
                 // The activation may be gone: it was cancelled by the commit that this call did not wait for.
                 let request = self.intents.remove(call);
-                let request = request
-                    .ok_or_else(|| format!("the call of {} ended without an intent", call.activation))?;
+                let request = request.ok_or_else(|| Misfit::NoIntent(call.activation.clone()))?;
                 self.owner(&call.activation).replay_outcome(call, outcome);
                 self.coordinator.settle(call.activation.frame, request.reserve, outcome.usage);
                 let (call, target, outcome) = (call.clone(), request.target, outcome.clone());
@@ -218,24 +218,28 @@ impl Solo {
             }
             Record::Ended(status) => self.coordinator.replay_end(status),
             Record::Known(costs) if self.coordinator.began_with(costs) => {}
-            Record::Known(_) => {
-                return Err("the run was configured with other costs than it began with".to_owned());
-            }
+            Record::Known(_) => return Err(Misfit::OtherCosts),
             Record::Measured(measured) => self.coordinator.replay_measured(measured),
             Record::Forked { .. } | Record::Placed(_) => {}
+            Record::Compacted(remains) => {
+                if self.coordinator.config().remains.as_ref() != Some(remains) {
+                    return Err(Misfit::Compacted);
+                }
+            }
+            Record::Told(notice) if self.coordinator.config().remains.is_some() => {
+                self.actions.push_back(Action::Notify(Notice::clone(notice)));
+            }
+            Record::Told(_) => return Err(Misfit::NotCompacted),
             Record::Continued(carried) => {
                 if self.coordinator.config().carried.as_ref() != Some(carried) {
-                    return Err(format!(
-                        "the run does not begin with what it continues of {:?}",
-                        carried.run
-                    ));
+                    return Err(Misfit::OtherOrigin(carried.run.clone()));
                 }
             }
         }
         Ok(())
     }
 
-    fn take_completions(&mut self, commit: &Commit, now: Timestamp) -> Result<(), String> {
+    fn take_completions(&mut self, commit: &Commit, now: Timestamp) -> Result<(), Misfit> {
         for completion in &commit.completed {
             self.home(&completion.vertex).replay_completion(completion)?;
         }

@@ -202,6 +202,7 @@ impl Driver {
             carried: self.carried.clone(),
             homes: Arc::new(Homes::numbered(self.partitions)),
             costs: self.costs.clone(),
+            remains: None,
         }
     }
 
@@ -454,6 +455,8 @@ impl Driver {
                 Record::Forked { run, superstep } => writeln!(text, "fork of {run} at {superstep}"),
                 Record::Continued(carried) => writeln!(text, "continues {}", carried.run),
                 Record::Placed(placed) => writeln!(text, "placed on {} workers", placed.len()),
+                Record::Compacted(remains) => writeln!(text, "compacted to superstep {}", remains.from),
+                Record::Told(notice) => writeln!(text, "told {notice:?}"),
             }
             .unwrap();
         }

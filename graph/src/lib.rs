@@ -39,11 +39,11 @@ pub use spec::{
     EdgeSpec, Effects, EmbedProgram, ExternalModel, FastestPath, Fold as AggregatorFold, ForEachSpec,
     FunctionCommand, FunctionProgram, Goal, GraphProgram, GraphSpec, HeaderAuth, HttpAuth, HttpMethod,
     HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec, JudgeProgram, JudgeVerdict, LabelPropagationSpec,
-    Limits, Link, Links, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure, OnSatisfied,
-    OnUnknown, OutputFormat, OutputSpec, PageRankSpec, Pairwise, ParametersSpec, ParetoPath, PathRule,
-    Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetentionSpec, RetrieveProgram,
-    RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends, ShortestPathsSpec, ToolCalling,
-    ToolKind, ToolProgram, ToolSpec, TrianglesSpec, VertexSpec, Weights, WhenIncomplete,
+    Limits, Link, LinkError, Links, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure,
+    OnSatisfied, OnUnknown, OutputFormat, OutputSpec, PageRankSpec, Pairwise, ParametersSpec, ParetoPath,
+    PathRule, Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetentionSpec,
+    RetrieveProgram, RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends, ShortestPathsSpec,
+    ToolCalling, ToolKind, ToolProgram, ToolSpec, TrianglesSpec, VertexSpec, Weights, WhenIncomplete,
 };
 pub use topology::{Edge, EdgeIx, Join, SlotIx, Topology, Vertex, VertexIx};
 pub use validate::{ValidatedGraph, check_external, validate};

@@ -26,7 +26,7 @@ use crate::name::VertexName;
 
 pub use agent::{AgentProgram, ToolCalling};
 pub use algorithm::{
-    Algorithm, AlgorithmProgram, ComponentsSpec, LabelPropagationSpec, Link, Links, PageRankSpec,
+    Algorithm, AlgorithmProgram, ComponentsSpec, LabelPropagationSpec, Link, LinkError, Links, PageRankSpec,
     ShortestPathsSpec, TrianglesSpec,
 };
 pub use cache::CacheSpec;

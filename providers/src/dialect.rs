@@ -154,6 +154,10 @@ impl<'a> Settings<'a> {
 
     fn finish(&mut self) -> Result<Map<String, Value>, Fault> {
         match self.refused {
+            _ if self.sampling.logprobs.is_some() => {
+                let detail = "log-probabilities are told by local models only: leave sampling.logprobs out";
+                Err(Fault::new(FaultKind::Invalid, detail))
+            }
             None => Ok(std::mem::take(&mut self.body)),
             Some(field) => {
                 let detail = format!("the provider has no sampling.{field}: leave it out");

@@ -109,6 +109,7 @@ impl Draft {
             parts: self.usage.parts,
             keepsake: self.keepsake,
             stand_in: None,
+            logprobs: None,
         })
     }
 }

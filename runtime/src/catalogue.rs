@@ -51,7 +51,7 @@ impl Origin {
                     origin = Some(Self::Forked { run: run.clone(), superstep: *superstep });
                 }
                 Record::Continued(carried) => origin = Some(Self::Continues(carried.run.clone())),
-                Record::RunStarted(_) | Record::Known(_) | Record::Placed(_) => {}
+                Record::RunStarted(_) | Record::Known(_) | Record::Placed(_) | Record::Compacted(_) => {}
                 // It stands before everything else.
                 Record::EpochTaken { .. }
                 | Record::CallIntent { .. }
@@ -62,7 +62,8 @@ impl Origin {
                 | Record::Patched(_)
                 | Record::Committed(_)
                 | Record::Measured(_)
-                | Record::Ended(_) => break,
+                | Record::Ended(_)
+                | Record::Told(_) => break,
             }
         }
         origin
@@ -252,6 +253,9 @@ impl Note {
             match record {
                 Record::Committed(_) => note.supersteps += 1,
                 Record::CallEnded { outcome, .. } => note.usage += outcome.usage,
+                Record::Compacted(remains) => {
+                    (note.supersteps, note.usage) = (remains.totals.supersteps, remains.totals.usage);
+                }
                 Record::Ended(status) => note.phase = RunPhase::Ended(status.clone()),
                 Record::RunStarted(_)
                 | Record::EpochTaken { .. }
@@ -264,7 +268,8 @@ impl Note {
                 | Record::Measured(_)
                 | Record::Forked { .. }
                 | Record::Continued(_)
-                | Record::Placed(_) => {}
+                | Record::Placed(_)
+                | Record::Told(_) => {}
             }
         }
         note

@@ -12,6 +12,7 @@ mod embedder;
 mod events;
 mod expressions;
 mod hands;
+mod logprobs;
 mod model;
 mod models;
 mod process;
@@ -44,6 +45,7 @@ pub use embedder::{EmbedRequest, Embedder, Embeddings};
 pub use events::{RunEvent, RunEvents};
 pub use expressions::EdgeExpressions;
 pub use hands::{Deed, Hands};
+pub use logprobs::{LikelyToken, TokenLogprob};
 pub use model::{
     ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, StandIn, ToolCall,
     UsageParts, cost,
@@ -65,9 +67,9 @@ pub use recorded::RecordedAnswer;
 pub use retention::{Removal, Retention, retain};
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{
-    AnswerError, CostsError, Difference, NewRun, Observer, PatchError, Replayed, Requests, Run, RunEnd,
-    RunError, RunHandle, RunState, Setup, Taken, answer_left, carried, follow, fork, graph_before,
-    open_questions, parts_of, read_run, record_run, replay, tell,
+    AnswerError, Compaction, CostsError, Difference, NewRun, Observer, PatchError, Replayed, Requests, Run,
+    RunEnd, RunError, RunHandle, RunState, Setup, Taken, answer_left, carried, compact, follow, fork,
+    graph_before, open_questions, parts_of, read_run, record_run, replay, tell,
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]

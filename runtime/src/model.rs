@@ -9,6 +9,7 @@ use superstep_engine::{Failure, Usage};
 use superstep_graph::{Prices, Sampling, VertexName, canonical_json};
 
 use crate::call_subject::ModelIdentity;
+use crate::logprobs::TokenLogprob;
 use crate::program::OnText;
 use crate::tool::ToolSignature;
 
@@ -232,6 +233,8 @@ pub struct ModelAnswer {
     pub keepsake: Option<Value>,
     /// Who answered, where that is not the model that was asked.
     pub stand_in: Option<StandIn>,
+    /// How likely each token was that the model wrote, if `sampling.logprobs` asked for it and the model tells.
+    pub logprobs: Option<Vec<TokenLogprob>>,
 }
 
 impl ModelAnswer {

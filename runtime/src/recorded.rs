@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use superstep_engine::Payload;
 use superstep_graph::VertexName;
 
+use crate::logprobs::TokenLogprob;
 use crate::model::{ChatMessage, Finish, ModelAnswer, Role, ToolCall};
 
 /// A model's answer as the outcome of its call has it. It is all that a replay knows of the answer.
@@ -27,6 +28,9 @@ pub struct RecordedAnswer {
     /// The fallback that answered, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<VertexName>,
+    /// How likely the tokens were that it wrote, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<Vec<TokenLogprob>>,
 }
 
 impl RecordedAnswer {
@@ -57,10 +61,10 @@ impl RecordedAnswer {
 
 impl From<ModelAnswer> for RecordedAnswer {
     fn from(answer: ModelAnswer) -> Self {
-        let ModelAnswer { text, reasoning, finish, tool_calls, keepsake, stand_in, .. } = answer;
+        let ModelAnswer { text, reasoning, finish, tool_calls, keepsake, stand_in, logprobs, .. } = answer;
         let reasoning = reasoning.filter(|reasoning| !reasoning.is_empty());
         let model = stand_in.map(|stand_in| stand_in.model);
-        Self { text, reasoning, finish, tool_calls, keepsake, model }
+        Self { text, reasoning, finish, tool_calls, keepsake, model, logprobs }
     }
 }
 

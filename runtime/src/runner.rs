@@ -1,6 +1,7 @@
 //! The local runner: one run in one process, driven over its log.
 
 mod acknowledge;
+mod compact;
 mod costs;
 mod drive;
 mod embedded;
@@ -16,8 +17,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, CallKey, Carried, Coordinator, Homes, Notice, Partition, Payload, Record, ReplayError,
-    RunConfig, RunStarted, RunStatus, Solo, Timestamp, Totals,
+    ActivationId, CallKey, Carried, Coordinator, Homes, Notice, Partition, Payload, Record, Remains,
+    ReplayError, RunConfig, RunStarted, RunStatus, Solo, Timestamp, Totals,
 };
 use superstep_graph::{GraphSpec, ValidatedGraph};
 use superstep_store::{Log, RunName, Store, StoreError, TornTail};
@@ -32,6 +33,7 @@ use costs::CostNotes;
 use drive::Driver;
 use handle::Control;
 
+pub use compact::{Compaction, compact};
 pub use costs::CostsError;
 pub use fork::{carried, fork, graph_before};
 pub use handle::{PatchError, RunHandle, RunState};
@@ -128,23 +130,10 @@ impl Run {
     /// # Errors
     /// A program cannot be prepared, the name is taken, or the store fails.
     pub fn create(setup: Setup, store: &Store<Record>, new: NewRun) -> Result<Self, RunError> {
-        let graphs = new.graphs.iter().map(|(name, graph)| (name.clone(), graph.shared_spec())).collect();
-        let started = RunStarted {
-            run: new.name.to_string(),
-            root: new.root,
-            graphs,
-            input: new.input,
-            attachment: new.attachment,
-            started_at: new.started_at,
-        };
-        let root = new.graphs.get(&started.root).ok_or_else(|| RunError::NoGraph(started.root.clone()))?;
-        let carried = new.carried.map(|carried| Arc::new(carried.onto(root).0));
-        let notes = CostNotes::read(store, new.graphs.keys());
-        let (started, costs) = (Arc::new(started), notes.before().clone());
-        let config =
-            RunConfig { started, library: new.graphs, carried, homes: Arc::new(Homes::one()), costs };
-        let mut run = Self::assemble(setup, config, new.name.clone(), notes)?;
-        let log = fresh_log(store, &new.name, &run.driver.owner)?;
+        let name = new.name.clone();
+        let (config, notes) = config_for(store, new)?;
+        let mut run = Self::assemble(setup, config, name.clone(), notes)?;
+        let log = fresh_log(store, &name, &run.driver.owner)?;
         run.driver.begin(log);
         Ok(run)
     }
@@ -250,7 +239,8 @@ fn config_for(store: &Store<Record>, new: NewRun) -> Result<(RunConfig, CostNote
     let carried = new.carried.map(|carried| Arc::new(carried.onto(root).0));
     let notes = CostNotes::read(store, new.graphs.keys());
     let (started, costs) = (Arc::new(started), notes.before().clone());
-    let config = RunConfig { started, library: new.graphs, carried, homes: Arc::new(Homes::one()), costs };
+    let homes = Arc::new(Homes::one());
+    let config = RunConfig { started, library: new.graphs, carried, homes, costs, remains: None };
     Ok((config, notes))
 }
 
@@ -292,21 +282,29 @@ pub fn tell(
     programs: &Arc<Programs>,
     mut told: impl FnMut(Notice),
 ) -> Result<(Payload, Totals), RunError> {
-    follow(name, records, programs, |notice, _| told(notice))
+    go_through(config_of(name, records)?, (name, records), programs, |notice, _| told(notice))
 }
 
 /// As [`tell`], with the coordinator beside each notice, as it is once the record is taken in that led
 /// to the notice: its graphs are those of the superstep that comes next.
 ///
 /// # Errors
-/// As [`tell`].
+/// As [`tell`], and the run was compacted: there is no such coordinator then.
 pub fn follow(
     name: &RunName,
     records: &[Record],
     programs: &Arc<Programs>,
+    told: impl FnMut(Notice, &Coordinator),
+) -> Result<(Payload, Totals), RunError> {
+    go_through(whole(name, config_of(name, records)?)?, (name, records), programs, told)
+}
+
+fn go_through(
+    config: RunConfig,
+    (name, records): (&RunName, &[Record]),
+    programs: &Arc<Programs>,
     mut told: impl FnMut(Notice, &Coordinator),
 ) -> Result<(Payload, Totals), RunError> {
-    let config = config_of(name, records)?;
     let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
     for (position, record) in records.iter().enumerate() {
         let replayed = solo.replay(std::slice::from_ref(record));
@@ -323,6 +321,14 @@ pub fn follow(
     Ok((solo.coordinator().outputs(), solo.coordinator().totals()))
 }
 
+/// What a run begins with whose log has all of its records.
+fn whole(name: &RunName, config: RunConfig) -> Result<RunConfig, RunError> {
+    match &config.remains {
+        Some(remains) => Err(RunError::Compacted { run: name.clone(), from: remains.from }),
+        None => Ok(config),
+    }
+}
+
 pub(crate) fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig, RunError> {
     let Some(Record::RunStarted(started)) = records.first() else {
         return Err(RunError::Empty { run: name.clone() });
@@ -337,7 +343,9 @@ pub(crate) fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig,
         Some(Record::Continued(carried)) => Some(Arc::clone(carried)),
         Some(_) | None => None,
     };
-    Ok(RunConfig { started: Arc::clone(started), library, carried, homes: Arc::new(Homes::one()), costs })
+    let remains = Remains::of(records).cloned();
+    let homes = Arc::new(Homes::one());
+    Ok(RunConfig { started: Arc::clone(started), library, carried, homes, costs, remains })
 }
 
 /// The parts of a run, at the point that its log tells: its coordinator and its partitions, of which `homes` has as

@@ -37,7 +37,9 @@ pub(crate) fn run_again(solo: &mut Solo, record: &Record) -> Result<u64, String>
         | Record::Measured(_)
         | Record::Forked { .. }
         | Record::Continued(_)
-        | Record::Placed(_) => Ok(0),
+        | Record::Placed(_)
+        | Record::Compacted(_)
+        | Record::Told(_) => Ok(0),
     }
 }
 

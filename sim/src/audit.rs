@@ -25,11 +25,20 @@ pub(crate) struct Audit {
     pub(crate) again: u64,
 }
 
+/// What a log does not hold to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuditError {
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error("record {position} of the log is not what its program gives again: {why}")]
+    Again { position: usize, why: String },
+}
+
 /// Reads `log` record by record, and runs every program again whose end it tells.
 ///
 /// # Errors
-/// A record does not fit those before it.
-pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, ReplayError> {
+/// A record does not fit those before it, or a program does not give again what the log has.
+pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, AuditError> {
     let mut solo = Solo::new(scenario.config(1), Arc::new(Words));
     let mut notices = Vec::new();
     let mut status = None;
@@ -37,7 +46,7 @@ pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, Replay
     let mut again = 0;
     for (position, record) in log.iter().enumerate() {
         let graphs = graphs_of(record, &solo);
-        again += run_again(&mut solo, record).map_err(|why| ReplayError { position, why })?;
+        again += run_again(&mut solo, record).map_err(|why| AuditError::Again { position, why })?;
         solo.replay(std::slice::from_ref(record))
             .map_err(|error| ReplayError { position, why: error.why })?;
         let before = notices.len();

@@ -33,6 +33,8 @@ counters! {
     programs_again,
     /// Runs that went on from a part of another run.
     forks,
+    /// Logs that were compacted, and compared with what they told before.
+    compacted,
     /// Events handled.
     events,
     /// Supersteps committed.

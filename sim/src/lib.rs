@@ -10,6 +10,7 @@ mod again;
 mod audit;
 mod behaviour;
 mod case;
+mod compacted;
 mod counters;
 mod defects;
 mod exhaust;

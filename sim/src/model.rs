@@ -118,7 +118,9 @@ impl ModelServer {
                 | Record::Measured(_)
                 | Record::Forked { .. }
                 | Record::Continued(_)
-                | Record::Placed(_) => {}
+                | Record::Placed(_)
+                | Record::Compacted(_)
+                | Record::Told(_) => {}
             }
         }
         let unknown = self.ledger.iter().find(|line| !intents.contains(&line.key));

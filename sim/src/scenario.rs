@@ -70,7 +70,14 @@ impl Scenario {
         let validated = |spec: &GraphSpec| ValidatedGraph::after_mutation(spec.clone());
         let library = self.library.iter().map(|(name, spec)| (name.clone(), validated(spec))).collect();
         let homes = Arc::new(Homes::numbered(partitions));
-        RunConfig { started: Arc::new(started), library, carried: None, homes, costs: Costs::default() }
+        RunConfig {
+            started: Arc::new(started),
+            library,
+            carried: None,
+            homes,
+            costs: Costs::default(),
+            remains: None,
+        }
     }
 }
 

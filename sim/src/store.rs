@@ -149,7 +149,9 @@ impl Store {
             | Record::Measured(_)
             | Record::Forked { .. }
             | Record::Continued(_)
-            | Record::Placed(_) => {}
+            | Record::Placed(_)
+            | Record::Compacted(_)
+            | Record::Told(_) => {}
         }
         Ok(())
     }
@@ -197,7 +199,9 @@ impl Store {
                 | Record::Measured(_)
                 | Record::Forked { .. }
                 | Record::Continued(_)
-                | Record::Placed(_) => {}
+                | Record::Placed(_)
+                | Record::Compacted(_)
+                | Record::Told(_) => {}
             }
         }
         (calls, tokens)

@@ -8,6 +8,7 @@ use superstep_engine::{Expressions, Fork, FrameId, MessageStatus, Notice, Record
 use superstep_graph::VertexName;
 
 use crate::audit::audit;
+use crate::compacted::compacted;
 use crate::counters::Counters;
 use crate::faults::{Faults, Sabotage};
 use crate::history::History;
@@ -147,6 +148,11 @@ impl<'a> Trial<'a> {
         }
         if !matches!(ended.log.last(), Some(Record::Ended(_))) {
             return Some("the log does not end with the end of the run".to_owned());
+        }
+        let keep = Record::supersteps(&ended.log) / 2;
+        match compacted(self.scenario, &ended.log, keep) {
+            Ok(shorter) => counters.compacted += u64::from(shorter),
+            Err(disagreement) => return Some(disagreement.to_string()),
         }
         if !self.scenario.is_exact() {
             return None;

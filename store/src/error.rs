@@ -55,6 +55,12 @@ pub enum StoreError {
         /// The run.
         run: RunName,
     },
+    /// The store is shared, and its logs are only ever added to.
+    #[error("the log of run \"{run}\" is not rewritten: its store is shared, and its logs are only added to")]
+    NoRewrite {
+        /// The run.
+        run: RunName,
+    },
     /// The text is not the place of an object store.
     #[error("{place:?} is no place for runs: {why}")]
     BadPlace {

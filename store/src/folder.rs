@@ -3,6 +3,7 @@
 //! ```text
 //! runs/NAME/lock                    who writes the log
 //! runs/NAME/0000000000000000.log    segments, named by the number of their first record
+//! runs/NAME/rewritten.log           the whole log, while what it replaces is removed
 //! runs/NAME/blobs/ab/cdef…          blobs, named by their digest
 //! runs/NAME/note                    what may be lost
 //! runs/NAME/control                 where the one who writes the log is reached, of the runtime
@@ -16,6 +17,7 @@ mod history;
 mod lock;
 pub(crate) mod log;
 pub(crate) mod notes;
+mod rewrite;
 
 use std::{
     fs, io,
@@ -72,6 +74,7 @@ impl FolderRuns {
     ) -> Result<(FolderLog, Contents<R>), StoreError> {
         let folder = self.folder(run);
         let lock = Lock::take(&folder, run, owner)?;
+        rewrite::clear_up::<R>(&folder, run)?;
         let (history, last) = history::read::<R>(&folder, run, 0)?;
         let is_old = history.is_old();
         let segment::History { records, next, chain, sealed, torn, end, .. } = history;
@@ -146,7 +149,12 @@ impl FolderRuns {
     }
 
     pub(crate) fn entry(&self, run: &RunName) -> Result<RunEntry, StoreError> {
-        entry(&self.folder(run), run.clone())
+        let folder = self.folder(run);
+        match entry(&folder, run.clone()) {
+            // A segment is gone whose run is there: the log is just rewritten.
+            Err(StoreError::NotFound { .. }) if folder.exists() => entry(&folder, run.clone()),
+            other => other,
+        }
     }
 
     pub(crate) fn note(&self, run: &RunName) -> Result<Option<Vec<u8>>, StoreError> {

@@ -144,6 +144,20 @@ impl<R: Record> MemoryRuns<R> {
         self.with(run, |found| Arc::clone(&found.blobs))
     }
 
+    /// As [`Store::rewrite`](crate::Store::rewrite): fences the writer before, and keeps every blob.
+    pub(crate) fn rewrite<E: From<StoreError>>(
+        &self,
+        run: &RunName,
+        change: impl FnOnce(Vec<R>) -> Result<Option<Vec<R>>, E>,
+    ) -> Result<bool, E> {
+        let (log, contents) = self.open(run)?;
+        let Some(records) = change(contents.records)? else { return Ok(false) };
+        let mut history = lock(&log.history);
+        history.next = records.len() as u64;
+        history.batches = vec![(0, records)];
+        Ok(true)
+    }
+
     /// Removes the run and fences its writer.
     pub(crate) fn remove(&self, run: &RunName) -> Result<(), StoreError> {
         let removed =

@@ -295,6 +295,26 @@ impl<R: Record> Store<R> {
         }
     }
 
+    /// Puts what `change` makes of the records of a log in their place, or leaves them if it makes nothing;
+    /// whether they were replaced. A crash leaves all of the old records or all of the new ones. Of the run's
+    /// blobs those stay that the new records name, and its log is as old as it was.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and what `change` fails with; then the log is as it was. A store that keeps
+    /// nothing is [`StoreError::NotKept`].
+    pub fn rewrite<E: From<StoreError>>(
+        &self,
+        run: &RunName,
+        owner: &str,
+        change: impl FnOnce(Vec<R>) -> Result<Option<Vec<R>>, E>,
+    ) -> Result<bool, E> {
+        match &self.0 {
+            Backend::Memory(runs) => runs.rewrite(run, change),
+            Backend::Folder(runs) => runs.rewrite(run, owner, change),
+            Backend::Object(_) => Err(StoreError::NoRewrite { run: run.clone() }.into()),
+        }
+    }
+
     /// Removes a run with its blobs and journals. In an object store its writers are fenced; its name should not be
     /// used again while one that has not heard of it may be left.
     ///

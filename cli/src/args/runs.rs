@@ -204,7 +204,7 @@ pub(crate) struct RunsArgs {
 /// What to do with runs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunsCommand {
-    /// Remove runs that have ended.
+    /// Remove runs that have ended, or what they did long before their end.
     Gc(SweepArgs),
 }
 
@@ -231,14 +231,17 @@ pub(crate) enum PhaseName {
 
 /// Arguments of `runs gc`.
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("what").args(["keep", "older_than"]).required(true).multiple(true), after_help = "\
+#[command(group = ArgGroup::new("what").args(["keep", "older_than", "keep_supersteps"]).required(true).multiple(true), after_help = "\
 Examples:
   superstep runs gc --older-than 30d
   superstep runs gc --keep 100 --dry-run
   superstep runs gc --keep 10 --older-than 12h --output json
+  superstep runs gc --keep-supersteps 20
 
-With both limits a run is removed only if both let it go; --keep 0 removes every run that has ended.
-A run that another process has open is left, whatever is asked for.")]
+With --keep and --older-than a run is removed only if both let it go; --keep 0 removes every run that
+has ended. A run that another process has open is left, whatever is asked for. --keep-supersteps
+shortens the logs of the runs that have ended and stay: they can be inspected, watched and continued,
+and neither be replayed nor forked.")]
 pub(crate) struct SweepArgs {
     /// Keep the newest runs, so many of those that could be removed.
     #[arg(long, value_name = "N")]
@@ -246,6 +249,9 @@ pub(crate) struct SweepArgs {
     /// Remove only what was last written to before so long, as in 12h or 30d.
     #[arg(long, value_name = "DURATION", value_parser = length)]
     pub(crate) older_than: Option<Duration>,
+    /// Of each run that has ended and stays, keep the last supersteps only, so many, beside its outputs.
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_supersteps: Option<u64>,
     /// Also remove runs that could be resumed, and those whose logs cannot be read.
     #[arg(long)]
     pub(crate) all: bool,

@@ -1,4 +1,7 @@
-//! `superstep runs gc`: runs that nobody needs are removed, and kept results that are too old.
+//! `superstep runs gc`: runs that nobody needs are removed, older supersteps of others, and kept results that are too
+//! old.
+
+mod shorten;
 
 use std::io;
 use std::time::SystemTime;
@@ -10,29 +13,40 @@ use superstep_store::{Store, StoreError, Swept as SweptResults};
 
 use super::phase_text;
 use crate::args::runs::SweepArgs;
-use crate::exit::{CommandError, Exit, count};
+use crate::exit::{CommandError, Exit, count, with_causes};
 use crate::kept;
 use crate::log;
 use crate::output::{self, OutputFormat};
 use crate::run::open_store;
 
-/// Removes runs, and tells which and what that freed.
+/// Removes runs and older supersteps of runs, and tells of which and what that freed.
 ///
 /// # Errors
-/// The store cannot be read, a run cannot be removed, or stdout cannot be written to.
+/// The store cannot be read, a run cannot be removed or shortened, or stdout cannot be written to.
 pub(super) fn sweep(args: &SweepArgs) -> Result<Exit, CommandError> {
     let store = open_store(&args.store)?;
     let runs = list_runs(&store)?;
     let retention = Retention { newest: args.keep, age: args.older_than, unfinished: args.all };
-    let chosen = retention.lets_go(&runs, SystemTime::now());
+    // A retention without limits would let every run go.
+    let removes = args.keep.is_some() || args.older_than.is_some();
+    let chosen = if removes { retention.lets_go(&runs, SystemTime::now()) } else { Vec::new() };
+    let stays = |run: &&RunSummary| !chosen.iter().any(|gone| gone.name == run.name);
+    let staying: Vec<&RunSummary> = runs.iter().filter(stays).collect();
     let mut swept = Swept::default();
     for run in chosen {
         let outcome = if args.dry_run { Outcome::WouldRemove } else { remove(&store, run) };
         swept.add(run, &outcome);
     }
+    if let Some(keep) = args.keep_supersteps {
+        for run in staying {
+            if let Some(outcome) = shorten::older_supersteps(&store, run, keep, args.dry_run) {
+                swept.add(run, &outcome);
+            }
+        }
+    }
     let kept =
         if args.dry_run { SweptResults::default() } else { kept::sweep(&args.store, SystemTime::now())? };
-    let report = json!({"runs": swept.rows, "removed": swept.removed, "freedBytes": swept.bytes + kept.bytes,
+    let report = json!({"runs": swept.rows, "removed": swept.removed, "shortened": swept.shortened, "freedBytes": swept.bytes + kept.bytes,
         "keptResults": kept.results, "dryRun": args.dry_run});
     let mut stdout = io::stdout().lock();
     match args.output {
@@ -42,16 +56,30 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<Exit, CommandError> {
     }
     let done = if args.dry_run { "would remove" } else { "removed" };
     let (runs, bytes) = (count(swept.removed, "run"), size(swept.bytes));
-    log::say(&format!("{done} {runs}, {bytes}"));
+    let shortened = match (args.keep_supersteps, args.dry_run) {
+        (None, _) => String::new(),
+        (Some(_), true) => format!(", and shorten {}", count(swept.shortened, "run")),
+        (Some(_), false) => format!(", and shortened {}", count(swept.shortened, "run")),
+    };
+    log::say(&format!("{done} {runs}{shortened}, {bytes}"));
     swept.failed.map_or(Ok(Exit::Success), Err)
 }
 
 enum Outcome {
     Removed,
     WouldRemove,
+    /// Its older supersteps are gone.
+    Shortened {
+        before: u64,
+        after: u64,
+    },
+    WouldShorten {
+        supersteps: u64,
+    },
     /// Another process has it open, or has removed it.
     Left(StoreError),
     Failed(StoreError),
+    NotShortened(CommandError),
 }
 
 fn remove(store: &Store<Record>, run: &RunSummary) -> Outcome {
@@ -66,6 +94,7 @@ fn remove(store: &Store<Record>, run: &RunSummary) -> Outcome {
 struct Swept {
     rows: Vec<Value>,
     removed: usize,
+    shortened: usize,
     bytes: u64,
     /// The first failure.
     failed: Option<CommandError>,
@@ -78,14 +107,22 @@ impl Swept {
             Outcome::WouldRemove => "would be removed".to_owned(),
             Outcome::Left(why) => format!("left: {why}"),
             Outcome::Failed(why) => format!("failed: {why}"),
+            Outcome::Shortened { after, .. } => format!("shortened to {}", size(*after)),
+            Outcome::WouldShorten { supersteps } => format!("would lose its first {supersteps} supersteps"),
+            Outcome::NotShortened(why) => format!("failed: {}", with_causes(why)),
         };
         match outcome {
             Outcome::Removed | Outcome::WouldRemove => {
                 self.removed += 1;
                 self.bytes += run.bytes;
             }
+            Outcome::Shortened { before, after } => {
+                self.shortened += 1;
+                self.bytes += before.saturating_sub(*after);
+            }
+            Outcome::WouldShorten { .. } => self.shortened += 1,
             Outcome::Left(_) => {}
-            Outcome::Failed(_) => {
+            Outcome::Failed(_) | Outcome::NotShortened(_) => {
                 self.failed.get_or_insert(CommandError::NotRemoved { run: run.name.clone() });
             }
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use superstep_graph::VertexName;
 
 use super::{Coordinator, Phase};
-use crate::ids::{FrameId, Timestamp};
+use crate::ids::{FrameId, Timestamp, Token};
+use crate::misfit::Misfit;
 use crate::notice::RunStatus;
 use crate::program::{Failure, ProgramResult};
 use crate::record::{Commit, Completion, End, Patch};
@@ -16,11 +17,11 @@ impl Coordinator {
     ///
     /// # Errors
     /// The record does not fit the state that the records before it lead to.
-    pub(crate) fn replay_commit(&mut self, record: &Arc<Commit>, now: Timestamp) -> Result<(), String> {
+    pub(crate) fn replay_commit(&mut self, record: &Arc<Commit>, now: Timestamp) -> Result<(), Misfit> {
         let patches = self.take_patches(&record.patches)?;
         let made = self.make_again(record, &patches, now)?;
         if let Some(part) = differing(&made, record) {
-            return Err(format!("superstep {} comes to other {part} than the log has", record.superstep));
+            return Err(Misfit::OtherCommit { superstep: record.superstep, part });
         }
         if let Some(committing) = &mut self.committing {
             committing.record = Arc::clone(record);
@@ -39,7 +40,7 @@ impl Coordinator {
         record: &Commit,
         requester: &str,
         now: Timestamp,
-    ) -> Result<Arc<Commit>, String> {
+    ) -> Result<Arc<Commit>, Misfit> {
         let mut requesters = record.patches.clone();
         requesters.push(requester.to_owned());
         let patches = self.take_patches(&requesters)?;
@@ -53,15 +54,13 @@ impl Coordinator {
     }
 
     /// Prepares the commit that a record tells of; the record that comes of it, with the time of the log.
-    fn make_again(&mut self, record: &Commit, patches: &[Patch], now: Timestamp) -> Result<Commit, String> {
+    fn make_again(&mut self, record: &Commit, patches: &[Patch], now: Timestamp) -> Result<Commit, Misfit> {
         if self.phase == Phase::Paused {
             self.go_on(now);
         }
         if self.phase != Phase::Running || self.superstep != record.superstep {
-            return Err(format!(
-                "superstep {} is committed while superstep {} is {:?}",
-                record.superstep, self.superstep, self.phase
-            ));
+            let (superstep, present) = (record.superstep, self.superstep);
+            return Err(Misfit::OutOfTurn { superstep, present, phase: format!("{:?}", self.phase) });
         }
         let listed: BTreeSet<(FrameId, &VertexName)> =
             record.completed.iter().map(|completion| (completion.frame, &completion.vertex)).collect();
@@ -70,14 +69,12 @@ impl Coordinator {
             .partition(|(place, completed)| listed.contains(&(place.0, &completed.activation.vertex)));
         self.completed = rest;
         if completed.len() != record.completed.len() {
-            return Err(format!("superstep {} lists activations that have not ended", record.superstep));
+            return Err(Misfit::NotEnded(record.superstep));
         }
         // That a vertex has failed follows from what completed; every other end came from elsewhere.
         self.ending = record.closing.clone().filter(|closing| !matches!(closing, RunStatus::Failed { .. }));
         self.prepare(completed, patches, now);
-        let Some(committing) = &self.committing else {
-            return Err("the commit was not prepared".to_owned());
-        };
+        let committing = self.committing.as_ref().expect("what was prepared is about to be committed");
         Ok(Commit { elapsed: record.elapsed, ..(*committing.record).clone() })
     }
 
@@ -112,9 +109,12 @@ impl Coordinator {
         }
     }
 
-    /// Begins a replay: the first records are durable already.
+    /// Begins a replay: the first records are durable already. Nothing begins in a run of which only remains are
+    /// left: its end comes with its log.
     pub(crate) fn replay_begin(&mut self, now: Timestamp) {
-        self.open_root(now);
+        let Some(remains) = &self.config.remains else { return self.open_root(now) };
+        (self.totals, self.superstep) = (remains.totals, remains.totals.supersteps);
+        self.phase = Phase::Ending(Token(u64::MAX));
     }
 }
 

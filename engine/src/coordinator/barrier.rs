@@ -4,6 +4,7 @@ use superstep_graph::{BarrierMode, BarrierSpec, Refusal, Verdict};
 
 use super::{Coordinator, Phase};
 use crate::ids::{FrameId, Timestamp};
+use crate::misfit::Misfit;
 use crate::notice::{Notice, RunStatus};
 use crate::protocol::Command;
 use crate::record::Record;
@@ -95,9 +96,9 @@ impl Coordinator {
     ///
     /// # Errors
     /// The term is not higher than those before it.
-    pub(crate) fn replay_epoch(&mut self, epoch: crate::ids::Epoch) -> Result<(), String> {
+    pub(crate) fn replay_epoch(&mut self, epoch: crate::ids::Epoch) -> Result<(), Misfit> {
         if epoch <= self.epoch {
-            return Err(format!("epoch {} follows epoch {}", epoch.0, self.epoch.0));
+            return Err(Misfit::Epoch { epoch, before: self.epoch });
         }
         self.epoch = epoch;
         Ok(())

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use superstep_graph::{Select, ValidatedGraph, VertexIx, VertexName};
 
@@ -14,7 +15,7 @@ use crate::protocol::Completed;
 use crate::values::aggregate;
 
 /// Who opened a frame: an activation, or an element of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opener {
     /// The frame of the activation.
     pub frame: FrameId,

@@ -4,6 +4,7 @@ use superstep_graph::VertexName;
 
 use super::{Coordinator, Phase};
 use crate::ids::{FrameId, QuestionId, Timestamp};
+use crate::misfit::Misfit;
 use crate::notice::Notice;
 use crate::payload::Payload;
 use crate::program::Question;
@@ -168,11 +169,11 @@ impl Coordinator {
     }
 
     /// The changes that a commit judged, by the names of those who asked.
-    pub(super) fn take_patches(&mut self, requesters: &[String]) -> Result<Vec<Patch>, String> {
+    pub(super) fn take_patches(&mut self, requesters: &[String]) -> Result<Vec<Patch>, Misfit> {
         let mut taken = Vec::with_capacity(requesters.len());
         for requester in requesters {
             let position = self.patches.iter().position(|patch| patch.requester == *requester);
-            let position = position.ok_or_else(|| format!("the patch {requester:?} was not asked for"))?;
+            let position = position.ok_or_else(|| Misfit::NotAsked(requester.clone()))?;
             taken.push(self.patches.remove(position));
         }
         Ok(taken)

@@ -13,6 +13,7 @@ use super::{Effect, Partition};
 use crate::defect::{self, Defect};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Routed, Target};
+use crate::misfit::Misfit;
 use crate::notice::{Notice, RunStatus};
 use crate::payload::Payload;
 use crate::record::{Completion, End};
@@ -217,28 +218,22 @@ impl Partition {
     }
 
     /// Takes the end of an activation in from a commit record.
-    pub(crate) fn replay_completion(&mut self, completion: &Completion) -> Result<(), String> {
-        let absent =
-            || format!("vertex {:?} of frame {} is not in flight", completion.vertex, completion.frame.0);
+    pub(crate) fn replay_completion(&mut self, completion: &Completion) -> Result<(), Misfit> {
+        let vertex = || completion.vertex.clone();
+        let absent = || Misfit::NotInFlight { vertex: vertex(), frame: completion.frame };
         let frame = self.frames.get(&completion.frame).ok_or_else(absent)?;
         let at = frame.topology.find(&completion.vertex).ok_or_else(absent)?;
         let number = frame.vertices.flight(at).ok_or_else(absent)?;
         let flight = self.flights.get(number).ok_or_else(absent)?;
         let ends = match &completion.end {
             End::Derived if flight.elements.have_ended() => return Ok(()),
-            End::Derived => {
-                return Err(format!("vertex {:?} should have ended by itself", completion.vertex));
-            }
+            End::Derived => return Err(Misfit::NotDerived(vertex())),
             End::Single(end) => std::slice::from_ref(end),
             End::Each(ends) => ends.as_slice(),
         };
         let elements = flight.elements.len();
         if elements as usize != ends.len() {
-            return Err(format!(
-                "vertex {:?} has {elements} elements, not {}",
-                completion.vertex,
-                ends.len()
-            ));
+            return Err(Misfit::Elements { vertex: vertex(), elements, recorded: ends.len() });
         }
         for (element, end) in (0u32..).zip(ends) {
             self.set_stage(number, element, Stage::Ended(end.clone()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Solo;
 use crate::call::CallRequest;
 use crate::ids::{ActivationId, Timestamp};
+use crate::misfit::Misfit;
 use crate::partition::{Again, Partition, Recall};
 use crate::program::Outcome;
 use crate::record::{CallKey, Carried, Commit, Completion};
@@ -15,7 +16,7 @@ impl Solo {
     ///
     /// # Errors
     /// The commit does not fit what comes before it.
-    pub(crate) fn commit_again(&mut self, commit: &Commit, requester: &str) -> Result<Arc<Commit>, String> {
+    pub(crate) fn commit_again(&mut self, commit: &Commit, requester: &str) -> Result<Arc<Commit>, Misfit> {
         let now = Timestamp::default();
         self.take_completions(commit, now)?;
         let made = self.coordinator.commit_again(commit, requester, now)?;
@@ -50,6 +51,9 @@ impl Solo {
 
     /// What another run takes over that continues this one.
     pub fn carried(&self) -> Carried {
+        if let Some(remains) = &self.coordinator.config().remains {
+            return remains.carried.clone();
+        }
         Carried {
             run: self.coordinator.config().started.run.clone(),
             values: self.partitions.iter().flat_map(Partition::values).collect(),

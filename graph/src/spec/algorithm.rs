@@ -184,40 +184,55 @@ impl Algorithm<'_> {
     }
 }
 
+/// Why a value is no edge.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// It is neither a list nor an object.
+    #[error("an edge is [from, to], [from, to, weight] or {{from, to, weight}}")]
+    Form,
+    /// It is a list of so many items.
+    #[error("an edge is [from, to] or [from, to, weight], not {0} items")]
+    Items(usize),
+    /// It is an object with this member.
+    #[error("an edge has from, to and weight, and no member {0:?}")]
+    Member(String),
+    /// Its weight is this.
+    #[error("a weight is a number of at least 0, not {0}")]
+    Weight(Value),
+    /// One of its ends is this.
+    #[error("the name of a vertex is a text or a whole number, not {0}")]
+    Name(Value),
+}
+
 impl Link {
     /// An edge as it is written.
     ///
     /// # Errors
     /// What it is, and is not.
-    pub fn read(value: &Value) -> Result<Self, String> {
+    pub fn read(value: &Value) -> Result<Self, LinkError> {
         let (from, to, weight) = match value {
             Value::Array(ends) => match ends.as_slice() {
                 [from, to] => (from, to, &Value::Null),
                 [from, to, weight] => (from, to, weight),
-                other => {
-                    return Err(format!(
-                        "an edge is [from, to] or [from, to, weight], not {} items",
-                        other.len()
-                    ));
-                }
+                other => return Err(LinkError::Items(other.len())),
             },
             Value::Object(members) => {
                 let known = ["from", "to", "weight"];
                 if let Some(unknown) = members.keys().find(|name| !known.contains(&name.as_str())) {
-                    return Err(format!("an edge has from, to and weight, and no member {unknown:?}"));
+                    return Err(LinkError::Member(unknown.clone()));
                 }
                 let member = |name: &str| members.get(name).unwrap_or(&Value::Null);
                 (member("from"), member("to"), member("weight"))
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                return Err("an edge is [from, to], [from, to, weight] or {from, to, weight}".to_owned());
+                return Err(LinkError::Form);
             }
         };
         let weight = if weight.is_null() {
             None
         } else {
             let number = weight.as_f64().filter(|number| *number >= 0.0);
-            Some(number.ok_or_else(|| format!("a weight is a number of at least 0, not {weight}"))?)
+            Some(number.ok_or_else(|| LinkError::Weight(weight.clone()))?)
         };
         Ok(Self { from: Self::name(from)?, to: Self::name(to)?, weight })
     }
@@ -226,19 +241,17 @@ impl Link {
     ///
     /// # Errors
     /// It is neither a text nor a whole number.
-    pub fn name(value: &Value) -> Result<String, String> {
+    pub fn name(value: &Value) -> Result<String, LinkError> {
         match value {
             Value::String(name) => Ok(name.clone()),
             Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
             // CEL has no other numbers in an object that came as JSON.
             Value::Number(number) => match number.as_f64() {
                 Some(whole) if whole.fract() == 0.0 && whole.abs() < 9e15 => Ok(format!("{whole:.0}")),
-                Some(_) | None => {
-                    Err(format!("the name of a vertex is a text or a whole number, not {number}"))
-                }
+                Some(_) | None => Err(LinkError::Name(value.clone())),
             },
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                Err(format!("the name of a vertex is a text or a whole number, not {value}"))
+                Err(LinkError::Name(value.clone()))
             }
         }
     }
@@ -273,7 +286,7 @@ mod tests {
             (json!(["a", "b", "x"]), "at least 0, not \"x\""),
             (json!(["a", 1.5]), "not 1.5"),
         ] {
-            let why = Link::read(&value).unwrap_err();
+            let why = Link::read(&value).unwrap_err().to_string();
             assert!(why.contains(part), "{why}");
         }
     }

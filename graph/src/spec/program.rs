@@ -152,6 +152,11 @@ pub struct Sampling {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub max_tokens: Option<u32>,
+    /// For a `prompt` to a local model: tells on the port `logprobs` how likely each token was that the model wrote,
+    /// and so many of the likeliest ones at its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 20)))]
+    pub logprobs: Option<u8>,
 }
 
 /// A function of what the vertex sees, whose value is the payload on the default port: exactly one of `cel`

@@ -1,11 +1,11 @@
-//! Which runs of a graph are kept.
+//! Which runs of a graph are kept, and how much of each.
 
 use serde::{Deserialize, Serialize};
 
 use crate::duration::DurationSpec;
 
-/// Which runs of a graph are kept once they have ended. A run is let go when every limit that is given lets it
-/// go; one that can be resumed is always kept.
+/// Which runs of a graph are kept once they have ended, and how much of each. A run is let go when each of `runs`
+/// and `age` that is given lets it go; one that can be resumed is always kept, and kept whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -17,4 +17,7 @@ pub struct RetentionSpec {
     /// Those are kept that were last written to within this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<DurationSpec>,
+    /// So many of the last supersteps of a run are kept, beside its input, outputs and totals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersteps: Option<u64>,
 }

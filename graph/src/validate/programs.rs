@@ -10,6 +10,9 @@ use crate::spec::{
     ToolKind, ToolProgram, VertexSpec,
 };
 
+/// No more alternatives can be asked for at the place of a token.
+const MOST_LOGPROBS: u8 = 20;
+
 pub(super) fn check(spec: &GraphSpec, path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
     let kinds: Vec<&str> = vertex.programs().map(|program| program.kind()).collect();
     if kinds.len() != 1 {
@@ -87,8 +90,21 @@ impl Checking<'_> {
             let place = path.field("repetitionPenalty");
             self.problems.push(Problem::error(place, "repetitionPenalty is above 0"));
         }
+        if sampling.logprobs.is_some_and(|count| count > MOST_LOGPROBS) {
+            let message = format!("logprobs is at most {MOST_LOGPROBS}");
+            self.problems.push(Problem::error(path.field("logprobs"), message));
+        }
         if sampling.max_tokens == Some(0) {
             self.problems.push(Problem::error(path.field("maxTokens"), "maxTokens is at least 1"));
+        }
+    }
+
+    /// That a program asks for log-probabilities which has no port for them.
+    fn no_logprobs(&mut self, sampling: &Sampling) {
+        if sampling.logprobs.is_some() {
+            let place = self.path.field("sampling").field("logprobs");
+            let problem = Problem::error(place, "only a prompt tells how likely its tokens were");
+            self.problems.push(problem.hint("leave logprobs out, or ask by a prompt"));
         }
     }
 
@@ -106,6 +122,7 @@ impl Checking<'_> {
     fn agent(&mut self, agent: &AgentProgram) {
         self.model(&agent.model);
         self.sampling(&agent.sampling);
+        self.no_logprobs(&agent.sampling);
         for (index, name) in agent.tools.iter().enumerate() {
             let place = self.path.field("tools").index(index);
             if !self.has_tool(place.clone(), name) {
@@ -140,6 +157,7 @@ impl Checking<'_> {
     fn judge(&mut self, judge: &JudgeProgram) {
         self.model(&judge.model);
         self.sampling(&judge.sampling);
+        self.no_logprobs(&judge.sampling);
         match (&judge.rubric, &judge.pairwise, &judge.verdict) {
             (Some(rubric), None, None) => self.rubric(rubric),
             (None, Some(_), None) | (None, None, Some(_)) => {}

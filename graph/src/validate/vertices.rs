@@ -8,7 +8,8 @@ use super::{cache, may_grow, programs};
 use crate::name::VertexName;
 use crate::problem::{FieldPath, Problem, Severity};
 use crate::spec::{
-    BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, RetrySpec, VertexSpec, WhenIncomplete,
+    BarrierMode, Effects, GraphSpec, JoinMode, OnSatisfied, RetentionSpec, RetrySpec, VertexSpec,
+    WhenIncomplete,
 };
 
 pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
@@ -55,9 +56,9 @@ fn retention(path: &FieldPath, spec: &GraphSpec, problems: &mut Vec<Problem>) {
     if retention.runs == Some(0) {
         problems.push(Problem::error(path.field("runs"), "a run that has just ended is kept: at least 1"));
     }
-    if retention.runs.is_none() && retention.age.is_none() {
+    if retention == RetentionSpec::default() {
         let problem = Problem::error(path.clone(), "the retention says nothing");
-        problems.push(problem.hint("give runs, age, or both; to keep everything, leave it out"));
+        problems.push(problem.hint("give runs, age or supersteps; to keep everything, leave it out"));
     }
 }
 

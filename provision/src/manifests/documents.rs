@@ -1,5 +1,8 @@
 //! The documents that are searched and the edges that are walked: in their manifest, or in files beside it.
 
+#[cfg(feature = "parquet")]
+mod rows;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -88,31 +91,68 @@ impl Files<'_> {
 /// An item of a file, with its number, and what it is.
 type Item = (&'static str, usize, Value);
 
-/// The items of a file of JSON, lines or a list; nothing if it is of another kind.
-fn items(path: &Path, text: &str) -> Result<Option<Vec<Item>>, String> {
-    match path.extension().and_then(|end| end.to_str()) {
+/// What a file holds.
+enum Content {
+    /// Items, as it is of JSON, lines or a list, or of Parquet.
+    Items(Vec<Item>),
+    /// A text, as it is of another kind.
+    Text(String),
+}
+
+/// What the rows of a file are.
+#[derive(Clone, Copy)]
+enum Rows {
+    Documents,
+    Edges,
+}
+
+/// What a file holds.
+fn content(path: &Path, what: Rows) -> Result<Content, String> {
+    let end = path.extension().and_then(|end| end.to_str());
+    if end == Some("parquet") {
+        return rows_of(path, what).map(Content::Items);
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    match end {
         Some("jsonl") => {
             let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
             let item = |(number, line): (usize, &str)| {
                 let value = serde_json::from_str(line).map_err(|error| format!("line {number}: {error}"))?;
                 Ok(("line", number, value))
             };
-            lines.map(item).collect::<Result<_, String>>().map(Some)
+            lines.map(item).collect::<Result<_, String>>().map(Content::Items)
         }
         Some("json") => {
-            let values: Vec<Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-            Ok(Some((1..).zip(values).map(|(number, value)| ("item", number, value)).collect()))
+            let values: Vec<Value> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            Ok(Content::Items((1..).zip(values).map(|(number, value)| ("item", number, value)).collect()))
         }
-        Some(_) | None => Ok(None),
+        Some(_) | None => Ok(Content::Text(text)),
     }
+}
+
+#[cfg(feature = "parquet")]
+fn rows_of(path: &Path, what: Rows) -> Result<Vec<Item>, String> {
+    let item = match what {
+        Rows::Documents => rows::object,
+        Rows::Edges => rows::edge,
+    };
+    let rows = rows::rows(path).map_err(|error| error.to_string())?;
+    Ok((1..).zip(rows).map(|(number, row)| ("row", number, item(row))).collect())
+}
+
+#[cfg(not(feature = "parquet"))]
+fn rows_of(_: &Path, _: Rows) -> Result<Vec<Item>, String> {
+    Err("this build does not read Parquet: it lacks the feature parquet".to_owned())
 }
 
 /// The documents of a file, each with an id by which it can be found in there.
 fn documents_of(path: &Path) -> Result<Vec<DocumentSpec>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let Some(items) = items(path, &text)? else {
-        return Ok(vec![DocumentSpec { id: Some(name), text, metadata: BTreeMap::new() }]);
+    let items = match content(path, Rows::Documents)? {
+        Content::Items(items) => items,
+        Content::Text(text) => {
+            return Ok(vec![DocumentSpec { id: Some(name), text, metadata: BTreeMap::new() }]);
+        }
     };
     let document = |(kind, number, value): Item| {
         document(value, format!("{name}:{number}")).map_err(|why| format!("{kind} {number}: {why}"))
@@ -122,8 +162,10 @@ fn documents_of(path: &Path) -> Result<Vec<DocumentSpec>, String> {
 
 /// The edges of a file, as they are written.
 fn edges_of(path: &Path) -> Result<Vec<Value>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let items = items(path, &text)?.ok_or("a file of edges ends in .jsonl or .json")?;
+    let items = match content(path, Rows::Edges)? {
+        Content::Items(items) => items,
+        Content::Text(_) => return Err("a file of edges ends in .jsonl, .json or .parquet".to_owned()),
+    };
     let edge = |(kind, number, value): Item| match Link::read(&value) {
         Ok(_) => Ok(value),
         Err(why) => Err(format!("{kind} {number}: {why}")),

@@ -12,6 +12,7 @@ use superstep_inference::{
 };
 
 use crate::call_subject::ModelIdentity;
+use crate::logprobs::{LikelyToken, TokenLogprob};
 use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role};
 use crate::program::OnText;
 
@@ -66,6 +67,7 @@ impl Model for LocalModel {
         on_text: Option<OnText>,
     ) -> BoxFuture<'static, Result<ModelAnswer, Failure>> {
         let generator = self.generator.clone();
+        let told = request.sampling.logprobs.is_some();
         async move {
             let request = to_request(&request);
             // Rendering the prompt and compiling the schema take milliseconds.
@@ -83,6 +85,7 @@ impl Model for LocalModel {
                     ..Usage::default()
                 },
                 text: completion.text,
+                logprobs: told.then(|| completion.logprobs.into_iter().map(likely).collect()),
                 ..ModelAnswer::default()
             })
         }
@@ -158,7 +161,16 @@ fn to_draw(sampling: &Sampling, seed: u64, max_tokens: u32) -> Draw {
         seed,
         stop: sampling.stop.clone(),
         max_tokens: whole(max_tokens),
-        logprobs: None,
+        logprobs: sampling.logprobs,
+    }
+}
+
+fn likely(told: superstep_inference::TokenLogprob) -> TokenLogprob {
+    let top = told.top.into_iter();
+    TokenLogprob {
+        token: told.token,
+        logprob: told.logprob.into(),
+        top: top.map(|(token, logprob)| LikelyToken { token, logprob: logprob.into() }).collect(),
     }
 }
 
@@ -182,7 +194,7 @@ mod tests {
     fn sampling_is_drawn_by_as_it_is_written() {
         let sampling: Sampling = serde_json::from_value(json!({
             "temperature": 0.5, "topP": 0.75, "topK": 40, "minP": 0.25, "presencePenalty": 0.125,
-            "frequencyPenalty": -0.5, "repetitionPenalty": 1.5, "stop": ["END"],
+            "frequencyPenalty": -0.5, "repetitionPenalty": 1.5, "stop": ["END"], "logprobs": 3,
         }))
         .unwrap();
         let expected = Draw {
@@ -196,7 +208,7 @@ mod tests {
             seed: 7,
             stop: vec!["END".to_owned()],
             max_tokens: 64,
-            logprobs: None,
+            logprobs: Some(3),
         };
         assert_eq!(to_draw(&sampling, 7, 64), expected);
     }
@@ -225,6 +237,25 @@ mod tests {
         assert_eq!(answer.usage.prompt_tokens, reserve.prompt_tokens);
         assert!(answer.usage.completion_tokens <= reserve.completion_tokens);
         assert_eq!(model.generate(request(None), None).await.unwrap(), answer);
+    }
+
+    #[tokio::test]
+    async fn it_tells_how_likely_its_tokens_were_if_it_is_asked() {
+        let plain = model().generate(request(None), None).await.unwrap();
+        assert_eq!(plain.logprobs, None);
+        for count in [0, 4] {
+            let mut asked = request(None);
+            asked.sampling.logprobs = Some(count);
+            let answer = model().generate(asked, None).await.unwrap();
+            assert_eq!(answer.text, plain.text);
+            let told = answer.logprobs.unwrap();
+            assert!(!told.is_empty() && told.len() as u64 <= plain.usage.completion_tokens);
+            for token in told {
+                assert_eq!(token.top.len(), usize::from(count));
+                assert!(token.logprob <= 0.0, "{token:?}");
+                assert!(token.top.first().is_none_or(|best| best.logprob >= token.logprob), "{token:?}");
+            }
+        }
     }
 
     #[tokio::test]

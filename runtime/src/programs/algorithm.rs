@@ -11,7 +11,7 @@ use superstep_algorithms::{
     Components, Execution, LabelPropagation, Layout, PageRank, ShortestPaths, Triangles, VertexProgram,
 };
 use superstep_engine::{Failure, Payload, View};
-use superstep_graph::{Algorithm, AlgorithmProgram, Link, PageRankSpec, VertexSpec};
+use superstep_graph::{Algorithm, AlgorithmProgram, Link, LinkError, PageRankSpec, VertexSpec};
 
 use super::aside::aside;
 use super::{PrepareError, expression_at};
@@ -69,7 +69,7 @@ impl Walk {
             None => Origin::WhatCame,
             Some((_, Some(cel))) => Origin::Cel(compile("edges.cel", cel)?),
             Some((Some(inline), None)) => {
-                let links = inline.iter().map(Link::read).collect::<Result<Vec<Link>, String>>();
+                let links = inline.iter().map(Link::read).collect::<Result<Vec<Link>, LinkError>>();
                 let unread = |why| PrepareError::Links { vertex: vertex.name.clone(), why };
                 Origin::Written(links.map_err(unread)?.into())
             }
@@ -106,7 +106,8 @@ impl Prepared {
             Method::Components => findings::labels(&network, &run(&Components, &network), self.top),
             Method::ShortestPaths { from } => {
                 let from = from.evaluate(Bindings::Vertex(view))?;
-                let wrong = |why| Failure::permanent(format!("algorithm.shortestPaths.from: {why}"));
+                let wrong =
+                    |why: LinkError| Failure::permanent(format!("algorithm.shortestPaths.from: {why}"));
                 let source = network.id(&Link::name(from.value()).map_err(wrong)?)?;
                 findings::distances(&network, &run(&ShortestPaths { source }, &network), self.top)
             }

@@ -95,12 +95,22 @@ impl Asking {
         question: Question,
         schema: &Schema,
     ) -> Result<Value, Failure> {
+        self.ask_until(session, question, schema).await.map(|(value, _)| value)
+    }
+
+    /// As [`Self::ask_for`], with the answer as it was recorded.
+    pub(super) async fn ask_until(
+        &self,
+        session: &Session,
+        question: Question,
+        schema: &Schema,
+    ) -> Result<(Value, RecordedAnswer), Failure> {
         let mut question = Question { schema: Some(Arc::clone(schema.value())), ..question };
         let mut reason = String::new();
         for _ in 0..=ASKS_AGAIN {
             let recorded = self.ask(session, question.clone()).await?;
             match self.read(&recorded, schema) {
-                Ok(value) => return Ok(value),
+                Ok(value) => return Ok((value, recorded)),
                 Err(why) => reason = why,
             }
             question.messages.push(recorded.message());

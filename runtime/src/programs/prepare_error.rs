@@ -1,6 +1,6 @@
 //! Why a vertex cannot be executed.
 
-use superstep_graph::VertexName;
+use superstep_graph::{LinkError, VertexName};
 
 use crate::roots::CompileError;
 use crate::schema::SchemaError;
@@ -54,7 +54,7 @@ pub enum PrepareError {
         /// The vertex.
         vertex: VertexName,
         /// What is wrong.
-        why: String,
+        why: LinkError,
     },
     /// This process has no tool of that name.
     #[error("vertex {vertex:?}: no tool is named {tool:?}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use serde_json::json;
-use superstep_engine::{Failure, Payload, View};
+use superstep_engine::{Emission, Failure, Outcome, Payload, ProgramResult, View};
 use superstep_graph::{PromptProgram, VertexSpec};
 
 use super::asking::{Asking, Question, Session};
@@ -13,6 +14,9 @@ use crate::model::{ChatMessage, Model, Role};
 use crate::program::{Activation, Execution, Program};
 use crate::schema::Schema;
 use crate::template::Template;
+
+/// The port on which a prompt tells how likely its tokens were.
+const LOGPROBS: &str = "logprobs";
 
 pub(super) struct Prompt {
     asking: Arc<Asking>,
@@ -63,7 +67,8 @@ impl Program for Prompt {
         };
         let (asking, schema) = (Arc::clone(&self.asking), self.schema.clone());
         let question = Question { messages, ..Question::default() };
-        Execution::running(async move { answer(&asking, &activation.into(), question, schema).await })
+        let answer = async move { answer(&asking, &activation.into(), question, schema).await };
+        Execution::Running(answer.map(|answer| answer.map_or_else(Outcome::Failed, Outcome::Done)).boxed())
     }
 }
 
@@ -72,11 +77,28 @@ async fn answer(
     session: &Session,
     question: Question,
     schema: Option<Schema>,
-) -> Result<Payload, Failure> {
-    Ok(match schema {
-        Some(schema) => asking.ask_for(session, question, &schema).await?.into(),
-        None => json!({ "text": asking.ask(session, question).await?.text }).into(),
-    })
+) -> Result<ProgramResult, Failure> {
+    let (payload, recorded) = match schema {
+        Some(schema) => {
+            let (value, recorded) = asking.ask_until(session, question, &schema).await?;
+            (Payload::from(value), recorded)
+        }
+        None => {
+            let recorded = asking.ask(session, question).await?;
+            (json!({ "text": recorded.text }).into(), recorded)
+        }
+    };
+    let mut result = ProgramResult::output(payload);
+    if asking.sampling.logprobs.is_some() {
+        let told = recorded.logprobs.ok_or_else(|| no_logprobs(asking))?;
+        result.emissions.push(Emission { port: LOGPROBS.into(), payload: json!(told).into() });
+    }
+    Ok(result)
+}
+
+fn no_logprobs(asking: &Asking) -> Failure {
+    let message = format!("model {:?} does not tell how likely its tokens were", asking.model_name);
+    Failure::permanent(format!("{message}, as a local model does: leave sampling.logprobs out"))
 }
 
 #[cfg(test)]

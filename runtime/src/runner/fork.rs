@@ -73,6 +73,7 @@ fn records_of(
         source @ (ForkError::Empty
         | ForkError::Future { .. }
         | ForkError::Over { .. }
+        | ForkError::Compacted
         | ForkError::Refused(_)
         | ForkError::Graph(_)) => RunError::Fork { run: of.clone(), source },
     })

@@ -18,7 +18,7 @@ use superstep_graph::{VertexName, VertexSpec};
 use superstep_store::RunName;
 use tokio::sync::mpsc;
 
-use super::{RunError, config_of};
+use super::{RunError, config_of, whole};
 use crate::cache::CACHE_TARGET;
 use crate::calls::{CallDecision, CallEvent, Caller, Calls};
 use crate::expressions::EdgeExpressions;
@@ -62,7 +62,7 @@ pub async fn replay(
     programs: &Arc<Programs>,
     from: u64,
 ) -> Result<Replayed, RunError> {
-    let config = config_of(name, records)?;
+    let config = whole(name, config_of(name, records)?)?;
     let mut replay = Replay {
         solo: Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs)))),
         programs: Arc::clone(programs),
@@ -83,7 +83,7 @@ pub async fn replay(
             (Ok(()), Record::Committed(_)) if superstep >= from => replay.told.supersteps += 1,
             (Ok(()), _) => {}
             (Err(found), Record::Committed(_)) => {
-                replay.told.difference = Some(Difference::of_commit(superstep, found.why));
+                replay.told.difference = Some(Difference::of_commit(superstep, found.why.to_string()));
                 break;
             }
             (Err(found), _) => {
@@ -169,7 +169,9 @@ impl Replay {
             | Record::Measured(_)
             | Record::Forked { .. }
             | Record::Continued(_)
-            | Record::Placed(_) => true,
+            | Record::Placed(_)
+            | Record::Compacted(_)
+            | Record::Told(_) => true,
         }
     }
 

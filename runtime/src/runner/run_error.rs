@@ -1,6 +1,6 @@
 //! Why a run could not be begun, or not be driven to its end.
 
-use superstep_engine::{ForkError, ReplayError, RunStatus};
+use superstep_engine::{CompactError, ForkError, ReplayError, RunStatus};
 use superstep_graph::{Problems, VertexName};
 use superstep_store::{AppendError, RunName, StoreError};
 
@@ -43,6 +43,22 @@ pub enum RunError {
         run: RunName,
         /// Why.
         source: ForkError,
+    },
+    /// The run was compacted, and what is asked for needs all of its records.
+    #[error("the log of run {run} was compacted: nothing is left of what happened before superstep {from}")]
+    Compacted {
+        /// The run.
+        run: RunName,
+        /// The first superstep of which its log tells what happened.
+        from: u64,
+    },
+    /// The run cannot be compacted.
+    #[error("run {run} cannot be compacted: {source}")]
+    Compact {
+        /// The run.
+        run: RunName,
+        /// Why.
+        source: CompactError,
     },
     /// The run goes on, and cannot be continued by another one before it has ended.
     #[error("run {run} has not ended, so that no other run can continue it: resume it first")]

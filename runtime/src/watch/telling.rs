@@ -87,6 +87,9 @@ impl Telling {
             source: ReplayError { position, why: found.why },
         })?;
         self.position += 1;
+        if let Record::Compacted(remains) = record {
+            self.superstep = remains.from;
+        }
         if let Some(happening) = of_record(record) {
             self.tell(happening);
         }
@@ -148,6 +151,8 @@ fn of_record(record: &Record) -> Option<Happening> {
         | Record::Measured(_)
         | Record::Forked { .. }
         | Record::Continued(_)
-        | Record::Placed(_) => None,
+        | Record::Placed(_)
+        | Record::Compacted(_)
+        | Record::Told(_) => None,
     }
 }

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
 };
 
 use crate::StoreError;
@@ -44,9 +45,19 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 
 /// Writes a file that is there whole or not at all, durably.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write_whole_at(path, bytes, None)
+}
+
+/// As [`write_whole`], a file that was last written to at `modified`.
+pub(crate) fn write_whole_of(path: &Path, bytes: &[u8], modified: SystemTime) -> Result<(), StoreError> {
+    write_whole_at(path, bytes, Some(modified))
+}
+
+fn write_whole_at(path: &Path, bytes: &[u8], modified: Option<SystemTime>) -> Result<(), StoreError> {
     let temporary = temporary(path);
     let written = File::create(&temporary).and_then(|mut file| {
         file.write_all(bytes)?;
+        modified.map_or(Ok(()), |modified| file.set_modified(modified))?;
         file.sync_all()
     });
     written.map_err(error("write", &temporary))?;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{blobs_of, disk};
+use super::{blobs_of, disk, rewrite::REWRITTEN};
 use crate::{Blobs, Record, RunName, StoreError, segment::History};
 
 /// A segment by its file.
@@ -16,8 +16,17 @@ pub(super) struct SegmentFile {
     pub(super) path: PathBuf,
 }
 
-/// The segment files of a run, in order. A run without any does not exist.
+/// The segments of the log of a run, in order. A run without any does not exist.
 pub(super) fn segments(folder: &Path, run: &RunName) -> Result<Vec<SegmentFile>, StoreError> {
+    let mut files = segment_files(folder, run)?;
+    if let Some(rewritten) = files.iter().position(|file| file.path.ends_with(REWRITTEN)) {
+        files = vec![files.swap_remove(rewritten)];
+    }
+    Ok(files)
+}
+
+/// The segment files of a run, in order, those among them that a rewritten log has replaced.
+pub(super) fn segment_files(folder: &Path, run: &RunName) -> Result<Vec<SegmentFile>, StoreError> {
     let missing = || StoreError::NotFound { run: run.clone() };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -29,7 +38,8 @@ pub(super) fn segments(folder: &Path, run: &RunName) -> Result<Vec<SegmentFile>,
         let entry = entry.map_err(disk::error("list", folder))?;
         let name = entry.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        if let Some(first) = number.and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
+        let first = number.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        if let Some(first) = first.or_else(|| (name == REWRITTEN).then_some(0)) {
             found.push(SegmentFile { first, path: entry.path() });
         }
     }
@@ -56,8 +66,8 @@ pub(super) fn read<R: Record>(
 
 /// The history of a run that a writer may be adding to.
 ///
-/// A frame that is just being written can look damaged. It is whole when the reading begins again, so what is
-/// damaged three times is damaged.
+/// A frame that is just being written can look damaged, and a segment can be gone that was there, because the log
+/// is rewritten. It is whole when the reading begins again, so what is damaged three times is damaged.
 pub(super) fn read_beside_writer<R: Record>(
     folder: &Path,
     run: &RunName,
@@ -65,7 +75,8 @@ pub(super) fn read_beside_writer<R: Record>(
 ) -> Result<History<R>, StoreError> {
     for _ in 0..2 {
         match read(folder, run, from) {
-            Err(StoreError::Corrupt { .. }) => {}
+            Err(StoreError::Corrupt { .. } | StoreError::NoBlob { .. }) => {}
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
             other => return other.map(|(history, _)| history),
         }
     }

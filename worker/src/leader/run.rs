@@ -264,7 +264,9 @@ fn journals(contents: &Contents<Record>) -> Result<Vec<JournalName>, StoreError>
         | Record::Known(_)
         | Record::Measured(_)
         | Record::Forked { .. }
-        | Record::Continued(_) => None,
+        | Record::Continued(_)
+        | Record::Compacted(_)
+        | Record::Told(_) => None,
     });
     placed.flatten().map(|placed| placed.journal.parse()).collect()
 }

@@ -49,7 +49,7 @@ impl Checking<'_> {
         }
         for (index, link) in links.inline.iter().flatten().enumerate() {
             if let Err(why) = Link::read(link) {
-                self.problems.push(Problem::error(path.field("inline").index(index), why));
+                self.problems.push(Problem::error(path.field("inline").index(index), why.to_string()));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use superstep_algorithms::Graph;
 use superstep_engine::Failure;
-use superstep_graph::Link;
+use superstep_graph::{Link, LinkError};
 
 /// A graph and the names of its vertices.
 pub(super) struct Network {
@@ -47,8 +47,8 @@ impl Reader {
                 match members.get("vertices") {
                     None | Some(Value::Null) => {}
                     Some(Value::Array(names)) => {
-                        let names = names.iter().map(Link::name).collect::<Result<Vec<String>, String>>();
-                        self.vertices.extend(names.map_err(wrong)?);
+                        let names = names.iter().map(Link::name).collect::<Result<Vec<String>, LinkError>>();
+                        self.vertices.extend(names.map_err(|error| wrong(error.to_string()))?);
                     }
                     Some(
                         other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)),
@@ -68,7 +68,7 @@ impl Reader {
             | Value::String(_)
             | Value::Array(_)
             | Value::Object(_) => {
-                self.links.push(Link::read(value).map_err(wrong)?);
+                self.links.push(Link::read(value).map_err(|error| wrong(error.to_string()))?);
                 Ok(())
             }
         }
@@ -123,8 +123,8 @@ pub(super) fn seeds(value: &Value) -> Result<Option<Vec<(String, f64)>>, Failure
         Value::Null => Ok(None),
         Value::Array(names) => {
             let seeds =
-                names.iter().map(|name| Ok((Link::name(name)?, 1.0))).collect::<Result<Vec<_>, String>>();
-            seeds.map(Some).map_err(wrong)
+                names.iter().map(|name| Ok((Link::name(name)?, 1.0))).collect::<Result<Vec<_>, LinkError>>();
+            seeds.map(Some).map_err(|error| wrong(error.to_string()))
         }
         Value::Object(weights) => {
             let seed = |(name, weight): (&String, &Value)| match weight.as_f64() {

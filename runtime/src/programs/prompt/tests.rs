@@ -7,6 +7,8 @@ use superstep_graph::DurationSpec;
 use super::*;
 use crate::calls::tests::{perform_all, runner};
 use crate::calls::{CallDecision, Calls};
+use crate::logprobs::{LikelyToken, TokenLogprob};
+use crate::model::{ModelAnswer, ModelRequest};
 use crate::programs::tests::given::{self, output, scripted};
 
 fn vertex(prompt: Value) -> VertexSpec {
@@ -118,4 +120,62 @@ async fn what_a_template_lacks_is_a_failure_without_a_call() {
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert!(failure.message.contains("input.txet"), "{failure}");
     assert_eq!(told.await.unwrap(), []);
+}
+
+/// Tells how likely its tokens were, if it is to.
+struct Telling(bool);
+
+impl Model for Telling {
+    fn prompt_tokens(&self, _: &ModelRequest) -> u64 {
+        1
+    }
+
+    fn generate(
+        &self,
+        request: ModelRequest,
+        _: Option<crate::program::OnText>,
+    ) -> futures::future::BoxFuture<'static, Result<ModelAnswer, Failure>> {
+        let top = vec![LikelyToken { token: "2".to_owned(), logprob: -0.5 }];
+        let told = TokenLogprob { token: "1".to_owned(), logprob: -1.5, top };
+        let logprobs = (self.0 && request.sampling.logprobs.is_some()).then(|| vec![told]);
+        async move { Ok(ModelAnswer { text: "1".to_owned(), logprobs, ..ModelAnswer::default() }) }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_goes_out_on_a_port_of_its_own() {
+    let told = json!([{"token": "1", "logprob": -1.5, "top": [{"token": "2", "logprob": -0.5}]}]);
+    for (tells, logprobs, schema, expected) in [
+        (true, Some(1), None, Ok(vec![("out", json!({"text": "1"})), ("logprobs", told.clone())])),
+        (true, Some(0), Some(json!({"type": "integer"})), Ok(vec![("out", json!(1)), ("logprobs", told)])),
+        (true, None, None, Ok(vec![("out", json!({"text": "1"}))])),
+        (false, Some(1), None, Err("model \"small\" does not tell")),
+    ] {
+        let mut prompt = json!({"model": "small", "template": "How many?", "sampling": {}});
+        if let Some(count) = logprobs {
+            prompt["sampling"] = json!({"logprobs": count});
+        }
+        if let Some(schema) = schema {
+            prompt["output"] = json!({"schema": schema});
+        }
+        let vertex = vertex(prompt);
+        let model: Arc<dyn Model> = Arc::new(Telling(tells));
+        let (calls, _) = runner(perform_all);
+        let program = Prompt::prepare(&vertex, vertex.prompt.as_ref().unwrap(), &model).unwrap();
+        let outcome = program.start(activation(&vertex, calls)).outcome().await;
+        match (outcome, expected) {
+            (Outcome::Done(result), Ok(expected)) => {
+                let sent: Vec<(&str, Value)> = result
+                    .emissions
+                    .iter()
+                    .map(|one| (one.port.as_str(), one.payload.value().clone()))
+                    .collect();
+                assert_eq!(sent, expected);
+            }
+            (Outcome::Failed(failure), Err(expected)) => {
+                assert!(failure.message.starts_with(expected), "{failure:?}");
+            }
+            (outcome, expected) => panic!("{outcome:?} in place of {expected:?}"),
+        }
+    }
 }
