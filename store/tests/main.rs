@@ -9,4 +9,7 @@ mod entries;
 mod failure;
 mod follow;
 mod format;
+mod gateway;
+mod merged;
+mod s3;
 mod spill;
