@@ -12,4 +12,5 @@ mod format;
 mod gateway;
 mod merged;
 mod s3;
+mod shared_folder;
 mod spill;

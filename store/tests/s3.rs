@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use superstep_store::{AppendError, Position, RunName, Store, StoreError};
+use superstep_store::{AppendError, ObjectPlace, Position, RunName, Store, StoreError};
 
 use crate::{
     entries::{Entry, entries},
@@ -27,29 +27,35 @@ fn a_server_that_is_exclusive_passes_the_probe() {
 #[test]
 fn each_position_has_one_author_of_many_who_race() {
     let Some(gateway) = Gateway::shared() else { return };
-    let place = gateway.place();
-    let store = || Store::<Entry>::object(&place).unwrap();
-    drop(store().create(&run(), "").unwrap());
+    race(&gateway.place());
+}
+
+/// Lets several, each a process of its own as far as the store knows, append at the same place again and again.
+pub(crate) fn race(place: &ObjectPlace) {
+    let store = || Store::<Entry>::object(place).unwrap();
+    let run = "race".parse().unwrap();
+    drop(store().create(&run, "").unwrap());
     let (rounds, rivals) = (15, 4);
     let barrier = Barrier::new(rivals);
-    let won: Vec<usize> = thread::scope(|scope| {
-        let race = |rival: u64| {
-            let (store, mut won) = (store(), 0);
-            for _ in 0..rounds {
-                let (mut log, _) = store.open(&run(), "").unwrap();
-                barrier.wait();
-                match log.append(vec![Entry::wide(rival, 30)]).wait() {
-                    Ok(_) => won += 1,
-                    Err(error) => assert!(matches!(error, AppendError::Fenced { .. }), "{error:?}"),
-                }
-                barrier.wait();
+    let rival = |rival: u64| {
+        let (store, mut won) = (store(), 0);
+        for _ in 0..rounds {
+            let (mut log, _) = store.open(&run, "").unwrap();
+            barrier.wait();
+            match log.append(vec![Entry::wide(rival, 30)]).wait() {
+                Ok(_) => won += 1,
+                Err(error) => assert!(matches!(error, AppendError::Fenced { .. }), "{error:?}"),
             }
-            won
-        };
-        let racing: Vec<_> = (0..rivals as u64).map(|rival| scope.spawn(move || race(rival))).collect();
+            barrier.wait();
+        }
+        won
+    };
+    let won: Vec<usize> = thread::scope(|scope| {
+        let rival = &rival;
+        let racing: Vec<_> = (0..rivals as u64).map(|number| scope.spawn(move || rival(number))).collect();
         racing.into_iter().map(|rival| rival.join().unwrap()).collect()
     });
-    let records = store().read_only(&run()).unwrap().records;
+    let records = store().read_only(&run).unwrap().records;
     assert_eq!((won.iter().sum::<usize>(), records.len()), (rounds, rounds), "{won:?}");
     for (rival, won) in (0..).zip(won) {
         assert_eq!(records.iter().filter(|record| **record == Entry::wide(rival, 30)).count(), won);

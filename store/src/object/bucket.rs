@@ -304,8 +304,8 @@ fn is_lasting_io(cause: &(dyn StdError + 'static)) -> bool {
     cause.downcast_ref::<io::Error>().is_some_and(|error| lasting.contains(&error.kind()))
 }
 
-/// Whether a service has refused what it will always refuse: a bucket that is not there, is elsewhere or is not ours, or a
-/// request that it does not know.
+/// Whether a service has refused what it will always refuse: a bucket that is not there, is elsewhere or is not ours,
+/// or a request that it does not know.
 ///
 /// The client tells the status of some requests in its text alone. Of a text that it changes nothing would be known,
 /// and the request be made again. 400 is not among them: S3 answers so, too, when it has lost patience.
