@@ -13,17 +13,12 @@ fn run() -> RunName {
     "run".parse().unwrap()
 }
 
-/// Each backend in turn that needs no server.
-fn on_each_here(check: impl Fn(&Store<Entry>)) {
+/// Each backend in turn, on S3 where there is a server.
+fn on_each(check: impl Fn(&Store<Entry>)) {
     check(&Store::memory());
     let folder = TempDir::new().unwrap();
     check(&Store::folder(folder.path()).unwrap());
     check(&shared_folder(folder.path()));
-}
-
-/// Each backend in turn, on S3 where there is a server.
-fn on_each(check: impl Fn(&Store<Entry>)) {
-    on_each_here(&check);
     if let Some(gateway) = Gateway::shared() {
         check(&Store::object(&gateway.place()).unwrap());
     }
@@ -142,45 +137,63 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn steps() -> impl Strategy<Value = (Vec<Step>, Vec<usize>)> {
+    (prop::collection::vec(step(), 1..40), prop::collection::vec(0_usize..3_000, 8))
+}
+
+/// Whatever is appended, however batches merge and writers change, a log is the list of its records.
+fn check_list(store: &Store<Entry>, steps: &[Step], widths: &[usize]) {
+    let mut log = store.create(&run(), "owner").unwrap();
+    let mut list: Vec<Entry> = Vec::new();
+    let mut waiting = Vec::new();
+    for step in steps {
+        match *step {
+            Step::Append(count) => {
+                let position = Position(list.len() as u64);
+                let batch: Vec<Entry> = (0..count)
+                    .map(|at| Entry::wide(position.0 + at as u64, widths[(list.len() + at) % widths.len()]))
+                    .collect();
+                list.extend(batch.iter().cloned());
+                waiting.push((position, log.append(batch)));
+            }
+            Step::Reopen => {
+                drop(log);
+                let (reopened, contents) = store.open(&run(), "owner").unwrap();
+                assert_eq!(contents.records, list);
+                log = reopened;
+            }
+            Step::ReadFrom(from) => {
+                for (position, append) in waiting.drain(..) {
+                    assert_eq!(append.wait().unwrap(), position);
+                }
+                assert_eq!(log.read(Position(from as u64)).unwrap(), list[list.len().min(from)..]);
+            }
+        }
+    }
+    for (position, append) in waiting {
+        assert_eq!(append.wait().unwrap(), position);
+    }
+    assert_eq!(store.read_only(&run()).unwrap().records, list);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
-
-    /// Whatever is appended, however batches merge and writers change, a log is the list of its records.
     #[test]
-    fn a_log_is_a_list(steps in prop::collection::vec(step(), 1..40), widths in prop::collection::vec(0_usize..3_000, 8)) {
-        on_each_here(|store| {
-            let mut log = store.create(&run(), "owner").unwrap();
-            let mut list: Vec<Entry> = Vec::new();
-            let mut waiting = Vec::new();
-            for step in &steps {
-                match *step {
-                    Step::Append(count) => {
-                        let position = Position(list.len() as u64);
-                        let batch: Vec<Entry> = (0..count)
-                            .map(|at| Entry::wide(position.0 + at as u64, widths[(list.len() + at) % widths.len()]))
-                            .collect();
-                        list.extend(batch.iter().cloned());
-                        waiting.push((position, log.append(batch)));
-                    }
-                    Step::Reopen => {
-                        drop(log);
-                        let (reopened, contents) = store.open(&run(), "owner").unwrap();
-                        assert_eq!(contents.records, list);
-                        log = reopened;
-                    }
-                    Step::ReadFrom(from) => {
-                        for (position, append) in waiting.drain(..) {
-                            assert_eq!(append.wait().unwrap(), position);
-                        }
-                        assert_eq!(log.read(Position(from as u64)).unwrap(), list[list.len().min(from)..]);
-                    }
-                }
-            }
-            for (position, append) in waiting {
-                assert_eq!(append.wait().unwrap(), position);
-            }
-            assert_eq!(store.read_only(&run()).unwrap().records, list);
-        });
+    fn a_log_is_a_list((steps, widths) in steps()) {
+        let folder = TempDir::new().unwrap();
+        for store in [Store::memory(), Store::folder(folder.path()).unwrap()] {
+            check_list(&store, &steps, &widths);
+        }
+    }
+}
+
+proptest! {
+    // Each object costs two syncs.
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn a_log_of_objects_is_a_list((steps, widths) in steps()) {
+        let folder = TempDir::new().unwrap();
+        check_list(&shared_folder(folder.path()), &steps, &widths);
     }
 }
 
