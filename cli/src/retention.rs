@@ -2,13 +2,12 @@
 
 use superstep_engine::Record;
 use superstep_graph::RetentionSpec;
-use superstep_provision::with_causes;
+use superstep_provision::{not_loaded, with_causes};
 use superstep_runtime::{Compaction, Removal, RunError, compact, read_run, retain};
 use superstep_store::{RunName, Store, StoreError};
 
 use crate::exit::{CommandError, count};
 use crate::log;
-use crate::run::not_loaded;
 use crate::runs::size;
 
 /// Removes what the retention of a graph lets go, now that a run of it has ended, and tells of it on stderr. A run

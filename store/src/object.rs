@@ -44,7 +44,7 @@ use envelope::{End, Writer};
 use follow::ObjectFollower;
 use log::{Line, ObjectJournal, ObjectLog};
 use place::ObjectPlace;
-use reader::{ObjectReader, object};
+use reader::{ObjectReader, demand_ends, object};
 use thread::ObjectThread;
 use writer::Tail;
 
@@ -127,7 +127,7 @@ impl ObjectRuns {
             if reader.is_sealed() {
                 return Ok(reader.take_records());
             }
-            reader.demand_end()?;
+            demand_ends(&[&reader])?;
             // Where it meets an entry, it is the entry that is read next, and the seal goes behind it.
             self.seal_at::<R>(run, name, reader.end())?;
         }

@@ -4,18 +4,24 @@ use proptest::prelude::*;
 use superstep_store::{AppendError, Digest, Position, RunName, Store, StoreError};
 use tempfile::TempDir;
 
-use crate::entries::{Entry, entries, shared_folder};
+use crate::{
+    entries::{Entry, entries, shared_folder},
+    gateway::Gateway,
+};
 
 fn run() -> RunName {
     "run".parse().unwrap()
 }
 
-/// Each backend in turn.
+/// Each backend in turn, on S3 where there is a server.
 fn on_each(check: impl Fn(&Store<Entry>)) {
     check(&Store::memory());
     let folder = TempDir::new().unwrap();
     check(&Store::folder(folder.path()).unwrap());
     check(&shared_folder(folder.path()));
+    if let Some(gateway) = Gateway::shared() {
+        check(&Store::object(&gateway.place()).unwrap());
+    }
 }
 
 #[test]
@@ -131,45 +137,63 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn steps() -> impl Strategy<Value = (Vec<Step>, Vec<usize>)> {
+    (prop::collection::vec(step(), 1..40), prop::collection::vec(0_usize..3_000, 8))
+}
+
+/// Whatever is appended, however batches merge and writers change, a log is the list of its records.
+fn check_list(store: &Store<Entry>, steps: &[Step], widths: &[usize]) {
+    let mut log = store.create(&run(), "owner").unwrap();
+    let mut list: Vec<Entry> = Vec::new();
+    let mut waiting = Vec::new();
+    for step in steps {
+        match *step {
+            Step::Append(count) => {
+                let position = Position(list.len() as u64);
+                let batch: Vec<Entry> = (0..count)
+                    .map(|at| Entry::wide(position.0 + at as u64, widths[(list.len() + at) % widths.len()]))
+                    .collect();
+                list.extend(batch.iter().cloned());
+                waiting.push((position, log.append(batch)));
+            }
+            Step::Reopen => {
+                drop(log);
+                let (reopened, contents) = store.open(&run(), "owner").unwrap();
+                assert_eq!(contents.records, list);
+                log = reopened;
+            }
+            Step::ReadFrom(from) => {
+                for (position, append) in waiting.drain(..) {
+                    assert_eq!(append.wait().unwrap(), position);
+                }
+                assert_eq!(log.read(Position(from as u64)).unwrap(), list[list.len().min(from)..]);
+            }
+        }
+    }
+    for (position, append) in waiting {
+        assert_eq!(append.wait().unwrap(), position);
+    }
+    assert_eq!(store.read_only(&run()).unwrap().records, list);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
-
-    /// Whatever is appended, however batches merge and writers change, a log is the list of its records.
     #[test]
-    fn a_log_is_a_list(steps in prop::collection::vec(step(), 1..40), widths in prop::collection::vec(0_usize..3_000, 8)) {
-        on_each(|store| {
-            let mut log = store.create(&run(), "owner").unwrap();
-            let mut list: Vec<Entry> = Vec::new();
-            let mut waiting = Vec::new();
-            for step in &steps {
-                match *step {
-                    Step::Append(count) => {
-                        let position = Position(list.len() as u64);
-                        let batch: Vec<Entry> = (0..count)
-                            .map(|at| Entry::wide(position.0 + at as u64, widths[(list.len() + at) % widths.len()]))
-                            .collect();
-                        list.extend(batch.iter().cloned());
-                        waiting.push((position, log.append(batch)));
-                    }
-                    Step::Reopen => {
-                        drop(log);
-                        let (reopened, contents) = store.open(&run(), "owner").unwrap();
-                        assert_eq!(contents.records, list);
-                        log = reopened;
-                    }
-                    Step::ReadFrom(from) => {
-                        for (position, append) in waiting.drain(..) {
-                            assert_eq!(append.wait().unwrap(), position);
-                        }
-                        assert_eq!(log.read(Position(from as u64)).unwrap(), list[list.len().min(from)..]);
-                    }
-                }
-            }
-            for (position, append) in waiting {
-                assert_eq!(append.wait().unwrap(), position);
-            }
-            assert_eq!(store.read_only(&run()).unwrap().records, list);
-        });
+    fn a_log_is_a_list((steps, widths) in steps()) {
+        let folder = TempDir::new().unwrap();
+        for store in [Store::memory(), Store::folder(folder.path()).unwrap()] {
+            check_list(&store, &steps, &widths);
+        }
+    }
+}
+
+proptest! {
+    // Each object costs two syncs.
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn a_log_of_objects_is_a_list((steps, widths) in steps()) {
+        let folder = TempDir::new().unwrap();
+        check_list(&shared_folder(folder.path()), &steps, &widths);
     }
 }
 
@@ -188,22 +212,60 @@ fn a_run_is_in_the_catalogue_by_itself_and_by_name() {
     });
 }
 
+/// Each backend in turn that keeps notes.
+fn on_each_that_notes(check: impl Fn(&Store<Entry>)) {
+    on_each(|store| {
+        store.keep_shared_note("of all", b"note").unwrap();
+        if store.shared_note("of all").unwrap().is_some() {
+            check(store);
+        }
+    });
+}
+
 #[test]
 fn a_note_is_kept_beside_a_log_and_goes_with_it() {
-    let folder = TempDir::new().unwrap();
-    let store = Store::<Entry>::folder(folder.path()).unwrap();
-    drop(store.create(&run(), "owner").unwrap());
-    let before = store.entry(&run()).unwrap();
-    assert_eq!(store.note(&run()).unwrap(), None);
-    for note in ["first", "2"] {
-        store.keep_note(&run(), note.as_bytes()).unwrap();
-        assert_eq!(store.note(&run()).unwrap(), Some(note.as_bytes().to_vec()));
-    }
-    assert_eq!(store.entry(&run()).unwrap(), before);
-    store.remove(&run()).unwrap();
-    assert_eq!(store.note(&run()).unwrap(), None);
-    assert!(store.keep_note(&run(), b"late").is_err());
-    assert_eq!(store.names().unwrap(), []);
+    on_each_that_notes(|store| {
+        drop(store.create(&run(), "owner").unwrap());
+        let before = store.entry(&run()).unwrap();
+        assert_eq!(store.note(&run()).unwrap(), None);
+        for note in ["first", "2"] {
+            store.keep_note(&run(), note.as_bytes()).unwrap();
+            assert_eq!(store.note(&run()).unwrap(), Some(note.as_bytes().to_vec()));
+        }
+        assert_eq!(store.entry(&run()).unwrap(), before);
+        store.remove(&run()).unwrap();
+        assert_eq!(store.note(&run()).unwrap(), None);
+        assert!(store.keep_note(&run(), b"late").is_err());
+        assert_eq!(store.names().unwrap(), []);
+    });
+}
+
+#[test]
+fn a_note_of_all_runs_is_kept_under_any_name() {
+    on_each_that_notes(|store| {
+        for name in ["a", "../a", "costs: all/é", "A.b"] {
+            assert_eq!(store.shared_note(name).unwrap(), None);
+            for note in ["first", "2"] {
+                store.keep_shared_note(name, note.as_bytes()).unwrap();
+                assert_eq!(store.shared_note(name).unwrap(), Some(note.as_bytes().to_vec()));
+            }
+        }
+        assert_eq!(store.names().unwrap(), []);
+    });
+}
+
+#[test]
+fn long_values_and_large_batches_come_back() {
+    on_each(|store| {
+        let mut log = store.create(&run(), "owner").unwrap();
+        let long = Entry::wide(7, 1 << 20);
+        let batches = [vec![long.clone(); 3], vec![Entry::wide(8, 60_000); 50], vec![long], entries(0..1)];
+        let appends: Vec<_> = batches.iter().map(|batch| log.append(batch.clone())).collect();
+        for append in appends {
+            append.wait().unwrap();
+        }
+        assert_eq!(store.read_only(&run()).unwrap().records, batches.concat());
+    });
 }
 
 #[test]

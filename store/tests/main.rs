@@ -9,4 +9,8 @@ mod entries;
 mod failure;
 mod follow;
 mod format;
+mod gateway;
+mod merged;
+mod s3;
+mod shared_folder;
 mod spill;

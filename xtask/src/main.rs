@@ -5,6 +5,7 @@ mod bench;
 mod binary;
 mod deny;
 mod fuzz;
+mod gateway;
 mod generate;
 mod model;
 mod process;

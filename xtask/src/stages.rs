@@ -3,7 +3,7 @@
 use crate::binary::Profile;
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
-use crate::{deny, generate, model, quickstart, sim, tidy};
+use crate::{deny, gateway, generate, model, quickstart, sim, tidy};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::fmt;
@@ -138,11 +138,7 @@ impl Stage {
                 "-D",
                 "warnings",
             ])),
-            // With the variable set, a test that needs a model fails without it, and does not skip.
-            Self::Test => run_process(
-                cargo(&["test", "--workspace", "--locked"])
-                    .env("SUPERSTEP_TEST_MODELS", model::obtain_for_tests()?),
-            ),
+            Self::Test => return test(workspace),
             Self::Sim => sim::share(workspace),
             Self::Bench => smoke(workspace),
             Self::Generated => generate::run(workspace, &generate::Arguments { check: true }),
@@ -154,6 +150,23 @@ impl Stage {
         };
         checked.map(|()| None)
     }
+}
+
+/// Runs every test; what of them was skipped.
+///
+/// With its variable set, a test that needs a model or a server fails without it, and does not skip.
+fn test(workspace: &Workspace) -> Result<Option<&'static str>> {
+    let server = gateway::obtain(workspace)?;
+    let mut tests = cargo();
+    tests
+        .current_dir(&workspace.root)
+        .args(["test", "--workspace", "--locked"])
+        .env("SUPERSTEP_TEST_MODELS", model::obtain_for_tests()?);
+    if let Some(server) = &server {
+        tests.env("SUPERSTEP_TEST_VERSITYGW", server);
+    }
+    run_process(&mut tests)?;
+    Ok(server.is_none().then_some("no S3 server"))
 }
 
 /// Runs what the benchmark measures, without measuring it: each shape checks that it did its work.

@@ -8,12 +8,13 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use superstep_engine::Record;
+use superstep_provision::with_causes;
 use superstep_runtime::{Retention, RunSummary, list_runs};
 use superstep_store::{Store, StoreError, Swept as SweptResults};
 
 use super::phase_text;
 use crate::args::runs::SweepArgs;
-use crate::exit::{CommandError, Exit, count, with_causes};
+use crate::exit::{CommandError, Exit, count};
 use crate::kept;
 use crate::log;
 use crate::output::{self, OutputFormat};

@@ -62,3 +62,67 @@ impl Absence {
 pub(super) fn pause(times: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << times.saturating_sub(1).min(8)).min(LONGEST_PAUSE)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tracing::{Event, Level, Metadata, Subscriber, span};
+
+    use super::*;
+
+    /// Counts what is said at the level of warnings.
+    #[derive(Clone, Default)]
+    struct Warnings(Arc<AtomicU64>);
+
+    impl Subscriber for Warnings {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            assert_eq!(*event.metadata().level(), Level::WARN);
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn an_absence_is_said_once_and_its_end_once() {
+        let warnings = Warnings::default();
+        let said = || warnings.0.load(Ordering::Relaxed);
+        let error =
+            object_store::Error::NotImplemented { operation: String::new(), implementer: String::new() };
+        tracing::subscriber::with_default(warnings.clone(), || {
+            let absence = Absence::new("test://".into());
+            absence.missed(&error);
+            absence.answered();
+            assert_eq!((said(), absence.since()), (0, None), "one miss is none");
+            for round in 0..3 {
+                (0..10).for_each(|_| absence.clone().missed(&error));
+                assert!(absence.since().is_some());
+                assert_eq!(said(), 2 * round + 1);
+                (0..10).for_each(|_| absence.answered());
+                assert_eq!((said(), absence.since()), (2 * round + 2, None));
+            }
+        });
+    }
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        assert_eq!(pause(1), FIRST_PAUSE);
+        assert!((1..100).all(|times| pause(times) <= pause(times + 1)));
+        assert_eq!(pause(100), LONGEST_PAUSE);
+    }
+}

@@ -48,7 +48,7 @@ impl ObjectBlobs {
         self.thread.wait(async move {
             let is_there = bucket.contains(&path).await?;
             if is_there {
-                bucket.delete(vec![path]).await?;
+                bucket.delete(vec![path], Patience::Short).await?;
             }
             Ok(is_there)
         })
@@ -79,7 +79,7 @@ pub(super) async fn keep(
         match bucket.read(&path, patience).await? {
             Some(found) if found == bytes => return bucket.settle(&path).await,
             // Nothing else can make it whole again.
-            Some(_) => bucket.delete(vec![path.clone()]).await?,
+            Some(_) => bucket.delete(vec![path.clone()], patience).await?,
             None => tokio::time::sleep(super::absence::pause(1)).await,
         }
     }

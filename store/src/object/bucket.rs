@@ -1,7 +1,7 @@
 //! The objects of a store: what it does with them, tried again while the store is away.
 
 use std::{
-    error::Error as _,
+    error::Error as StdError,
     fs::File,
     future::Future,
     io,
@@ -211,7 +211,7 @@ impl Bucket {
     }
 
     /// Removes objects. One that is not there is as good as removed.
-    pub(super) async fn delete(&self, paths: Vec<Path>) -> Result<(), StoreError> {
+    pub(super) async fn delete(&self, paths: Vec<Path>, patience: Patience) -> Result<(), StoreError> {
         let deletions = paths.into_iter().map(|path| async move {
             let attempt = || async {
                 match self.objects.delete(&path).await {
@@ -219,7 +219,7 @@ impl Bucket {
                     Err(error) => Err(error),
                 }
             };
-            Ok(self.persist("remove", &path, Patience::Short, attempt).await?)
+            Ok(self.persist("remove", &path, patience, attempt).await?)
         });
         futures::stream::iter(deletions).buffer_unordered(ABREAST).try_collect().await
     }
@@ -286,22 +286,33 @@ fn may_pass(error: &Error) -> bool {
             | Error::Unauthenticated { .. }
             | Error::UnknownConfigurationKey { .. }
     );
-    !lasts && !is_lasting_io(error)
+    !lasts && !causes(error).any(|cause| is_lasting_io(cause) || is_lasting_status(cause))
+}
+
+/// What an error came of, from the outermost cause on.
+fn causes(error: &Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
 /// Whether a file system has refused for a reason that only a person can take away.
-fn is_lasting_io(error: &Error) -> bool {
+fn is_lasting_io(cause: &(dyn StdError + 'static)) -> bool {
     use io::ErrorKind::{
         InvalidFilename, IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem, Unsupported,
     };
     let lasting =
         [InvalidFilename, IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem, Unsupported];
-    let mut cause = error.source();
-    while let Some(found) = cause {
-        if found.downcast_ref::<io::Error>().is_some_and(|error| lasting.contains(&error.kind())) {
-            return true;
-        }
-        cause = found.source();
-    }
-    false
+    cause.downcast_ref::<io::Error>().is_some_and(|error| lasting.contains(&error.kind()))
+}
+
+/// Whether a service has refused what it will always refuse: a bucket that is not there, is elsewhere or is not ours,
+/// or a request that it does not know.
+///
+/// The client tells the status of some requests in its text alone. Of a text that it changes nothing would be known,
+/// and the request be made again. 400 is not among them: S3 answers so, too, when it has lost patience.
+fn is_lasting_status(cause: &(dyn StdError + 'static)) -> bool {
+    let text = cause.to_string();
+    let status = text.split_once("status code: ").and_then(|(_, rest)| rest.get(..3));
+    status.is_some_and(|status| {
+        ["301", "307", "401", "403", "404", "405", "410", "413", "501"].contains(&status)
+    })
 }

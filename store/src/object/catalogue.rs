@@ -81,9 +81,9 @@ impl ObjectRuns {
         let (bucket, last) = (self.bucket.clone(), ends);
         self.thread.wait(async move {
             // Without its first object the run is gone; what fences its writers goes last.
-            bucket.delete(vec![first]).await?;
-            bucket.delete(rest).await?;
-            bucket.delete(last).await
+            bucket.delete(vec![first], Patience::Short).await?;
+            bucket.delete(rest, Patience::Short).await?;
+            bucket.delete(last, Patience::Short).await
         })?;
         self.remove_folder(run)
     }

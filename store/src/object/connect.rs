@@ -118,3 +118,31 @@ mod cloud {
         Ok(settings)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_this_build_cannot_reach_names_the_feature_that_it_needs() {
+        for (place, feature, is_built) in [
+            ("s3://bucket/a", "s3", cfg!(feature = "s3")),
+            ("gs://bucket/a", "gcs", cfg!(feature = "gcs")),
+            ("az://container/a", "azure", cfg!(feature = "azure")),
+        ] {
+            let outcome = bucket(&place.parse().unwrap()).map(drop);
+            let refused =
+                matches!(&outcome, Err(StoreError::NotBuilt { feature: named, .. }) if *named == feature);
+            assert_eq!(refused, !is_built, "{place}: {outcome:?}");
+        }
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn a_setting_that_the_client_does_not_know_is_an_error() {
+        let place: ObjectPlace = "s3://bucket/a".parse().unwrap();
+        bucket(&place.clone().with("AWS_REGION", "eu-west-1")).unwrap();
+        let refused = bucket(&place.with("AWS_REGOIN", "eu-west-1")).unwrap_err();
+        assert!(matches!(refused, StoreError::Object { .. }), "{refused:?}");
+    }
+}

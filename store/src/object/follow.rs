@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{ObjectRuns, reader::ObjectReader};
+use super::{
+    ObjectRuns,
+    reader::{self, ObjectReader},
+};
 use crate::{Cursor, Entry, JournalName, Record, RunName, StoreError, merge::Merge};
 
 /// A reader that stands somewhere in the log of a run in an object store and in its journals.
@@ -29,28 +32,30 @@ impl<R: Record> ObjectFollower<R> {
         if self.log.end().number == before && !self.runs.exists(&self.run)? {
             return Err(StoreError::NotFound { run: self.run.clone() });
         }
-        for name in self.runs.journals(&self.run)? {
-            self.read_journal(&name)?;
-        }
+        self.read_journals()?;
         Ok(self.merge.tell())
+    }
+
+    fn read_journals(&mut self) -> Result<(), StoreError> {
+        for name in self.runs.journals(&self.run)? {
+            let (runs, run, from) = (&self.runs, &self.run, self.merge.next_of(&name));
+            let begin = |name: &JournalName| runs.journal_reader(run, name, from);
+            self.journals.entry(name).or_insert_with_key(begin);
+        }
+        reader::advance(&mut self.journals.values_mut().collect::<Vec<_>>())?;
+        for (name, reader) in &mut self.journals {
+            self.merge.add_entries(name, reader.take_records());
+        }
+        Ok(())
     }
 
     /// Makes sure that what was read is all that there is.
     pub(super) fn demand_end(&self) -> Result<(), StoreError> {
-        self.log.demand_end()?;
-        self.journals.values().try_for_each(ObjectReader::demand_end)
+        reader::demand_ends(&[&self.log])?;
+        reader::demand_ends(&self.journals.values().collect::<Vec<_>>())
     }
 
     pub(crate) fn cursor(&self) -> &Cursor {
         self.merge.told()
-    }
-
-    fn read_journal(&mut self, name: &JournalName) -> Result<(), StoreError> {
-        let (runs, run, from) = (&self.runs, &self.run, self.merge.next_of(name));
-        let reader =
-            self.journals.entry(name.clone()).or_insert_with(|| runs.journal_reader(run, name, from));
-        reader.advance()?;
-        self.merge.add_entries(name, reader.take_records());
-        Ok(())
     }
 }

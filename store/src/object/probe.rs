@@ -27,7 +27,7 @@ impl ObjectRuns {
             let paths: Vec<Path> =
                 (0..MOST_ROUNDS).map(|round| folder.clone().join(round.to_string())).collect();
             let outcome = rounds(&bucket, &paths).await;
-            if let Err(error) = bucket.delete(paths).await {
+            if let Err(error) = bucket.delete(paths, Patience::Short).await {
                 tracing::debug!(%error, "the objects of a probe stay behind");
             }
             outcome

@@ -1,6 +1,7 @@
 //! Reading on in a log, or in a journal, of objects.
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use object_store::path::Path;
 
 use super::{
@@ -10,8 +11,10 @@ use super::{
 };
 use crate::{Blobs, Damage, Record, RunName, StoreError, segment::History};
 
-/// Objects that are asked for at once, at most.
+/// Objects of one folder that are asked for at once, at most.
 const WIDEST: u64 = 16;
+/// Requests that are under way at once, at most.
+const ABREAST: usize = 32;
 
 /// The name of the object of number `number` of the log in `folder`.
 pub(super) fn object(folder: &Path, number: u64) -> Path {
@@ -43,26 +46,8 @@ impl<R: Record> ObjectReader<R> {
     }
 
     /// Reads all that is there. On an error what was read stays read.
-    ///
-    /// Each time that all which was asked for is there, twice as much is asked for: a reader that has all makes one
-    /// request, and one that has nothing does not wait for each object in turn.
     pub(super) fn advance(&mut self) -> Result<(), StoreError> {
-        let (mut width, begin) = (1, self.number);
-        while !self.history.sealed {
-            let found = self.fetch(width)?;
-            let complete = found.len() as u64 == width;
-            for bytes in found {
-                self.take(&bytes)?;
-            }
-            if !complete {
-                break;
-            }
-            width = (2 * width).min(WIDEST);
-        }
-        if self.number > begin {
-            self.settle()?;
-        }
-        Ok(())
+        advance(&mut [self])
     }
 
     /// The records that were read since the last call.
@@ -80,30 +65,9 @@ impl<R: Record> ObjectReader<R> {
         End { number: self.number, next: self.history.next, chain: self.history.chain }
     }
 
-    /// Makes sure that what was read is all: an object that the store has lost would look like the end.
-    pub(super) fn demand_end(&self) -> Result<(), StoreError> {
-        let (bucket, next) = (self.bucket.clone(), object(&self.folder, self.number));
-        let is_lost = self.thread.wait(async move {
-            // What follows may have been created just now, behind an object that was created just before.
-            Ok(bucket.continues(&next).await? && !bucket.contains(&next).await?)
-        })?;
-        if is_lost {
-            let (file, record) = (self.bucket.shown(&object(&self.folder, self.number)), self.history.next);
-            return Err(StoreError::Corrupt { file, offset: 0, record, why: Damage::ObjectMissing });
-        }
-        Ok(())
-    }
-
-    /// The objects that come next, `width` at most, up to the first that is not there.
-    fn fetch(&self, width: u64) -> Result<Vec<Bytes>, StoreError> {
-        let bucket = self.bucket.clone();
-        let paths: Vec<Path> =
-            (self.number..self.number + width).map(|number| object(&self.folder, number)).collect();
-        self.thread.wait(async move {
-            let reads = paths.iter().map(|path| bucket.read(path, Patience::Short));
-            let found = futures::future::try_join_all(reads).await?;
-            Ok(found.into_iter().map_while(|bytes| bytes).collect())
-        })
+    /// The names of the objects that come next, `width` of them.
+    fn following(&self, width: u64) -> Vec<Path> {
+        (self.number..self.number + width).map(|number| object(&self.folder, number)).collect()
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
@@ -114,10 +78,88 @@ impl<R: Record> ObjectReader<R> {
         self.number += 1;
         Ok(())
     }
+}
 
-    /// Makes durable what its writer may not have.
-    fn settle(&self) -> Result<(), StoreError> {
-        let (bucket, last) = (self.bucket.clone(), object(&self.folder, self.number - 1));
-        self.thread.wait(async move { bucket.settle(&last).await })
+/// Reads all that is there in each of several folders of one store. On an error what was read stays read.
+///
+/// Each time that all which was asked for is there, twice as much is asked for: a reader that has all makes one
+/// request, and one that has nothing does not wait for each object in turn.
+pub(super) fn advance<R: Record>(readers: &mut [&mut ObjectReader<R>]) -> Result<(), StoreError> {
+    let begins: Vec<u64> = readers.iter().map(|reader| reader.number).collect();
+    let mut open: Vec<_> = readers.iter_mut().filter(|reader| !reader.is_sealed()).collect();
+    let mut width = 1;
+    while let Some(first) = open.first() {
+        let names = open.iter().map(|reader| reader.following(width)).collect();
+        let found = fetch(&first.thread, &first.bucket, names)?;
+        let mut going = Vec::new();
+        for (reader, objects) in open.into_iter().zip(found) {
+            objects.iter().try_for_each(|bytes| reader.take(bytes))?;
+            if objects.len() as u64 == width && !reader.is_sealed() {
+                going.push(reader);
+            }
+        }
+        open = going;
+        width = (2 * width).min(WIDEST);
     }
+    let grown = readers.iter().zip(begins).filter(|(reader, begin)| reader.number > *begin);
+    settle(grown.map(|(reader, _)| &**reader).collect())
+}
+
+/// Of each row of names the objects up to the first that is not there.
+fn fetch(
+    thread: &ObjectThread,
+    bucket: &Bucket,
+    names: Vec<Vec<Path>>,
+) -> Result<Vec<Vec<Bytes>>, StoreError> {
+    let (bucket, lengths) = (bucket.clone(), names.iter().map(Vec::len).collect::<Vec<_>>());
+    thread.wait(async move {
+        let bucket = &bucket;
+        let reads = names.into_iter().flatten();
+        let reads = reads.map(|path| async move { bucket.read(&path, Patience::Short).await });
+        let found: Vec<_> = stream::iter(reads).buffered(ABREAST).try_collect().await?;
+        let mut found = found.into_iter();
+        let rows = lengths.into_iter().map(|length| found.by_ref().take(length).collect::<Vec<_>>());
+        Ok(rows.map(|row| row.into_iter().map_while(|bytes| bytes).collect()).collect())
+    })
+}
+
+/// Makes durable what the writers may not have.
+fn settle<R: Record>(readers: Vec<&ObjectReader<R>>) -> Result<(), StoreError> {
+    let Some(first) = readers.first() else { return Ok(()) };
+    let bucket = first.bucket.clone();
+    let last: Vec<Path> = readers.iter().map(|reader| object(&reader.folder, reader.number - 1)).collect();
+    first.thread.wait(async move {
+        try_join_all(last.iter().map(|path| bucket.settle(path))).await?;
+        Ok(())
+    })
+}
+
+/// Makes sure that what was read is all: an object that the store has lost would look like the end.
+pub(super) fn demand_ends<R: Record>(readers: &[&ObjectReader<R>]) -> Result<(), StoreError> {
+    let Some(first) = readers.first() else { return Ok(()) };
+    let bucket = first.bucket.clone();
+    let next: Vec<Path> = readers.iter().map(|reader| object(&reader.folder, reader.number)).collect();
+    let lost: Vec<bool> = first.thread.wait(async move {
+        let bucket = &bucket;
+        let judged = next.into_iter().map(|path| async move { is_lost(bucket, &path).await });
+        stream::iter(judged).buffered(ABREAST).try_collect().await
+    })?;
+    match readers.iter().zip(lost).find(|(_, lost)| *lost) {
+        None => Ok(()),
+        Some((reader, _)) => {
+            let file = reader.bucket.shown(&object(&reader.folder, reader.number));
+            Err(StoreError::Corrupt {
+                file,
+                offset: 0,
+                record: reader.history.next,
+                why: Damage::ObjectMissing,
+            })
+        }
+    }
+}
+
+/// Whether an object is not there, and one that follows it is.
+async fn is_lost(bucket: &Bucket, path: &Path) -> Result<bool, StoreError> {
+    // What follows may have been created just now, behind an object that was created just before.
+    Ok(bucket.continues(path).await? && !bucket.contains(path).await?)
 }

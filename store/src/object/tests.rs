@@ -3,6 +3,7 @@
 mod away;
 mod damage;
 mod faulty;
+mod format;
 mod journals;
 mod probing;
 mod writers;

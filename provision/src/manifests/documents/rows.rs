@@ -98,7 +98,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::documents::{documents_of, edges_of};
+    use crate::manifests::documents::{documents_of, edges_of};
 
     /// A file of edges with these columns, of which the third is null in the second row.
     fn written(path: &Path, columns: [&str; 3], weights: &[f64], compression: Compression) {

@@ -66,7 +66,7 @@ impl Faulty {
             Fault::LostAnswers(left) => Fault::LostAnswers(left - 1),
             Fault::Busy(left) => Fault::Busy(left - 1),
             Fault::LostThenDenied => Fault::Denied,
-            other => other,
+            Fault::None | Fault::Away | Fault::Denied | Fault::Overwrites | Fault::Denies => found,
         };
         found
     }

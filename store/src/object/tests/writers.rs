@@ -2,6 +2,8 @@
 
 use std::{sync::Barrier, thread};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::object::tests::faulty::Fault;
 
@@ -135,4 +137,49 @@ fn a_removed_run_is_gone_and_its_writers_are_fenced() {
     assert_eq!((store.names().unwrap(), store.runs().unwrap()), (vec![], vec![]));
     let left = futures::executor::block_on_stream(objects.sound().list(None)).count();
     assert_eq!(left, 0, "nothing is left of it");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Append(usize),
+    Open(usize),
+    Fault(Fault),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..2_usize).prop_map(Step::Append),
+        2 => (0..2_usize).prop_map(Step::Open),
+        1 => (1..3_u32).prop_map(|times| Step::Fault(Fault::LostAnswers(times))),
+        1 => (1..3_u32).prop_map(|times| Step::Fault(Fault::Busy(times))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever answers are lost, and whoever believes to be the writer: the log is what was acknowledged, each record
+    /// where its writer was told that it is.
+    #[test]
+    fn a_log_is_what_was_acknowledged(steps in prop::collection::vec(step(), 1..30)) {
+        let (objects, runs, log) = begun();
+        let mut logs = [log, over(&objects).open::<Note>(&run()).unwrap().0];
+        let mut acknowledged = Vec::new();
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Fault(fault) => objects.set(fault),
+                Step::Open(writer) => logs[writer] = over(&objects).open::<Note>(&run()).unwrap().0,
+                Step::Append(writer) => match append(&mut logs[writer], number).wait() {
+                    Ok(position) => {
+                        prop_assert_eq!(position, Position(acknowledged.len() as u64));
+                        acknowledged.push(number.to_string());
+                    }
+                    Err(error) => prop_assert!(matches!(error, AppendError::Fenced { .. }), "{:?}", error),
+                },
+            }
+        }
+        objects.set(Fault::None);
+        let records = runs.read_only(&run()).unwrap().records;
+        prop_assert_eq!(texts(&records), acknowledged);
+    }
 }
