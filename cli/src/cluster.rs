@@ -38,11 +38,14 @@ fn up(args: &UpArgs) -> Result<Exit, CommandError> {
     let store = args.store.clone().unwrap_or_else(|| format!("file://{}", folder.join("runs").display()));
     let runtime = Runtime::new()?;
     let mut signals = Signals::watch(&runtime)?;
+    // Children are waited for by the runtime.
+    let inside = runtime.enter();
     let mut processes = Processes::new(&folder, &store)?;
     for number in 0..args.workers {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port.saturating_add(number)));
         processes.start(&format!("worker-{}", number + 1), listen)?;
     }
+    drop(inside);
     let url = format!("http://127.0.0.1:{}", args.port);
     runtime.block_on(async {
         tokio::select! {

@@ -26,7 +26,7 @@ const MESSAGE: usize = 64 << 20;
 /// How long a worker may take to be connected to.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a request that nobody can answer at the moment is tried again.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why a cluster cannot do what is asked.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +40,12 @@ pub(crate) enum RemoteError {
         source: tonic::transport::Error,
     },
     /// Nobody answers there.
-    #[error("no worker can be reached at {url}")]
+    #[error("no worker can be reached at {url}: {why}")]
     Unreachable {
         /// Where.
         url: String,
         /// Why.
-        source: Status,
+        why: String,
     },
     /// The cluster refuses.
     #[error("the cluster at {url} refuses: {}", .status.message())]
@@ -101,7 +101,7 @@ impl Remote {
     fn error(&self, status: Status) -> RemoteError {
         let url = self.url.clone();
         if may_pass(&status) {
-            RemoteError::Unreachable { url, source: status }
+            RemoteError::Unreachable { url, why: status.message().to_owned() }
         } else {
             RemoteError::Refused { url, status }
         }

@@ -283,7 +283,9 @@ impl Coordinator {
     /// Whether nothing is in flight but what waits for an answer from outside: then vertices can be given to
     /// other partitions, and nothing is run again because of it.
     pub fn rests(&self) -> bool {
-        self.completed.is_empty() && self.flying.is_subset(&self.suspended)
+        // What starts is known only when its partition has said so.
+        let starts = matches!(self.phase, Phase::Starting(_));
+        !starts && self.completed.is_empty() && self.flying.is_subset(&self.suspended)
     }
 
     /// Whether everything in flight waits for an answer from outside.

@@ -66,6 +66,9 @@ pub enum PartitionEvent {
         ticket: u32,
         /// What it wants to call.
         request: CallRequest,
+        /// Whether it makes the call already, as a program does that another partition had started: then its intent
+        /// alone leaves no doubt of what became of it.
+        under_way: bool,
     },
     /// By the driver: a call that was decided to be performed has ended.
     CallEnded {
@@ -237,7 +240,9 @@ impl Partition {
                 self.deliver_if_complete();
             }
             PartitionEvent::Finished { key, outcome } => self.finished(key, outcome, now),
-            PartitionEvent::CallAsked { key, ticket, request } => self.call_asked(key, ticket, request),
+            PartitionEvent::CallAsked { key, ticket, request, under_way } => {
+                self.call_asked(key, ticket, request, under_way);
+            }
             PartitionEvent::CallEnded { key, ticket, outcome } => self.call_ended(key, ticket, outcome),
             PartitionEvent::Durable(token) => self.durable(token),
         }

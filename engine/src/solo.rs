@@ -254,7 +254,8 @@ impl Solo {
                 self.tell_owner(key, PartitionEvent::Finished { key, outcome }, now)
             }
             Event::CallAsked { key, ticket, request } => {
-                self.tell_owner(key, PartitionEvent::CallAsked { key, ticket, request }, now);
+                let asked = PartitionEvent::CallAsked { key, ticket, request, under_way: false };
+                self.tell_owner(key, asked, now);
             }
             Event::CallEnded { key, ticket, outcome } => {
                 self.tell_owner(key, PartitionEvent::CallEnded { key, ticket, outcome }, now);

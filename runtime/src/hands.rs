@@ -8,7 +8,7 @@
 mod desk;
 mod prepared;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
@@ -47,6 +47,8 @@ pub enum Deed {
         ticket: u32,
         /// What it wants to call.
         request: CallRequest,
+        /// Whether it makes the call already: then it was adopted.
+        under_way: bool,
     },
     /// A call that was decided to be performed has ended.
     Ended {
@@ -67,7 +69,7 @@ pub struct Hands {
     finished: mpsc::UnboundedReceiver<(u64, Outcome)>,
     finish: mpsc::UnboundedSender<(u64, Outcome)>,
     next_task: u64,
-    tasks: HashMap<u64, Task>,
+    tasks: BTreeMap<u64, Task>,
     by_key: HashMap<ActivationKey, u64>,
     /// Whether what has ended is kept until its result is durable.
     keeps: bool,
@@ -109,7 +111,7 @@ impl Hands {
             finished,
             finish,
             next_task: 0,
-            tasks: HashMap::new(),
+            tasks: BTreeMap::new(),
             by_key: HashMap::new(),
             keeps: false,
             ended: HashMap::new(),
@@ -286,6 +288,7 @@ impl Hands {
     /// Parts every program from its partition, which is gone.
     pub fn let_go(&mut self) {
         self.by_key.clear();
+        self.desk.forget_deeds();
         for (number, task) in &mut self.tasks {
             let (Some(key), Some(activation)) = (task.key.take(), &task.activation) else { continue };
             self.desk.orphan(key);
@@ -308,9 +311,8 @@ impl Hands {
 
     /// Stops what works without a partition: the one that came after it does not want it.
     pub fn stop_orphans(&mut self) {
-        for (_, number) in std::mem::take(&mut self.orphans) {
-            self.drop_task(number);
-        }
+        let unwanted: Vec<u64> = self.orphans.drain().map(|(_, number)| number).collect();
+        unwanted.into_iter().for_each(|number| self.drop_task(number));
     }
 
     /// Forgets how programs ended, apart from activations that are still in flight.

@@ -162,7 +162,7 @@ fn started(start: &Start) -> v1::Start {
 
 fn start_of(start: v1::Start) -> Result<Start, WireError> {
     let pardon = |of: v1::SlotOf| Ok((place_of(of.place)?, SlotIx(of.slot)));
-    let verdict = |of: v1::JoinVerdict| Ok((place_of(of.place.clone())?, incomplete_of(of.action())?));
+    let verdict = |of: v1::JoinVerdict| Ok((place_of(of.place)?, incomplete_of(of.action())?));
     Ok(Start {
         superstep: start.superstep,
         cancel: start.cancel.into_iter().map(place_at).collect(),

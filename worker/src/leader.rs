@@ -9,12 +9,13 @@ mod term;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use superstep_engine::Record;
 use superstep_proto::v1;
 use superstep_runtime::{NewRun, RunError, RunPhase, list_runs};
 use superstep_store::{RunName, Store, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::provisions::Provisions;
 
@@ -23,6 +24,9 @@ pub(crate) use coordination::Attendance;
 pub(crate) use roster::{Attendant, Connection, Members, Roster};
 use run::RunLead;
 pub(crate) use run::ToRunLead;
+
+/// How often the leader looks for runs that nobody works on.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What the leader is told.
 pub(crate) enum ToLeader {
@@ -40,6 +44,8 @@ pub(crate) enum ToLeader {
     Placed(RunName, Vec<Connection>),
     /// A run is not led here any more.
     Over(RunName),
+    /// A run that is there goes on here from now on.
+    Lead(RunName),
     /// What the cluster is.
     Cluster(oneshot::Sender<Vec<v1::Worker>>),
     /// The runs that nobody works on are to be taken up.
@@ -56,11 +62,19 @@ pub(crate) struct Shared {
     pub(crate) store: Store<Record>,
     pub(crate) provisions: Arc<dyn Provisions>,
     pub(crate) leader: LeaderHandle,
+    /// Who leads in this process, if anybody does.
+    pub(crate) leads: watch::Receiver<Option<LeaderHandle>>,
     /// What was of a term that is over.
     pub(crate) stale: Arc<AtomicU64>,
 }
 
 impl Shared {
+    /// Whether this leader is the one that others attend to. One that is not goes on with the terms that it has, and
+    /// begins none.
+    pub(crate) fn leads(&self) -> bool {
+        self.leads.borrow().as_ref().is_some_and(|leader| leader.same_channel(&self.leader))
+    }
+
     pub(crate) fn refuse_stale(&self, run: &RunName, what: &'static str, epoch: u64) {
         self.stale.fetch_add(1, Ordering::Relaxed);
         tracing::info!(%run, what, epoch, "what is of a term that is over is refused");
@@ -82,14 +96,29 @@ impl Leader {
         Self { shared, inbox, roster: Roster::default(), runs: HashMap::new(), placed: HashMap::new() }
     }
 
-    /// Leads until nobody can reach it any more.
+    /// Leads until another one does and the runs are his.
     pub(crate) async fn lead(mut self) {
-        while let Some(told) = self.inbox.recv().await {
-            self.told(told).await;
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                told = self.inbox.recv() => match told {
+                    Some(told) => self.told(told),
+                    None => return,
+                },
+                _ = look.tick() => {
+                    if self.shared.leads() {
+                        // One may have been begun by a leader that died of it, or was lost to one that is gone.
+                        self.take_up();
+                    } else if self.runs.is_empty() {
+                        return;
+                    }
+                }
+            }
         }
     }
 
-    async fn told(&mut self, told: ToLeader) {
+    fn told(&mut self, told: ToLeader) {
         match told {
             ToLeader::Attached(attendant) => {
                 tracing::info!(worker = attendant.name, "a worker attends");
@@ -103,7 +132,8 @@ impl Leader {
                     self.tell_members();
                 }
             }
-            ToLeader::Begin(new, reply) => self.begin(*new, reply).await,
+            ToLeader::Begin(new, reply) => self.begin(*new, reply),
+            ToLeader::Lead(run) => self.lead_run(run),
             ToLeader::Run(run, ask) => match self.runs.get(&run) {
                 Some(lead) => {
                     if lead.send(ToRunLead::Ask(ask)).is_err() {
@@ -126,7 +156,7 @@ impl Leader {
                     tracing::trace!("nobody waits to hear of the cluster");
                 }
             }
-            ToLeader::TakeUp => self.take_up().await,
+            ToLeader::TakeUp => self.take_up(),
         }
     }
 
@@ -167,20 +197,27 @@ impl Leader {
     /// Lets workers go that want to, and that no run needs.
     fn dismiss_free(&mut self) {
         let placed = &self.placed;
-        self.roster.dismiss(|worker| !placed.values().any(|connections| connections.contains(&worker)));
+        if self.roster.dismiss(|worker| !placed.values().any(|connections| connections.contains(&worker))) {
+            self.tell_members();
+        }
     }
 
-    async fn begin(&mut self, new: NewRun, reply: oneshot::Sender<Result<(), RunError>>) {
+    /// Records a new run, and leads it. It waits for the store beside everything else.
+    fn begin(&self, new: NewRun, reply: oneshot::Sender<Result<(), RunError>>) {
         let name = new.name.clone();
         let (store, owner) = (self.shared.store.clone(), self.shared.name.to_string());
-        let created = tokio::task::spawn_blocking(move || superstep_runtime::record_run(&store, new, &owner));
-        let created = created.await.expect("creating a log does not panic");
-        if created.is_ok() {
-            self.lead_run(name);
-        }
-        if reply.send(created).is_err() {
-            tracing::debug!("nobody waits for the run to begin any more");
-        }
+        let leader = self.shared.leader.clone();
+        tokio::spawn(async move {
+            let recorded =
+                tokio::task::spawn_blocking(move || superstep_runtime::record_run(&store, new, &owner));
+            let recorded = recorded.await.expect("creating a log does not panic");
+            if recorded.is_ok() && leader.send(ToLeader::Lead(name)).is_err() {
+                tracing::debug!("the leader is gone that was to lead a new run");
+            }
+            if reply.send(recorded).is_err() {
+                tracing::debug!("nobody waits for the run to begin any more");
+            }
+        });
     }
 
     fn lead_run(&mut self, run: RunName) {
@@ -194,27 +231,27 @@ impl Leader {
     }
 
     /// Goes on with every run of the store that has not ended.
-    async fn take_up(&mut self) {
-        let store = self.shared.store.clone();
-        let unfinished = tokio::task::spawn_blocking(move || {
-            let runs = list_runs(&store)?;
-            let open = runs.into_iter().filter(|run| run.phase == RunPhase::Unfinished);
-            Ok::<Vec<RunName>, RunError>(open.map(|run| run.name).collect())
-        });
-        match unfinished.await.expect("listing runs does not panic") {
-            Ok(runs) => runs.into_iter().for_each(|run| self.lead_run(run)),
-            Err(error) => {
-                let why = crate::with_causes(&error);
-                tracing::warn!(%why, "the runs cannot be listed; trying again");
-                let leader = self.shared.leader.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                    if leader.send(ToLeader::TakeUp).is_err() {
-                        tracing::trace!("the leader is gone");
+    fn take_up(&self) {
+        let (store, leader) = (self.shared.store.clone(), self.shared.leader.clone());
+        tokio::spawn(async move {
+            let unfinished = tokio::task::spawn_blocking(move || {
+                let runs = list_runs(&store)?;
+                let open = runs.into_iter().filter(|run| run.phase == RunPhase::Unfinished);
+                Ok::<Vec<RunName>, RunError>(open.map(|run| run.name).collect())
+            });
+            match unfinished.await.expect("listing runs does not panic") {
+                Ok(runs) => {
+                    let heard = runs.into_iter().all(|run| leader.send(ToLeader::Lead(run)).is_ok());
+                    if !heard {
+                        tracing::debug!("the leader is gone that was to take runs up");
                     }
-                });
+                }
+                Err(error) => {
+                    let why = crate::with_causes(&error);
+                    tracing::warn!(%why, "the runs cannot be listed; they are again in a while");
+                }
             }
-        }
+        });
     }
 
     fn workers(&self) -> Vec<v1::Worker> {

@@ -14,6 +14,7 @@ mod leader;
 mod leases;
 mod limits;
 mod node;
+mod off_thread;
 mod peer;
 mod provisions;
 mod runs;

@@ -57,6 +57,12 @@ pub struct Surroundings {
 /// Why a worker cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
+    /// Its name is none.
+    #[error("{name:?} is no name of a worker: 1 to 40 of a-z, 0-9 and -")]
+    Name {
+        /// What it was to be.
+        name: String,
+    },
     /// It cannot listen there.
     #[error("cannot listen on {address}")]
     Listen {
@@ -90,6 +96,10 @@ impl Node {
     /// # Errors
     /// It cannot listen, the store does not keep what it must, or the others cannot be told.
     pub async fn start(config: NodeConfig, around: Surroundings) -> Result<Self, NodeError> {
+        let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if config.name.is_empty() || config.name.len() > 40 || !config.name.bytes().all(is_good) {
+            return Err(NodeError::Name { name: config.name });
+        }
         let store = around.store.clone();
         tokio::task::spawn_blocking(move || store.probe()).await.expect("probing does not panic")?;
         let listen = |source| NodeError::Listen { address: config.listen, source };
@@ -296,6 +306,7 @@ impl Elections {
             store: self.around.store.clone(),
             provisions: Arc::clone(&self.around.provisions),
             leader: sender.clone(),
+            leads: self.leader_here.subscribe(),
             stale: Arc::clone(&self.stale),
         };
         tokio::spawn(Leader::new(shared, inbox).lead());

@@ -15,6 +15,7 @@ use superstep_proto::v1::runs_server::Runs;
 use superstep_runtime::{RunError, list_runs, read_run};
 use superstep_store::{RunName, Store, StoreError};
 use tokio::sync::{oneshot, watch};
+use tokio::time::{Duration, timeout};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
@@ -35,6 +36,9 @@ pub(crate) struct RunsService {
     pub(crate) peer: Peer,
     pub(crate) stale: Arc<AtomicU64>,
 }
+
+/// How long a run may take to answer; it has none while the store is away.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Says of a request that another worker has handed it on: it goes no further.
 const HANDED_ON: &str = "superstep-handed-on";
@@ -70,7 +74,7 @@ impl RunsService {
     ) -> Option<A> {
         let (reply, answer) = oneshot::channel();
         leader.send(ToLeader::Run(run.clone(), ask(reply))).ok()?;
-        answer.await.ok()
+        timeout(PATIENCE, answer).await.ok()?.ok()
     }
 
     /// Why a run cannot be reached: it is not there, or has ended.
@@ -81,6 +85,21 @@ impl RunsService {
             }
             Ok(_) => Status::unavailable(format!("run \"{run}\" is being taken over")),
             Err(status) => status,
+        }
+    }
+
+    /// Where a run stands that does not go on at the moment.
+    async fn waiting(&self, run: &RunName, waits_for: String) -> Result<v1::Run, Status> {
+        match self.standing(run).await {
+            Ok(found) => Ok(v1::Run { waits_for, ..found }),
+            // What it waits for may be the store.
+            Err(status) if status.code() == tonic::Code::Unavailable => Ok(v1::Run {
+                name: run.to_string(),
+                phase: v1::RunPhase::Pending.into(),
+                waits_for,
+                ..v1::Run::default()
+            }),
+            Err(status) => Err(status),
         }
     }
 
@@ -124,6 +143,10 @@ impl Runs for RunsService {
                 if !answers::is_same(&started, &wanted) {
                     return Err(Status::already_exists(format!("there is a run \"{name}\" already")));
                 }
+                // Whoever recorded it may be gone.
+                if leader.send(ToLeader::Lead(name.clone())).is_err() {
+                    return Err(Status::unavailable("nobody leads at the moment"));
+                }
             }
             Err(error) => return Err(status_of(&error)),
         }
@@ -138,7 +161,8 @@ impl Runs for RunsService {
         };
         let run = answers::run_name(&request.into_inner().run)?;
         let run = match self.ask(&leader, &run, Ask::State).await {
-            Some(standing) => answers::of_standing(&run, &standing),
+            Some(Ok(standing)) => answers::of_standing(&run, &standing),
+            Some(Err(waits_for)) => self.waiting(&run, waits_for).await?,
             None => self.standing(&run).await?,
         };
         Ok(Response::new(v1::GetResponse { run: Some(run) }))
@@ -256,6 +280,21 @@ pub(crate) fn status_of(error: &RunError) -> Status {
         RunError::Store(StoreError::NotFound { .. }) => Status::not_found(text),
         RunError::Store(StoreError::Exists { .. }) => Status::already_exists(text),
         RunError::Store(error) if crate::leader::may_pass(error) => Status::unavailable(text),
-        _ => Status::failed_precondition(text),
+        RunError::Store(_)
+        | RunError::Append { .. }
+        | RunError::Empty { .. }
+        | RunError::Replay { .. }
+        | RunError::Fork { .. }
+        | RunError::Compacted { .. }
+        | RunError::Compact { .. }
+        | RunError::NotEnded { .. }
+        | RunError::Answer { .. }
+        | RunError::Patch { .. }
+        | RunError::Over { .. }
+        | RunError::Unreachable { .. }
+        | RunError::Control { .. }
+        | RunError::Graph { .. }
+        | RunError::NoGraph(_)
+        | RunError::Program { .. } => Status::failed_precondition(text),
     }
 }

@@ -20,10 +20,16 @@ use crate::protocol::Report;
 use crate::record::{CallKey, Record};
 
 impl Partition {
-    pub(super) fn call_asked(&mut self, key: ActivationKey, ticket: u32, request: CallRequest) {
+    pub(super) fn call_asked(
+        &mut self,
+        key: ActivationKey,
+        ticket: u32,
+        request: CallRequest,
+        under_way: bool,
+    ) {
         let Some(flight) = self.flights.resolve(key) else { return };
         let activation = flight.element_id(key.element);
-        let policy = on_unknown(&flight.spec, &request);
+        let policy = if under_way { OnUnknown::Retry } else { on_unknown(&flight.spec, &request) };
         let Some(element) = flight.elements.get(key.element).filter(|element| element.stage().may_call())
         else {
             return;

@@ -101,6 +101,9 @@ pub struct VertexSpec {
     /// For how long a result is taken again where the vertex sees the same. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheSpec>,
+    /// What the worker must have that executes the vertex on a cluster, such as `gpu`. A local run has it all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
 }
 
 impl Default for VertexName {

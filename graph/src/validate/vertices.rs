@@ -45,6 +45,7 @@ pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
         programs::check(spec, &path, vertex, problems);
         join(&path, vertex, problems);
         timing(&path, vertex, problems);
+        labels(&path, vertex, problems);
         effects(spec, &path, vertex, problems);
         cache::check(spec, &path, vertex, problems);
         capabilities(spec, &path, vertex, problems);
@@ -69,11 +70,24 @@ pub(crate) fn problem_of(spec: &GraphSpec, vertex: &VertexSpec) -> Option<String
     programs::check(spec, &FieldPath::default(), vertex, &mut problems);
     join(&FieldPath::default(), vertex, &mut problems);
     timing(&FieldPath::default(), vertex, &mut problems);
+    labels(&FieldPath::default(), vertex, &mut problems);
     effects(spec, &FieldPath::default(), vertex, &mut problems);
     cache::check(spec, &FieldPath::default(), vertex, &mut problems);
     capabilities(spec, &FieldPath::default(), vertex, &mut problems);
     let error = problems.into_iter().find(|problem| problem.severity == Severity::Error);
     error.map(|problem| problem.to_string())
+}
+
+/// What its worker must have.
+fn labels(path: &FieldPath, vertex: &VertexSpec, problems: &mut Vec<Problem>) {
+    let is_good = |label: &str| {
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-./".contains(&byte);
+        (1..=63).contains(&label.len()) && label.bytes().all(inner)
+    };
+    for (index, label) in vertex.requires.iter().enumerate().filter(|(_, label)| !is_good(label)) {
+        let problem = Problem::error(path.field("requires").index(index), format!("{label:?} is no label"));
+        problems.push(problem.hint("at most 63 of a-z, 0-9, -, . and /, as in gpu or example.com/zone-a"));
+    }
 }
 
 /// Attempts, and how long they take.

@@ -112,6 +112,11 @@ impl CallDesk {
         Some(caller)
     }
 
+    /// Forgets what was to be told to a partition that is gone: whoever adopts an attempt hears of its calls anew.
+    pub(super) fn forget_deeds(&mut self) {
+        self.deeds.clear();
+    }
+
     /// Gives an attempt that goes on to another partition, which is told of the calls that it has asked for, in
     /// order: those that its log has are used again, and what is under way is not made anew.
     pub(super) fn adopt(&mut self, caller: Caller, key: ActivationKey) {
@@ -122,7 +127,9 @@ impl CallDesk {
             call.ticket = self.next_ticket;
             self.next_ticket += 1;
             self.tickets.insert(call.ticket, (caller, call.ordinal));
-            self.deeds.push_back(Deed::Asked { key, ticket: call.ticket, request: call.request.clone() });
+            let under_way = matches!(call.stage, Stage::Performing | Stage::ToGoOn(..));
+            let (ticket, request) = (call.ticket, call.request.clone());
+            self.deeds.push_back(Deed::Asked { key, ticket, request, under_way });
         }
     }
 
@@ -170,7 +177,8 @@ impl CallDesk {
                 self.next_ticket += 1;
                 if let Some(key) = attempt.key {
                     self.tickets.insert(ticket, (activation, ordinal));
-                    self.deeds.push_back(Deed::Asked { key, ticket, request: request.clone() });
+                    let (request, under_way) = (request.clone(), false);
+                    self.deeds.push_back(Deed::Asked { key, ticket, request, under_way });
                 }
                 attempt.calls.push(Call { ordinal, ticket, request, stage: Stage::ToBegin(reply, subject) });
             }

@@ -254,7 +254,7 @@ impl Driver {
         self.now = self.clock.now();
         let event = match deed {
             Deed::Finished { key, outcome } => Event::Finished { key, outcome },
-            Deed::Asked { key, ticket, request } => Event::CallAsked { key, ticket, request },
+            Deed::Asked { key, ticket, request, .. } => Event::CallAsked { key, ticket, request },
             Deed::Ended { key, ticket, outcome } => Event::CallEnded { key, ticket, outcome },
         };
         self.solo.handle(event, self.now);

@@ -72,7 +72,10 @@ impl World<'_> {
                 for (ticket, request) in tickets.into_iter().zip(requests) {
                     let call = Call { run, request: request.clone(), outcome: None, settled: false };
                     self.calls.insert(ticket, call);
-                    self.partition(key.partition, PartitionEvent::CallAsked { key, ticket, request });
+                    self.partition(
+                        key.partition,
+                        PartitionEvent::CallAsked { key, ticket, request, under_way: false },
+                    );
                 }
             }
             Step::End(outcome) => {

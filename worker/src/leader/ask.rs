@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 /// Something that is asked of a run. Whoever asks waits; if the run is not led here, he hears that by the end of
 /// his channel.
 pub(crate) enum Ask {
-    /// Where it stands.
-    State(oneshot::Sender<Standing>),
+    /// Where it stands, or why it does not go on at the moment.
+    State(oneshot::Sender<Result<Standing, String>>),
     /// Take this answer; the only question, if none is named.
     Answer(Option<QuestionId>, Payload, Taken<AnswerError>),
     /// Change the graph.
@@ -24,6 +24,4 @@ pub(crate) struct Standing {
     pub(crate) state: RunState,
     pub(crate) outputs: Payload,
     pub(crate) questions: Vec<(QuestionId, Question)>,
-    /// Why it does not go on at the moment.
-    pub(crate) waits_for: Option<String>,
 }

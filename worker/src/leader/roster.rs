@@ -62,8 +62,9 @@ impl Roster {
         }
     }
 
-    /// Lets those go that want to and are free.
-    pub(crate) fn dismiss(&mut self, is_free: impl Fn(Connection) -> bool) {
+    /// Lets those go that want to and are free; whether any does.
+    pub(crate) fn dismiss(&mut self, is_free: impl Fn(Connection) -> bool) -> bool {
+        let before = self.attendants.len();
         self.attendants.retain(|one| {
             let goes = one.leaving && is_free(one.connection);
             if goes {
@@ -72,6 +73,7 @@ impl Roster {
             }
             !goes
         });
+        self.attendants.len() < before
     }
 
     /// Who is there, by name.

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use superstep_engine::Record;
+use superstep_engine::{Placed, Record};
+use superstep_graph::VertexName;
 use superstep_proto::v1;
 use superstep_runtime::{RunError, note_end};
 use superstep_store::{AppendError, Contents, JournalName, Log, RunName, StoreError};
@@ -11,13 +12,17 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ask::Ask;
-use super::term::{Change, Term, TermEnd};
+use super::term::{Change, Term, TermEnd, needs_of, unmet};
 use super::{Attendant, Connection, Members, Shared, ToLeader, may_pass};
 
 /// How long a change of the workers is let settle before it makes a new term.
 const SETTLES: Duration = Duration::from_millis(100);
 /// How long the store, or a program that cannot be had, is left alone before it is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long at most something is left alone that will hardly pass.
+const LONGEST: Duration = Duration::from_secs(60);
+/// How long a new leader waits for the workers that had the run, which still execute what was in flight.
+const EXPECTS: Duration = Duration::from_millis(2_500);
 
 /// What a run is told.
 pub(crate) enum ToRunLead {
@@ -47,6 +52,10 @@ pub(super) struct RunLead {
     pub(super) asked: Vec<Ask>,
     /// Why the run does not go on at the moment.
     pub(super) waits_for: Option<String>,
+    /// Whether the last term ended because the run should be elsewhere, and nothing was in flight.
+    moved: bool,
+    /// Whether this leader has had a term of the run.
+    led: bool,
     /// Workers that said they cannot have the run, and when they may be asked again.
     pub(super) refused: Vec<(Connection, Instant)>,
 }
@@ -62,6 +71,8 @@ pub(super) enum LeadError {
     Run(#[from] RunError),
     #[error("what the run needs cannot be known")]
     Provisions(#[source] crate::ProvisionsError),
+    #[error("no worker has all that vertex {vertex:?} requires: {}", .labels.join(", "))]
+    Unmet { vertex: VertexName, labels: Vec<String> },
 }
 
 impl LeadError {
@@ -71,14 +82,14 @@ impl LeadError {
             Self::Append(error) | Self::Run(RunError::Append { source: error, .. }) => {
                 matches!(error, AppendError::Fenced { .. })
             }
-            Self::Store(_) | Self::Run(_) | Self::Provisions(_) => false,
+            Self::Store(_) | Self::Run(_) | Self::Provisions(_) | Self::Unmet { .. } => false,
         }
     }
 
     fn may_pass(&self) -> bool {
         match self {
             Self::Store(error) => may_pass(error),
-            Self::Append(AppendError::Unknown { .. }) => true,
+            Self::Append(AppendError::Unknown { .. }) | Self::Unmet { .. } => true,
             Self::Append(AppendError::Refused { why, .. }) => may_pass(why),
             Self::Append(_) | Self::Run(_) | Self::Provisions(_) => false,
         }
@@ -100,34 +111,48 @@ impl RunLead {
             sealed: BTreeSet::new(),
             asked: Vec::new(),
             waits_for: None,
+            moved: false,
+            led: false,
             refused: Vec::new(),
         }
     }
 
     /// Leads the run to its end, or until another one leads it.
     pub(super) async fn lead(mut self) {
+        let mut pause = PAUSE;
         loop {
-            match self.term().await {
-                Ok(TermEnd::Ended) => break,
-                Ok(TermEnd::Changed(change)) => {
+            let ended = self.term().await;
+            // One that others do not attend to goes on with what it has, and begins nothing.
+            let leads = self.shared.leads();
+            match ended {
+                Ok(TermEnd::Ended | TermEnd::Unheard) => break,
+                Ok(TermEnd::Changed(change)) if leads => {
                     tracing::info!(run = %self.run, ?change, "the run goes on in another term");
+                    self.moved = change == Change::Moved;
+                    pause = PAUSE;
                 }
-                Ok(TermEnd::Unheard) => return,
-                Err(error) if error.is_fenced() => {
-                    tracing::info!(run = %self.run, "another leader has taken the run");
-                    break;
-                }
-                Err(error) => {
+                Err(error) if leads => {
                     let why = crate::with_causes(&error);
-                    if error.may_pass() {
+                    if error.is_fenced() {
+                        // By one who does not lead any more, or by a write of this leader that it had given up.
+                        tracing::info!(run = %self.run, "the run is taken again");
+                        pause = SETTLES;
+                    } else if self.waits_for.as_ref() == Some(&why) {
+                        tracing::debug!(run = %self.run, %why, "the run still waits");
+                    } else if error.may_pass() {
                         tracing::warn!(run = %self.run, %why, "the run waits");
                     } else {
                         tracing::error!(run = %self.run, %why, "the run cannot go on");
                     }
+                    pause = if error.may_pass() { PAUSE } else { (pause * 2).min(LONGEST) };
                     self.waits_for = Some(why);
-                    if !self.pause(PAUSE).await {
+                    if !self.pause(pause).await {
                         return;
                     }
+                }
+                Ok(TermEnd::Changed(_)) | Err(_) => {
+                    tracing::info!(run = %self.run, "another leader has the run");
+                    break;
                 }
             }
         }
@@ -156,25 +181,35 @@ impl RunLead {
         match told {
             ToRunLead::Members(members) => self.members = members,
             ToRunLead::Said(..) => {}
+            ToRunLead::Ask(Ask::State(reply)) => {
+                let why = self.waits_for.clone().unwrap_or_else(|| "it is being taken over".to_owned());
+                if reply.send(Err(why)).is_err() {
+                    tracing::trace!("nobody waits for the state of the run");
+                }
+            }
             ToRunLead::Ask(ask) => self.asked.push(ask),
         }
     }
 
     /// One term: from the log to a change, or to the end of the run.
     async fn term(&mut self) -> Result<TermEnd, LeadError> {
-        let Some(workers) = self.workers().await else { return Ok(TermEnd::Unheard) };
         let open = self.open().await?;
         if open.records.iter().any(|record| matches!(record, Record::Ended(_))) {
             return Ok(TermEnd::Ended);
         }
-        let Some(term) = Term::begin(self, open, workers).await? else {
-            return Ok(TermEnd::Changed(Change::Lost));
-        };
-        self.waits_for = None;
-        let connections = term.connections();
-        if self.shared.leader.send(ToLeader::Placed(self.run.clone(), connections)).is_err() {
-            return Ok(TermEnd::Unheard);
+        let Some(workers) = self.workers(&open.records).await else { return Ok(TermEnd::Unheard) };
+        if let Some(Record::RunStarted(started)) = open.records.first() {
+            let needs = needs_of(started);
+            if let Some((vertex, labels)) = unmet(&needs, &workers) {
+                let labels = labels.iter().cloned().collect();
+                // Others may have them that have no part of the run yet.
+                self.moved = true;
+                return Err(LeadError::Unmet { vertex: vertex.clone(), labels });
+            }
         }
+        self.place(workers.iter().map(|worker| worker.connection).collect());
+        let term = Term::begin(self, open, workers).await?;
+        (self.waits_for, self.moved, self.led) = (None, false, true);
         let (end, finished) = term.drive(self).await?;
         if let Some((begun, end)) = finished {
             let (store, run) = (self.shared.store.clone(), self.run.clone());
@@ -185,9 +220,19 @@ impl RunLead {
         Ok(end)
     }
 
-    /// The workers that can have the run, once there are any.
-    async fn workers(&mut self) -> Option<Vec<Attendant>> {
-        let mut settles = Instant::now() + SETTLES;
+    /// Tells the leader who has the run, so that they are not dismissed.
+    fn place(&self, connections: Vec<Connection>) {
+        if self.shared.leader.send(ToLeader::Placed(self.run.clone(), connections)).is_err() {
+            tracing::trace!("the leader is gone");
+        }
+    }
+
+    /// The workers that are to have the run, once there are any. Those that had it and are there have it again, also
+    /// if they want to leave, for they execute what was in flight; the others wait until nothing is.
+    async fn workers(&mut self, records: &[Record]) -> Option<Vec<Attendant>> {
+        let had: BTreeSet<&str> = last_placed(records).map(|placed| placed.worker.as_str()).collect();
+        let begun = Instant::now();
+        let mut settles = begun + SETTLES;
         loop {
             while let Ok(told) = self.inbox.try_recv() {
                 if matches!(told, ToRunLead::Members(_)) {
@@ -197,17 +242,30 @@ impl RunLead {
             }
             let now = Instant::now();
             self.refused.retain(|(_, until)| *until > now);
-            let able = |one: &&Attendant| {
-                !one.leaving && !self.refused.iter().any(|(refused, _)| *refused == one.connection)
-            };
-            let able: Vec<Attendant> = self.members.iter().filter(able).cloned().collect();
-            if !able.is_empty() && now >= settles {
+            let refused =
+                |one: &Attendant| self.refused.iter().any(|(refused, _)| *refused == one.connection);
+            let stays = |one: &&Attendant| !one.leaving && !refused(one);
+            let again = |one: &&Attendant| had.contains(one.name.as_str()) && !refused(one);
+            let mut able: Vec<Attendant> = Vec::new();
+            if !self.moved {
+                able = self.members.iter().filter(again).cloned().collect();
+            }
+            let complete = self.led || self.moved || able.len() >= had.len() || now >= begun + EXPECTS;
+            if able.is_empty() && complete {
+                able = self.members.iter().filter(stays).cloned().collect();
+            }
+            if complete && !able.is_empty() && now >= settles {
                 return Some(able);
             }
-            if able.is_empty() {
-                self.waits_for = Some("no worker can have it".to_owned());
+            if !self.shared.leads() {
+                return None;
             }
-            let look = sleep_until(if able.is_empty() { now + PAUSE } else { settles });
+            if able.is_empty() && complete {
+                self.waits_for = Some("no worker can have it".to_owned());
+                // Those that had it and want to leave need not wait.
+                self.place(Vec::new());
+            }
+            let next = if settles > now { settles } else { now + SETTLES.max(PAUSE / 4) };
             tokio::select! {
                 told = self.inbox.recv() => {
                     if matches!(told, Some(ToRunLead::Members(_))) {
@@ -215,7 +273,7 @@ impl RunLead {
                     }
                     self.between_terms(told?);
                 }
-                () = look => {}
+                () = sleep_until(next) => {}
             }
         }
     }
@@ -249,24 +307,15 @@ impl RunLead {
 
 /// The journals that the records of a log name.
 fn journals(contents: &Contents<Record>) -> Result<Vec<JournalName>, StoreError> {
-    let placed = contents.records.iter().filter_map(|record| match record {
-        Record::Placed(placed) => Some(placed),
-        Record::RunStarted(_)
-        | Record::EpochTaken { .. }
-        | Record::CallIntent { .. }
-        | Record::CallEnded { .. }
-        | Record::AttemptFailed { .. }
-        | Record::Suspended { .. }
-        | Record::Answered { .. }
-        | Record::Patched(_)
-        | Record::Committed(_)
-        | Record::Ended(_)
-        | Record::Known(_)
-        | Record::Measured(_)
-        | Record::Forked { .. }
-        | Record::Continued(_)
-        | Record::Compacted(_)
-        | Record::Told(_) => None,
-    });
+    let placed = contents.records.iter().filter_map(placed_by);
     placed.flatten().map(|placed| placed.journal.parse()).collect()
+}
+
+/// Who had the run last.
+fn last_placed(records: &[Record]) -> impl Iterator<Item = &Placed> {
+    records.iter().rev().find_map(placed_by).into_iter().flatten()
+}
+
+fn placed_by(record: &Record) -> Option<&Vec<Placed>> {
+    if let Record::Placed(placed) = record { Some(placed) } else { None }
 }

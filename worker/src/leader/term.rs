@@ -1,15 +1,15 @@
 //! One term of a run: its coordinator, its log, and the workers that have its partitions.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod placing;
+
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use superstep_engine::{
-    Command, Coordinator, CoordinatorAction, CoordinatorEvent, Epoch, Home, Homes, Notice, PartitionId,
-    Placed, Record, RunStarted, RunStatus, Token,
+    Command, Coordinator, CoordinatorAction, CoordinatorEvent, Epoch, Notice, PartitionId, Placed, Record,
+    RunStarted, RunStatus, Token,
 };
-use superstep_graph::VertexName;
 use superstep_proto::v1;
 use superstep_proto::v1::from_leader::Said;
 use superstep_runtime::{Requests, RunEnd, RunState, parts_of};
@@ -21,7 +21,9 @@ use super::ask::{Ask, Standing};
 use super::run::{LeadError, OpenLog, RunLead, ToRunLead};
 use super::{Attendant, Connection, Members, Shared};
 use crate::clock::Clock;
-use crate::limits::RECORDS;
+use crate::off_thread::OffThread;
+pub(super) use placing::{Needs, needs_of, unmet};
+use placing::{add_present_needs, epoch_of, homes_of, placed};
 
 /// How long a worker that cannot have a run is not asked again.
 const REFUSED: Duration = Duration::from_secs(10);
@@ -59,7 +61,7 @@ pub(super) struct Term {
     epoch: u64,
     started: Arc<RunStarted>,
     coordinator: Coordinator,
-    log: Box<dyn Log<Record>>,
+    log: OffThread<Box<dyn Log<Record>>>,
     /// How many records the run's own log has, durably.
     position: u64,
     appends: FuturesUnordered<BoxFuture<'static, Appended>>,
@@ -70,7 +72,6 @@ pub(super) struct Term {
     requests: Requests<Token>,
     cancelling: Vec<oneshot::Sender<RunStatus>>,
     clock: Clock,
-    members: Members,
     /// Whether a worker is lost.
     lost: bool,
     /// Whether the partitions should be elsewhere.
@@ -79,12 +80,12 @@ pub(super) struct Term {
 }
 
 impl Term {
-    /// Takes the run over for a new term, and gives its partitions to `workers`; none if a worker was lost meanwhile.
+    /// Takes the run over for a new term, and gives its partitions to `workers`.
     pub(super) async fn begin(
         lead: &mut RunLead,
         open: OpenLog,
         workers: Vec<Attendant>,
-    ) -> Result<Option<Self>, LeadError> {
+    ) -> Result<Self, LeadError> {
         let OpenLog { mut log, mut records } = open;
         let Some(Record::RunStarted(started)) = records.first().cloned() else {
             return Err(superstep_runtime::RunError::Empty { run: lead.run.clone() }.into());
@@ -97,25 +98,30 @@ impl Term {
         let Position(at) = log.append(first.clone()).await?;
         let position = at + first.len() as u64;
         records.extend(first);
-        let needs = needs_of(&started);
-        let homes = homes_of(&placed, needs.clone());
+        let mut needs = needs_of(&started);
         let (run, shared) = (lead.run.clone(), lead.shared.clone());
         let programs = shared.provisions.not_loaded(&run, &started).map_err(LeadError::Provisions)?;
-        let replay = run.clone();
+        let (replay, homes) = (run.clone(), placed.clone());
         let replayed = tokio::task::spawn_blocking(move || {
-            let parts = parts_of(&replay, &records, &programs, homes);
-            (records, parts)
+            let parts =
+                |needs: &Needs| parts_of(&replay, &records, &programs, homes_of(&homes, needs.clone()));
+            let (mut coordinator, _) = parts(&needs)?;
+            // Vertices that mutations brought may ask for something too, which the log alone tells.
+            if add_present_needs(&mut needs, &coordinator) {
+                (coordinator, _) = parts(&needs)?;
+            }
+            Ok::<_, superstep_runtime::RunError>((records, coordinator, needs))
         });
-        let (records, parts) = replayed.await.expect("replaying a log does not panic");
-        let (coordinator, _) = parts?;
+        let (records, coordinator, needs) = replayed.await.expect("replaying a log does not panic")?;
         let clock = Clock::start();
+        let misplaced = is_misplaced(&workers, &lead.members);
         let mut term = Self {
             run,
             shared,
             epoch,
             started,
             coordinator,
-            log,
+            log: OffThread::new(log),
             position,
             appends: FuturesUnordered::new(),
             commands: vec![Vec::new(); workers.len()],
@@ -123,9 +129,8 @@ impl Term {
             requests: Requests::default(),
             cancelling: Vec::new(),
             clock,
-            members: Arc::clone(&lead.members),
             lost: false,
-            misplaced: false,
+            misplaced,
             ended: None,
         };
         term.assign(&records, &placed, &needs);
@@ -135,69 +140,9 @@ impl Term {
         }
         term.coordinator.go_live(Epoch(epoch), now);
         for ask in std::mem::take(&mut lead.asked) {
-            term.ask(ask, None);
+            term.ask(ask);
         }
-        Ok(Some(term))
-    }
-
-    /// Who has a partition.
-    pub(super) fn connections(&self) -> Vec<Connection> {
-        self.workers.iter().map(|worker| worker.connection).collect()
-    }
-
-    fn assign(&self, records: &[Record], placed: &[Placed], needs: &Needs) {
-        let homes: Vec<v1::Home> = self
-            .workers
-            .iter()
-            .zip(placed)
-            .map(|(worker, placed)| v1::Home {
-                worker: placed.worker.clone(),
-                address: worker.address.clone(),
-                labels: placed.labels.iter().cloned().collect(),
-                journal: placed.journal.clone(),
-            })
-            .collect();
-        let needs: Vec<v1::Need> = needs
-            .iter()
-            .map(|(vertex, labels)| v1::Need {
-                vertex: vertex.as_str().to_owned(),
-                labels: labels.iter().cloned().collect(),
-            })
-            .collect();
-        let chunks = self.in_chunks(records);
-        for (partition, worker) in (0u32..).zip(&self.workers) {
-            worker.say(Said::Assign(v1::Assign {
-                run: self.run.to_string(),
-                epoch: self.epoch,
-                partition,
-                homes: homes.clone(),
-                needs: needs.clone(),
-                records: records.len() as u64,
-                position: self.position,
-                traceparent: String::new(),
-            }));
-            for chunk in &chunks {
-                worker.say(Said::Records(chunk.clone()));
-            }
-        }
-    }
-
-    fn in_chunks(&self, records: &[Record]) -> Vec<v1::Records> {
-        let like = |records| v1::Records { run: self.run.to_string(), epoch: self.epoch, records };
-        let (mut chunks, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for record in records {
-            let record = postcard::to_stdvec(record).expect("what was read from a log can be encoded");
-            bytes += record.len();
-            chunk.push(record.into());
-            if bytes >= RECORDS {
-                chunks.push(like(std::mem::take(&mut chunk)));
-                bytes = 0;
-            }
-        }
-        if !chunk.is_empty() {
-            chunks.push(like(chunk));
-        }
-        chunks
+        Ok(term)
     }
 
     /// Drives the run until the term ends; with how the run ended, if it has.
@@ -328,13 +273,11 @@ impl Term {
         match told {
             ToRunLead::Members(members) => {
                 self.lost |= self.workers.iter().any(|worker| !is_there(worker, &members));
-                let should = members.iter().filter(|member| !member.leaving).map(|member| member.connection);
-                self.misplaced = should.ne(self.workers.iter().map(|worker| worker.connection));
-                lead.members = Arc::clone(&members);
-                self.members = members;
+                lead.members = members;
+                self.misplaced = is_misplaced(&self.workers, &lead.members);
             }
             ToRunLead::Said(from, said) => self.said(lead, from, said),
-            ToRunLead::Ask(ask) => self.ask(ask, lead.waits_for.clone()),
+            ToRunLead::Ask(ask) => self.ask(ask),
         }
     }
 
@@ -381,11 +324,11 @@ impl Term {
         }
     }
 
-    fn ask(&mut self, ask: Ask, waits_for: Option<String>) {
+    fn ask(&mut self, ask: Ask) {
         let now = self.clock.now();
         let event = match ask {
             Ask::State(reply) => {
-                if reply.send(self.standing(waits_for)).is_err() {
+                if reply.send(Ok(self.standing())).is_err() {
                     tracing::trace!("nobody waits for the state of the run");
                 }
                 None
@@ -408,7 +351,7 @@ impl Term {
         }
     }
 
-    fn standing(&self, waits_for: Option<String>) -> Standing {
+    fn standing(&self) -> Standing {
         let questions = self.coordinator.questions();
         Standing {
             graph: self.started.root.clone(),
@@ -416,37 +359,16 @@ impl Term {
             state: RunState::of(&self.coordinator),
             outputs: self.coordinator.outputs(),
             questions: questions.map(|(id, question)| (id.clone(), question.clone())).collect(),
-            waits_for,
         }
     }
 }
 
+/// Whether other workers should have the run than those that do.
+fn is_misplaced(workers: &[Attendant], members: &Members) -> bool {
+    let should = members.iter().filter(|member| !member.leaving).map(|member| member.connection);
+    should.ne(workers.iter().map(|worker| worker.connection))
+}
+
 fn is_there(worker: &Attendant, members: &Members) -> bool {
     members.iter().any(|member| member.connection == worker.connection)
-}
-
-/// What the workers of vertices must have.
-type Needs = BTreeMap<VertexName, BTreeSet<String>>;
-
-fn epoch_of(record: &Record) -> u64 {
-    if let Record::EpochTaken { epoch, .. } = record { epoch.0 } else { 0 }
-}
-
-fn placed(worker: &Attendant, epoch: u64) -> Placed {
-    Placed {
-        worker: worker.name.clone(),
-        labels: worker.labels.clone(),
-        journal: format!("{epoch:06}-{}-{}", worker.name, worker.incarnation),
-    }
-}
-
-fn homes_of(placed: &[Placed], needs: Needs) -> Homes {
-    let home = |placed: &Placed| Home { name: placed.worker.clone(), labels: placed.labels.clone() };
-    Homes::new(placed.iter().map(home).collect(), needs)
-}
-
-/// What vertices of a run ask for of their workers.
-fn needs_of(started: &RunStarted) -> Needs {
-    let _ = started;
-    Needs::new()
 }

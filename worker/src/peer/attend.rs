@@ -18,6 +18,9 @@ use super::{Assigned, Peer, ToLeader, ToRun};
 use crate::channels::Channels;
 use crate::limits::{BEAT, LOST};
 
+/// How long a leader may take to let a worker attend.
+const REACHED: Duration = Duration::from_secs(2);
+
 /// Where the leader is, as far as is known.
 pub(crate) type LeaderAddress = watch::Receiver<Option<Arc<str>>>;
 
@@ -36,8 +39,10 @@ pub(crate) async fn attend(mut attending: Attending) {
     loop {
         let address = attending.leader.borrow_and_update().clone();
         let Some(address) = address else {
-            if attending.leader.changed().await.is_err() {
-                return;
+            tokio::select! {
+                changed = attending.leader.changed() => if changed.is_err() { return },
+                // Nobody is left who could take over what the worker has.
+                () = sleep(LOST), if *attending.leaving.borrow() => return,
             }
             continue;
         };
@@ -57,7 +62,10 @@ impl Attending {
         let mut client = client.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
         let (out, outgoing) = mpsc::unbounded_channel();
         tell(&out, Said::Register(self.register.clone()));
-        let stream = client.attend(UnboundedReceiverStream::new(outgoing)).await?.into_inner();
+        let attended =
+            timeout_at(Instant::now() + REACHED, client.attend(UnboundedReceiverStream::new(outgoing)));
+        let Ok(attended) = attended.await else { return Ok(false) };
+        let stream = attended?.into_inner();
         let mut session = Session { peer: self.peer.clone(), out, stream, assigned: HashMap::new() };
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

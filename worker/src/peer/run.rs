@@ -35,7 +35,7 @@ pub(super) struct PeerRun {
     /// The highest term that was heard of.
     epoch: u64,
     /// Batches of a term that is not assigned yet.
-    early: Vec<(v1::Batch, Granted)>,
+    early: Vec<v1::Batch>,
     /// When what is left here is given up, while there is no term.
     gives_up: Option<Instant>,
     released: bool,
@@ -69,7 +69,7 @@ impl PeerRun {
             term: None,
             epoch: 0,
             early: Vec::new(),
-            gives_up: None,
+            gives_up: Some(Instant::now() + KEPT),
             released: false,
         }
     }
@@ -182,7 +182,7 @@ impl PeerRun {
                 }
                 _ => {}
             },
-            ToRun::Batch(batch, granted) => self.batch(batch, granted),
+            ToRun::Batch(batch, granted) => self.batch(batch, Some(granted)),
             ToRun::Release(epoch) if epoch >= self.epoch => {
                 self.term = None;
                 self.released = true;
@@ -191,14 +191,16 @@ impl PeerRun {
         }
     }
 
-    fn batch(&mut self, batch: v1::Batch, granted: Granted) {
+    fn batch(&mut self, batch: v1::Batch, granted: Option<Granted>) {
         let present = self.term.as_ref().map(|term| term.epoch);
         if batch.epoch < self.epoch || (batch.epoch == self.epoch && present.is_none()) {
             self.peer.refuse_stale(&self.run, "messages", batch.epoch);
             return;
         }
         if present != Some(batch.epoch) {
-            self.early.push((batch, granted));
+            // The sender has its credit back: another run must not wait until this one is assigned.
+            drop(granted);
+            self.early.push(batch);
             return;
         }
         let messages: Result<Vec<_>, _> =
@@ -237,10 +239,11 @@ impl PeerRun {
                 let why = crate::with_causes(&error);
                 tracing::warn!(run, epoch, %why, "a partition cannot be worked on");
                 Term::answer(&leader, Said::Gone(v1::Gone { run, epoch, why }));
+                self.gives_up = Some(Instant::now() + KEPT);
             }
         }
-        for (batch, granted) in std::mem::take(&mut self.early) {
-            self.batch(batch, granted);
+        for batch in std::mem::take(&mut self.early) {
+            self.batch(batch, None);
         }
     }
 

@@ -11,6 +11,7 @@ use superstep_runtime::{Deed, Hands};
 use superstep_store::{AppendError, Journal, Position, RunName};
 
 use super::{Assigned, Peer, ToLeader};
+use crate::off_thread::OffThread;
 
 /// An append to the journal that has ended.
 type Appended = (Token, Result<Position, AppendError>);
@@ -22,7 +23,7 @@ pub(super) struct Term {
     me: PartitionId,
     partition: Partition,
     homes: Vec<v1::Home>,
-    journal: Box<dyn Journal<Record>>,
+    journal: OffThread<Box<dyn Journal<Record>>>,
     appends: FuturesUnordered<BoxFuture<'static, Appended>>,
     leader: ToLeader,
     /// How many records of the run's own log the leader is known to have.
@@ -53,7 +54,7 @@ impl Term {
             me: PartitionId(assign.partition),
             partition,
             homes: assign.homes.clone(),
-            journal,
+            journal: OffThread::new(journal),
             appends: FuturesUnordered::new(),
             leader: assigned.leader.clone(),
             position: Position(assign.position),
@@ -99,7 +100,9 @@ impl Term {
     pub(super) fn done(&mut self, deed: Deed, now: Timestamp) {
         let event = match deed {
             Deed::Finished { key, outcome } => PartitionEvent::Finished { key, outcome },
-            Deed::Asked { key, ticket, request } => PartitionEvent::CallAsked { key, ticket, request },
+            Deed::Asked { key, ticket, request, under_way } => {
+                PartitionEvent::CallAsked { key, ticket, request, under_way }
+            }
             Deed::Ended { key, ticket, outcome } => PartitionEvent::CallEnded { key, ticket, outcome },
         };
         self.partition.handle(event, now);

@@ -55,11 +55,7 @@ pub(super) fn is_same(started: &RunStarted, wanted: &NewRun) -> bool {
 /// Where a run stands that goes on.
 pub(super) fn of_standing(run: &RunName, standing: &Standing) -> v1::Run {
     let state = &standing.state;
-    let phase = match (&standing.waits_for, state.paused) {
-        (Some(_), _) => v1::RunPhase::Pending,
-        (None, true) => v1::RunPhase::Paused,
-        (None, false) => v1::RunPhase::Running,
-    };
+    let phase = if state.paused { v1::RunPhase::Paused } else { v1::RunPhase::Running };
     v1::Run {
         name: run.to_string(),
         graph: standing.graph.clone(),
@@ -71,7 +67,7 @@ pub(super) fn of_standing(run: &RunName, standing: &Standing) -> v1::Run {
         epoch: state.epoch,
         superstep: state.superstep,
         started_at: standing.started_at,
-        waits_for: standing.waits_for.clone().unwrap_or_default(),
+        waits_for: String::new(),
     }
 }
 

@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -21,7 +21,13 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("superstep", &["runtime", "tools", "graph", "engine", "store"]),
     ("superstep-api", &["graph"]),
     ("superstep-provision", &["runtime", "providers", "tools", "api", "graph", "engine", "store"]),
-    ("superstep-cli", &["provision", "runtime", "telemetry", "api", "graph", "engine", "store"]),
+    ("superstep-proto", &[]),
+    ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
+    ("superstep-worker", &["wire", "proto", "provision", "runtime", "graph", "engine", "store"]),
+    (
+        "superstep-cli",
+        &["wire", "proto", "provision", "runtime", "telemetry", "api", "graph", "engine", "store"],
+    ),
     ("xtask", &[]),
 ];
 
