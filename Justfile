@@ -16,7 +16,7 @@ quickstart *arguments:
 bench *arguments:
     cargo xtask bench {{arguments}}
 
-# Write the generated parts of the documents again
+# Write the generated parts of the documents again, and the baseline of the services
 generate *arguments:
     cargo xtask generate {{arguments}}
 

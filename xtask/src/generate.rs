@@ -1,10 +1,11 @@
 //! `cargo xtask generate`: the parts of the documents that are written by the `superstep` command itself, or follow from
-//! other files.
+//! other files; and the baseline of the services.
 
 mod gallery;
 
 use crate::binary::{self, Profile};
 use crate::process::capture;
+use crate::protocol;
 use crate::quickstart::MANIFESTS;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
@@ -19,6 +20,9 @@ pub(crate) struct Arguments {
     /// Write nothing; fail with the list of the files that are stale.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Write the baseline of the services even if those who speak the old one are not understood by it.
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) break_protocol: bool,
 }
 
 /// One generated part: the file it stands in, the name in its markers, and what belongs there.
@@ -30,13 +34,18 @@ struct Part {
 
 /// Writes every generated part, or with `check` compares it.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    let mut stale = Vec::new();
+    if !arguments.check {
+        protocol::renew(workspace, arguments.break_protocol)?;
+    } else if !protocol::is_fresh(workspace)? {
+        stale.push(protocol::BASELINE);
+    }
     let superstep = binary::build(workspace, Profile::Dev)?;
     let parts = [
         Part { file: "README.md", name: "quickstart graph", text: graph(workspace, &superstep)? },
         Part { file: "README.md", name: "gallery", text: gallery::table(workspace)? },
         Part { file: "docs/cli.md", name: "help", text: help(&superstep)? },
     ];
-    let mut stale = Vec::new();
     for part in &parts {
         let path = workspace.root.join(part.file);
         let old = fs::read_to_string(&path).with_context(|| format!("cannot read {}", part.file))?;

@@ -9,6 +9,7 @@ mod gateway;
 mod generate;
 mod model;
 mod process;
+mod protocol;
 mod quickstart;
 mod sim;
 mod stages;
@@ -39,7 +40,7 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Run the engine in a simulated world: seeds, shapes, crashes, planted mistakes.
     Sim(sim::Arguments),
-    /// Write the generated parts of the documents again.
+    /// Write the generated parts of the documents again, and the baseline of the services.
     Generate(generate::Arguments),
     /// Check the house rules that a program can check.
     Tidy,

@@ -3,7 +3,7 @@
 use crate::binary::Profile;
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
-use crate::{deny, gateway, generate, model, quickstart, sim, tidy};
+use crate::{deny, gateway, generate, model, protocol, quickstart, sim, tidy};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::fmt;
@@ -30,6 +30,7 @@ pub(crate) struct Arguments {
 enum Stage {
     Fmt,
     Tidy,
+    Protocol,
     Clippy,
     Test,
     Sim,
@@ -104,6 +105,7 @@ impl Stage {
         match self {
             Self::Fmt => "the formatting of rustfmt",
             Self::Tidy => "the house rules that a program can check",
+            Self::Protocol => "the services can still be spoken with as before",
             Self::Clippy => "clippy with the house lints, warnings denied",
             Self::Test => "every test of the workspace",
             Self::Sim => "a share of the simulator's seeds, crashes and planted mistakes",
@@ -129,6 +131,7 @@ impl Stage {
         let checked = match self {
             Self::Fmt => run_process(&mut cargo(&["fmt", "--all", "--check"])),
             Self::Tidy => tidy::run(workspace),
+            Self::Protocol => protocol::check(workspace),
             Self::Clippy => run_process(&mut cargo(&[
                 "clippy",
                 "--workspace",
@@ -141,7 +144,9 @@ impl Stage {
             Self::Test => return test(workspace),
             Self::Sim => sim::share(workspace),
             Self::Bench => smoke(workspace),
-            Self::Generated => generate::run(workspace, &generate::Arguments { check: true }),
+            Self::Generated => {
+                generate::run(workspace, &generate::Arguments { check: true, break_protocol: false })
+            }
             Self::Quickstart => quickstart::run(workspace, &quickstart_arguments(workspace)),
             Self::Docs => run_process(
                 cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
@@ -191,6 +196,7 @@ impl fmt::Display for Stage {
         let name = match self {
             Self::Fmt => "fmt",
             Self::Tidy => "tidy",
+            Self::Protocol => "protocol",
             Self::Clippy => "clippy",
             Self::Test => "test",
             Self::Sim => "sim",

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// A place where a house rule does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Violation {
+pub(crate) struct Violation {
     file: PathBuf,
     /// Counted from 1; 1 also stands for the file as a whole.
     line: usize,
@@ -100,7 +100,7 @@ impl Tree {
 }
 
 impl Violation {
-    fn new(file: &Path, line: usize, rule: &'static str, what: impl Into<String>) -> Self {
+    pub(crate) fn new(file: &Path, line: usize, rule: &'static str, what: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line, rule, what: what.into() }
     }
 }
