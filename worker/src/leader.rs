@@ -50,6 +50,8 @@ pub(crate) enum ToLeader {
     Cluster(oneshot::Sender<Vec<v1::Worker>>),
     /// The runs that nobody works on are to be taken up.
     TakeUp,
+    /// They are led.
+    TakenUp,
 }
 
 /// A way to the leader of this process.
@@ -87,13 +89,22 @@ pub(crate) struct Leader {
     inbox: mpsc::UnboundedReceiver<ToLeader>,
     roster: Roster,
     runs: HashMap<RunName, mpsc::UnboundedSender<ToRunLead>>,
+    /// Whether every run that the store had when this leader began is led.
+    taken_up: bool,
     /// Who has partitions of which run.
     placed: HashMap<RunName, Vec<Connection>>,
 }
 
 impl Leader {
     pub(crate) fn new(shared: Shared, inbox: mpsc::UnboundedReceiver<ToLeader>) -> Self {
-        Self { shared, inbox, roster: Roster::default(), runs: HashMap::new(), placed: HashMap::new() }
+        Self {
+            shared,
+            inbox,
+            roster: Roster::default(),
+            runs: HashMap::new(),
+            taken_up: false,
+            placed: HashMap::new(),
+        }
     }
 
     /// Leads until another one does and the runs are his.
@@ -157,6 +168,10 @@ impl Leader {
                 }
             }
             ToLeader::TakeUp => self.take_up(),
+            ToLeader::TakenUp => {
+                self.taken_up = true;
+                self.dismiss_free();
+            }
         }
     }
 
@@ -196,6 +211,10 @@ impl Leader {
 
     /// Lets workers go that want to, and that no run needs.
     fn dismiss_free(&mut self) {
+        // One that has just come from another leader may execute what a run has in flight that is not placed yet.
+        if !self.taken_up || self.runs.keys().any(|run| !self.placed.contains_key(run)) {
+            return;
+        }
         let placed = &self.placed;
         if self.roster.dismiss(|worker| !placed.values().any(|connections| connections.contains(&worker))) {
             self.tell_members();
@@ -241,8 +260,8 @@ impl Leader {
             });
             match unfinished.await.expect("listing runs does not panic") {
                 Ok(runs) => {
-                    let heard = runs.into_iter().all(|run| leader.send(ToLeader::Lead(run)).is_ok());
-                    if !heard {
+                    let told = runs.into_iter().map(ToLeader::Lead).chain([ToLeader::TakenUp]);
+                    if !told.map(|told| leader.send(told).is_ok()).all(|heard| heard) {
                         tracing::debug!("the leader is gone that was to take runs up");
                     }
                 }

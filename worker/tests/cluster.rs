@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use superstep_engine::{Notice, Record, RunStatus};
+use superstep_engine::{Home, Homes, Notice, Record, RunStatus};
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_runtime::{Happening, Run, Seen, Setup};
@@ -53,6 +53,10 @@ impl Group {
     }
 
     fn start(&mut self, name: &str) {
+        self.start_with(name, &[]);
+    }
+
+    fn start_with(&mut self, name: &str, labels: &[&str]) {
         let runtime = Runtime::new().unwrap();
         let around = Surroundings {
             store: self.store.clone(),
@@ -64,7 +68,7 @@ impl Group {
             name: name.to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             address: None,
-            labels: BTreeSet::new(),
+            labels: labels.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>(),
             pace: quick(),
         };
         let node = runtime.block_on(Node::start(config, around)).unwrap();
@@ -101,7 +105,10 @@ impl Group {
                 // A connection that breaks in the middle is unknown.
                 Err(status)
                     if round < 200
-                        && matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Unknown) =>
+                        && matches!(
+                            status.code(),
+                            tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled
+                        ) =>
                 {
                     std::thread::sleep(Duration::from_millis(50));
                 }
@@ -295,6 +302,14 @@ fn working(ledger: &std::path::Path, seconds: &str) -> Vec<String> {
     vec![graph.to_string()]
 }
 
+/// How many of the vertices of [`working`] a worker has of a group of these.
+fn share_of(lost: &str, names: &[&str]) -> usize {
+    let home = |name: &&str| Home { name: (*name).to_owned(), labels: BTreeSet::new() };
+    let homes = Homes::new(names.iter().map(home).collect(), std::collections::BTreeMap::new());
+    let at = names.iter().position(|name| *name == lost).unwrap();
+    (0..24).filter(|number| homes.of(&format!("work{number}").as_str().into()).0 as usize == at).count()
+}
+
 /// How often each key began and ended.
 fn counts(ledger: &std::path::Path) -> std::collections::BTreeMap<String, (u32, u32)> {
     let mut counts = std::collections::BTreeMap::new();
@@ -337,7 +352,8 @@ fn a_lost_worker_costs_only_what_it_had_in_flight() {
     let counts = counts(&ledger);
     assert_eq!(counts.len(), 24, "each call has one key");
     let again = counts.values().filter(|(begun, _)| *begun > 1).count();
-    assert!(again < 24, "what others had in flight was begun again");
+    let share = share_of(lost, &["a", "b", "c"]);
+    assert!((1..=share).contains(&again), "{again} of {share} were begun again: {counts:?}");
     assert!(counts.values().all(|(begun, ended)| *begun <= 2 && *ended >= 1), "{counts:?}");
 }
 
@@ -356,7 +372,8 @@ fn a_lost_leader_costs_nothing_that_others_execute() {
     assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
     let counts = counts(&ledger);
     let again = counts.values().filter(|(begun, _)| *begun > 1).count();
-    assert!(again < 20, "{again} of 24 were begun again: {counts:?}");
+    let share = share_of(&leader, &["a", "b", "c"]);
+    assert!((1..=share).contains(&again), "{again} of {share} were begun again: {counts:?}");
     assert!(counts.values().all(|(begun, ended)| *begun <= 2 && *ended >= 1), "{counts:?}");
 }
 
@@ -374,4 +391,80 @@ fn a_worker_that_leaves_makes_nothing_be_done_again() {
     assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
     assert!(counts(&ledger).values().all(|counts| *counts == (1, 1)));
     group.complete(2);
+}
+
+#[test]
+fn a_leader_that_leaves_makes_nothing_be_done_again() {
+    let mut group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let ledger = group.folder.path().join("ledger");
+    group.submit("working", &working(&ledger, "1"), &Value::Null);
+    while counts(&ledger).len() < 24 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let leader = group.leader();
+    group.drain(&leader);
+    assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
+    assert!(counts(&ledger).values().all(|counts| *counts == (1, 1)), "{:?}", counts(&ledger));
+}
+
+#[test]
+fn a_question_outlives_its_leader_and_its_worker() {
+    let mut group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "asking"},
+        "spec": {
+            "entry": ["ask"],
+            "vertices": [
+                {"name": "ask", "human": {"prompt": "Go on?"}},
+                {"name": "after", "function": {"cel": "message"}},
+            ],
+            "edges": [{"from": "ask", "to": "after"}],
+            "outputs": [{"vertex": "after"}],
+        },
+    });
+    group.submit("asking", &[graph.to_string()], &Value::Null);
+    let leader = group.leader();
+    while group.get("asking").questions.is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    group.kill(&leader);
+    let lost = group.workers[0].name.clone();
+    while group.get("asking").questions.is_empty() || group.cluster().leader == leader {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    group.start("d");
+    group.kill(&lost);
+    group.complete(2);
+    let answer = v1::AnswerRequest {
+        run: "asking".to_owned(),
+        answer: serde_json::to_vec(&json!({"yes": true})).unwrap().into(),
+        ..v1::AnswerRequest::default()
+    };
+    group.ask(async |mut client| Ok(client.answer(answer.clone()).await?.into_inner()));
+    assert_eq!(group.end("asking"), (RunStatus::Succeeded, json!({"after": {"yes": true}})));
+}
+
+#[test]
+fn a_vertex_waits_for_a_worker_that_has_what_it_requires() {
+    let mut group = Group::new(&["a", "b"]);
+    group.complete(2);
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "picky"},
+        "spec": {
+            "entry": ["picky"],
+            "vertices": [{"name": "picky", "function": {"cel": "1 + 1"}, "requires": ["gpu"]}],
+        },
+    });
+    group.submit("picky", &[graph.to_string()], &Value::Null);
+    while !group.get("picky").waits_for.contains("gpu") {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    group.start_with("c", &["gpu"]);
+    assert_eq!(group.end("picky"), (RunStatus::Succeeded, json!({"picky": 2})));
 }
