@@ -261,7 +261,7 @@ impl Leader {
             match unfinished.await.expect("listing runs does not panic") {
                 Ok(runs) => {
                     let told = runs.into_iter().map(ToLeader::Lead).chain([ToLeader::TakenUp]);
-                    if !told.map(|told| leader.send(told).is_ok()).all(|heard| heard) {
+                    if !told.map(|told| leader.send(told)).all(|sent| sent.is_ok()) {
                         tracing::debug!("the leader is gone that was to take runs up");
                     }
                 }

@@ -74,7 +74,7 @@ fn what_follows_from_a_mistake_is_not_reported() {
         expect![[r#"
             a.yaml:3:21: error: unknown field "lables" (did you mean "labels"?)
             a.yaml:7:11: error: the number 5 stands where a text is expected (put it in quotes if a text is meant)
-            a.yaml:8:5: error: unknown field "cooks" (known here are name, description, prompt, function, router, human, graph, agent, judge, tool, embed, retrieve, algorithm, custom, join, forEach, combiner, sends, effects, capabilities, value, onFailure, onUnknown, retry, timeout, cache)
+            a.yaml:8:5: error: unknown field "cooks" (known here are name, description, prompt, function, router, human, graph, agent, judge, tool, embed, retrieve, algorithm, custom, join, forEach, combiner, sends, effects, capabilities, value, onFailure, onUnknown, retry, timeout, cache, requires)
             a.yaml:9:18: error: "all" is none of Any, All, Quorum (did you mean "All"?)
             a.yaml:9:30: error: the text "yes" stands where a whole number from 0 is expected
             a.yaml:10:14: error: "5 minutes" is no duration: write numbers with the units h, m, s or ms, as in 1h30m or 500ms

@@ -20,6 +20,10 @@ pub(crate) struct Connect {
 
 /// Arguments of `cluster`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep cluster up --workers 3
+  superstep cluster status")]
 pub(crate) struct ClusterArgs {
     /// What to do.
     #[command(subcommand)]
