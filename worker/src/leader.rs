@@ -142,6 +142,7 @@ impl Leader {
                     tracing::info!(worker = name, "a worker is gone");
                     self.tell_members();
                 }
+                self.dismiss_free();
             }
             ToLeader::Begin(new, reply) => self.begin(*new, reply),
             ToLeader::Lead(run) => self.lead_run(run),
@@ -216,7 +217,8 @@ impl Leader {
             return;
         }
         let placed = &self.placed;
-        if self.roster.dismiss(|worker| !placed.values().any(|connections| connections.contains(&worker))) {
+        let is_free = |worker| !placed.values().any(|connections| connections.contains(&worker));
+        if self.roster.dismiss(&self.shared.name, is_free) {
             self.tell_members();
         }
     }

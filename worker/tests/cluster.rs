@@ -468,3 +468,26 @@ fn a_vertex_waits_for_a_worker_that_has_what_it_requires() {
     group.start_with("c", &["gpu"]);
     assert_eq!(group.end("picky"), (RunStatus::Succeeded, json!({"picky": 2})));
 }
+
+#[test]
+fn all_can_leave_at_once_and_the_run_goes_on_with_those_who_come() {
+    let mut group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let ledger = group.folder.path().join("ledger");
+    group.submit("working", &working(&ledger, "0.5"), &Value::Null);
+    while counts(&ledger).len() < 24 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let workers = std::mem::take(&mut group.workers);
+    std::thread::scope(|scope| {
+        for mut worker in workers {
+            scope.spawn(move || {
+                worker.runtime.block_on(worker.node.take().unwrap().leave());
+                worker.runtime.shutdown_background();
+            });
+        }
+    });
+    group.start("d");
+    assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
+    assert!(counts(&ledger).values().all(|counts| *counts == (1, 1)), "{:?}", counts(&ledger));
+}

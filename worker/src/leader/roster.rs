@@ -62,11 +62,12 @@ impl Roster {
         }
     }
 
-    /// Lets those go that want to and are free; whether any does.
-    pub(crate) fn dismiss(&mut self, is_free: impl Fn(Connection) -> bool) -> bool {
+    /// Lets those go that want to and are free; whether any does. The leader itself, `me`, is the last of them.
+    pub(crate) fn dismiss(&mut self, me: &str, is_free: impl Fn(Connection) -> bool) -> bool {
         let before = self.attendants.len();
+        let others_leave = self.attendants.iter().any(|one| one.leaving && one.name != me);
         self.attendants.retain(|one| {
-            let goes = one.leaving && is_free(one.connection);
+            let goes = one.leaving && is_free(one.connection) && (one.name != me || !others_leave);
             if goes {
                 tracing::info!(worker = one.name, "a worker is dismissed");
                 one.say(Said::Dismissed(v1::Dismissed {}));

@@ -18,6 +18,8 @@ use super::{Assigned, Peer, ToLeader, ToRun};
 use crate::channels::Channels;
 use crate::limits::{BEAT, LOST};
 
+/// How long a worker that wants to leave looks for somebody to leave to: longer than a lease lasts.
+const ALONE: Duration = Duration::from_secs(15);
 /// How long a leader may take to let a worker attend.
 const REACHED: Duration = Duration::from_secs(2);
 
@@ -36,19 +38,26 @@ pub(crate) struct Attending {
 
 /// Attends to whoever leads, until the leader dismisses the worker.
 pub(crate) async fn attend(mut attending: Attending) {
+    let mut attended = Instant::now();
     loop {
+        // Nobody is left who could take over what the worker has.
+        if *attending.leaving.borrow() && attended.elapsed() > ALONE {
+            return;
+        }
         let address = attending.leader.borrow_and_update().clone();
         let Some(address) = address else {
             tokio::select! {
                 changed = attending.leader.changed() => if changed.is_err() { return },
-                // Nobody is left who could take over what the worker has.
-                () = sleep(LOST), if *attending.leaving.borrow() => return,
+                () = sleep(BEAT) => {}
             }
             continue;
         };
         match attending.attend_to(&address).await {
             Ok(true) => return,
-            Ok(false) => tracing::info!(%address, "the leader is lost"),
+            Ok(false) => {
+                tracing::info!(%address, "the leader is lost");
+                attended = Instant::now();
+            }
             Err(status) => tracing::debug!(%address, %status, "the leader cannot be attended to"),
         }
         sleep(Duration::from_millis(100)).await;
@@ -64,7 +73,7 @@ impl Attending {
         tell(&out, Said::Register(self.register.clone()));
         let attended =
             timeout_at(Instant::now() + REACHED, client.attend(UnboundedReceiverStream::new(outgoing)));
-        let Ok(attended) = attended.await else { return Ok(false) };
+        let Ok(attended) = attended.await else { return Err(tonic::Status::deadline_exceeded("no answer")) };
         let stream = attended?.into_inner();
         let mut session = Session { peer: self.peer.clone(), out, stream, assigned: HashMap::new() };
         let mut beat = interval(BEAT);
