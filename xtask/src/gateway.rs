@@ -34,7 +34,7 @@ pub(crate) fn obtain(workspace: &Workspace) -> Result<Option<PathBuf>> {
 /// Whether it is there, built from the pinned version: the program itself tells none.
 fn is_pinned(server: &PathBuf) -> bool {
     let told = capture(Command::new("go").args(["version", "-m"]).arg(server));
-    server.is_file() && told.is_ok_and(|told| told.lines().any(|line| is_version(line)))
+    server.is_file() && told.is_ok_and(|told| told.lines().any(is_version))
 }
 
 /// Whether a line of `go version -m` names the module in the pinned version.
