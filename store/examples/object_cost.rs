@@ -1,6 +1,6 @@
 //! What durable appends to an object store cost: one line of JSON with the median milliseconds of an append that waits
 //! for the one before, appends a second of one log and of eight at once, records a second where a thousand wait
-//! together, and what reading them back takes.
+//! together, what reading them back takes, and opening a run with journals.
 //!
 //! `cargo run --release -p superstep-store --example object_cost -- PLACE [APPENDS]`, where PLACE is a URL such as
 //! `file:///var/tmp/store` or `s3://bucket/prefix`; the environment says how a service is reached.
@@ -59,6 +59,26 @@ fn abreast(store: &Store<Step>, name: &str, times: u64) -> Outcome<f64> {
     Ok((ABREAST * times) as f64 / before.elapsed().as_secs_f64())
 }
 
+/// The milliseconds in which a run is opened that has 40 journals of 20 entries each.
+fn open_with_journals(store: &Store<Step>, run: &RunName) -> Outcome<f64> {
+    drop(store.create(run, "object_cost")?);
+    let mut journals = Vec::new();
+    for number in 0..40 {
+        journals.push(store.journal(run, &format!("1.{number}").parse()?)?);
+    }
+    for number in 0..20 {
+        let appends: Vec<_> =
+            journals.iter_mut().map(|journal| journal.append(Position(0), step(number))).collect();
+        appends.into_iter().try_for_each(|append| append.wait().map(drop))?;
+    }
+    let before = Instant::now();
+    let (_, contents) = store.open(run, "object_cost")?;
+    if contents.records.len() != 800 {
+        return Err("records are missing".into());
+    }
+    Ok(before.elapsed().as_secs_f64() * 1e3)
+}
+
 fn main() -> Outcome<()> {
     let mut arguments = env::args().skip(1);
     let place: ObjectPlace = arguments.next().ok_or("the first argument is a place")?.parse()?;
@@ -80,6 +100,7 @@ fn main() -> Outcome<()> {
     let before = Instant::now();
     let read = store.follow(&run, Position(0))?.read()?.len();
     let reading = before.elapsed().as_secs_f64() * 1e3;
+    let journals = open_with_journals(&store, &format!("{name}-journals").parse()?)?;
     let line = serde_json::json!({
         "append_ms_p50": walls.get(walls.len() / 2),
         "append_ms_p99": walls.get(walls.len() * 99 / 100),
@@ -89,6 +110,7 @@ fn main() -> Outcome<()> {
         "objects_of_1000_together": grouped,
         "records_read": read,
         "read_ms": reading,
+        "open_ms_with_40_journals_of_20": journals,
     });
     writeln!(std::io::stdout(), "{line}")?;
     Ok(())

@@ -46,7 +46,7 @@ use log::{Line, ObjectJournal, ObjectLog};
 use place::ObjectPlace;
 use reader::{ObjectReader, demand_ends, object};
 use thread::ObjectThread;
-use writer::Tail;
+use writer::{Site, Tail};
 
 use crate::{
     Blobs, Contents, Cursor, Entry, JournalName, Record, RunName, StoreError, folder::disk, frame::Draft,
@@ -180,14 +180,13 @@ impl ObjectRuns {
     }
 
     fn tail(&self, run: &RunName, folder: Path, end: End, record_format: u16) -> Tail {
-        let blobs = self.blobs_of(run).folder;
-        let mut tail = Tail::new(run.clone(), self.bucket.clone(), folder, blobs, end, record_format);
-        tail.commits = Arc::clone(&self.commits);
-        tail
+        let (bucket, blobs) = (self.bucket.clone(), self.blobs_of(run).folder);
+        let site = Site { run: run.clone(), bucket, folder, blobs, commits: Arc::clone(&self.commits) };
+        Tail::new(site, end, record_format)
     }
 
     fn attach(&self, tail: Tail, sealed: bool) -> Result<ObjectLog, StoreError> {
-        let run = tail.run.clone();
+        let run = tail.site.run.clone();
         Ok(ObjectLog { runs: self.clone(), run, line: Line::open(&self.thread, tail, sealed)? })
     }
 

@@ -284,3 +284,19 @@ fn a_transient_store_takes_everything_and_keeps_nothing() {
     assert!(matches!(log.append(entries(4..5)).wait(), Err(AppendError::Sealed { .. })));
     assert!(matches!(store.create(&run(), "owner"), Err(StoreError::Exists { .. })));
 }
+
+#[test]
+fn a_folder_of_one_machine_has_no_journals_and_is_never_away() {
+    let folder = TempDir::new().unwrap();
+    let store = Store::<Entry>::folder(folder.path()).unwrap();
+    drop(store.create(&run(), "owner").unwrap());
+    let name = "1.a".parse().unwrap();
+    for outcome in [store.journal(&run(), &name).map(drop), store.seal_journal(&run(), &name).map(drop)] {
+        assert!(matches!(outcome, Err(StoreError::NoJournals { .. })), "{outcome:?}");
+    }
+    assert_eq!((store.journals(&run()).unwrap(), store.away_since()), (vec![], None));
+    store.probe().unwrap();
+    let transient = Store::<Entry>::transient();
+    drop(transient.create(&run(), "owner").unwrap());
+    assert!(matches!(transient.journal(&run(), &name), Err(StoreError::NotKept { .. })));
+}

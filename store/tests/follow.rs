@@ -21,7 +21,9 @@ fn a_follower_goes_on_where_it_stopped_from_one_writer_to_the_next() {
         log.append(entries(0..2)).wait().unwrap();
         assert_eq!(all.read().unwrap(), entries(0..2));
         assert_eq!(all.read().unwrap(), []);
+        let told = all.cursor();
         log.append(entries(2..5)).wait().unwrap();
+        assert_eq!(store.follow_after(&run(), told).unwrap().read().unwrap(), entries(2..5));
         assert_eq!(some.read().unwrap(), entries(3..5));
         drop(log);
         let (mut log, _) = store.open(&run(), "second").unwrap();

@@ -316,3 +316,34 @@ fn is_lasting_status(cause: &(dyn StdError + 'static)) -> bool {
         ["301", "307", "401", "403", "404", "405", "410", "413", "501"].contains(&status)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn generic(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        Error::Generic { store: "test", source: source.into() }
+    }
+
+    #[test]
+    fn what_passes_is_waited_for_and_what_lasts_is_told() {
+        let path = || "a".to_owned();
+        for (error, passes) in [
+            (generic("connection refused"), true),
+            (generic(io::Error::from(io::ErrorKind::StorageFull)), true),
+            (generic(io::Error::from(io::ErrorKind::NotFound)), true),
+            (generic(io::Error::from(io::ErrorKind::PermissionDenied)), false),
+            (generic(generic(io::Error::from(io::ErrorKind::ReadOnlyFilesystem))), false),
+            (generic("Server returned non-2xx status code: 503 Service Unavailable: "), true),
+            (generic("Server returned non-2xx status code: 400 Bad Request: "), true),
+            (generic("Server returned non-2xx status code: 403 Forbidden: "), false),
+            (generic("Server returned non-2xx status code: 404 Not Found: "), false),
+            (Error::PermissionDenied { path: path(), source: "".into() }, false),
+            (Error::Unauthenticated { path: path(), source: "".into() }, false),
+            (Error::NotFound { path: path(), source: "".into() }, false),
+            (Error::NotImplemented { operation: path(), implementer: path() }, false),
+        ] {
+            assert_eq!(may_pass(&error), passes, "{error}");
+        }
+    }
+}

@@ -28,7 +28,7 @@ pub(super) struct Line {
 impl Line {
     /// Gives `tail` to the thread.
     pub(super) fn open(thread: &ObjectThread, tail: Tail, sealed: bool) -> Result<Self, StoreError> {
-        let appender = Appender::new(tail.run.clone(), tail.end.next, sealed);
+        let appender = Appender::new(tail.site.run.clone(), tail.end.next, sealed);
         let (batches, inbox) = queue::unbounded_channel();
         let (leaving, left) = oneshot::channel::<()>();
         let (open, closed) = mpsc::channel::<()>();

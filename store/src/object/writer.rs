@@ -29,20 +29,26 @@ use crate::{
 /// Blobs that are written at once, at most.
 const ABREAST: usize = 8;
 
+/// Where a log is.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) run: RunName,
+    pub(super) bucket: Bucket,
+    /// Where its objects are.
+    pub(super) folder: Path,
+    /// Where the blobs of its run are.
+    pub(super) blobs: Path,
+    /// Counts the objects that appends make.
+    pub(super) commits: Arc<AtomicU64>,
+}
+
 /// The end of a log of objects, where it grows.
 #[derive(Debug)]
 pub(super) struct Tail {
-    pub(super) run: RunName,
-    pub(super) bucket: Bucket,
-    /// Where the objects are.
-    pub(super) folder: Path,
-    /// Where the blobs of the run are.
-    pub(super) blobs: Path,
+    pub(super) site: Site,
     pub(super) end: End,
-    pub(super) record_format: u16,
-    pub(super) writer: Writer,
-    /// Counts the objects.
-    pub(super) commits: Arc<AtomicU64>,
+    record_format: u16,
+    writer: Writer,
     /// The blobs that are known to be durable.
     kept: HashSet<Digest>,
     draft: Draft,
@@ -60,33 +66,16 @@ enum Stop {
 }
 
 impl Tail {
-    pub(super) fn new(
-        run: RunName,
-        bucket: Bucket,
-        folder: Path,
-        blobs: Path,
-        end: End,
-        record_format: u16,
-    ) -> Self {
-        Self {
-            run,
-            bucket,
-            folder,
-            blobs,
-            end,
-            record_format,
-            writer: Writer::draw(),
-            commits: Arc::default(),
-            kept: HashSet::new(),
-            draft: Draft::new(),
-        }
+    pub(super) fn new(site: Site, end: End, record_format: u16) -> Self {
+        let (kept, draft) = (HashSet::new(), Draft::new());
+        Self { site, end, record_format, writer: Writer::draw(), kept, draft }
     }
 
     /// Makes the first object, which has no records; none if there is one already.
     pub(super) async fn begin(mut self) -> Result<Option<Self>, StoreError> {
         let (bytes, after) = self.build(&[]);
-        let claim =
-            self.bucket.claim(&object(&self.folder, self.end.number), &bytes, Patience::Short).await?;
+        let path = object(&self.site.folder, self.end.number);
+        let claim = self.site.bucket.claim(&path, &bytes, Patience::Short).await?;
         self.end = after;
         Ok((claim == Claim::Own).then_some(self))
     }
@@ -101,9 +90,9 @@ impl Tail {
                 }
                 continue;
             };
-            tracing::error!(run = %self.run, log = %self.folder, ?stop, "the log cannot be written");
+            stop.say(&self.site);
             for batch in flight {
-                batch.ack.settle(Err(stop.told(&self.run)));
+                batch.ack.settle(Err(stop.told(&self.site.run)));
             }
             return self.refuse(stop.after(), inbox).await;
         }
@@ -111,7 +100,7 @@ impl Tail {
 
     async fn refuse(self, stop: Stop, mut inbox: UnboundedReceiver<Batch>) {
         while let Some(batch) = inbox.recv().await {
-            batch.ack.settle(Err(stop.told(&self.run)));
+            batch.ack.settle(Err(stop.told(&self.site.run)));
         }
     }
 
@@ -122,16 +111,17 @@ impl Tail {
         let (object, after) = self.build(flight);
         self.create(&object).await?;
         self.end = after;
-        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.site.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
     async fn keep_blobs(&mut self, flight: &mut [Batch]) -> Result<(), StoreError> {
         let named = flight.iter_mut().flat_map(|batch| batch.encoded.blobs.drain(..));
         let missing: Vec<_> = named.filter(|(digest, _)| self.kept.insert(*digest)).collect();
-        let keep = missing.into_iter().map(|(digest, bytes)| {
-            blobs::keep(&self.bucket, &self.blobs, digest, bytes.into(), Patience::Endless)
-        });
+        let (bucket, folder) = (&self.site.bucket, &self.site.blobs);
+        let keep = missing
+            .into_iter()
+            .map(|(digest, bytes)| blobs::keep(bucket, folder, digest, bytes.into(), Patience::Endless));
         futures::stream::iter(keep).buffer_unordered(ABREAST).try_collect().await
     }
 
@@ -149,8 +139,8 @@ impl Tail {
     }
 
     async fn create(&self, bytes: &Bytes) -> Result<(), Stop> {
-        let path = object(&self.folder, self.end.number);
-        match self.bucket.claim(&path, bytes, Patience::Endless).await {
+        let path = object(&self.site.folder, self.end.number);
+        match self.site.bucket.claim(&path, bytes, Patience::Endless).await {
             Ok(Claim::Own) => Ok(()),
             Ok(Claim::Others) => Err(Stop::Fenced),
             Err(Failed { why, in_doubt: true }) => Err(Stop::Unknown(Arc::new(why))),
@@ -173,6 +163,16 @@ fn gather(first: Batch, inbox: &mut UnboundedReceiver<Batch>) -> Vec<Batch> {
 }
 
 impl Stop {
+    /// Whoever is fenced hears of it; that a store refuses is also for whoever runs it.
+    fn say(&self, site: &Site) {
+        match self {
+            Self::Fenced => tracing::debug!(run = %site.run, log = %site.folder, "fenced"),
+            Self::Refused(error) | Self::Unknown(error) => {
+                tracing::error!(run = %site.run, log = %site.folder, %error, "the log cannot be written");
+            }
+        }
+    }
+
     /// What those are told whose batches were stopped.
     fn told(&self, run: &RunName) -> AppendError {
         let run = run.clone();
