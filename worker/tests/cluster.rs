@@ -128,7 +128,7 @@ impl Group {
 
     /// Waits until so many workers attend.
     fn complete(&self, count: usize) {
-        for _ in 0..200 {
+        for _ in 0..1_200 {
             if self.cluster().workers.len() == count {
                 return;
             }
@@ -154,7 +154,7 @@ impl Group {
 
     /// Waits for the end of a run, and gives it.
     fn end(&self, run: &str) -> (RunStatus, Value) {
-        for _ in 0..600 {
+        for _ in 0..2_400 {
             let found = self.get(run);
             if found.phase() == v1::RunPhase::Ended {
                 let status = superstep_wire::status_of(found.status).unwrap();
