@@ -8,7 +8,6 @@ mod term;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use superstep_engine::Record;
@@ -18,6 +17,7 @@ use superstep_store::{RunName, Store, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::provisions::Provisions;
+use crate::stale::Stale;
 
 pub(crate) use ask::{Ask, Standing};
 pub(crate) use coordination::Attendance;
@@ -67,7 +67,7 @@ pub(crate) struct Shared {
     /// Who leads in this process, if anybody does.
     pub(crate) leads: watch::Receiver<Option<LeaderHandle>>,
     /// What was of a term that is over.
-    pub(crate) stale: Arc<AtomicU64>,
+    pub(crate) stale: Stale,
 }
 
 impl Shared {
@@ -75,11 +75,6 @@ impl Shared {
     /// begins none.
     pub(crate) fn leads(&self) -> bool {
         self.leads.borrow().as_ref().is_some_and(|leader| leader.same_channel(&self.leader))
-    }
-
-    pub(crate) fn refuse_stale(&self, run: &RunName, what: &'static str, epoch: u64) {
-        self.stale.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(%run, what, epoch, "what is of a term that is over is refused");
     }
 }
 

@@ -7,6 +7,7 @@
 //! are read, a higher epoch is written to it, and its partitions are given out anew. What still runs in workers that
 //! are there is not begun again ([`superstep_runtime::Hands`]).
 
+mod blocking;
 mod channels;
 mod clock;
 mod discovery;
@@ -18,8 +19,7 @@ mod off_thread;
 mod peer;
 mod provisions;
 mod runs;
-
-use std::error::Error;
+mod stale;
 
 pub use channels::{ChannelError, Channels};
 pub use discovery::{Discovery, DiscoveryError, Member, MemberFolder};
@@ -27,13 +27,4 @@ pub use leases::{Election, FileLease, Lease, LeaseError, Leases, Pace, Standing}
 pub use node::{Node, NodeConfig, NodeError, Surroundings};
 pub use provisions::{Loader, Provisions, ProvisionsError};
 
-/// An error with what has caused it, in one line.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
+use superstep_provision::with_causes;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use superstep_engine::Record;
@@ -26,6 +25,7 @@ use crate::limits::{KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE, REQUESTS, STREAMS};
 use crate::peer::{Attending, Exchange, Peer, attend};
 use crate::provisions::Provisions;
 use crate::runs::RunsService;
+use crate::stale::Stale;
 
 /// What a worker is started with.
 pub struct NodeConfig {
@@ -112,8 +112,9 @@ impl Node {
         let (leader_here, leads) = watch::channel(None);
         let (leader_address, leader_is_at) = watch::channel(None);
         let (leaving, wants_to_leave) = watch::channel(false);
-        let peer = Peer::new(around.store.clone(), Arc::clone(&around.provisions), channels.clone());
-        let stale = Arc::new(AtomicU64::new(0));
+        let stale = Stale::default();
+        let (store, provisions) = (around.store.clone(), Arc::clone(&around.provisions));
+        let peer = Peer::new(store, provisions, channels.clone(), stale.clone());
         let runs = RunsService {
             name: config.name.clone(),
             store: around.store.clone(),
@@ -121,8 +122,7 @@ impl Node {
             leader: leads.clone(),
             leader_is_at: leader_is_at.clone(),
             channels: channels.clone(),
-            peer: peer.clone(),
-            stale: Arc::clone(&stale),
+            stale: stale.clone(),
         };
         let server = serve(listener, Attendance::new(&config.name, leads), peer.clone(), runs)?;
         let election = Elections {
@@ -224,7 +224,7 @@ struct Elections {
     me: Member,
     leader_here: watch::Sender<Option<LeaderHandle>>,
     leader_address: watch::Sender<Option<Arc<str>>>,
-    stale: Arc<AtomicU64>,
+    stale: Stale,
     leaving: watch::Receiver<bool>,
 }
 
@@ -307,7 +307,7 @@ impl Elections {
             provisions: Arc::clone(&self.around.provisions),
             leader: sender.clone(),
             leads: self.leader_here.subscribe(),
-            stale: Arc::clone(&self.stale),
+            stale: self.stale.clone(),
         };
         tokio::spawn(Leader::new(shared, inbox).lead());
         if sender.send(ToLeader::TakeUp).is_err() {

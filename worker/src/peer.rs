@@ -7,7 +7,6 @@ mod run;
 mod term;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use superstep_engine::Record;
@@ -15,7 +14,9 @@ use superstep_proto::v1;
 use superstep_store::{RunName, Store};
 use tokio::sync::mpsc;
 
+use crate::channels::Channels;
 use crate::provisions::Provisions;
+use crate::stale::Stale;
 
 pub(crate) use attend::{Attending, LeaderAddress, attend};
 pub(crate) use exchange::Exchange;
@@ -53,16 +54,17 @@ pub(crate) struct Peer {
     links: Links,
     runs: Arc<Mutex<HashMap<RunName, mpsc::UnboundedSender<ToRun>>>>,
     /// What was of a term that is over.
-    stale: Arc<AtomicU64>,
+    stale: Stale,
 }
 
 impl Peer {
     pub(crate) fn new(
         store: Store<Record>,
         provisions: Arc<dyn Provisions>,
-        channels: crate::channels::Channels,
+        channels: Channels,
+        stale: Stale,
     ) -> Self {
-        Self { store, provisions, links: Links::new(channels), runs: Arc::default(), stale: Arc::default() }
+        Self { store, provisions, links: Links::new(channels), runs: Arc::default(), stale }
     }
 
     /// Tells the part of a run in this worker, which begins with what it is told first.
@@ -91,15 +93,5 @@ impl Peer {
         }
         runs.remove(run);
         true
-    }
-
-    /// Counts something that was refused because its term is over.
-    pub(crate) fn refuse_stale(&self, run: &RunName, what: &'static str, epoch: u64) {
-        self.stale.fetch_add(1, Ordering::Relaxed);
-        tracing::info!(%run, what, epoch, "what is of a term that is over is refused");
-    }
-
-    pub(crate) fn stale_refused(&self) -> u64 {
-        self.stale.load(Ordering::Relaxed)
     }
 }

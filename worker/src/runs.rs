@@ -4,7 +4,6 @@ mod answers;
 mod watching;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::future::BoxFuture;
 use superstep_engine::{Patch, Payload, Record};
@@ -19,10 +18,12 @@ use tokio::time::{Duration, timeout};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
+use crate::blocking::blocking;
 use crate::channels::Channels;
 use crate::leader::{Ask, LeaderHandle, ToLeader};
-use crate::peer::{LeaderAddress, Peer};
+use crate::peer::LeaderAddress;
 use crate::provisions::Provisions;
+use crate::stale::Stale;
 use crate::with_causes;
 
 /// The service in one worker: what only the leader can do is handed on to it.
@@ -33,8 +34,7 @@ pub(crate) struct RunsService {
     pub(crate) leader: watch::Receiver<Option<LeaderHandle>>,
     pub(crate) leader_is_at: LeaderAddress,
     pub(crate) channels: Channels,
-    pub(crate) peer: Peer,
-    pub(crate) stale: Arc<AtomicU64>,
+    pub(crate) stale: Stale,
 }
 
 /// How long a run may take to answer; it has none while the store is away.
@@ -262,15 +262,9 @@ impl Runs for RunsService {
             leader: self.name.clone(),
             workers,
             store_away_seconds: away,
-            stale_refused: self.stale.load(Ordering::Relaxed) + self.peer.stale_refused(),
+            stale_refused: self.stale.refused(),
         }))
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
-) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Status::internal(error.to_string()))?
 }
 
 /// What an error is to those outside.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use futures::future::{BoxFuture, FutureExt as _};
 
 use super::{Discovery, DiscoveryError, Member};
+use crate::blocking::blocking;
 
 /// A folder with a file for each worker.
 #[derive(Clone, Debug)]
@@ -78,10 +79,6 @@ impl Discovery for MemberFolder {
         let folder = self.clone();
         blocking(move || folder.members_now()).boxed()
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("reading and writing files does not panic")
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiscoveryError {

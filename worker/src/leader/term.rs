@@ -290,7 +290,7 @@ impl Term {
             Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) => self.epoch,
         };
         if epoch < self.epoch {
-            self.shared.refuse_stale(&self.run, "what a worker says", epoch);
+            self.shared.stale.refuse(&self.run, "what a worker says", epoch);
             return;
         }
         let Some(partition) = (0u32..).zip(&self.workers).find(|(_, worker)| worker.connection == from)

@@ -8,6 +8,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Lease, LeaseError, Leases};
+use crate::blocking::blocking;
 
 /// A lease in a file; a lock on the file beside it makes each change one step.
 #[derive(Clone, Debug)]
@@ -73,10 +74,6 @@ impl Leases for FileLease {
         let lease = self.clone();
         blocking(move || lease.replace_now(seen.as_ref(), &next)).boxed()
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.expect("reading and writing a file does not panic")
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LeaseError {

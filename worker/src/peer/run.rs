@@ -178,7 +178,7 @@ impl PeerRun {
                 }
                 // Those of a term that this worker has given up are not refused: its leader hears of that.
                 _ if commands.epoch < self.epoch => {
-                    self.peer.refuse_stale(&self.run, "commands", commands.epoch);
+                    self.peer.stale.refuse(&self.run, "commands", commands.epoch);
                 }
                 _ => {}
             },
@@ -187,14 +187,14 @@ impl PeerRun {
                 self.term = None;
                 self.released = true;
             }
-            ToRun::Release(epoch) => self.peer.refuse_stale(&self.run, "a release", epoch),
+            ToRun::Release(epoch) => self.peer.stale.refuse(&self.run, "a release", epoch),
         }
     }
 
     fn batch(&mut self, batch: v1::Batch, granted: Option<Granted>) {
         let present = self.term.as_ref().map(|term| term.epoch);
         if batch.epoch < self.epoch || (batch.epoch == self.epoch && present.is_none()) {
-            self.peer.refuse_stale(&self.run, "messages", batch.epoch);
+            self.peer.stale.refuse(&self.run, "messages", batch.epoch);
             return;
         }
         if present != Some(batch.epoch) {
@@ -217,7 +217,7 @@ impl PeerRun {
     async fn assign(&mut self, assigned: Assigned) {
         let epoch = assigned.assign.epoch;
         if epoch <= self.epoch {
-            self.peer.refuse_stale(&self.run, "an assignment", epoch);
+            self.peer.stale.refuse(&self.run, "an assignment", epoch);
             return;
         }
         self.epoch = epoch;

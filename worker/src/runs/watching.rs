@@ -9,7 +9,8 @@ use superstep_runtime::{Seen, Watch, WatchFrom, read_run};
 use superstep_store::RunName;
 use tonic::Status;
 
-use super::{RunsService, blocking, status_of};
+use super::{RunsService, status_of};
+use crate::blocking::blocking;
 use crate::with_causes;
 
 /// Events as they go out.
