@@ -90,7 +90,8 @@ async fn ready(url: &str, workers: u16, processes: &mut Processes) -> Result<(),
         if let Some(text) = processes.look() {
             return Err(ProcessError::Ended { text }.into());
         }
-        let cluster = remote.ask(cluster_of).await?;
+        // Until the first worker listens nobody answers, and until one leads none can.
+        let cluster = remote.look(cluster_of).await?.unwrap_or_default();
         if cluster.workers.len() >= usize::from(workers) {
             let leader = cluster.leader;
             log::say(&format!(

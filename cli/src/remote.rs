@@ -132,6 +132,18 @@ impl Remote {
         }
     }
 
+    /// Asks once; none if nobody can answer at the moment.
+    pub(crate) async fn look<A>(
+        &self,
+        ask: impl AsyncFn(RunsClient<Channel>) -> Result<A, Status>,
+    ) -> Result<Option<A>, RemoteError> {
+        match ask(self.client.clone()).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(status) if may_pass(&status) => Ok(None),
+            Err(status) => Err(self.error(status)),
+        }
+    }
+
     /// Starts a run.
     async fn submit(&self, request: v1::SubmitRequest) -> Result<(), RemoteError> {
         let submit = async |mut client: RunsClient<Channel>| client.submit(request.clone()).await.map(|_| ());
