@@ -56,7 +56,7 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
     require_root().with_context(|| format!("cannot install {names}"))?;
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        command.args(["--quiet", "--yes"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(["-qq", "--yes"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
         run(&mut command)
     };
     apt(&["update"])?;

@@ -1,7 +1,8 @@
 // Command testbed is every server of a one-node Kubernetes in one program, and kubectl.
 //
 // It is what it is called by, as a link or as its first argument: etcd, kube-apiserver, kube-controller-manager,
-// kube-scheduler, kubelet, kube-proxy or kubectl; and two that only the testbed has: hold and identities.
+// kube-scheduler, kubelet, kube-proxy or kubectl; and what only the testbed has: names and policies, which an
+// installer of Kubernetes would add, and hold and identities, which make room for all of them.
 package main
 
 import (
@@ -38,6 +39,8 @@ var commands = map[string]func() *cobra.Command{
 var own = map[string]func(arguments []string) error{
 	"hold":       hold,
 	"identities": identities,
+	"names":      names,
+	"policies":   policies,
 }
 
 func main() {

@@ -6,7 +6,7 @@ use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Stands before rustc. It knows our binaries by name: cargo also asks what a binary could be, and must not be told
@@ -25,56 +25,51 @@ pub(super) fn build(workspace: &Workspace, images: &[Image], work: &Path, contex
         if images.is_empty() {
             continue;
         }
-        let folder = match linking {
-            Linking::Static => build_static(workspace, work, &images)?,
-            Linking::Cuda => build_cuda(workspace, work, &images)?,
-        };
+        let mut command = cargo();
+        command.current_dir(&workspace.root).args(["build", "--workspace", "--locked"]);
+        match linking {
+            Linking::Static => link_statically(&mut command, work, &images)?,
+            Linking::Cuda => add_cuda(&mut command, &images),
+        }
+        run(command.args(images.iter().flat_map(|image| ["--bin", image.binary])))?;
         for image in images {
-            let binary = folder.join(image.binary);
-            let target = context.join(image.file());
-            fs::copy(&binary, &target).with_context(|| format!("cannot copy {}", binary.display()))?;
-            if linking == Linking::Cuda {
-                libraries::collect(&target, &context.join("libraries"))?;
-            }
+            keep(&workspace.target.join("debug").join(image.binary), *image, context)?;
         }
     }
     Ok(())
 }
 
-/// Builds those of these images, and returns their folder.
-///
-/// Their packages are built with a setting of their own, so that cargo keeps them apart from those of the tests; all
-/// that they depend on is what the tests have built.
-fn build_static(workspace: &Workspace, work: &Path, images: &[&Image]) -> Result<PathBuf> {
+/// Gives their packages a setting of their own, so that cargo keeps them apart from those of the tests; all that they
+/// depend on is what the tests have built.
+fn link_statically(command: &mut Command, work: &Path, images: &[&Image]) -> Result<()> {
     let wrapper = work.join("rustc-static");
     fs::write(&wrapper, LINKER)?;
     fs::set_permissions(&wrapper, Permissions::from_mode(0o755))?;
-    let mut command = cargo();
-    command.current_dir(&workspace.root).env("RUSTC_WRAPPER", &wrapper);
-    command.args(["build", "--workspace", "--locked"]);
+    command.env("RUSTC_WRAPPER", &wrapper);
     for image in images {
-        let setting = format!("profile.dev.package.{}.strip=\"symbols\"", image.package);
-        command.args(["--bin", image.binary, "--config", &setting]);
+        command.arg("--config").arg(format!("profile.dev.package.{}.strip=\"symbols\"", image.package));
     }
-    run(&mut command)?;
-    let folder = workspace.target.join("debug");
-    for image in images {
-        let told = capture(Command::new("ldd").arg(folder.join(image.binary)))?;
-        if !told.contains("statically linked") {
-            bail!("{} is not linked statically\n{told}", image.binary);
-        }
-    }
-    Ok(folder)
+    Ok(())
 }
 
-/// Builds those of these images, and returns their folder: one of its own, for other features make other libraries.
-fn build_cuda(workspace: &Workspace, work: &Path, images: &[&Image]) -> Result<PathBuf> {
-    let target = work.join(CUDA);
-    let mut command = cargo();
-    command.current_dir(&workspace.root).args(["build", "--locked", "--target-dir"]).arg(&target);
+fn add_cuda(command: &mut Command, images: &[&Image]) {
     for image in images {
-        command.args(["--package", image.package, "--features", &format!("{}/{CUDA}", image.package)]);
+        command.arg("--features").arg(format!("{}/{CUDA}", image.package));
     }
-    run(&mut command)?;
-    Ok(target.join("debug"))
+}
+
+/// Copies a binary, before the next build puts another in its place, and what it needs beside.
+fn keep(binary: &Path, image: Image, context: &Path) -> Result<()> {
+    let target = context.join(image.file());
+    fs::copy(binary, &target).with_context(|| format!("cannot copy {}", binary.display()))?;
+    match image.linking {
+        Linking::Static => {
+            let told = capture(Command::new("ldd").arg(&target))?;
+            if !told.contains("statically linked") {
+                bail!("{} is not linked statically\n{told}", image.binary);
+            }
+            Ok(())
+        }
+        Linking::Cuda => libraries::collect(&target, &context.join("libraries")),
+    }
 }

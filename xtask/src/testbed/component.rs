@@ -21,8 +21,10 @@ pub(super) enum Component {
     Containerd,
     Kubelet,
     KubeProxy,
-    Coredns,
-    KubeRouter,
+    /// CoreDNS, in the testbed's own program.
+    Names,
+    /// What kube-router enforces, in the testbed's own program.
+    Policies,
 }
 
 /// Leaves its own id behind and becomes the program: ids are those inside, where `kill` runs too.
@@ -99,16 +101,9 @@ impl Component {
                 format!("--node-ip={NODE}"),
             ],
             Self::KubeProxy => vec![config("proxy.yaml")],
-            Self::Coredns => words("-conf /run/testbed/config/Corefile"),
-            Self::KubeRouter => {
-                let mut arguments = words("--run-firewall --run-router=false --run-service-proxy=false");
-                arguments.extend(words("--run-loadbalancer=false --enable-cni=false"));
-                arguments.extend([
-                    kubeconfig("policies"),
-                    format!("--service-cluster-ip-range={SERVICES}"),
-                    "--hostname-override=testbed".to_owned(),
-                ]);
-                arguments
+            Self::Names => words("/run/testbed/config/Corefile"),
+            Self::Policies => {
+                vec![identity("policies.kubeconfig"), "testbed".to_owned(), SERVICES.to_owned()]
             }
         }
     }
@@ -151,8 +146,8 @@ impl fmt::Display for Component {
             Self::Containerd => "containerd",
             Self::Kubelet => "kubelet",
             Self::KubeProxy => "kube-proxy",
-            Self::Coredns => "coredns",
-            Self::KubeRouter => "kube-router",
+            Self::Names => "names",
+            Self::Policies => "policies",
         })
     }
 }

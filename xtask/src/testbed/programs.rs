@@ -18,15 +18,11 @@ use std::time::Instant;
 /// The version of Kubernetes that go.mod pins.
 const KUBERNETES: &str = "1.34.4";
 
-/// Programs that are modules of their own.
-const TOOLS: [&str; 3] = [
-    "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v2.1.0",
-    "github.com/coredns/coredns@v1.12.4",
-    "helm.sh/helm/v3/cmd/helm@v3.19.2",
-];
+/// The version of Helm that go.mod pins, and its program.
+const HELM: (&str, &str) = ("3.17.4", "helm.sh/helm/v3/cmd/helm");
 
 /// Names by which the one program of `tests/e2e/testbed` is called.
-const LINKS: [&str; 7] = [
+const LINKS: [&str; 9] = [
     "etcd",
     "kube-apiserver",
     "kube-controller-manager",
@@ -34,6 +30,8 @@ const LINKS: [&str; 7] = [
     "kube-scheduler",
     "kubectl",
     "kubelet",
+    "names",
+    "policies",
 ];
 
 /// What of the sources decides what is built.
@@ -84,7 +82,7 @@ pub(super) fn build(workspace: &Workspace) -> Result<Programs> {
     machine::install(&machine::IMAGES)?;
     let start = Instant::now();
     let sources = workspace.root.join(SOURCES);
-    let partial = folder.with_extension("partial");
+    let partial = PathBuf::from(format!("{}.partial", folder.display()));
     fs::create_dir_all(&partial).with_context(|| format!("cannot make {}", partial.display()))?;
     compile(&sources, &partial)?;
     pause(&sources.join("pause"), &partial)?;
@@ -95,28 +93,36 @@ pub(super) fn build(workspace: &Workspace) -> Result<Programs> {
 }
 
 fn compile(sources: &Path, folder: &Path) -> Result<()> {
-    let go = |arguments: &[&str]| {
+    let go = |verb: &str| {
         let mut command = Command::new("nice");
-        command.args(["-n", "10", "go"]).args(arguments).args(["-trimpath", "-buildvcs=false"]);
-        command.current_dir(sources).env("CGO_ENABLED", "0").env("GOBIN", folder);
+        command.args(["-n", "10", "go", verb, "-trimpath", "-buildvcs=false"]);
+        command.current_dir(sources).env("CGO_ENABLED", "0");
         command
     };
-    let (major, minor) = KUBERNETES.split_once('.').context("a version has a dot")?;
-    let minor = minor.split('.').next().unwrap_or(minor);
-    let version = "k8s.io/component-base/version";
-    let flags = format!(
-        "-ldflags=-s -w -X {version}.gitVersion=v{KUBERNETES} -X {version}.gitMajor={major} \
-         -X {version}.gitMinor={minor}"
-    );
-    run(go(&["build"]).args([&flags, "-o"]).arg(folder.join("testbed")).arg("."))?;
+    run(go("build").args([&flags(), "-o"]).arg(folder.join("testbed")).arg("."))?;
     for link in LINKS {
         let link = folder.join(link);
         if !link.is_symlink() {
             symlink("testbed", link)?;
         }
     }
-    run(go(&["build", "-ldflags=-s -w", "-o"]).arg(folder.join("pause")).arg("./pause"))?;
-    TOOLS.iter().try_for_each(|tool| run(go(&["install", "-ldflags=-s -w"]).arg(tool)))
+    run(go("build").args(["-ldflags=-s -w", "-o"]).arg(folder.join("pause")).arg("./pause"))?;
+    let (version, helm) = HELM;
+    let flags = format!("-ldflags=-s -w -X helm.sh/helm/v3/internal/version.version=v{version}");
+    run(go("build").args([&flags, "-o"]).arg(folder.join("helm")).arg(helm))
+}
+
+/// What the linker writes into the one program: the version that servers and clients say they are.
+fn flags() -> String {
+    let (line, _) = KUBERNETES.rsplit_once('.').unwrap_or((KUBERNETES, ""));
+    let (major, minor) = line.split_once('.').unwrap_or((line, ""));
+    let mut flags = "-ldflags=-s -w".to_owned();
+    for package in ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"] {
+        for (name, value) in [("Version", &*format!("v{KUBERNETES}")), ("Major", major), ("Minor", minor)] {
+            flags.push_str(&format!(" -X {package}.git{name}={value}"));
+        }
+    }
+    flags
 }
 
 /// Makes the archive of the image from the program.
@@ -139,7 +145,7 @@ fn place(workspace: &Workspace) -> Result<PathBuf> {
         hasher.update(bytes.len().to_le_bytes());
         hasher.update(bytes);
     }
-    TOOLS.iter().for_each(|tool| hasher.update(tool));
+    hasher.update(flags());
     let mut version = format!("{KUBERNETES}-");
     for byte in &hasher.finalize()[..6] {
         write!(version, "{byte:02x}")?;
@@ -156,9 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_the_one_of_the_modules() {
+    fn versions_are_those_of_the_modules() {
         let modules = fs::read_to_string(sources().join("go.mod")).unwrap();
         assert!(modules.contains(&format!("k8s.io/kubernetes v{KUBERNETES}\n")));
+        assert!(modules.contains(&format!("helm.sh/helm/v3 v{}\n", HELM.0)));
+    }
+
+    #[test]
+    fn the_version_is_told_in_parts() {
+        let flags = flags();
+        for part in ["version.gitVersion=v1.34.4 ", "version.gitMajor=1 ", "version.gitMinor=34"] {
+            assert_eq!(flags.matches(part).count(), 2, "{flags}");
+        }
     }
 
     #[test]

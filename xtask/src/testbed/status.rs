@@ -4,7 +4,7 @@ use super::component::Component;
 use super::keeper::Keeper;
 use super::programs::Programs;
 use super::state;
-use crate::process::run;
+use crate::process::capture;
 use anyhow::Result;
 use clap::ValueEnum;
 
@@ -21,5 +21,9 @@ pub(super) fn print(programs: &Programs) -> Result<()> {
     println!("{:24} {}", "audit log", state::folder().join("audit.log").display());
     let kubeconfig = state::kubeconfig()?;
     println!("{:24} {}", "kubeconfig", kubeconfig.display());
-    run(programs.kubectl(&kubeconfig).args(["get", "node", "testbed", "--output=wide"]))
+    match capture(programs.kubectl(&kubeconfig).args(["get", "node", "testbed", "--output=wide"])) {
+        Ok(node) => print!("\n{node}"),
+        Err(error) => println!("\nthe node cannot be asked for: {error}"),
+    }
+    Ok(())
 }

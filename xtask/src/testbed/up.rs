@@ -67,10 +67,10 @@ fn bring_up(config: &Path, programs: &Programs) -> Result<()> {
 /// Starts the servers: they wait for each other, but most say much in their logs until the API server is ready, and
 /// the one that enforces policies of the network ends where there is no node.
 fn start(keeper: &Keeper, programs: &Programs) -> Result<()> {
-    use Component::{Containerd, Etcd, KubeApiserver, KubeRouter};
+    use Component::{Containerd, Etcd, KubeApiserver, Policies};
     let start =
         |components: &[Component]| components.iter().try_for_each(|component| component.start(keeper));
-    let (first, last) = ([Etcd, KubeApiserver, Containerd], [KubeRouter]);
+    let (first, last) = ([Etcd, KubeApiserver, Containerd], [Policies]);
     start(&first)?;
     until("containerd answers", keeper.command("ctr").arg("version"))?;
     load(keeper, &programs.pause())?;
