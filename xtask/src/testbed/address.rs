@@ -21,13 +21,11 @@ mod tests {
     #[test]
     fn the_files_name_the_same_places() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(SOURCES).join("config");
-        let bind = format!("bind {NODE}\n");
         let endpoint = format!("addresses: [{NODE}]");
         let pods = format!("clusterCIDR: {PODS}\n");
         let subnet = format!("\"subnet\": \"{PODS}\"");
         let cgroup = format!("cgroupRoot: /{}\n", cgroups::NAME);
         for (file, expected) in [
-            ("Corefile", &bind),
             ("cluster.yaml", &endpoint),
             ("proxy.yaml", &pods),
             ("cni/10-testbed.conflist", &subnet),

@@ -21,7 +21,7 @@ pub(super) enum Component {
     Containerd,
     Kubelet,
     KubeProxy,
-    /// CoreDNS, in the testbed's own program.
+    /// The testbed's own server of the names of services.
     Names,
     /// What kube-router enforces, in the testbed's own program.
     Policies,
@@ -101,7 +101,7 @@ impl Component {
                 format!("--node-ip={NODE}"),
             ],
             Self::KubeProxy => vec![config("proxy.yaml")],
-            Self::Names => words("/run/testbed/config/Corefile"),
+            Self::Names => vec![identity("dns.kubeconfig"), format!("{NODE}:53")],
             Self::Policies => {
                 vec![identity("policies.kubeconfig"), "testbed".to_owned(), SERVICES.to_owned()]
             }
@@ -175,6 +175,6 @@ mod tests {
                 count += 1;
             }
         }
-        assert_eq!(count, 5);
+        assert_eq!(count, 4);
     }
 }
