@@ -1,6 +1,6 @@
 //! What the machine must have: root, Debian's packages, Go.
 
-use crate::process::{capture, run};
+use crate::process::{capture, run_aside};
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsStr;
@@ -57,7 +57,7 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         command.args(["-qq", "--yes"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        run(&mut command)
+        run_aside(&mut command)
     };
     apt(&["update"])?;
     apt(&[&["install", "--no-install-recommends"], &absent[..]].concat())

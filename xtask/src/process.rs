@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 /// How many of the last lines of a failed child's stderr an error repeats.
@@ -16,8 +16,18 @@ pub(crate) fn cargo() -> Command {
 
 /// Prints the command line, runs it with this process's streams, and fails when it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
+    println!("$ {}", shown(command));
+    finish(command)
+}
+
+/// Runs it as [`run`] does, with all that it says on stderr, where this process's stdout is a result.
+pub(crate) fn run_aside(command: &mut Command) -> Result<()> {
+    eprintln!("$ {}", shown(command));
+    finish(command.stdout(io::stderr()))
+}
+
+fn finish(command: &mut Command) -> Result<()> {
     let line = shown(command);
-    println!("$ {line}");
     let status = command.status().with_context(|| format!("cannot start `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed ({status})");

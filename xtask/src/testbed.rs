@@ -90,5 +90,5 @@ fn load(keeper: &Keeper, archive: &Path) -> Result<()> {
     // The archive may lie where the namespaces show something else, hence the stream.
     let mut import = keeper.command("ctr");
     import.args(["--namespace", "k8s.io", "images", "import", "--all-platforms", "-"]).stdin(file);
-    crate::process::run(&mut import)
+    crate::process::run_aside(&mut import)
 }

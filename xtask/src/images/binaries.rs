@@ -1,7 +1,7 @@
 //! The binaries of images: compiled as the tests' are, with the same features, and linked so that they need no file.
 
 use super::{CUDA, Image, Linking, libraries};
-use crate::process::{capture, cargo, run};
+use crate::process::{capture, cargo, run_aside};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, Permissions};
@@ -31,7 +31,7 @@ pub(super) fn build(workspace: &Workspace, images: &[Image], work: &Path, contex
             Linking::Static => link_statically(&mut command, work, &images)?,
             Linking::Cuda => add_cuda(&mut command, &images),
         }
-        run(command.args(images.iter().flat_map(|image| ["--bin", image.binary])))?;
+        run_aside(command.args(images.iter().flat_map(|image| ["--bin", image.binary])))?;
         for image in images {
             keep(&workspace.target.join("debug").join(image.binary), *image, context)?;
         }

@@ -1,6 +1,6 @@
 //! Putting an image together with buildah, from files alone: no registry and no running engine is asked for anything.
 
-use crate::process::run;
+use crate::process::run_aside;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
@@ -29,10 +29,10 @@ pub(crate) fn archive(dockerfile: &Path, target: Option<&str>, context: &Path, b
     let mut build = buildah(&["build", "--quiet", "--isolation=chroot", "--layers", "--timestamp=0"]);
     build.args(target.map(|target| format!("--target={target}")));
     build.arg("--file").arg(dockerfile).arg("--tag").arg(built.name).arg(context);
-    run(&mut build)?;
+    run_aside(&mut build)?;
     if built.archive.exists() {
         fs::remove_file(built.archive)?;
     }
     let place = format!("oci-archive:{}:{}", built.archive.display(), built.name);
-    run(&mut buildah(&["push", "--quiet", built.name, &place]))
+    run_aside(&mut buildah(&["push", "--quiet", built.name, &place]))
 }

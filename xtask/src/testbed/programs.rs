@@ -4,7 +4,7 @@ use super::SOURCES;
 use crate::cache;
 use crate::images;
 use crate::machine;
-use crate::process::run;
+use crate::process::run_aside;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
@@ -109,17 +109,17 @@ fn compile(sources: &Path, folder: &Path) -> Result<()> {
         command.current_dir(sources).env("CGO_ENABLED", "0");
         command
     };
-    run(go("build").args([&flags(), "-o"]).arg(folder.join("testbed")).arg("."))?;
+    run_aside(go("build").args([&flags(), "-o"]).arg(folder.join("testbed")).arg("."))?;
     for link in LINKS {
         let link = folder.join(link);
         if !link.is_symlink() {
             symlink("testbed", link)?;
         }
     }
-    run(go("build").args(["-ldflags=-s -w", "-o"]).arg(folder.join("pause")).arg("./pause"))?;
+    run_aside(go("build").args(["-ldflags=-s -w", "-o"]).arg(folder.join("pause")).arg("./pause"))?;
     let (version, helm) = HELM;
     let flags = format!("-ldflags=-s -w -X helm.sh/helm/v3/internal/version.version=v{version}");
-    run(go("build").args([&flags, "-o"]).arg(folder.join("helm")).arg(helm))
+    run_aside(go("build").args([&flags, "-o"]).arg(folder.join("helm")).arg(helm))
 }
 
 /// What the linker writes into the one program: the version that servers and clients say they are.

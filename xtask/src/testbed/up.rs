@@ -75,12 +75,12 @@ fn start(keeper: &Keeper, programs: &Programs) -> Result<()> {
     until("containerd answers", keeper.command("ctr").arg("version"))?;
     load(keeper, &programs.pause())?;
     until("the API server is ready", kubectl(programs).args(["get", "--raw", "/readyz"]))?;
+    let cluster = state::folder().join("config/cluster.yaml");
+    until("the cluster takes objects", kubectl(programs).args(["apply", "--filename"]).arg(cluster))?;
     let all = Component::value_variants().iter().copied();
     let rest: Vec<_> =
         all.filter(|component| !first.contains(component) && !last.contains(component)).collect();
     start(&rest)?;
-    let cluster = state::folder().join("config/cluster.yaml");
-    until("the cluster takes objects", kubectl(programs).args(["apply", "--filename"]).arg(cluster))?;
     until("the node is there", kubectl(programs).args(["get", "node", "testbed"]))?;
     start(&last)?;
     until("policies are enforced", keeper.command("iptables").args(["--list-rules", "KUBE-ROUTER-FORWARD"]))
