@@ -55,6 +55,7 @@ fn link_statically(command: &mut Command, work: &Path, images: &[&Image]) -> Res
 fn add_cuda(command: &mut Command, images: &[&Image]) {
     for image in images {
         command.arg("--features").arg(format!("{}/{CUDA}", image.package));
+        command.arg("--config").arg(format!("profile.dev.package.{}.strip=\"debuginfo\"", image.package));
     }
 }
 
