@@ -178,13 +178,14 @@ impl Leader {
             Said::Reports(reports) => &reports.run,
             Said::Gone(gone) => &gone.run,
             Said::Text(text) => &text.run,
+            Said::Relayed(batch) => &batch.run,
             Said::Leaving(_) => {
                 self.roster.leaves(from);
                 self.tell_members();
                 self.dismiss_free();
                 return;
             }
-            Said::Register(_) | Said::Beat(_) => return,
+            Said::Register(_) | Said::Beat(_) | Said::Piece(_) => return,
         };
         let lead = run.parse().ok().and_then(|run: RunName| self.runs.get(&run));
         if let Some(lead) = lead

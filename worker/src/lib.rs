@@ -17,6 +17,7 @@ mod limits;
 mod node;
 mod off_thread;
 mod peer;
+mod pieces;
 mod provisions;
 mod runs;
 mod stale;

@@ -6,6 +6,11 @@ use std::time::Duration;
 pub(crate) const MESSAGE: usize = 64 << 20;
 /// About how many bytes of records go in one message.
 pub(crate) const RECORDS: usize = 1 << 20;
+/// The most bytes of a message between a worker and its leader that are sent at once. What is longer goes in parts, so
+/// that beats come between them.
+pub(crate) const PIECE: usize = 1 << 20;
+/// The longest payload of a message between vertices, in bytes of text, that travels itself; as in a record.
+pub(crate) const INLINE: usize = 64 << 10;
 /// About how many bytes of messages between vertices go in one batch.
 pub(crate) const BATCH: usize = 1 << 20;
 /// How many bytes of batches one sender may have under way to one receiver.

@@ -1,6 +1,7 @@
 //! The part of a worker that has partitions of runs, whoever leads.
 
 mod attend;
+mod blobs;
 mod exchange;
 mod links;
 mod run;
@@ -33,8 +34,10 @@ pub(crate) enum ToRun {
     Assign(Box<Assigned>),
     /// What that is to do.
     Commands(v1::Commands),
-    /// Messages for it.
-    Batch(v1::Batch, Granted),
+    /// Messages for it, and the credit that their sender has for them.
+    Batch(v1::Batch, Option<Granted>),
+    /// Messages of a term were for it that cannot be had.
+    Unreadable(u64, String),
     /// It is not the worker's any more.
     Release(u64),
 }
@@ -64,7 +67,8 @@ impl Peer {
         channels: Channels,
         stale: Stale,
     ) -> Self {
-        Self { store, provisions, links: Links::new(channels), runs: Arc::default(), stale }
+        let links = Links::new(channels, store.clone());
+        Self { store, provisions, links, runs: Arc::default(), stale }
     }
 
     /// Tells the part of a run in this worker, which begins with what it is told first.

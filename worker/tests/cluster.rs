@@ -335,6 +335,41 @@ fn a_run_on_three_workers_comes_to_what_it_comes_to_alone() {
     assert_eq!(course(notices(&seen)), course(told.iter()));
 }
 
+/// Texts of 4 MB from twelve vertices meet at one, whose result of 48 MB goes to another: every message is longer than
+/// what travels itself, and what workers and leader say of it is longer than what is sent at once.
+#[test]
+fn long_messages_reach_their_vertices() {
+    let group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let names: Vec<String> = (0..12).map(|number| format!("part{number}")).collect();
+    let mut vertices: Vec<Value> =
+        names.iter().map(|name| json!({"name": name, "function": {"cel": "input"}})).collect();
+    let sizes = ["size0", "size1", "size2", "size3"];
+    vertices.push(json!({"name": "all", "join": {"mode": "All"}, "function": {"cel": "messages"}}));
+    let size =
+        |name: &&str| json!({"name": name, "function": {"cel": "message.map(one, one.payload.size())"}});
+    vertices.extend(sizes.iter().map(size));
+    let into = names.iter().map(|name| json!({"from": name, "to": "all"}));
+    let out = sizes.iter().map(|name| json!({"from": "all", "to": name}));
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "long"},
+        "spec": {
+            "entry": names,
+            "vertices": vertices,
+            "edges": into.chain(out).collect::<Vec<_>>(),
+            "outputs": sizes.iter().map(|name| json!({"vertex": name})).collect::<Vec<_>>(),
+        },
+    });
+    let text = "0123456789abcdef".repeat(1 << 18);
+    group.submit("long", &[graph.to_string()], &Value::from(text));
+    let size = json!(vec![4 << 20; 12]);
+    let outputs: serde_json::Map<String, Value> =
+        sizes.iter().map(|name| ((*name).to_owned(), size.clone())).collect();
+    assert_eq!(group.end("long"), (RunStatus::Succeeded, Value::Object(outputs)));
+}
+
 #[test]
 fn a_lost_worker_costs_only_what_it_had_in_flight() {
     let mut group = Group::new(&["a", "b", "c"]);

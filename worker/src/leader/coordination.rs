@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Attendant, Connection, LeaderHandle, ToLeader};
 use crate::limits::{BEAT, LOST};
+use crate::pieces::Pieces;
 
 /// The service of the leader of this process, while there is one.
 pub(crate) struct Attendance {
@@ -78,12 +79,23 @@ async fn listen(leader: LeaderHandle, attendant: Attendant, mut stream: Streamin
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
+    let mut pieces = Pieces::default();
     loop {
         tokio::select! {
             message = timeout_at(heard + LOST, stream.message()) => {
                 let Ok(Ok(Some(message))) = message else { break };
                 heard = Instant::now();
-                if let Some(said) = message.said
+                let said = match message.said {
+                    Some(v1::from_worker::Said::Piece(piece)) => match pieces.take::<v1::FromWorker>(&piece) {
+                        Ok(whole) => whole.and_then(|whole| whole.said),
+                        Err(error) => {
+                            tracing::error!(%error, "a long message of a worker means nothing");
+                            break;
+                        }
+                    },
+                    said => said,
+                };
+                if let Some(said) = said
                     && !tell(ToLeader::Said(connection, said))
                 {
                     return;

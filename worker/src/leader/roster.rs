@@ -7,6 +7,8 @@ use superstep_proto::v1;
 use superstep_proto::v1::from_leader::Said;
 use tokio::sync::mpsc;
 
+use crate::pieces::tell_worker;
+
 /// A stream of a worker to its leader. The same worker has another one after it was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Connection(pub(crate) u64);
@@ -26,7 +28,7 @@ pub(crate) struct Attendant {
 impl Attendant {
     /// Tells the worker something. If it is gone, everybody hears of it.
     pub(crate) fn say(&self, said: Said) {
-        if self.out.send(v1::FromLeader { said: Some(said) }).is_err() {
+        if !tell_worker(&self.out, said) {
             tracing::debug!(worker = self.name, "a worker is gone that is told something");
         }
     }

@@ -287,7 +287,10 @@ impl Term {
             Said::Ready(ready) => ready.epoch,
             Said::Reports(reports) => reports.epoch,
             Said::Gone(gone) => gone.epoch,
-            Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) => self.epoch,
+            Said::Relayed(batch) => batch.epoch,
+            Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) | Said::Piece(_) => {
+                self.epoch
+            }
         };
         if epoch < self.epoch {
             self.shared.stale.refuse(&self.run, "what a worker says", epoch);
@@ -306,7 +309,17 @@ impl Term {
                 lead.waits_for = Some(format!("worker {worker} cannot have it: {}", gone.why));
                 self.lost = true;
             }
-            Said::Ready(_) | Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) => {}
+            Said::Relayed(batch) => {
+                if let Some(worker) = self.workers.get(batch.partition as usize) {
+                    worker.say(v1::from_leader::Said::Relayed(batch));
+                }
+            }
+            Said::Ready(_)
+            | Said::Text(_)
+            | Said::Register(_)
+            | Said::Beat(_)
+            | Said::Leaving(_)
+            | Said::Piece(_) => {}
         }
     }
 

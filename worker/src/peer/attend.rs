@@ -17,6 +17,7 @@ use tonic::Streaming;
 use super::{Assigned, Peer, ToLeader, ToRun};
 use crate::channels::Channels;
 use crate::limits::{BEAT, LOST};
+use crate::pieces::{Pieces, tell_leader};
 
 /// How long a worker that wants to leave looks for somebody to leave to: longer than a lease lasts.
 const ALONE: Duration = Duration::from_secs(15);
@@ -75,7 +76,8 @@ impl Attending {
             timeout_at(Instant::now() + REACHED, client.attend(UnboundedReceiverStream::new(outgoing)));
         let Ok(attended) = attended.await else { return Err(tonic::Status::deadline_exceeded("no answer")) };
         let stream = attended?.into_inner();
-        let mut session = Session { peer: self.peer.clone(), out, stream, assigned: HashMap::new() };
+        let (peer, pieces) = (self.peer.clone(), Pieces::default());
+        let mut session = Session { peer, out, stream, assigned: HashMap::new(), pieces };
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
@@ -115,6 +117,7 @@ struct Session {
     stream: Streaming<v1::FromLeader>,
     /// Assignments whose records have not all come.
     assigned: HashMap<String, Assigned>,
+    pieces: Pieces,
 }
 
 impl Session {
@@ -134,6 +137,18 @@ impl Session {
                 self.assigned.remove(&release.run);
                 self.tell(&release.run, ToRun::Release(release.epoch));
             }
+            LeaderSaid::Relayed(batch) => {
+                let peer = self.peer.clone();
+                tokio::spawn(async move { peer.deliver(batch, None).await });
+            }
+            LeaderSaid::Piece(piece) => match self.pieces.take::<v1::FromLeader>(&piece) {
+                Ok(whole) => {
+                    if let Some(said) = whole.and_then(|whole| whole.said) {
+                        return self.take(said);
+                    }
+                }
+                Err(error) => tracing::error!(%error, "a long message of the leader means nothing"),
+            },
             LeaderSaid::Dismissed(_) => return true,
         }
         false
@@ -179,7 +194,7 @@ impl Session {
 }
 
 fn tell(out: &ToLeader, said: Said) {
-    if out.send(v1::FromWorker { said: Some(said) }).is_err() {
+    if !tell_leader(out, said) {
         tracing::debug!("the stream to the leader has ended");
     }
 }

@@ -182,10 +182,16 @@ impl PeerRun {
                 }
                 _ => {}
             },
-            ToRun::Batch(batch, granted) => self.batch(batch, Some(granted)),
+            ToRun::Batch(batch, granted) => self.batch(batch, granted),
+            ToRun::Unreadable(epoch, why) => {
+                if self.term.as_ref().is_some_and(|term| term.epoch == epoch) {
+                    self.unless_lost(Err(Lost::Unreadable(why)));
+                }
+            }
             ToRun::Release(epoch) if epoch >= self.epoch => {
                 self.term = None;
                 self.released = true;
+                self.peer.links.forget(&self.run, u64::MAX);
             }
             ToRun::Release(epoch) => self.peer.stale.refuse(&self.run, "a release", epoch),
         }
@@ -203,11 +209,9 @@ impl PeerRun {
             self.early.push(batch);
             return;
         }
-        let messages: Result<Vec<_>, _> =
-            batch.messages.into_iter().map(superstep_wire::message_of).collect();
-        let now = self.clock.now();
-        match (messages, &mut self.term) {
-            (Ok(messages), Some(term)) => term.messages(batch.superstep, messages, now),
+        let (superstep, now) = (batch.superstep, self.clock.now());
+        match (superstep_wire::messages_of(batch), &mut self.term) {
+            (Ok(messages), Some(term)) => term.messages(superstep, messages, now),
             (Err(error), _) => self.unless_lost(Err(error.into())),
             (Ok(_), None) => {}
         }
@@ -222,6 +226,7 @@ impl PeerRun {
         }
         self.epoch = epoch;
         self.end_term();
+        self.peer.links.forget(&self.run, epoch);
         let leader = assigned.leader.clone();
         let run = self.run.to_string();
         match self.begin(&assigned).await {

@@ -10,8 +10,10 @@ use superstep_proto::v1::from_worker::Said;
 use superstep_runtime::{Deed, Hands};
 use superstep_store::{AppendError, Journal, Position, RunName};
 
+use super::links::Outgoing;
 use super::{Assigned, Peer, ToLeader};
 use crate::off_thread::OffThread;
+use crate::pieces::tell_leader;
 
 /// An append to the journal that has ended.
 type Appended = (Token, Result<Position, AppendError>);
@@ -36,6 +38,8 @@ pub(super) struct Term {
 pub(super) enum Lost {
     #[error("the journal of the term is closed")]
     Journal(#[from] AppendError),
+    #[error("messages for it cannot be had: {0}")]
+    Unreadable(String),
     #[error("the leader says what means nothing")]
     Wire(#[from] superstep_wire::WireError),
 }
@@ -137,7 +141,7 @@ impl Term {
                 Effect::Abort(key) => hands.abort(key),
                 Effect::Decide { ticket, decision, .. } => hands.decide(ticket, decision),
                 Effect::Append(token, records) => self.append(token, records, now)?,
-                Effect::Send { to, superstep, messages } => self.send(peer, to, superstep, &messages),
+                Effect::Send { to, superstep, messages } => self.send(peer, to, superstep, messages),
                 // Whoever watches a run reads its log.
                 Effect::Notify(_) => {}
             }
@@ -160,16 +164,15 @@ impl Term {
         }
     }
 
-    fn send(&self, peer: &Peer, to: PartitionId, superstep: u64, messages: &[Routed]) {
+    fn send(&self, peer: &Peer, to: PartitionId, superstep: u64, messages: Vec<Routed>) {
         let Some(home) = self.homes.get(to.0 as usize) else { return };
-        let messages = messages.iter().filter_map(superstep_wire::message).collect();
-        let batch =
-            v1::Batch { run: self.run.to_string(), epoch: self.epoch, superstep, partition: to.0, messages };
-        peer.links.send(home, batch);
+        let (run, epoch, leader) = (self.run.clone(), self.epoch, self.leader.clone());
+        let outgoing = Outgoing { run, epoch, superstep, partition: to.0, messages, leader };
+        peer.links.send(home, outgoing);
     }
 
     pub(super) fn say(&self, said: Said) {
-        if self.leader.send(v1::FromWorker { said: Some(said) }).is_err() {
+        if !tell_leader(&self.leader, said) {
             // The stream has ended: another leader, or another term, goes on from the log.
             tracing::debug!(run = %self.run, epoch = self.epoch, "nobody hears what the partition says");
         }
@@ -177,7 +180,7 @@ impl Term {
 
     /// Tells a leader that a partition works, or why it does not.
     pub(super) fn answer(leader: &ToLeader, said: Said) {
-        if leader.send(v1::FromWorker { said: Some(said) }).is_err() {
+        if !tell_leader(leader, said) {
             tracing::debug!("the leader is gone already");
         }
     }
