@@ -57,6 +57,11 @@ impl Group {
     }
 
     fn start_with(&mut self, name: &str, labels: &[&str]) {
+        self.start_at(name, labels, None);
+    }
+
+    /// Starts a worker of which the others are told that it is at `address`.
+    fn start_at(&mut self, name: &str, labels: &[&str], address: Option<&str>) {
         let runtime = Runtime::new().unwrap();
         let around = Surroundings {
             store: self.store.clone(),
@@ -67,7 +72,7 @@ impl Group {
         let config = NodeConfig {
             name: name.to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
-            address: None,
+            address: address.map(str::to_owned),
             labels: labels.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>(),
             pace: quick(),
         };
@@ -368,6 +373,23 @@ fn long_messages_reach_their_vertices() {
     let outputs: serde_json::Map<String, Value> =
         sizes.iter().map(|name| ((*name).to_owned(), size.clone())).collect();
     assert_eq!(group.end("long"), (RunStatus::Succeeded, Value::Object(outputs)));
+}
+
+#[test]
+fn messages_go_by_the_leader_where_a_worker_cannot_be_reached() {
+    let mut group = Group::new(&["a", "c"]);
+    group.complete(2);
+    // It reaches the leader, and nobody reaches it.
+    group.start_at("b", &[], Some("http://127.0.0.1:1"));
+    group.complete(3);
+    let documents = document("mixed.yaml");
+    let input = json!({"texts": ["one", "two", "three", "four"]});
+    let (status, outputs, told) = alone(&documents, &input);
+    group.submit("mixed", &documents, &input);
+    assert_eq!(group.end("mixed"), (status, outputs));
+    assert_eq!(course(notices(&group.watched("mixed"))), course(told.iter()));
+    let unreached = group.cluster().workers.into_iter().find(|worker| worker.name == "b").unwrap();
+    assert_eq!(unreached.address, "http://127.0.0.1:1");
 }
 
 #[test]

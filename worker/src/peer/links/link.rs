@@ -9,7 +9,7 @@ use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
 use superstep_store::{RunName, Store};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Streaming;
 
@@ -19,7 +19,8 @@ use crate::channels::Channels;
 use crate::peer::ToLeader;
 use crate::pieces;
 
-/// How long a stream that has broken is left alone before it is tried again, at most.
+/// How long a worker is left alone that could not be reached, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a worker may be out of reach before messages for it go by the leader.
 const DETOUR: Duration = Duration::from_secs(2);
@@ -71,8 +72,6 @@ impl Link {
 
     /// Sends what it is told to, until it has had nothing to do for a while and `is_closed`.
     pub(super) async fn work(mut self, is_closed: impl Fn(&mpsc::UnboundedReceiver<ToLink>) -> bool) {
-        let mut pause = Duration::from_millis(20);
-        let mut away: Option<Instant> = None;
         loop {
             while self.is_idle() {
                 match timeout(IDLE, self.told.recv()).await {
@@ -82,28 +81,45 @@ impl Link {
                     Err(_) => {}
                 }
             }
-            let connected = self.connect().await;
-            while let Ok(told) = self.told.try_recv() {
-                self.take(told);
+            let Some(open) = self.reach().await else { return };
+            if matches!(self.drive(open, &is_closed).await, Stop::Over) {
+                return;
             }
-            match connected {
-                Ok(open) => {
-                    (pause, away) = (Duration::from_millis(20), None);
-                    if matches!(self.drive(open, &is_closed).await, Stop::Over) {
-                        return;
+        }
+    }
+
+    /// Tries until the worker takes messages; none if the process ends. Meanwhile, after a time, what is to be sent
+    /// goes by the leaders of its runs.
+    async fn reach(&mut self) -> Option<Open> {
+        let (mut pause, mut detours) = (Duration::ZERO, false);
+        let detour = sleep(DETOUR);
+        tokio::pin!(detour);
+        loop {
+            let connecting = connect(self.channels.clone(), self.address.clone(), pause);
+            tokio::pin!(connecting);
+            let connected = loop {
+                tokio::select! {
+                    connected = &mut connecting => break connected,
+                    told = self.told.recv() => {
+                        self.take(told?);
+                        if detours {
+                            self.detour().await;
+                        }
+                    }
+                    () = &mut detour, if !detours => {
+                        detours = true;
+                        self.detour().await;
                     }
                 }
+            };
+            match connected {
+                Ok(open) => return Some(open),
                 Err(status) => {
                     let address = &self.address;
                     tracing::debug!(address, %status, "a worker takes no messages at the moment");
                 }
             }
-            let since = *away.get_or_insert_with(Instant::now);
-            if since.elapsed() > DETOUR {
-                self.detour().await;
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSE);
+            pause = (pause * 2).clamp(FIRST_PAUSE, PAUSE);
         }
     }
 
@@ -121,14 +137,6 @@ impl Link {
     fn forget(&mut self, run: &RunName, epoch: u64) {
         self.waiting.retain(|outgoing| outgoing.run != *run || outgoing.epoch >= epoch);
         self.under_way.retain(|sent| sent.batch.run != run.as_str() || sent.batch.epoch >= epoch);
-    }
-
-    async fn connect(&self) -> Result<Open, tonic::Status> {
-        let client = self.channels.messages(&self.address);
-        let mut client = client.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
-        let (out, outgoing) = mpsc::unbounded_channel();
-        let credits = client.exchange(UnboundedReceiverStream::new(outgoing)).await?.into_inner();
-        Ok(Open { out, credits, credit: 0 })
     }
 
     /// Sends until the stream breaks, or the link ends.
@@ -218,6 +226,15 @@ impl Link {
             self.under_way.remove(at);
         }
     }
+}
+
+async fn connect(channels: Channels, address: String, pause: Duration) -> Result<Open, tonic::Status> {
+    sleep(pause).await;
+    let client = channels.messages(&address);
+    let mut client = client.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
+    let (out, outgoing) = mpsc::unbounded_channel();
+    let credits = client.exchange(UnboundedReceiverStream::new(outgoing)).await?.into_inner();
+    Ok(Open { out, credits, credit: 0 })
 }
 
 fn relay(UnderWay { batch, leader, .. }: UnderWay) {
