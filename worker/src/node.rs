@@ -14,8 +14,8 @@ use superstep_store::{Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 
 use crate::channels::Channels;
 use crate::discovery::{Discovery, DiscoveryError, Member};
@@ -203,15 +203,16 @@ fn serve(
         .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
         .max_concurrent_streams(STREAMS)
         .concurrency_limit_per_connection(REQUESTS)
-        .tcp_nodelay(true)
         .add_service(health_service)
         .add_service(reflection)
         .add_service(coordination)
         .add_service(messages)
         .add_service(runs);
+    // The builder's own setting is only for what it accepts itself.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Ok(tokio::spawn(async move {
         health.set_serving::<RunsServer<RunsService>>().await;
-        if let Err(error) = server.serve_with_incoming(TcpListenerStream::new(listener)).await {
+        if let Err(error) = server.serve_with_incoming(incoming).await {
             tracing::error!(%error, "the services have stopped");
         }
     }))
