@@ -95,6 +95,12 @@ impl Payload {
         }
     }
 
+    /// Whether both are one and the same, as those are that one activation sends to several vertices. What is
+    /// equal need not be.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
         match &*self.0 {
@@ -172,7 +178,7 @@ impl PartialEq for Payload {
         {
             return true;
         }
-        Arc::ptr_eq(&self.0, &other.0) || self.value() == other.value()
+        self.is_same(other) || self.value() == other.value()
     }
 }
 

@@ -16,6 +16,7 @@ use crate::names::payload_of;
 pub struct Names {
     names: Vec<String>,
     numbers: HashMap<String, u32>,
+    bytes: usize,
 }
 
 impl Names {
@@ -24,6 +25,7 @@ impl Names {
             return *number;
         }
         let number = u32::try_from(self.names.len()).expect("a batch has far fewer names");
+        self.bytes += name.len();
         self.names.push(name.to_owned());
         self.numbers.insert(name.to_owned(), number);
         number
@@ -32,7 +34,7 @@ impl Names {
     /// How many bytes they have.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.names.iter().map(String::len).sum()
+        self.bytes
     }
 }
 
@@ -43,7 +45,7 @@ impl From<Names> for Vec<String> {
 }
 
 /// A message that leaves its partition, in a batch with these names; none if it names its receiver by a place, which
-/// only one that stays does. `form` is what its payload travels as: [`json`], or the blob that has that text.
+/// only one that stays does. `form` is what its payload travels as: its text, or the blob that has that.
 #[must_use]
 pub fn message(message: &Routed, form: Form, names: &mut Names) -> Option<v1::Message> {
     let Target::Absent(to) = &message.to else { return None };
@@ -68,8 +70,7 @@ pub fn message(message: &Routed, form: Form, names: &mut Names) -> Option<v1::Me
 }
 
 /// A payload as its text.
-#[must_use]
-pub fn json(payload: &Payload) -> Form {
+pub(crate) fn json(payload: &Payload) -> Form {
     Form::Json(payload.to_json().into_owned().into())
 }
 

@@ -1,7 +1,7 @@
 //! Messages as they travel: in batches of about equal size, long payloads as blobs.
 
 use prost::Message as _;
-use superstep_engine::{Record, Routed};
+use superstep_engine::{Payload, Record};
 use superstep_proto::v1;
 use superstep_proto::v1::payload::Form;
 use superstep_store::{RunName, Store, StoreError};
@@ -21,11 +21,16 @@ pub(super) async fn pack(
 ) -> Result<Option<v1::Batch>, StoreError> {
     let (mut names, mut messages, mut bytes) = (Names::default(), Vec::new(), 0);
     let mut packed = 0;
+    let mut last: Option<(&Payload, Form)> = None;
     for message in outgoing.messages.iter().rev() {
         if bytes + names.bytes() >= BATCH {
             break;
         }
-        let form = form(message, &outgoing.run, store).await?;
+        let form = match last.take().filter(|(payload, _)| payload.is_same(&message.payload)) {
+            Some((_, form)) => form,
+            None => form(&message.payload, &outgoing.run, store).await?,
+        };
+        last = Some((&message.payload, form.clone()));
         packed += 1;
         if let Some(message) = superstep_wire::message(message, form, &mut names) {
             bytes += message.encoded_len();
@@ -44,8 +49,8 @@ pub(super) async fn pack(
 }
 
 /// What a payload travels as. One that is long is a blob of its run, which it is already if the log has it as it is.
-async fn form(message: &Routed, run: &RunName, store: &Store<Record>) -> Result<Form, StoreError> {
-    let text = message.payload.to_json();
+async fn form(payload: &Payload, run: &RunName, store: &Store<Record>) -> Result<Form, StoreError> {
+    let text = payload.to_json();
     if text.len() <= INLINE {
         return Ok(Form::Json(text.into_owned().into()));
     }
