@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -28,6 +28,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
         "superstep-cli",
         &["wire", "proto", "provision", "runtime", "telemetry", "api", "graph", "engine", "store"],
     ),
+    ("superstep-faults", &["worker", "wire", "proto", "runtime", "engine", "store"]),
     ("xtask", &[]),
 ];
 
