@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// How long the model server takes for an answer, on average.
     #[arg(long, value_name = "MS")]
     latency: Option<u64>,
+    /// Keep the folders of the groups, with the logs of the workers, and say where they are.
+    #[arg(long)]
+    keep: bool,
     /// Write all figures there.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -66,7 +69,9 @@ impl Arguments {
         ];
         let only = self.only.iter().flat_map(|name| ["--only".to_owned(), name.clone()]);
         let valued = valued.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten();
-        only.chain(valued).chain(self.short.then(|| "--short".to_owned())).collect()
+        let flags = [("--short", self.short), ("--keep", self.keep)];
+        let flags = flags.into_iter().filter(|(_, on)| *on).map(|(name, _)| name.to_owned());
+        only.chain(valued).chain(flags).collect()
     }
 }
 

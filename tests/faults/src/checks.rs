@@ -18,6 +18,8 @@ struct Row {
 
 /// So many examples of each are kept.
 const EXAMPLES: usize = 3;
+/// So much of an example is shown.
+const SHOWN: usize = 1_000;
 
 impl Checks {
     /// Adds to what was looked at; `broken` tells of what is wrong.
@@ -53,7 +55,8 @@ impl Checks {
         for row in &self.rows {
             let mark = if row.broken == 0 { "" } else { "  <== WRONG" };
             lines.push(format!("{} of {} {}{mark}", row.broken, row.of, row.what));
-            lines.extend(row.examples.iter().map(|example| format!("    {example}")));
+            let shown = |example: &String| example.chars().take(SHOWN).collect::<String>();
+            lines.extend(row.examples.iter().map(|example| format!("    {}", shown(example))));
         }
         lines
     }

@@ -51,6 +51,9 @@ struct Arguments {
     /// How long the model server takes for an answer, on average.
     #[arg(long, value_name = "MS", default_value_t = 200)]
     latency: u64,
+    /// Keep the folders of the groups, with the logs of the workers, and say where they are.
+    #[arg(long)]
+    keep: bool,
     /// Write all figures there.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -85,6 +88,7 @@ fn main() -> Result<ExitCode> {
         seed: arguments.seed,
         rounds: arguments.rounds,
         short: arguments.short,
+        keep: arguments.keep,
     };
     let wanted = |scenario: &Scenario| match arguments.only.as_slice() {
         [] => !arguments.short || scenario.is_short(),

@@ -67,6 +67,8 @@ pub(crate) struct Bench {
     pub(crate) rounds: Option<usize>,
     /// Whether time is short.
     pub(crate) short: bool,
+    /// Whether folders stay.
+    pub(crate) keep: bool,
 }
 
 impl Bench {
@@ -77,6 +79,16 @@ impl Bench {
 
     pub(crate) fn random(&self, salt: u64) -> Random {
         Random::new(self.seed.wrapping_mul(1_000).wrapping_add(salt))
+    }
+
+    /// A folder for a group.
+    pub(crate) fn folder(&self) -> Result<TempDir> {
+        let mut folder = tempfile::tempdir()?;
+        if self.keep {
+            folder.disable_cleanup(true);
+            crate::say(&format!("the folder of the group is {}", folder.path().display()));
+        }
+        Ok(folder)
     }
 
     /// Where the model server is for a worker on loopback.
@@ -93,7 +105,7 @@ impl Bench {
 
     /// A group that shares a folder, without workers.
     pub(crate) fn beside(&self, salt: u64) -> Result<(TempDir, Rig)> {
-        let folder = tempfile::tempdir()?;
+        let folder = self.folder()?;
         let objects = folder.path().join("store");
         let plan = Plan {
             program: self.program.clone(),

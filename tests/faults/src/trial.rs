@@ -74,7 +74,8 @@ pub(crate) struct Place {
 impl Rig {
     pub(crate) fn new(runtime: &Arc<Runtime>, ledger: &Ledger, place: Place, random: Random) -> Result<Self> {
         let url = place.plan.store.parse::<ObjectPlace>()?;
-        let url = place.plan.environment.iter().fold(url, |url, (name, value)| url.with(name, value));
+        let settings = place.plan.environment.iter().filter(|(name, _)| name.starts_with("AWS_"));
+        let url = settings.fold(url, |url, (name, value)| url.with(name, value));
         Ok(Self {
             runtime: Arc::clone(runtime),
             ledger: ledger.clone(),
@@ -90,9 +91,9 @@ impl Rig {
         Oracle { runtime: &self.runtime, store: &self.store, objects: &self.objects }
     }
 
-    /// A run that nothing disturbs, and how long it takes. It is executed here before, so that the first one does not
-    /// also pay for what happens once.
-    pub(crate) fn undisturbed(&mut self, name: &str) -> Result<(Reference, Duration)> {
+    /// A run that nothing disturbs, and how long it takes.
+    pub(crate) fn undisturbed(&mut self, scenario: &str) -> Result<(Reference, Duration)> {
+        let name = &format!("undisturbed-{scenario}");
         self.ledger.set_nonce(false);
         let begun = Instant::now();
         let end = self.run(name)?;

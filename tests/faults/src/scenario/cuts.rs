@@ -39,7 +39,7 @@ struct Lab {
 impl Lab {
     fn new(bench: &Bench, salt: u64) -> Result<Self> {
         let network = Network::new(STORE)?;
-        let folder = tempfile::tempdir()?;
+        let folder = bench.folder()?;
         let mut objects = folder.path().join("store");
         let mut store =
             format!("file://{}", objects.to_str().context("the folder for temporary files is UTF-8")?);
@@ -109,7 +109,7 @@ fn cuts(
     }
     let mut report = Report::new(&name);
     let mut lab = Lab::new(bench, scenario as u64)?;
-    let (reference, _) = lab.rig.undisturbed("undisturbed")?;
+    let (reference, _) = lab.rig.undisturbed(&name)?;
     let rounds = bench.rounds(6, 1);
     let mut silent = Vec::new();
     for round in 0..rounds {

@@ -21,7 +21,7 @@ pub(super) fn disk(bench: &Bench) -> Result<Report> {
         return Ok(Report::skipped(&name, "disks cannot be mounted here: that takes root and unshare"));
     }
     let mut report = Report::new(&name);
-    let folder = tempfile::tempdir()?;
+    let folder = bench.folder()?;
     let objects = folder.path().join("store");
     std::fs::create_dir(&objects)?;
     let disk = Disk::mount(&objects)?;
@@ -38,7 +38,7 @@ pub(super) fn disk(bench: &Bench) -> Result<Report> {
     let place = Place { plan, objects: objects.join("runs"), model: bench.model_on_loopback() };
     let mut rig = Rig::new(&bench.runtime, &bench.ledger, place, bench.random(Scenario::FullDisk as u64))?;
     rig.group.on_loopback(WORKERS)?;
-    let (reference, _) = rig.undisturbed("undisturbed")?;
+    let (reference, _) = rig.undisturbed(&name)?;
     let (mut told, mut commits) = (Vec::new(), 0);
     let rounds = bench.rounds(4, 1);
     for round in 0..rounds {

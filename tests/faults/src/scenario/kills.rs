@@ -11,7 +11,7 @@ use crate::trial::{Fault, Rig};
 
 /// A worker that does not lead.
 pub(super) fn worker(bench: &Bench) -> Result<Report> {
-    kills(bench, Scenario::KillWorker, |rig| {
+    kills(bench, Scenario::KillWorker, 3_000, |rig| {
         let leader = rig.group.leader()?;
         let others: Vec<usize> = (0..WORKERS).filter(|at| *at != leader).collect();
         Ok(rig.random.pick(&others))
@@ -20,13 +20,20 @@ pub(super) fn worker(bench: &Bench) -> Result<Report> {
 
 /// The leader.
 pub(super) fn leader(bench: &Bench) -> Result<Report> {
-    kills(bench, Scenario::KillLeader, |rig| rig.group.leader())
+    // Within the time of its lease it leads again; after that another one does.
+    kills(bench, Scenario::KillLeader, 12_000, |rig| rig.group.leader())
 }
 
-fn kills(bench: &Bench, scenario: Scenario, victim: impl Fn(&mut Rig) -> Result<usize>) -> Result<Report> {
+/// Whoever is killed is started again after so many milliseconds at most.
+fn kills(
+    bench: &Bench,
+    scenario: Scenario,
+    longest: u64,
+    victim: impl Fn(&mut Rig) -> Result<usize>,
+) -> Result<Report> {
     let mut report = Report::new(&scenario.name());
     let (_folder, mut rig) = bench.on_loopback(scenario as u64)?;
-    let (reference, alone) = rig.undisturbed("undisturbed")?;
+    let (reference, alone) = rig.undisturbed(&scenario.name())?;
     report.note(format!("an undisturbed run takes {}", spread(&[alone])));
     let (mut killed, mut in_flight) = (0, 0);
     let rounds = bench.rounds(20, 2);
@@ -39,7 +46,7 @@ fn kills(bench: &Bench, scenario: Scenario, victim: impl Fn(&mut Rig) -> Result<
             let begun = Instant::now();
             rig.group.workers[at].kill()?;
             killed += 1;
-            sleep(rig.random.millis(200, 3_000));
+            sleep(rig.random.millis(200, longest));
             rig.group.start(at)?;
             Ok(Fault { begun, over: Instant::now() })
         })?;

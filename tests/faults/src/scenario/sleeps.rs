@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn leader(bench: &Bench) -> Result<Report> {
     let mut report = Report::new(&Scenario::StopLeader.name());
     let (_folder, mut rig) = bench.on_loopback(Scenario::StopLeader as u64)?;
-    let (reference, _) = rig.undisturbed("undisturbed")?;
+    let (reference, _) = rig.undisturbed(&Scenario::StopLeader.name())?;
     let mut elections = Vec::new();
     let rounds = bench.rounds(20, 1);
     for round in 0..rounds {

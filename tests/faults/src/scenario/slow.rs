@@ -70,7 +70,7 @@ pub(super) fn worker(bench: &Bench) -> Result<Report> {
     };
     rig.group.add(slow)?;
     rig.group.complete(WORKERS)?;
-    let (reference, alone) = rig.undisturbed("undisturbed")?;
+    let (reference, alone) = rig.undisturbed(&name)?;
     report.note(format!("with a whole processor a run takes {}", spread(&[alone])));
     let _duty = match &group {
         Some(group) => {
