@@ -8,7 +8,7 @@ mod term;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use superstep_engine::Record;
 use superstep_proto::v1;
@@ -66,11 +66,26 @@ pub(crate) struct Shared {
     pub(crate) leader: LeaderHandle,
     /// Who leads in this process, if anybody does.
     pub(crate) leads: watch::Receiver<Option<LeaderHandle>>,
+    /// When this process has looked last whether it leads.
+    pub(crate) looked: watch::Receiver<Instant>,
+    /// How long that is believed.
+    pub(crate) trusts: Duration,
     /// What was of a term that is over.
     pub(crate) stale: Stale,
 }
 
 impl Shared {
+    /// As [`leads`](Self::leads), after another look if the last one is old: who was stopped, and goes on, does not
+    /// know that he was. A lease that cannot be looked at is waited for no longer than it is believed.
+    pub(crate) async fn still_leads(&self) -> bool {
+        let mut looked = self.looked.clone();
+        let is_old = looked.borrow_and_update().elapsed() >= self.trusts;
+        if is_old && tokio::time::timeout(self.trusts, looked.changed()).await.is_err() {
+            tracing::debug!("the lease cannot be looked at, and is taken for held");
+        }
+        self.leads()
+    }
+
     /// Whether this leader is the one that others attend to. One that is not goes on with the terms that it has, and
     /// begins none.
     pub(crate) fn leads(&self) -> bool {

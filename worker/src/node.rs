@@ -131,6 +131,7 @@ impl Node {
             me: me.clone(),
             leader_here,
             leader_address,
+            looked: watch::channel(Instant::now()).0,
             stale,
             leaving: wants_to_leave.clone(),
         };
@@ -225,6 +226,8 @@ struct Elections {
     me: Member,
     leader_here: watch::Sender<Option<LeaderHandle>>,
     leader_address: watch::Sender<Option<Arc<str>>>,
+    /// When the lease was looked at last, whatever came of it.
+    looked: watch::Sender<Instant>,
     stale: Stale,
     leaving: watch::Receiver<bool>,
 }
@@ -244,6 +247,7 @@ impl Elections {
                 tracing::warn!(%why, "the lease cannot be looked at");
             }
             self.follow().await;
+            self.looked.send_replace(Instant::now());
         }
     }
 
@@ -308,6 +312,8 @@ impl Elections {
             provisions: Arc::clone(&self.around.provisions),
             leader: sender.clone(),
             leads: self.leader_here.subscribe(),
+            looked: self.looked.subscribe(),
+            trusts: self.election.pace().gives_up,
             stale: self.stale.clone(),
         };
         tokio::spawn(Leader::new(shared, inbox).lead());

@@ -120,10 +120,10 @@ impl RunLead {
     /// Leads the run to its end, or until another one leads it.
     pub(super) async fn lead(mut self) {
         let mut pause = PAUSE;
-        loop {
+        while self.shared.still_leads().await {
             let ended = self.term().await;
             // One that others do not attend to goes on with what it has, and begins nothing.
-            let leads = self.shared.leads();
+            let leads = self.shared.still_leads().await;
             match ended {
                 Ok(TermEnd::Ended | TermEnd::Unheard) => break,
                 Ok(TermEnd::Changed(change)) if leads => {
