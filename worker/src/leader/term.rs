@@ -1,5 +1,6 @@
 //! One term of a run: its coordinator, its log, and the workers that have its partitions.
 
+mod awaited;
 mod placing;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use super::run::{LeadError, OpenLog, RunLead, ToRunLead};
 use super::{Attendant, Connection, Members, Shared};
 use crate::clock::Clock;
 use crate::off_thread::OffThread;
+use awaited::Awaited;
 pub(super) use placing::{Needs, needs_of, unmet};
 use placing::{add_present_needs, epoch_of, homes_of, placed};
 
@@ -74,8 +76,7 @@ pub(super) struct Term {
     clock: Clock,
     /// Whether a worker is lost.
     lost: bool,
-    /// Whether the partitions should be elsewhere.
-    misplaced: bool,
+    awaited: Awaited,
     ended: Option<RunStatus>,
 }
 
@@ -94,10 +95,7 @@ impl Term {
         let placed: Vec<Placed> = workers.iter().map(|worker| placed(worker, epoch)).collect();
         let owner = lead.shared.name.to_string();
         let first = vec![Record::EpochTaken { epoch: Epoch(epoch), owner }, Record::Placed(placed.clone())];
-        // Whoever had the run is fenced by this, before anything else happens.
-        let Position(at) = log.append(first.clone()).await?;
-        let position = at + first.len() as u64;
-        records.extend(first);
+        records.extend(first.iter().cloned());
         let mut needs = needs_of(&started);
         let (run, shared) = (lead.run.clone(), lead.shared.clone());
         let programs = shared.provisions.not_loaded(&run, &started).map_err(LeadError::Provisions)?;
@@ -112,9 +110,13 @@ impl Term {
             }
             Ok::<_, superstep_runtime::RunError>((records, coordinator, needs))
         });
+        // A log that cannot be replayed is left to whoever has it.
         let (records, coordinator, needs) = replayed.await.expect("replaying a log does not panic")?;
-        let clock = Clock::start();
-        let misplaced = is_misplaced(&workers, &lead.members);
+        // Whoever had the run is fenced by this, before anything else happens.
+        let count = first.len() as u64;
+        let Position(at) = log.append(first).await?;
+        let position = at + count;
+        let (clock, awaited) = (Clock::start(), Awaited::all(workers.len()));
         let mut term = Self {
             run,
             shared,
@@ -130,7 +132,7 @@ impl Term {
             cancelling: Vec::new(),
             clock,
             lost: false,
-            misplaced,
+            awaited,
             ended: None,
         };
         term.assign(&records, &placed, &needs);
@@ -152,25 +154,28 @@ impl Term {
     ) -> Result<(TermEnd, Option<(Begun, RunEnd)>), LeadError> {
         loop {
             self.act()?;
+            self.give_up_overdue(lead);
             if let Some(status) = self.ended.take() {
                 return Ok((TermEnd::Ended, Some(self.finish(status))));
             }
             if self.lost {
                 return Ok((TermEnd::Changed(Change::Lost), None));
             }
-            if self.misplaced && self.coordinator.rests() && self.appends.is_empty() {
+            let misplaced = is_misplaced(&self.workers, lead);
+            if misplaced && self.coordinator.rests() && self.appends.is_empty() {
                 return Ok((TermEnd::Changed(Change::Moved), None));
             }
             self.flush();
             let requests = self.requests.next_deadline();
             let due = self.coordinator.poll_timeout().into_iter().chain(requests).min();
+            let due = self.awaited.deadline().into_iter().chain([self.clock.at(due)]).min();
             tokio::select! {
                 Some(appended) = self.appends.next() => self.appended(appended)?,
                 told = lead.inbox.recv() => match told {
                     Some(told) => self.told(lead, told),
                     None => return Ok((TermEnd::Unheard, None)),
                 },
-                () = sleep_until(self.clock.at(due)) => self.timeout(),
+                () = sleep_until(due.unwrap_or_else(Instant::now)) => self.timeout(),
             }
             while let Ok(told) = lead.inbox.try_recv() {
                 self.told(lead, told);
@@ -274,7 +279,6 @@ impl Term {
             ToRunLead::Members(members) => {
                 self.lost |= self.workers.iter().any(|worker| !is_there(worker, &members));
                 lead.members = members;
-                self.misplaced = is_misplaced(&self.workers, &lead.members);
             }
             ToRunLead::Said(from, said) => self.said(lead, from, said),
             ToRunLead::Ask(ask) => self.ask(ask),
@@ -302,24 +306,30 @@ impl Term {
         };
         match said {
             Said::Reports(reports) => self.reports(PartitionId(partition.0), reports),
-            Said::Gone(gone) => {
-                let worker = &partition.1.name;
-                tracing::warn!(run = %self.run, worker, why = gone.why, "a worker cannot have the run");
-                lead.refused.push((from, Instant::now() + REFUSED));
-                lead.waits_for = Some(format!("worker {worker} cannot have it: {}", gone.why));
-                self.lost = true;
-            }
+            Said::Gone(gone) => self.gone(lead, partition.0 as usize, &gone.why),
+            Said::Ready(_) => self.awaited.ready(partition.0 as usize),
             Said::Relayed(batch) => {
                 if let Some(worker) = self.workers.get(batch.partition as usize) {
                     worker.say(v1::from_leader::Said::Relayed(batch));
                 }
             }
-            Said::Ready(_)
-            | Said::Text(_)
-            | Said::Register(_)
-            | Said::Beat(_)
-            | Said::Leaving(_)
-            | Said::Piece(_) => {}
+            Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) | Said::Piece(_) => {}
+        }
+    }
+
+    /// The worker of a partition cannot have it.
+    fn gone(&mut self, lead: &mut RunLead, partition: usize, why: &str) {
+        let worker = &self.workers[partition];
+        tracing::warn!(run = %self.run, worker = worker.name, why, "a worker cannot have the run");
+        lead.refused.push((worker.connection, Instant::now() + REFUSED));
+        lead.waits_for = Some(format!("worker {} cannot have it: {why}", worker.name));
+        self.lost = true;
+    }
+
+    fn give_up_overdue(&mut self, lead: &mut RunLead) {
+        for partition in self.awaited.overdue(Instant::now()).to_vec() {
+            self.awaited.ready(partition);
+            self.gone(lead, partition, "it does not take the run over");
         }
     }
 
@@ -341,7 +351,8 @@ impl Term {
         let now = self.clock.now();
         let event = match ask {
             Ask::State(reply) => {
-                if reply.send(Ok(self.standing())).is_err() {
+                let waits_for = self.awaited.told(&self.workers, Instant::now());
+                if reply.send(waits_for.map_or_else(|| Ok(self.standing()), Err)).is_err() {
                     tracing::trace!("nobody waits for the state of the run");
                 }
                 None
@@ -376,10 +387,13 @@ impl Term {
     }
 }
 
-/// Whether other workers should have the run than those that do.
-fn is_misplaced(workers: &[Attendant], members: &Members) -> bool {
-    let should = members.iter().filter(|member| !member.leaving).map(|member| member.connection);
-    should.ne(workers.iter().map(|worker| worker.connection))
+/// Whether other workers should have the run than those that do. Those that cannot have it at the moment should not.
+fn is_misplaced(workers: &[Attendant], lead: &RunLead) -> bool {
+    let now = Instant::now();
+    let cannot =
+        |one: &Attendant| lead.refused.iter().any(|(who, until)| *who == one.connection && *until > now);
+    let able = lead.members.iter().filter(|member| !member.leaving && !cannot(member));
+    able.map(|member| member.connection).ne(workers.iter().map(|worker| worker.connection))
 }
 
 fn is_there(worker: &Attendant, members: &Members) -> bool {
