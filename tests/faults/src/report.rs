@@ -15,6 +15,7 @@ pub(crate) struct Report {
     progress: Vec<Duration>,
     commit: Vec<Duration>,
     healed: Vec<Duration>,
+    stall: Vec<Duration>,
     requests: usize,
     calls: usize,
     cut: usize,
@@ -49,6 +50,7 @@ impl Report {
         self.progress.extend(outcome.progress);
         self.commit.extend(outcome.commit);
         self.healed.extend(outcome.healed.filter(|_| outcome.outlived));
+        self.stall.push(outcome.stall);
         self.requests += outcome.requests;
         self.calls += outcome.calls;
         self.cut += outcome.cut;
@@ -96,6 +98,7 @@ impl Report {
                 ("from the fault to the next answer or commit", &self.progress),
                 ("from the fault to the next commit", &self.commit),
                 ("from the end of the fault to the next commit", &self.healed),
+                ("the longest time without an answer or a commit", &self.stall),
                 ("a whole run", &self.took),
             ] {
                 lines.push(format!("{what}: {}", spread(times)));
@@ -122,7 +125,7 @@ impl Report {
         json!({
             "name": self.name, "skipped": self.skipped, "passed": self.holds(), "rounds": self.rounds,
             "progressSeconds": seconds(&self.progress), "commitSeconds": seconds(&self.commit),
-            "healedSeconds": seconds(&self.healed), "runSeconds": seconds(&self.took),
+            "healedSeconds": seconds(&self.healed), "stallSeconds": seconds(&self.stall), "runSeconds": seconds(&self.took),
             "requests": self.requests, "calls": self.calls, "extraPercent": self.extra(), "cut": self.cut,
             "terms": self.terms, "checks": self.checks.json(), "notes": self.notes, "missing": self.missing,
         })

@@ -51,6 +51,9 @@ pub(crate) struct Outcome {
     pub(crate) commit: Option<Duration>,
     /// From the end of the fault to the next superstep that was committed.
     pub(crate) healed: Option<Duration>,
+    /// The longest time without a call that was answered or a superstep that was committed, of what came after the
+    /// fault had begun.
+    pub(crate) stall: Duration,
     /// Requests that the model server saw, and calls among them that are different.
     pub(crate) requests: usize,
     pub(crate) calls: usize,
@@ -137,7 +140,8 @@ impl Rig {
         let after = |times: &[Instant], since: Instant| {
             times.iter().filter(|at| **at > since).min().map(|at| at.duration_since(since))
         };
-        let steps: Vec<Instant> = answers.chain(commits.iter().copied()).collect();
+        let mut steps: Vec<Instant> = answers.chain(commits.iter().copied()).collect();
+        steps.sort_unstable();
         let mut keys: Vec<&str> = calls.iter().map(|call| call.key.as_str()).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -145,6 +149,7 @@ impl Rig {
             progress: after(&steps, fault.begun),
             commit: after(&commits, fault.begun),
             healed: after(&commits, fault.over),
+            stall: longest_gap(&steps, fault.begun),
             requests: calls.len(),
             calls: keys.len(),
             cut: calls.iter().filter(|call| call.is_cut()).count(),
@@ -174,5 +179,32 @@ impl Rig {
             sleep(Duration::from_millis(2));
         }
         Ok(())
+    }
+}
+
+/// The longest time from one of `steps`, which are sorted, to the next, of what is after `since`.
+fn longest_gap(steps: &[Instant], since: Instant) -> Duration {
+    let behind = steps.iter().copied().filter(|at| *at > since);
+    let mut longest = Duration::ZERO;
+    let mut last = since;
+    for at in behind {
+        longest = longest.max(at - last);
+        last = at;
+    }
+    longest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_gap_is_that_behind_the_fault() {
+        let begun = Instant::now();
+        let at = |second| begun + Duration::from_secs(second);
+        let steps = [at(0), at(20), at(21), at(25)];
+        for (since, longest) in [(0, 20), (19, 4), (20, 4), (24, 1), (30, 0)] {
+            assert_eq!(longest_gap(&steps, at(since)), Duration::from_secs(longest), "{since}");
+        }
     }
 }

@@ -144,9 +144,11 @@ fn cuts(
             time.map_or("none".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))
         };
         report.note(format!(
-            "{way:?} for {:.1} s: {lost} packets lost, next commit after {}, {} terms",
+            "{way:?} for {:.1} s: {lost} packets lost, {:.1} s without an answer or a commit, the next commit {} after \
+             the end of the fault, {} terms",
             lasted.as_secs_f64(),
-            seconds(outcome.commit),
+            outcome.stall.as_secs_f64(),
+            seconds(outcome.healed),
             outcome.terms
         ));
         if lost == 0 {
