@@ -92,7 +92,7 @@ pub enum ConnectError {
         why: io::Error,
     },
     /// TLS has failed: who is there is not accepted, or does not accept who calls.
-    #[error("cannot trust or be trusted at {uri}: {why}")]
+    #[error("one of both sides is not trusted at {uri}: {why}")]
     Tls {
         /// The address.
         uri: Uri,

@@ -281,6 +281,9 @@ async fn a_client_talks_only_to_the_workers_that_it_wants() {
         let why = connect(&identity, graph).await.unwrap_err();
         assert!(why.contains(&format!("it is {}, and not a worker of", worker("a"))), "{why}");
     }
+    let other = Authority::new("one").unwrap();
+    let why = listening.call("other", &other.issue(&worker("b"), hour()).unwrap()).await.unwrap_err();
+    assert!(why.contains("no authority in ca.crt has signed the certificate"), "{why}");
     // It was the client that refused.
     assert_eq!(listening.refusals().total(), 0);
 }

@@ -346,10 +346,10 @@ fn who_shows_no_good_certificate_does_not_come_in() {
     assert_eq!(group.refused(Refusal::Untrusted), 1);
 
     // It is still valid when it is opened, and not when it is shown.
-    let short = Validity::lasting(Duration::from_secs(3));
+    let short = Validity::lasting(Duration::from_secs(5));
     group.give("c", &group.authority.issue(&worker("c"), short).unwrap());
     let channel = group.channel("c", 0);
-    std::thread::sleep(Duration::from_secs(4));
+    std::thread::sleep(Duration::from_secs(6));
     let status = group.runtime.block_on(list(channel)).unwrap_err();
     assert!(status.message().contains("has expired"), "{status}");
     assert_eq!(group.refused(Refusal::Expired), 1);
@@ -381,7 +381,10 @@ fn certificates_are_replaced_while_a_run_goes_on() {
     for _ in 0..10 {
         group.replace(&names, |identity| group.authority.issue(identity, hour()).unwrap());
         serials.insert(group.serial(0));
-        // Whoever comes is let in, and the workers reach each other.
+        // Whoever comes is let in at once by each of them.
+        for at in 0..names.len() {
+            group.runtime.block_on(list(group.channel("client", at))).unwrap();
+        }
         assert_eq!(group.cluster().workers.len(), 3);
     }
     assert_eq!(serials.len(), 10);
@@ -394,8 +397,6 @@ fn certificates_are_replaced_while_a_run_goes_on() {
     });
     assert!(ended.is_some());
     assert_eq!(group.end("triage"), (RunStatus::Succeeded, json!({"all": 12})));
-    // One term, whose commits nobody had to take over.
-    assert_eq!(group.get("triage").epoch, 1);
     assert_eq!(group.all_refused(), 0);
 }
 

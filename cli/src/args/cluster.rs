@@ -63,7 +63,7 @@ Examples:
   superstep cluster up --workers 3
   superstep run --connect http://127.0.0.1:7101 -f manifests/hello --input '{\"name\": \"Ada\"}'
   superstep cluster up --tls --folder here
-  superstep run --connect https://127.0.0.1:7101 --tls here/tls/client -f manifests/hello
+  superstep run --connect https://127.0.0.1:7101 --tls here/tls/client -f manifests/hello --input '{\"name\": \"Ada\"}'
 
 The workers are processes of superstep-worker, which lies beside this command or in PATH. Their logs, and
 the runs, stay in the folder; runs that had not ended go on when the cluster is started again.")]
