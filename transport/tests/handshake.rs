@@ -107,11 +107,20 @@ impl Listening {
     }
 
     async fn refused(&self, refusal: Refusal, count: u64) {
-        while self.refusals().of(refusal) < count {
-            tokio::time::sleep(LOOK).await;
-        }
+        until(|| self.refusals().of(refusal) >= count).await;
         assert_eq!(self.refusals().of(refusal), count);
     }
+}
+
+/// Waits for what comes soon, or not at all.
+async fn until(so: impl Fn() -> bool) {
+    for _ in 0..3_000 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    assert!(so());
 }
 
 async fn heard(mut connection: Connection) -> Result<String, String> {
@@ -241,13 +250,9 @@ async fn who_is_slow_holds_nobody_up_and_who_is_too_many_is_turned_away() {
     for _ in 0..100 {
         silent.push(listening.tcp().await);
     }
-    while listening.refusals().of(Refusal::Crowded) == 0 {
-        tokio::time::sleep(LOOK).await;
-    }
+    until(|| listening.refusals().of(Refusal::Crowded) > 0).await;
     // Those who say nothing are let go in time, and others come in.
-    while listening.refusals().of(Refusal::Slow) == 0 {
-        tokio::time::sleep(LOOK).await;
-    }
+    until(|| listening.refusals().of(Refusal::Slow) > 0).await;
     while listening.call("b", &issued).await.is_err() {
         tokio::time::sleep(LOOK).await;
     }
@@ -305,9 +310,7 @@ async fn files_are_followed_through_links_as_kubernetes_mounts_them() {
     let credentials = Credentials::open(mount, LOOK).unwrap();
     let first = credentials.serial();
     swap("..2", &worker("a"));
-    while credentials.serial() == first {
-        tokio::time::sleep(LOOK).await;
-    }
+    until(|| credentials.serial() != first).await;
     // A process does not become another.
     let second = credentials.serial();
     swap("..3", &worker("b"));
@@ -335,9 +338,7 @@ async fn half_of_a_pair_is_not_used_and_the_former_one_goes_on() {
     tokio::time::sleep(LOOK * 10).await;
     assert_eq!(listening.call("b", &caller).await, Ok("hello".to_owned()));
     std::fs::write(folder.join("tls.key"), key).unwrap();
-    while listening.credentials.serial() == before {
-        tokio::time::sleep(LOOK).await;
-    }
+    until(|| listening.credentials.serial() != before).await;
     assert_eq!(listening.call("b", &caller).await, Ok("hello".to_owned()));
 }
 
