@@ -6,11 +6,13 @@ use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_provision::write_documents;
 use superstep_runtime::{RunEnd, Seen};
+use superstep_transport::{AddressError, Credentials, CredentialsError, LOOK, MESSAGE, Security, channel};
 use superstep_wire::WireError;
 use tokio::runtime::Runtime;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::args::cluster::Trust;
 use crate::args::runs::RunArgs;
 use crate::exit::{CommandError, Exit};
 use crate::input::InputError;
@@ -21,24 +23,18 @@ use crate::signals::Signals;
 use crate::watch::{Viewer, write_end};
 use crate::{given, log, manifests};
 
-/// The most bytes that one message may have.
-const MESSAGE: usize = 64 << 20;
-/// How long a worker may take to be connected to.
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long a request that nobody can answer at the moment is tried again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why a cluster cannot do what is asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RemoteError {
-    /// The address is none.
-    #[error("{url:?} is no address of a worker, such as http://127.0.0.1:7101")]
-    Address {
-        /// What was given.
-        url: String,
-        /// Why.
-        source: tonic::transport::Error,
-    },
+    /// The address is none, or does not fit the certificates.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// There are no certificates.
+    #[error("no certificates can be shown")]
+    Credentials(#[from] CredentialsError),
     /// Nobody answers there.
     #[error("no worker can be reached at {url}: {why}")]
     Unreachable {
@@ -69,7 +65,7 @@ impl RemoteError {
     /// Whether what was asked for is wrong, and not the cluster.
     pub(crate) fn is_invalid(&self) -> bool {
         match self {
-            Self::Address { .. } => true,
+            Self::Address(_) | Self::Credentials(_) => true,
             Self::Refused { status, .. } => {
                 matches!(status.code(), Code::InvalidArgument | Code::NotFound | Code::AlreadyExists)
             }
@@ -88,12 +84,13 @@ impl Remote {
     /// The cluster of the worker at `url`, to be used inside a runtime.
     ///
     /// # Errors
-    /// It is no address.
-    pub(crate) fn new(url: &str) -> Result<Self, RemoteError> {
-        let wrong = |source| RemoteError::Address { url: url.to_owned(), source };
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(wrong)?;
-        let channel = endpoint.connect_timeout(CONNECT).tcp_nodelay(true).connect_lazy();
-        let client = RunsClient::new(channel);
+    /// It is no address, or the certificates that it wants are not there.
+    pub(crate) fn new(url: &str, trust: &Trust) -> Result<Self, RemoteError> {
+        let security = match &trust.tls {
+            Some(folder) => Security::Mutual(Credentials::open(folder, LOOK)?),
+            None => Security::Plaintext,
+        };
+        let client = RunsClient::new(channel(url, &security, trust.workers_of.as_ref())?);
         let client = client.max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE);
         Ok(Self { url: url.to_owned(), client })
     }
@@ -237,9 +234,10 @@ pub(crate) fn run(args: &RunArgs, url: &str) -> Result<Exit, CommandError> {
         log::say_as_it_is(&format!("run {name} at {url}"));
     }
     let viewer = Viewer::of(shown);
-    let begun = runtime.block_on(async { Remote::new(url)?.submit(request).await });
+    let trust = &args.connect.trust;
+    let begun = runtime.block_on(async { Remote::new(url, trust)?.submit(request).await });
     begun?;
-    let shown = Showing { url, run: name.as_str(), cursor: Vec::new(), format: Some(args.output) };
+    let shown = Showing { url, trust, run: name.as_str(), cursor: Vec::new(), format: Some(args.output) };
     show(&shown, &viewer, (runtime, signals))
 }
 
@@ -247,6 +245,8 @@ pub(crate) fn run(args: &RunArgs, url: &str) -> Result<Exit, CommandError> {
 pub(crate) struct Showing<'a> {
     /// A worker of its cluster.
     pub(crate) url: &'a str,
+    /// Who this command is to it.
+    pub(crate) trust: &'a Trust,
     /// The run.
     pub(crate) run: &'a str,
     /// Where to begin.
@@ -265,7 +265,7 @@ pub(crate) fn show(
     (runtime, mut signals): (Runtime, Signals),
 ) -> Result<Exit, CommandError> {
     let end = runtime.block_on(async {
-        let remote = Remote::new(showing.url)?;
+        let remote = Remote::new(showing.url, showing.trust)?;
         let mut see = |seen: &Seen| viewer.see(seen);
         tokio::select! {
             end = remote.follow(showing.run, showing.cursor.clone(), &mut see) => end.map(Some),
@@ -275,7 +275,9 @@ pub(crate) fn show(
     runtime.shutdown_background();
     let Some(end) = end? else {
         let (run, url) = (showing.run, showing.url);
-        log::say(&format!("the run goes on; look at it again with: superstep watch {run} --connect {url}"));
+        let tls = showing.trust.tls.as_ref().map(|folder| format!(" --tls {}", folder.display()));
+        let at = format!("{url}{}", tls.unwrap_or_default());
+        log::say(&format!("the run goes on; look at it again with: superstep watch {run} --connect {at}"));
         return Ok(Exit::Interrupted);
     };
     write_end(&end, showing.format)?;

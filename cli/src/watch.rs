@@ -66,7 +66,8 @@ fn watch_at(args: &WatchArgs, url: &str) -> Result<Exit, CommandError> {
     let viewer = Viewer { lines, ..Viewer::of(Shown::new(args.progress, None)) };
     let cursor = args.offset.filter(|offset| *offset > 0);
     let cursor = cursor.map(|offset| offset.to_be_bytes().to_vec()).unwrap_or_default();
-    let showing = Showing { url, run: &args.run, cursor, format: format_of(args.output) };
+    let trust = &args.connect.trust;
+    let showing = Showing { url, trust, run: &args.run, cursor, format: format_of(args.output) };
     show(&showing, &viewer, (runtime, signals))
 }
 

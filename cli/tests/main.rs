@@ -34,5 +34,6 @@ mod runs;
 #[cfg(feature = "otlp")]
 mod telemetry;
 mod travel;
+mod trust;
 mod watch;
 mod why;

@@ -20,9 +20,10 @@ mod peer;
 mod pieces;
 mod provisions;
 mod runs;
+mod services;
 mod stale;
 
-pub use channels::{ChannelError, Channels};
+pub use channels::Channels;
 pub use discovery::{Discovery, DiscoveryError, Member, MemberFolder};
 pub use leases::{Election, FileLease, Lease, LeaseError, Leases, Pace, Standing};
 pub use node::{Node, NodeConfig, NodeError, Surroundings};

@@ -13,6 +13,7 @@ use superstep_proto::v1::runs_client::RunsClient;
 use superstep_proto::v1::runs_server::Runs;
 use superstep_runtime::{RunError, list_runs, read_run};
 use superstep_store::{RunName, Store, StoreError};
+use superstep_transport::Refusals;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Duration, timeout};
 use tonic::transport::Channel;
@@ -35,6 +36,7 @@ pub(crate) struct RunsService {
     pub(crate) leader_is_at: LeaderAddress,
     pub(crate) channels: Channels,
     pub(crate) stale: Stale,
+    pub(crate) refusals: Refusals,
 }
 
 /// How long a run may take to answer; it has none while the store is away.
@@ -263,6 +265,7 @@ impl Runs for RunsService {
             workers,
             store_away_seconds: away,
             stale_refused: self.stale.refused(),
+            callers_refused: self.refusals.total(),
         }))
     }
 }

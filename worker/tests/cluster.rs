@@ -13,6 +13,7 @@ use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_runtime::{Happening, Run, Seen, Setup};
 use superstep_store::Store;
+use superstep_transport::Security;
 use superstep_worker::{
     Channels, FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Provisions as _, Surroundings,
 };
@@ -75,6 +76,7 @@ impl Group {
             address: address.map(str::to_owned),
             labels: labels.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>(),
             pace: quick(),
+            security: Security::Plaintext,
         };
         let node = runtime.block_on(Node::start(config, around)).unwrap();
         let (name, address) = (name.to_owned(), node.address().to_owned());
@@ -98,7 +100,7 @@ impl Group {
 
     fn runs(&self, at: usize) -> RunsClient<Channel> {
         let _inside = self.client.enter();
-        Channels::default().runs(&self.workers[at].address).unwrap()
+        Channels::new(Security::Plaintext).runs(&self.workers[at].address).unwrap()
     }
 
     /// Asks again until the answer is not that nobody can give it.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use superstep_engine::RunStatus;
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
+use superstep_transport::{Authority, Credentials, Identity, LOOK, Security, Validity};
 use superstep_worker::Channels;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
@@ -20,6 +21,10 @@ use tonic::{Code, Status};
 
 pub(crate) use process::Process;
 
+/// Where the workers are, as their certificates say.
+const NAMESPACE: &str = "faults";
+/// How long their certificates are valid.
+const VALID: Duration = Duration::from_secs(24 * 3_600);
 /// How long one question to a worker may take.
 const ANSWERS: Duration = Duration::from_secs(4);
 /// How long somebody is asked for until nobody can answer.
@@ -50,17 +55,26 @@ pub(crate) struct Group {
     plan: Plan,
     runtime: Arc<Runtime>,
     channels: Channels,
+    authority: Authority,
     pub(crate) workers: Vec<Process>,
 }
 
 impl Group {
     pub(crate) fn new(plan: Plan, runtime: Arc<Runtime>) -> Result<Self> {
         std::fs::create_dir_all(plan.folder.join("group"))?;
-        Ok(Self { plan, runtime, channels: Channels::default(), workers: Vec::new() })
+        let authority = Authority::new("faults")?;
+        let client = plan.folder.join("client");
+        authority.issue(&Identity::client(NAMESPACE, "faults")?, Validity::lasting(VALID))?.write(&client)?;
+        let inside = runtime.enter();
+        let channels = Channels::new(Security::Mutual(Credentials::open(&client, LOOK)?));
+        drop(inside);
+        Ok(Self { plan, runtime, channels, authority, workers: Vec::new() })
     }
 
     /// Starts one more worker.
     pub(crate) fn add(&mut self, process: Process) -> Result<()> {
+        let identity = Identity::worker(NAMESPACE, "faults", &process.name)?;
+        self.authority.issue(&identity, Validity::lasting(VALID))?.write(&process.tls(&self.plan))?;
         self.workers.push(process);
         let last = self.workers.len() - 1;
         self.start(last)

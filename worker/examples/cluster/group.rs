@@ -10,6 +10,7 @@ use serde_json::Value;
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_store::{ObjectPlace, Store};
+use superstep_transport::Security;
 use superstep_worker::{
     Channels, Discovery as _, FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Surroundings,
 };
@@ -63,7 +64,7 @@ impl Group {
     async fn client(&self) -> Result<RunsClient<Channel>> {
         let members = MemberFolder::new(self.folder.path().join("members"))?.members().await?;
         let member = members.first().context("nobody is there")?;
-        Ok(Channels::default().runs(&member.address)?)
+        Ok(Channels::new(Security::Plaintext).runs(&member.address)?)
     }
 
     /// A run of a graph, to its end.
@@ -139,6 +140,7 @@ pub(crate) async fn work(name: &str, folder: &Path, labels: &[String]) -> Result
         address: None,
         labels: labels.iter().cloned().collect(),
         pace: Pace::default(),
+        security: Security::Plaintext,
     };
     let _node = Node::start(config, around).await?;
     std::future::pending().await

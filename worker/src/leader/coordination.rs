@@ -7,6 +7,7 @@ use futures::Stream;
 use superstep_proto::v1;
 use superstep_proto::v1::coordination_server::Coordination;
 use superstep_proto::v1::from_leader::Said;
+use superstep_transport::Gate;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_stream::StreamExt as _;
@@ -21,12 +22,13 @@ use crate::pieces::Pieces;
 pub(crate) struct Attendance {
     name: String,
     leader: watch::Receiver<Option<LeaderHandle>>,
+    gate: Gate,
     next: AtomicU64,
 }
 
 impl Attendance {
-    pub(crate) fn new(name: &str, leader: watch::Receiver<Option<LeaderHandle>>) -> Self {
-        Self { name: name.to_owned(), leader, next: AtomicU64::new(0) }
+    pub(crate) fn new(name: &str, leader: watch::Receiver<Option<LeaderHandle>>, gate: Gate) -> Self {
+        Self { name: name.to_owned(), leader, gate, next: AtomicU64::new(0) }
     }
 }
 
@@ -40,11 +42,12 @@ impl Coordination for Attendance {
     ) -> Result<Response<Self::AttendStream>, Status> {
         let leader = self.leader.borrow().clone();
         let leader = leader.ok_or_else(|| Status::unavailable("this worker does not lead"))?;
-        let mut stream = request.into_inner();
+        let (_, extensions, mut stream) = request.into_parts();
         let first = stream.message().await?.and_then(|message| message.said);
         let Some(v1::from_worker::Said::Register(register)) = first else {
             return Err(Status::invalid_argument("a worker registers first"));
         };
+        self.gate.check_name(&extensions, &register.worker)?;
         let connection = Connection(self.next.fetch_add(1, Ordering::Relaxed));
         let (out, outgoing) = mpsc::unbounded_channel();
         let attendant = Attendant {

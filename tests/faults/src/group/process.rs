@@ -41,11 +41,16 @@ impl Process {
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}", self.listen)
+        format!("https://{}", self.listen)
     }
 
     pub(super) fn log(&self, plan: &Plan) -> PathBuf {
         plan.folder.join(format!("{}.log", self.name))
+    }
+
+    /// Where its certificates are.
+    pub(super) fn tls(&self, plan: &Plan) -> PathBuf {
+        plan.folder.join("tls").join(&self.name)
     }
 
     pub(super) fn start(&mut self, plan: &Plan) -> Result<()> {
@@ -56,6 +61,7 @@ impl Process {
         let mut command = Command::new(words.next().context("there is a program")?);
         command.args(words).args(["--name", &self.name, "--listen", &self.listen.to_string()]);
         command.args(["--store", &plan.store, "--group"]).arg(plan.folder.join("group"));
+        command.arg("--tls").arg(self.tls(plan));
         command.args(self.labels.iter().flat_map(|label| ["--label", label]));
         command.envs(plan.environment.iter().cloned()).env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
