@@ -8,6 +8,7 @@ mod events;
 mod messages;
 mod names;
 mod reports;
+mod statuses;
 
 pub use commands::{command, command_of};
 pub use events::{event, seen_of};
@@ -17,6 +18,7 @@ pub use names::{
     status_of, totals, totals_of, usage, usage_of,
 };
 pub use reports::{report, report_of};
+pub use statuses::{statuses, statuses_of};
 
 /// What was received means nothing.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ mod ask;
 mod coordination;
 mod roster;
 mod run;
+mod spans;
 mod term;
 
 use std::collections::HashMap;
@@ -14,8 +15,11 @@ use superstep_engine::Record;
 use superstep_proto::v1;
 use superstep_runtime::{NewRun, RunError, RunPhase, list_runs};
 use superstep_store::{RunName, Store, StoreError};
+use superstep_telemetry::Traces;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument as _;
 
+use crate::log_span;
 use crate::provisions::Provisions;
 use crate::stale::Stale;
 
@@ -72,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) trusts: Duration,
     /// What was of a term that is over.
     pub(crate) stale: Stale,
+    /// Where traces go, if they are wanted.
+    pub(crate) traces: Option<Arc<Traces>>,
 }
 
 impl Shared {
@@ -258,8 +264,9 @@ impl Leader {
         }
         let (sender, inbox) = mpsc::unbounded_channel();
         let lead = RunLead::new(self.shared.clone(), run.clone(), inbox, self.roster.members());
+        let span = log_span::of_run(&run);
         self.runs.insert(run, sender);
-        tokio::spawn(lead.lead());
+        tokio::spawn(lead.lead().instrument(span));
     }
 
     /// Goes on with every run of the store that has not ended.
@@ -273,8 +280,8 @@ impl Leader {
             });
             match unfinished.await.expect("listing runs does not panic") {
                 Ok(runs) => {
-                    let told = runs.into_iter().map(ToLeader::Lead).chain([ToLeader::TakenUp]);
-                    if !told.map(|told| leader.send(told)).all(|sent| sent.is_ok()) {
+                    let mut told = runs.into_iter().map(ToLeader::Lead).chain([ToLeader::TakenUp]);
+                    if !told.all(|told| leader.send(told).is_ok()) {
                         tracing::debug!("the leader is gone that was to take runs up");
                     }
                 }

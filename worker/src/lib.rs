@@ -14,6 +14,7 @@ mod discovery;
 mod leader;
 mod leases;
 mod limits;
+mod log_span;
 mod node;
 mod off_thread;
 mod peer;

@@ -1,5 +1,7 @@
 //! `superstep-worker`: a process that works on runs with others.
 
+mod trace;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +15,8 @@ use superstep_transport::{Credentials, LOOK, Security};
 use superstep_worker::{FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Surroundings};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+use trace::TraceArgs;
 
 /// Works on runs, together with the other workers of its group: one of them leads.
 #[derive(Parser)]
@@ -54,6 +58,8 @@ struct Arguments {
     /// Write log lines as JSON.
     #[arg(long)]
     log_json: bool,
+    #[command(flatten)]
+    trace: TraceArgs,
 }
 
 fn main() -> Result<()> {
@@ -85,6 +91,7 @@ fn security(arguments: &Arguments) -> Result<Security> {
 
 async fn work(arguments: Arguments) -> Result<()> {
     let security = security(&arguments)?;
+    let traces = arguments.trace.begin(&arguments.name)?;
     let place: ObjectPlace = arguments.store.parse()?;
     let store = Store::object(&place)?;
     let members = MemberFolder::new(arguments.group.join("members"))?;
@@ -93,6 +100,7 @@ async fn work(arguments: Arguments) -> Result<()> {
         discovery: Arc::new(members),
         provisions: Arc::new(Loader::new(store.clone())),
         store,
+        traces: traces.clone(),
     };
     let config = NodeConfig {
         name: arguments.name,
@@ -116,5 +124,5 @@ async fn work(arguments: Arguments) -> Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    Ok(())
+    trace::finish(traces).await
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use superstep_engine::Record;
 use superstep_proto::v1;
 use superstep_store::{Store, StoreError};
+use superstep_telemetry::Traces;
 use superstep_transport::{
     AddressError, Gate, Identity, Refusals, Security, check_address, is_of_this_machine,
 };
@@ -19,7 +20,7 @@ use crate::channels::Channels;
 use crate::discovery::{Discovery, DiscoveryError, Member};
 use crate::leader::{Attendance, Leader, LeaderHandle, Shared, ToLeader};
 use crate::leases::{Election, Leases, Pace, Standing};
-use crate::peer::{Attending, Peer, attend};
+use crate::peer::{Attending, Peer, Tracer, attend};
 use crate::provisions::Provisions;
 use crate::runs::RunsService;
 use crate::services::serve;
@@ -75,6 +76,8 @@ pub struct Surroundings {
     pub discovery: Arc<dyn Discovery>,
     /// Models, tools and programs.
     pub provisions: Arc<dyn Provisions>,
+    /// Where the traces of runs go, if they are wanted. Whoever starts the worker finishes them.
+    pub traces: Option<Arc<Traces>>,
 }
 
 /// Why a worker cannot start.
@@ -157,7 +160,8 @@ impl Node {
         let (leaving, wants_to_leave) = watch::channel(false);
         let stale = Stale::default();
         let (store, provisions) = (around.store.clone(), Arc::clone(&around.provisions));
-        let peer = Peer::new(store, provisions, channels.clone(), stale.clone());
+        let tracer = Tracer { worker: config.name.as_str().into(), traces: around.traces.clone() };
+        let peer = Peer::new(store, provisions, channels.clone(), stale.clone(), tracer);
         let runs = RunsService {
             name: config.name.clone(),
             store: around.store.clone(),
@@ -329,6 +333,7 @@ impl Elections {
             looked: self.looked.subscribe(),
             trusts: self.election.pace().gives_up,
             stale: self.stale.clone(),
+            traces: self.around.traces.clone(),
         };
         tokio::spawn(Leader::new(shared, inbox).lead());
         if sender.send(ToLeader::TakeUp).is_err() {

@@ -5,6 +5,7 @@ mod blobs;
 mod exchange;
 mod links;
 mod run;
+mod spans;
 mod term;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ pub(crate) use exchange::Exchange;
 use exchange::Granted;
 use links::Links;
 use run::PeerRun;
+pub(crate) use spans::Tracer;
 
 /// What goes to the leader that the worker attends to.
 pub(crate) type ToLeader = mpsc::UnboundedSender<v1::FromWorker>;
@@ -58,6 +60,7 @@ pub(crate) struct Peer {
     runs: Arc<Mutex<HashMap<RunName, mpsc::UnboundedSender<ToRun>>>>,
     /// What was of a term that is over.
     stale: Stale,
+    tracer: Tracer,
 }
 
 impl Peer {
@@ -66,9 +69,10 @@ impl Peer {
         provisions: Arc<dyn Provisions>,
         channels: Channels,
         stale: Stale,
+        tracer: Tracer,
     ) -> Self {
         let links = Links::new(channels, store.clone());
-        Self { store, provisions, links, runs: Arc::default(), stale }
+        Self { store, provisions, links, runs: Arc::default(), stale, tracer }
     }
 
     /// Tells the part of a run in this worker, which begins with what it is told first.

@@ -75,7 +75,12 @@ mod tests {
         let reports = |fill: u8, bytes: usize| {
             let failure = v1::report::What::LimitReached(char::from(fill).to_string().repeat(bytes));
             let reports = vec![v1::Report { what: Some(failure) }];
-            from_worker::Said::Reports(v1::Reports { run: "r".to_owned(), epoch: 1, reports })
+            from_worker::Said::Reports(v1::Reports {
+                run: "r".to_owned(),
+                epoch: 1,
+                reports,
+                ..v1::Reports::default()
+            })
         };
         let said = [reports(b'a', 3 * PIECE + 5), reports(b'b', 2 * PIECE), reports(b'c', 10)];
         said.iter().for_each(|said| assert!(tell_leader(&out, said.clone())));

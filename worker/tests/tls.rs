@@ -83,6 +83,7 @@ impl Group {
             leases: Arc::new(FileLease::new(self.folder.path().join("leader"))),
             discovery: Arc::new(MemberFolder::new(self.folder.path().join("members")).unwrap()),
             provisions: Arc::new(Loader::new(self.store.clone())),
+            traces: None,
         }
     }
 

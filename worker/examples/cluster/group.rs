@@ -133,6 +133,7 @@ pub(crate) async fn work(name: &str, folder: &Path, labels: &[String]) -> Result
         discovery: Arc::new(MemberFolder::new(folder.join("members"))?),
         provisions: Arc::new(Loader::new(store.clone())),
         store,
+        traces: None,
     };
     let config = NodeConfig {
         name: name.to_owned(),

@@ -10,10 +10,13 @@ use superstep_runtime::{RunError, note_end};
 use superstep_store::{AppendError, Contents, JournalName, Log, RunName, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument as _;
 
 use super::ask::Ask;
+use super::spans::Spans;
 use super::term::{Change, Term, TermEnd, needs_of, unmet};
 use super::{Attendant, Connection, Members, Shared, ToLeader, may_pass};
+use crate::log_span;
 
 /// How long a change of the workers is let settle before it makes a new term.
 const SETTLES: Duration = Duration::from_millis(100);
@@ -58,6 +61,7 @@ pub(super) struct RunLead {
     led: bool,
     /// Workers that said they cannot have the run, and when they may be asked again.
     pub(super) refused: Vec<(Connection, Instant)>,
+    pub(super) spans: Spans,
 }
 
 /// Why no term has begun, or why one could not go on.
@@ -103,6 +107,7 @@ impl RunLead {
         inbox: mpsc::UnboundedReceiver<ToRunLead>,
         members: Members,
     ) -> Self {
+        let spans = Spans::new(shared.traces.clone());
         Self {
             shared,
             run,
@@ -114,6 +119,7 @@ impl RunLead {
             moved: false,
             led: false,
             refused: Vec::new(),
+            spans,
         }
     }
 
@@ -210,7 +216,8 @@ impl RunLead {
         self.place(workers.iter().map(|worker| worker.connection).collect());
         let term = Term::begin(self, open, workers).await?;
         (self.waits_for, self.moved, self.led) = (None, false, true);
-        let (end, finished) = term.drive(self).await?;
+        let span = log_span::of_term(&self.run, term.epoch(), self.spans.trace());
+        let (end, finished) = term.drive(self).instrument(span).await?;
         if let Some((begun, end)) = finished {
             let (store, run) = (self.shared.store.clone(), self.run.clone());
             let noted =

@@ -15,11 +15,13 @@ use superstep_proto::v1;
 use superstep_proto::v1::from_leader::Said;
 use superstep_runtime::{Requests, RunEnd, RunState, parts_of};
 use superstep_store::{AppendError, Log, Position, RunName};
+use superstep_telemetry::LeaderPast;
 use tokio::sync::oneshot;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::ask::{Ask, Standing};
 use super::run::{LeadError, OpenLog, RunLead, ToRunLead};
+use super::spans::Spans;
 use super::{Attendant, Connection, Members, Shared};
 use crate::clock::Clock;
 use crate::off_thread::OffThread;
@@ -100,18 +102,22 @@ impl Term {
         let (run, shared) = (lead.run.clone(), lead.shared.clone());
         let programs = shared.provisions.not_loaded(&run, &started).map_err(LeadError::Provisions)?;
         let (replay, homes) = (run.clone(), placed.clone());
+        let (mut past, anew) = (lead.spans.past(&started), lead.spans.past(&started));
         let replayed = tokio::task::spawn_blocking(move || {
-            let parts =
-                |needs: &Needs| parts_of(&replay, &records, &programs, homes_of(&homes, needs.clone()));
-            let (mut coordinator, _) = parts(&needs)?;
+            let parts = |needs: &Needs, past: &mut Option<LeaderPast>| {
+                let tell = |notice: &Notice| past.iter_mut().for_each(|past| past.tell(notice));
+                parts_of(&replay, &records, &programs, homes_of(&homes, needs.clone()), tell)
+            };
+            let (mut coordinator, _) = parts(&needs, &mut past)?;
             // Vertices that mutations brought may ask for something too, which the log alone tells.
             if add_present_needs(&mut needs, &coordinator) {
-                (coordinator, _) = parts(&needs)?;
+                past = anew;
+                (coordinator, _) = parts(&needs, &mut past)?;
             }
-            Ok::<_, superstep_runtime::RunError>((records, coordinator, needs))
+            Ok::<_, superstep_runtime::RunError>((records, coordinator, needs, past))
         });
         // A log that cannot be replayed is left to whoever has it.
-        let (records, coordinator, needs) = replayed.await.expect("replaying a log does not panic")?;
+        let (records, coordinator, needs, past) = replayed.await.expect("replaying a log does not panic")?;
         // Whoever had the run is fenced by this, before anything else happens.
         let count = first.len() as u64;
         let Position(at) = log.append(first).await?;
@@ -135,7 +141,8 @@ impl Term {
             awaited,
             ended: None,
         };
-        term.assign(&records, &placed, &needs);
+        lead.spans.take_up(past, epoch, placed.len());
+        term.assign(&records, &placed, &needs, &lead.spans.traceparent());
         let now = clock.now();
         for (id, question) in term.coordinator.questions() {
             term.requests.asked(id, question, now);
@@ -147,15 +154,23 @@ impl Term {
         Ok(term)
     }
 
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Drives the run until the term ends; with how the run ended, if it has.
     pub(super) async fn drive(
         mut self,
         lead: &mut RunLead,
     ) -> Result<(TermEnd, Option<(Begun, RunEnd)>), LeadError> {
+        tracing::info!(workers = self.workers.len(), "a term begins");
         loop {
-            self.act()?;
+            self.act(&mut lead.spans)?;
             self.give_up_overdue(lead);
-            if let Some(status) = self.ended.take() {
+            let told = self.lost || lead.spans.is_told();
+            if let Some(status) = self.ended.take_if(|_| told) {
+                lead.spans.finish();
+                tracing::info!(?status, "the run has ended");
                 return Ok((TermEnd::Ended, Some(self.finish(status))));
             }
             if self.lost {
@@ -168,7 +183,8 @@ impl Term {
             self.flush();
             let requests = self.requests.next_deadline();
             let due = self.coordinator.poll_timeout().into_iter().chain(requests).min();
-            let due = self.awaited.deadline().into_iter().chain([self.clock.at(due)]).min();
+            let due = lead.spans.until(self.clock.at(due));
+            let due = self.awaited.deadline().into_iter().chain([due]).min();
             tokio::select! {
                 Some(appended) = self.appends.next() => self.appended(appended)?,
                 told = lead.inbox.recv() => match told {
@@ -199,12 +215,15 @@ impl Term {
     }
 
     /// Does everything that the coordinator wants done, apart from telling the workers.
-    fn act(&mut self) -> Result<(), LeadError> {
+    fn act(&mut self, spans: &mut Spans) -> Result<(), LeadError> {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
                 CoordinatorAction::Command(to, command) => self.command(to, &command),
                 CoordinatorAction::Append(token, records) => self.append(token, records)?,
-                CoordinatorAction::Notify(notice) => self.notice(&notice),
+                CoordinatorAction::Notify(notice) => {
+                    spans.notice(&notice);
+                    self.notice(&notice);
+                }
                 CoordinatorAction::Ended(status) => self.ended = Some(status),
             }
         }
@@ -305,7 +324,10 @@ impl Term {
             return;
         };
         match said {
-            Said::Reports(reports) => self.reports(PartitionId(partition.0), reports),
+            Said::Reports(reports) => {
+                lead.spans.settled(partition.0, &reports);
+                self.reports(PartitionId(partition.0), reports);
+            }
             Said::Gone(gone) => self.gone(lead, partition.0 as usize, &gone.why),
             Said::Ready(_) => self.awaited.ready(partition.0 as usize),
             Said::Relayed(batch) => {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use superstep_engine::{Record, Routed};
 use superstep_proto::v1;
 use superstep_store::{RunName, Store};
+use superstep_telemetry::MessageContexts;
 use tokio::sync::mpsc;
 
 use super::ToLeader;
@@ -25,6 +26,8 @@ pub(super) struct Outgoing {
     pub(super) messages: Vec<Routed>,
     /// Who hands them on if there is no way to their worker.
     pub(super) leader: ToLeader,
+    /// The contexts with which they travel, if there is a trace of the run.
+    pub(super) contexts: Option<MessageContexts>,
 }
 
 /// What a link is told.

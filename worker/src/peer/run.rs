@@ -4,18 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::OptionFuture;
-use superstep_engine::{ActivationId, Home, Homes, Record};
+use superstep_engine::{ActivationId, Home, Homes, Notice, PartitionId, Record};
 use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
 use superstep_runtime::{Deed, Hands, Programs, parts_of};
 use superstep_store::RunName;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, sleep_until};
+use tracing::Instrument as _;
 
 use super::exchange::Granted;
+use super::spans::Spans;
 use super::term::{Lost, Term};
 use super::{Assigned, Peer, ToRun};
 use crate::clock::Clock;
+use crate::log_span;
 use crate::provisions::ProvisionsError;
 
 /// How long what was running is kept for the next leader when a term is over.
@@ -39,6 +42,9 @@ pub(super) struct PeerRun {
     /// When what is left here is given up, while there is no term.
     gives_up: Option<Instant>,
     released: bool,
+    spans: Spans,
+    /// What log lines say of the run and its term.
+    log: tracing::Span,
 }
 
 /// Why a partition cannot be worked on.
@@ -58,6 +64,8 @@ impl PeerRun {
     pub(super) fn new(peer: Peer, run: RunName, inbox: mpsc::UnboundedReceiver<ToRun>) -> Self {
         let (heard, texts) = mpsc::unbounded_channel();
         Self {
+            spans: Spans::new(peer.tracer.clone()),
+            log: log_span::of_run(&run),
             peer,
             run,
             inbox,
@@ -77,22 +85,32 @@ impl PeerRun {
     /// Works until the run is released.
     pub(super) async fn work(mut self) {
         loop {
-            self.settle();
-            while self.released {
-                if self.peer.forget(&self.run, &self.inbox) {
-                    return;
-                }
-                self.look().await;
+            let log = self.log.clone();
+            if self.step().instrument(log).await {
+                return;
             }
-            self.wait().await;
+        }
+    }
+
+    /// Does what is to be done, and takes in what comes next; whether the run is released.
+    async fn step(&mut self) -> bool {
+        self.settle();
+        while self.released {
+            self.spans.release();
+            if self.peer.forget(&self.run, &self.inbox) {
+                return true;
+            }
             self.look().await;
         }
+        self.wait().await;
+        self.look().await;
+        false
     }
 
     fn settle(&mut self) {
         let now = self.clock.now();
         if let (Some(term), Some(hands)) = (&mut self.term, &mut self.hands) {
-            let settled = term.settle(&self.peer, hands, now);
+            let settled = term.settle(&self.peer, hands, &mut self.spans, now);
             self.unless_lost(settled);
         }
     }
@@ -112,6 +130,7 @@ impl PeerRun {
         if let Some(hands) = &mut self.hands {
             hands.let_go();
         }
+        self.spans.let_go();
         self.gives_up = Some(Instant::now() + KEPT);
         Some(term)
     }
@@ -170,10 +189,13 @@ impl PeerRun {
     async fn told(&mut self, told: ToRun) {
         let now = self.clock.now();
         match told {
-            ToRun::Assign(assigned) => self.assign(*assigned).await,
+            ToRun::Assign(assigned) => {
+                let log = log_span::of_term(&self.run, assigned.assign.epoch, None);
+                self.assign(*assigned).instrument(log).await;
+            }
             ToRun::Commands(commands) => match (&mut self.term, &mut self.hands) {
                 (Some(term), Some(hands)) if term.epoch == commands.epoch => {
-                    let done = term.commands(commands, hands, now);
+                    let done = term.commands(commands, hands, &mut self.spans, now);
                     self.unless_lost(done);
                 }
                 // Those of a term that this worker has given up are not refused: its leader hears of that.
@@ -189,6 +211,7 @@ impl PeerRun {
                 }
             }
             ToRun::Release(epoch) if epoch >= self.epoch => {
+                self.settle();
                 self.term = None;
                 self.released = true;
                 self.peer.links.forget(&self.run, u64::MAX);
@@ -210,6 +233,7 @@ impl PeerRun {
             return;
         }
         let (superstep, now) = (batch.superstep, self.clock.now());
+        self.spans.came(&batch);
         match (superstep_wire::messages_of(batch), &mut self.term) {
             (Ok(messages), Some(term)) => term.messages(superstep, messages, now),
             (Err(error), _) => self.unless_lost(Err(error.into())),
@@ -234,6 +258,8 @@ impl PeerRun {
                 term.go_live(self.clock.now());
                 self.term = Some(term);
                 (self.gives_up, self.released) = (None, false);
+                self.log = log_span::of_term(&self.run, epoch, self.spans.trace());
+                self.log.in_scope(|| tracing::debug!("a partition begins"));
                 Term::answer(&leader, Said::Ready(v1::Ready { run, epoch }));
                 self.settle();
                 if let Some(hands) = &mut self.hands {
@@ -269,12 +295,14 @@ impl PeerRun {
         let journal = journal.ok_or(Unworkable::Senseless)??;
         let (peer, run, records) = (self.peer.clone(), self.run.clone(), assigned.records.clone());
         let (homes, for_replay) = (homes_of(assign), Arc::clone(&programs));
+        let mut past = self.spans.past(started, &assign.traceparent);
         let made = tokio::task::spawn_blocking(move || {
             let journal = peer.store.journal(&run, &journal)?;
-            let (_, partitions) = parts_of(&run, &records, &for_replay, homes)?;
-            Ok::<_, Unworkable>((journal, partitions))
+            let tell = |notice: &Notice| past.iter_mut().for_each(|past| past.tell(notice));
+            let (_, partitions) = parts_of(&run, &records, &for_replay, homes, tell)?;
+            Ok::<_, Unworkable>((journal, partitions, past))
         });
-        let (journal, partitions) = made.await.expect("replaying a log does not panic")?;
+        let (journal, partitions, past) = made.await.expect("replaying a log does not panic")?;
         let partition = partitions.into_iter().nth(assign.partition as usize).ok_or(Unworkable::Senseless)?;
         if self.hands.is_none() {
             let heard = self.heard.clone();
@@ -283,9 +311,11 @@ impl PeerRun {
                     tracing::trace!("the run has ended");
                 }
             };
-            self.hands = Some(Hands::new(programs, Arc::new(heard), false).keeping());
+            self.hands = Some(Hands::new(programs, Arc::new(heard), self.spans.watches_calls()).keeping());
         }
-        Ok(Term::new(assigned, &self.run, partition, journal))
+        self.spans.take_up(past, assign.epoch, &homes_of(assign), PartitionId(assign.partition));
+        let contexts = self.spans.contexts();
+        Ok(Term::new(assigned, &self.run, partition, journal, contexts))
     }
 }
 

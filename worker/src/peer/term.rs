@@ -9,8 +9,10 @@ use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
 use superstep_runtime::{Deed, Hands};
 use superstep_store::{AppendError, Journal, Position, RunName};
+use superstep_telemetry::MessageContexts;
 
 use super::links::Outgoing;
+use super::spans::Spans;
 use super::{Assigned, Peer, ToLeader};
 use crate::off_thread::OffThread;
 use crate::pieces::tell_leader;
@@ -31,6 +33,7 @@ pub(super) struct Term {
     /// How many records of the run's own log the leader is known to have.
     position: Position,
     reports: Vec<v1::Report>,
+    contexts: Option<MessageContexts>,
 }
 
 /// A term cannot go on in this worker.
@@ -50,6 +53,7 @@ impl Term {
         run: &RunName,
         partition: Partition,
         journal: Box<dyn Journal<Record>>,
+        contexts: Option<MessageContexts>,
     ) -> Self {
         let assign = &assigned.assign;
         Self {
@@ -63,6 +67,7 @@ impl Term {
             leader: assigned.leader.clone(),
             position: Position(assign.position),
             reports: Vec::new(),
+            contexts,
         }
     }
 
@@ -82,12 +87,14 @@ impl Term {
         &mut self,
         commands: v1::Commands,
         hands: &mut Hands,
+        spans: &mut Spans,
         now: Timestamp,
     ) -> Result<(), Lost> {
         self.position = Position(commands.position.max(self.position.0));
         for command in commands.commands {
             let committed = matches!(command.what, Some(v1::command::What::Committed(_)));
             let command = superstep_wire::command_of(command, self.me)?;
+            spans.command(&self.partition, &command);
             self.partition.handle(PartitionEvent::Command(command), now);
             if committed {
                 hands.forget_ended(|activation| self.partition.is_in_flight(activation));
@@ -127,10 +134,19 @@ impl Term {
     }
 
     /// Does everything that the partition wants done, and tells the leader what it has to say.
-    pub(super) fn settle(&mut self, peer: &Peer, hands: &mut Hands, now: Timestamp) -> Result<(), Lost> {
+    pub(super) fn settle(
+        &mut self,
+        peer: &Peer,
+        hands: &mut Hands,
+        spans: &mut Spans,
+        now: Timestamp,
+    ) -> Result<(), Lost> {
         while let Some(effect) = self.partition.poll_effect() {
             match effect {
-                Effect::Report(report) => self.reports.push(superstep_wire::report(&report)),
+                Effect::Report(report) => {
+                    spans.report(&report);
+                    self.reports.push(superstep_wire::report(&report));
+                }
                 Effect::Run(job) => {
                     let (key, frame) = (job.key, job.activation.frame);
                     let topology = self.partition.topology(frame).map(Arc::clone);
@@ -139,16 +155,20 @@ impl Term {
                     }
                 }
                 Effect::Abort(key) => hands.abort(key),
-                Effect::Decide { ticket, decision, .. } => hands.decide(ticket, decision),
+                Effect::Decide { ticket, decision, .. } => {
+                    spans.calling(hands, ticket, &decision);
+                    hands.decide(ticket, decision);
+                }
                 Effect::Append(token, records) => self.append(token, records, now)?,
                 Effect::Send { to, superstep, messages } => self.send(peer, to, superstep, messages),
-                // Whoever watches a run reads its log.
-                Effect::Notify(_) => {}
+                // Whoever watches a run reads its log: this is for its trace.
+                Effect::Notify(notice) => spans.notice(&notice),
             }
         }
-        if !self.reports.is_empty() {
-            let reports = std::mem::take(&mut self.reports);
-            self.say(Said::Reports(v1::Reports { run: self.run.to_string(), epoch: self.epoch, reports }));
+        if !self.reports.is_empty() || spans.is_last() {
+            let (run, epoch, reports) = (self.run.to_string(), self.epoch, std::mem::take(&mut self.reports));
+            let (settled, last) = spans.settled();
+            self.say(Said::Reports(v1::Reports { run, epoch, reports, settled, last }));
         }
         Ok(())
     }
@@ -167,7 +187,8 @@ impl Term {
     fn send(&self, peer: &Peer, to: PartitionId, superstep: u64, messages: Vec<Routed>) {
         let Some(home) = self.homes.get(to.0 as usize) else { return };
         let (run, epoch, leader) = (self.run.clone(), self.epoch, self.leader.clone());
-        let outgoing = Outgoing { run, epoch, superstep, partition: to.0, messages, leader };
+        let contexts = self.contexts.clone();
+        let outgoing = Outgoing { run, epoch, superstep, partition: to.0, messages, leader, contexts };
         peer.links.send(home, outgoing);
     }
 

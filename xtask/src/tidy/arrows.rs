@@ -24,7 +24,10 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("superstep-proto", &[]),
     ("superstep-transport", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
-    ("superstep-worker", &["wire", "proto", "transport", "provision", "runtime", "graph", "engine", "store"]),
+    (
+        "superstep-worker",
+        &["wire", "proto", "transport", "provision", "telemetry", "runtime", "graph", "engine", "store"],
+    ),
     (
         "superstep-cli",
         &[
