@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("superstep-proto", &[]),
     ("superstep-transport", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
+    ("superstep-operator", &["api"]),
     ("superstep-worker", &["wire", "proto", "transport", "provision", "runtime", "graph", "engine", "store"]),
     (
         "superstep-cli",
