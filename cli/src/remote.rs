@@ -216,7 +216,7 @@ pub(crate) fn run(args: &RunArgs, url: &str) -> Result<Exit, CommandError> {
     let manifests = manifests::read(&args.files)?;
     let chosen = manifests.resources.graph(args.graph.as_deref())?;
     let root = chosen.content.document.metadata.name.clone();
-    let (input, parameters) = given::of_run(args, &chosen.content.document.spec)?;
+    let (input, parameters) = given::of_run(args, &chosen.content.document.spec.graph)?;
     let name = fresh_name(args.run_id.as_deref(), &root)?;
     let request = v1::SubmitRequest {
         run: name.to_string(),

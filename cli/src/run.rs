@@ -42,7 +42,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let manifests = manifests::read(&args.files)?;
     let chosen = manifests.resources.graph(args.graph.as_deref())?;
     let root = chosen.content.document.metadata.name.clone();
-    let (given, parameters) = given::of_run(args, &chosen.content.document.spec)?;
+    let (given, parameters) = given::of_run(args, &chosen.content.document.spec.graph)?;
     let plan = RunPlan::of(&manifests.resources, &root, &parameters)?;
     let name = fresh_name(args.run_id.as_deref(), &root)?;
     let store = if args.ephemeral { Store::transient() } else { open_store(&args.store)? };

@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("superstep-proto", &[]),
     ("superstep-transport", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
+    ("superstep-operator", &["api"]),
     (
         "superstep-worker",
         &["wire", "proto", "transport", "provision", "telemetry", "runtime", "graph", "engine", "store"],
