@@ -5,6 +5,7 @@ mod coordination;
 mod roster;
 mod run;
 mod term;
+mod texts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -200,7 +201,8 @@ impl Leader {
                 self.dismiss_free();
                 return;
             }
-            Said::Register(_) | Said::Beat(_) | Said::Piece(_) => return,
+            Said::Beat(beat) => return self.roster.beats(from, beat.stale_refused),
+            Said::Register(_) | Said::Piece(_) => return,
         };
         let lead = run.parse().ok().and_then(|run: RunName| self.runs.get(&run));
         if let Some(lead) = lead
@@ -273,8 +275,8 @@ impl Leader {
             });
             match unfinished.await.expect("listing runs does not panic") {
                 Ok(runs) => {
-                    let told = runs.into_iter().map(ToLeader::Lead).chain([ToLeader::TakenUp]);
-                    if !told.map(|told| leader.send(told)).all(|sent| sent.is_ok()) {
+                    let mut told = runs.into_iter().map(ToLeader::Lead).chain([ToLeader::TakenUp]);
+                    if told.any(|told| leader.send(told).is_err()) {
                         tracing::debug!("the leader is gone that was to take runs up");
                     }
                 }
@@ -296,6 +298,7 @@ impl Leader {
             address: attendant.address.clone(),
             labels: attendant.labels.iter().cloned().collect(),
             partitions: partitions(attendant.connection),
+            stale_refused: attendant.stale_refused,
         };
         self.roster.members().iter().map(worker).collect()
     }
