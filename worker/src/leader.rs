@@ -6,6 +6,7 @@ mod roster;
 mod run;
 mod spans;
 mod term;
+mod texts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -206,7 +207,8 @@ impl Leader {
                 self.dismiss_free();
                 return;
             }
-            Said::Register(_) | Said::Beat(_) | Said::Piece(_) => return,
+            Said::Beat(beat) => return self.roster.beats(from, beat.stale_refused),
+            Said::Register(_) | Said::Piece(_) => return,
         };
         let lead = run.parse().ok().and_then(|run: RunName| self.runs.get(&run));
         if let Some(lead) = lead
@@ -281,7 +283,7 @@ impl Leader {
             match unfinished.await.expect("listing runs does not panic") {
                 Ok(runs) => {
                     let mut told = runs.into_iter().map(ToLeader::Lead).chain([ToLeader::TakenUp]);
-                    if !told.all(|told| leader.send(told).is_ok()) {
+                    if told.any(|told| leader.send(told).is_err()) {
                         tracing::debug!("the leader is gone that was to take runs up");
                     }
                 }
@@ -303,6 +305,7 @@ impl Leader {
             address: attendant.address.clone(),
             labels: attendant.labels.iter().cloned().collect(),
             partitions: partitions(attendant.connection),
+            stale_refused: attendant.stale_refused,
         };
         self.roster.members().iter().map(worker).collect()
     }
