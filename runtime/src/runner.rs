@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use superstep_engine::{
     ActivationId, CallKey, Carried, Coordinator, Homes, Notice, Partition, Payload, Record, Remains,
-    ReplayError, RunConfig, RunStarted, RunStatus, Solo, Timestamp, Totals,
+    ReplayError, RunConfig, RunStarted, RunStatus, Solo, Totals,
 };
 use superstep_graph::{GraphSpec, ValidatedGraph};
 use superstep_store::{Log, RunName, Store, StoreError, TornTail};
@@ -381,20 +381,6 @@ fn replayed(name: &RunName, records: &[Record], programs: &Arc<Programs>) -> Res
     let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
     solo.replay(records).map_err(|source| RunError::Replay { run: name.clone(), source })?;
     Ok(solo)
-}
-
-/// Now, on a clock that only goes forward.
-#[derive(Clone, Copy, Debug)]
-struct Clock(tokio::time::Instant);
-
-impl Clock {
-    fn now(self) -> Timestamp {
-        Timestamp(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
-    }
-
-    fn at(self, timestamp: Timestamp) -> tokio::time::Instant {
-        self.0 + std::time::Duration::from_micros(timestamp.0)
-    }
 }
 
 /// The log of a run, and the records that are on their way to it.
