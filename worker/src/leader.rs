@@ -6,6 +6,7 @@ mod roster;
 mod run;
 mod spans;
 mod term;
+mod texts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -206,7 +207,8 @@ impl Leader {
                 self.dismiss_free();
                 return;
             }
-            Said::Register(_) | Said::Beat(_) | Said::Piece(_) => return,
+            Said::Beat(beat) => return self.roster.beats(from, beat.stale_refused),
+            Said::Register(_) | Said::Piece(_) => return,
         };
         let lead = run.parse().ok().and_then(|run: RunName| self.runs.get(&run));
         if let Some(lead) = lead
@@ -303,6 +305,7 @@ impl Leader {
             address: attendant.address.clone(),
             labels: attendant.labels.iter().cloned().collect(),
             partitions: partitions(attendant.connection),
+            stale_refused: attendant.stale_refused,
         };
         self.roster.members().iter().map(worker).collect()
     }

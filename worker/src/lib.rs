@@ -9,7 +9,6 @@
 
 mod blocking;
 mod channels;
-mod clock;
 mod discovery;
 mod leader;
 mod leases;

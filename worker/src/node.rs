@@ -130,7 +130,8 @@ pub enum NodeError {
 
 /// A worker that works. Dropping it stops it at once, as a crash would.
 pub struct Node {
-    address: String,
+    me: Member,
+    discovery: Arc<dyn Discovery>,
     refusals: Refusals,
     leaving: watch::Sender<bool>,
     attending: JoinHandle<()>,
@@ -187,13 +188,20 @@ impl Node {
         let register = v1::Register {
             worker: config.name,
             incarnation: incarnation(),
-            address: address.clone(),
+            address,
             labels: config.labels.into_iter().collect(),
         };
-        let attending =
-            attend(Attending { peer, channels, register, leader: leader_is_at, leaving: wants_to_leave });
+        let attending = attend(Attending {
+            peer,
+            channels,
+            discovery: Arc::clone(&around.discovery),
+            register,
+            leader: leader_is_at,
+            leaving: wants_to_leave,
+        });
         Ok(Self {
-            address,
+            me,
+            discovery: around.discovery,
             refusals: config.security.refusals(),
             leaving,
             attending: tokio::spawn(attending),
@@ -204,7 +212,7 @@ impl Node {
     /// Where its services are.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
+        &self.me.address
     }
 
     /// Who was refused.
@@ -221,6 +229,18 @@ impl Node {
         {
             tracing::warn!(%error, "the worker has stopped before it was dismissed");
         }
+        if let Err(error) = self.withdraw().await {
+            let why = crate::with_causes(&error);
+            tracing::warn!(%why, "the others cannot be told that the worker is gone");
+        }
+    }
+
+    /// Tells the others that the worker is gone, unless another process has its name by then.
+    async fn withdraw(&self) -> Result<(), DiscoveryError> {
+        if self.discovery.members().await?.contains(&self.me) {
+            self.discovery.withdraw(&self.me.name).await?;
+        }
+        Ok(())
     }
 }
 

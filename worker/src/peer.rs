@@ -30,6 +30,9 @@ pub(crate) use spans::Tracer;
 /// What goes to the leader that the worker attends to.
 pub(crate) type ToLeader = mpsc::UnboundedSender<v1::FromWorker>;
 
+/// The texts of models that go to that leader: so few at once that they hold nothing else up.
+pub(crate) type TextsToLeader = mpsc::Sender<v1::FromWorker>;
+
 /// What the part of a run in this worker is told.
 pub(crate) enum ToRun {
     /// A partition is the worker's from now on.
@@ -42,6 +45,8 @@ pub(crate) enum ToRun {
     Unreadable(u64, String),
     /// It is not the worker's any more.
     Release(u64),
+    /// Whether anybody wants to hear what its models write.
+    Listen(bool),
 }
 
 /// A partition that a leader has assigned.
@@ -49,6 +54,7 @@ pub(crate) struct Assigned {
     pub(crate) assign: v1::Assign,
     pub(crate) records: Vec<Record>,
     pub(crate) leader: ToLeader,
+    pub(crate) texts: TextsToLeader,
 }
 
 /// The partitions of runs that this worker has, and what they share.
@@ -83,6 +89,8 @@ impl Peer {
                 Ok(()) => return,
                 Err(gone) => gone.0,
             },
+            // There is nobody who writes.
+            None if matches!(what, ToRun::Listen(_)) => return,
             None => what,
         };
         let (sender, inbox) = mpsc::unbounded_channel();

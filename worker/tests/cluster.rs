@@ -20,6 +20,11 @@ use superstep_worker::{
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
+#[path = "cluster/asking.rs"]
+mod asking;
+#[path = "cluster/watching.rs"]
+mod watching;
+
 /// One worker, with everything that dies with it.
 struct Worker {
     name: String,
@@ -101,7 +106,24 @@ impl Group {
 
     fn runs(&self, at: usize) -> RunsClient<Channel> {
         let _inside = self.client.enter();
-        Channels::new(Security::Plaintext).runs(&self.workers[at].address).unwrap()
+        runs_at(&self.workers[at].address)
+    }
+
+    /// Asks once, and is told why not.
+    fn refused<A>(
+        &self,
+        ask: impl AsyncFn(RunsClient<Channel>) -> Result<A, tonic::Status>,
+    ) -> tonic::Status {
+        for round in 0..200 {
+            match self.client.block_on(ask(self.runs(round % self.workers.len()))) {
+                Ok(_) => panic!("it is refused"),
+                Err(status) if status.code() == tonic::Code::Unavailable => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(status) => return status,
+            }
+        }
+        panic!("nobody answers")
     }
 
     /// Asks again until the answer is not that nobody can give it.
@@ -186,6 +208,11 @@ impl Group {
             seen
         })
     }
+}
+
+/// A client of the worker at an address, for the runtime that is entered.
+fn runs_at(address: &str) -> RunsClient<Channel> {
+    Channels::new(Security::Plaintext).runs(address).unwrap()
 }
 
 fn document(name: &str) -> Vec<String> {

@@ -58,6 +58,7 @@ impl Coordination for Attendance {
             labels: register.labels.into_iter().collect(),
             out,
             leaving: false,
+            stale_refused: 0,
         };
         let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         attendant.say(Said::Registered(v1::Registered {
@@ -104,7 +105,7 @@ async fn listen(leader: LeaderHandle, attendant: Attendant, mut stream: Streamin
                     return;
                 }
             }
-            _ = beat.tick() => out.say(Said::Beat(v1::Beat {})),
+            _ = beat.tick() => out.say(Said::Beat(v1::Beat::default())),
         }
     }
     if !tell(ToLeader::Detached(connection)) {

@@ -23,6 +23,8 @@ pub(crate) struct Attendant {
     pub(crate) labels: BTreeSet<String>,
     pub(crate) out: mpsc::UnboundedSender<v1::FromLeader>,
     pub(crate) leaving: bool,
+    /// How often it has refused what was of a term that is over, as it said last.
+    pub(crate) stale_refused: u64,
 }
 
 impl Attendant {
@@ -55,6 +57,13 @@ impl Roster {
     pub(crate) fn detach(&mut self, connection: Connection) -> Option<String> {
         let at = self.attendants.iter().position(|one| one.connection == connection)?;
         Some(self.attendants.remove(at).name)
+    }
+
+    /// A worker lives, and has refused so much that was of a term that is over.
+    pub(crate) fn beats(&mut self, connection: Connection, stale_refused: u64) {
+        if let Some(one) = self.attendants.iter_mut().find(|one| one.connection == connection) {
+            one.stale_refused = stale_refused;
+        }
     }
 
     /// A worker wants to be relieved of what it has.

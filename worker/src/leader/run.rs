@@ -1,12 +1,13 @@
 //! One run that is led here, from term to term.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use superstep_engine::{Placed, Record};
 use superstep_graph::VertexName;
 use superstep_proto::v1;
-use superstep_runtime::{RunError, note_end};
+use superstep_runtime::{Hub, RunError, note_end};
 use superstep_store::{AppendError, Contents, JournalName, Log, RunName, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -15,7 +16,7 @@ use tracing::Instrument as _;
 use super::ask::Ask;
 use super::spans::Spans;
 use super::term::{Change, Term, TermEnd, needs_of, unmet};
-use super::{Attendant, Connection, Members, Shared, ToLeader, may_pass};
+use super::{Attendant, Connection, Members, Shared, ToLeader, may_pass, texts};
 use crate::log_span;
 
 /// How long a change of the workers is let settle before it makes a new term.
@@ -62,6 +63,8 @@ pub(super) struct RunLead {
     /// Workers that said they cannot have the run, and when they may be asked again.
     pub(super) refused: Vec<(Connection, Instant)>,
     pub(super) spans: Spans,
+    /// Those who want to hear what its models write.
+    pub(super) hub: Arc<Hub>,
 }
 
 /// Why no term has begun, or why one could not go on.
@@ -120,6 +123,7 @@ impl RunLead {
             led: false,
             refused: Vec::new(),
             spans,
+            hub: Arc::default(),
         }
     }
 
@@ -186,7 +190,9 @@ impl RunLead {
     pub(super) fn between_terms(&mut self, told: ToRunLead) {
         match told {
             ToRunLead::Members(members) => self.members = members,
+            ToRunLead::Said(_, v1::from_worker::Said::Text(text)) => texts::hear(&self.hub, text),
             ToRunLead::Said(..) => {}
+            ToRunLead::Ask(Ask::Texts(reply)) => texts::attach(&self.hub, reply),
             ToRunLead::Ask(Ask::State(reply)) => {
                 let why = self.waits_for.clone().unwrap_or_else(|| "it is being taken over".to_owned());
                 if reply.send(Err(why)).is_err() {

@@ -13,7 +13,7 @@ use superstep_engine::{
 };
 use superstep_proto::v1;
 use superstep_proto::v1::from_leader::Said;
-use superstep_runtime::{Requests, RunEnd, RunState, parts_of};
+use superstep_runtime::{Clock, Hub, Requests, RunEnd, RunState, parts_of};
 use superstep_store::{AppendError, Log, Position, RunName};
 use superstep_telemetry::LeaderPast;
 use tokio::sync::oneshot;
@@ -22,8 +22,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 use super::ask::{Ask, Standing};
 use super::run::{LeadError, OpenLog, RunLead, ToRunLead};
 use super::spans::Spans;
-use super::{Attendant, Connection, Members, Shared};
-use crate::clock::Clock;
+use super::{Attendant, Connection, Members, Shared, texts};
 use crate::off_thread::OffThread;
 use awaited::Awaited;
 pub(super) use placing::{Needs, needs_of, unmet};
@@ -74,6 +73,7 @@ pub(super) struct Term {
     /// What each is to do, until it is told.
     commands: Vec<Vec<v1::Command>>,
     requests: Requests<Token>,
+    hub: Arc<Hub>,
     cancelling: Vec<oneshot::Sender<RunStatus>>,
     clock: Clock,
     /// Whether a worker is lost.
@@ -135,6 +135,7 @@ impl Term {
             commands: vec![Vec::new(); workers.len()],
             workers,
             requests: Requests::default(),
+            hub: Arc::clone(&lead.hub),
             cancelling: Vec::new(),
             clock,
             lost: false,
@@ -143,6 +144,10 @@ impl Term {
         };
         lead.spans.take_up(past, epoch, placed.len());
         term.assign(&records, &placed, &needs, &lead.spans.traceparent());
+        term.requests.remember(&records);
+        if term.hub.has_listeners() {
+            texts::listen(&term.workers, &term.run, true);
+        }
         let now = clock.now();
         for (id, question) in term.coordinator.questions() {
             term.requests.asked(id, question, now);
@@ -335,7 +340,13 @@ impl Term {
                     worker.say(v1::from_leader::Said::Relayed(batch));
                 }
             }
-            Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) | Said::Piece(_) => {}
+            Said::Text(text) => {
+                texts::hear(&self.hub, text);
+                if !self.hub.has_listeners() {
+                    texts::listen(std::slice::from_ref(partition.1), &self.run, false);
+                }
+            }
+            Said::Register(_) | Said::Beat(_) | Said::Leaving(_) | Said::Piece(_) => {}
         }
     }
 
@@ -380,11 +391,21 @@ impl Term {
                 None
             }
             Ask::Answer(question, answer, reply) => {
-                let only = || self.coordinator.questions().next().map(|(id, _)| id.clone());
-                match question.or_else(only) {
-                    Some(question) => self.requests.answer(&self.coordinator, (question, answer), reply),
-                    None => None,
+                let meant = question.map_or_else(|| self.requests.meant(&self.coordinator, &answer), Ok);
+                match meant {
+                    Ok(question) => self.requests.answer(&self.coordinator, (question, answer), reply),
+                    Err(why) => {
+                        if reply.send(Err(why)).is_err() {
+                            tracing::trace!("nobody waits for what becomes of an answer");
+                        }
+                        None
+                    }
                 }
+            }
+            Ask::Texts(reply) => {
+                texts::attach(&self.hub, reply);
+                texts::listen(&self.workers, &self.run, true);
+                None
             }
             Ask::Patch(patch, reply) => self.requests.patch(&self.coordinator, patch, reply),
             Ask::Cancel(reply) => {

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::future::OptionFuture;
+use futures::StreamExt as _;
+use futures::future::{FutureExt as _, OptionFuture};
 use superstep_engine::{ActivationId, Home, Homes, Notice, PartitionId, Record};
 use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
-use superstep_runtime::{Deed, Hands, Programs, parts_of};
+use superstep_runtime::{Clock, Deed, Hands, Hub, Programs, RunEvent, RunEvents, parts_of};
 use superstep_store::RunName;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, sleep_until};
@@ -16,8 +17,7 @@ use tracing::Instrument as _;
 use super::exchange::Granted;
 use super::spans::Spans;
 use super::term::{Lost, Term};
-use super::{Assigned, Peer, ToRun};
-use crate::clock::Clock;
+use super::{Assigned, Peer, TextsToLeader, ToRun};
 use crate::log_span;
 use crate::provisions::ProvisionsError;
 
@@ -32,8 +32,11 @@ pub(super) struct PeerRun {
     clock: Clock,
     programs: Option<Arc<Programs>>,
     hands: Option<Hands>,
-    texts: mpsc::UnboundedReceiver<(ActivationId, String)>,
-    heard: mpsc::UnboundedSender<(ActivationId, String)>,
+    /// What its models write.
+    hub: Arc<Hub>,
+    /// That, if anybody wants to hear it, and where it goes.
+    texts: Option<RunEvents>,
+    texts_to: Option<TextsToLeader>,
     term: Option<Term>,
     /// The highest term that was heard of.
     epoch: u64,
@@ -62,7 +65,6 @@ enum Unworkable {
 
 impl PeerRun {
     pub(super) fn new(peer: Peer, run: RunName, inbox: mpsc::UnboundedReceiver<ToRun>) -> Self {
-        let (heard, texts) = mpsc::unbounded_channel();
         Self {
             spans: Spans::new(peer.tracer.clone()),
             log: log_span::of_run(&run),
@@ -72,8 +74,9 @@ impl PeerRun {
             clock: Clock::start(),
             programs: None,
             hands: None,
-            texts,
-            heard,
+            hub: Arc::default(),
+            texts: None,
+            texts_to: None,
             term: None,
             epoch: 0,
             early: Vec::new(),
@@ -141,6 +144,7 @@ impl PeerRun {
         let gives_up = OptionFuture::from(self.gives_up.map(sleep_until));
         let deed = OptionFuture::from(self.hands.as_mut().map(Hands::next));
         let appended = OptionFuture::from(self.term.as_mut().map(Term::appended));
+        let text = OptionFuture::from(self.texts.as_mut().zip(self.texts_to.clone()).map(next_text));
         tokio::select! {
             Some(told) = self.inbox.recv() => self.told(told).await,
             Some(deed) = deed => self.done(deed),
@@ -151,7 +155,7 @@ impl PeerRun {
                     self.unless_lost(durable);
                 }
             }
-            Some((activation, text)) = self.texts.recv() => self.text(&activation, text),
+            Some((seat, text)) = text => drop(seat.send(self.text(text))),
             Some(()) = gives_up => self.released = true,
             () = timeout => {
                 let now = self.clock.now();
@@ -173,17 +177,36 @@ impl PeerRun {
     }
 
     fn done(&mut self, deed: Deed) {
+        if let Deed::Finished { .. } = deed {
+            self.send_texts();
+        }
         let now = self.clock.now();
         if let Some(term) = &mut self.term {
             term.done(deed, now);
         }
     }
 
-    fn text(&self, activation: &ActivationId, text: String) {
-        if let Some(term) = &self.term {
-            let (run, activation) = (self.run.to_string(), Some(superstep_wire::activation(activation)));
-            term.say(Said::Text(v1::Text { run, activation, text }));
+    /// Sends the texts that wait and for which there are seats: the end of one comes before that of its activation.
+    fn send_texts(&mut self) {
+        while let Some((texts, to)) = self.texts.as_mut().zip(self.texts_to.clone())
+            && let Ok(seat) = to.try_reserve_owned()
+            && let Some(Some(text)) = texts.next().now_or_never()
+        {
+            drop(seat.send(self.text(text)));
         }
+    }
+
+    fn text(&self, event: RunEvent) -> v1::FromWorker {
+        let mut said = v1::Text { run: self.run.to_string(), ..v1::Text::default() };
+        match event {
+            RunEvent::Text { activation, text } => {
+                (said.activation, said.text) = (Some(superstep_wire::activation(&activation)), text);
+            }
+            RunEvent::Missed { bytes, .. } => said.missed_bytes = bytes,
+            // Whoever watches a run reads its log.
+            RunEvent::Notice(_) => {}
+        }
+        v1::FromWorker { said: Some(Said::Text(said)) }
     }
 
     async fn told(&mut self, told: ToRun) {
@@ -217,6 +240,10 @@ impl PeerRun {
                 self.peer.links.forget(&self.run, u64::MAX);
             }
             ToRun::Release(epoch) => self.peer.stale.refuse(&self.run, "a release", epoch),
+            ToRun::Listen(true) => {
+                self.texts.get_or_insert_with(|| self.hub.events());
+            }
+            ToRun::Listen(false) => self.texts = None,
         }
     }
 
@@ -252,6 +279,7 @@ impl PeerRun {
         self.end_term();
         self.peer.links.forget(&self.run, epoch);
         let leader = assigned.leader.clone();
+        self.texts_to = Some(assigned.texts.clone());
         let run = self.run.to_string();
         match self.begin(&assigned).await {
             Ok(mut term) => {
@@ -305,18 +333,28 @@ impl PeerRun {
         let (journal, partitions, past) = made.await.expect("replaying a log does not panic")?;
         let partition = partitions.into_iter().nth(assign.partition as usize).ok_or(Unworkable::Senseless)?;
         if self.hands.is_none() {
-            let heard = self.heard.clone();
-            let heard = move |activation: &ActivationId, text: &str| {
-                if heard.send((activation.clone(), text.to_owned())).is_err() {
-                    tracing::trace!("the run has ended");
-                }
-            };
+            let hub = Arc::clone(&self.hub);
+            let heard = move |activation: &ActivationId, text: &str| hub.text(activation, text);
             self.hands = Some(Hands::new(programs, Arc::new(heard), self.spans.watches_calls()).keeping());
         }
         self.spans.take_up(past, assign.epoch, &homes_of(assign), PartitionId(assign.partition));
         let contexts = self.spans.contexts();
         Ok(Term::new(assigned, &self.run, partition, journal, contexts))
     }
+}
+
+/// The next text, once there is a seat for it on the way to the leader. What comes until then waits, and is dropped
+/// where too much does.
+async fn next_text(
+    (texts, leader): (&mut RunEvents, TextsToLeader),
+) -> (mpsc::OwnedPermit<v1::FromWorker>, RunEvent) {
+    if let Ok(seat) = leader.reserve_owned().await
+        && let Some(text) = texts.next().await
+    {
+        return (seat, text);
+    }
+    // Another leader may give another way.
+    std::future::pending().await
 }
 
 /// The partitions of a run as a leader has placed them.
