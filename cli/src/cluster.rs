@@ -134,6 +134,7 @@ fn status(args: &StatusArgs) -> Result<Exit, CommandError> {
             "address": worker.address,
             "labels": worker.labels,
             "runs": worker.partitions,
+            "staleRefused": worker.stale_refused,
         })
     };
     let workers: Vec<Value> = cluster.workers.iter().map(worker).collect();

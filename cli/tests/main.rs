@@ -5,6 +5,7 @@
 mod answer;
 mod bad_files;
 mod cache;
+mod cluster;
 mod command;
 mod compaction;
 mod conformance;
