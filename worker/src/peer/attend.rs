@@ -110,7 +110,8 @@ impl Attending {
                     let Some(said) = message?.and_then(|message| message.said) else { return Ok(false) };
                     heard = Instant::now();
                     if let LeaderSaid::Registered(registered) = &said {
-                        (beat, lost) = (beats(millis(registered.beat_millis, BEAT)), millis(registered.lost_after_millis, LOST));
+                        beat = beats(millis(registered.beat_millis, BEAT));
+                        lost = millis(registered.lost_after_millis, LOST);
                     }
                     if session.take(said) {
                         return Ok(true);
