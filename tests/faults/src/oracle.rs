@@ -5,6 +5,7 @@ mod objects;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -122,6 +123,24 @@ struct Logged<'a> {
     later: usize,
 }
 
+impl Logged<'_> {
+    /// Whether a call was made again after its outcome was durable: with an intent behind the outcome, without an
+    /// intent, or after the only answer that can be the one in the log.
+    fn is_again(&self, outcome: &CallOutcome, seen: &[&Call]) -> bool {
+        let after = match given(outcome, seen)[..] {
+            [answered] => seen.iter().any(|call| call.begun > answered),
+            _ => false,
+        };
+        self.later > 0 || seen.len() > self.intents || after
+    }
+}
+
+/// When the model server gave the answer of an outcome.
+fn given(outcome: &CallOutcome, seen: &[&Call]) -> Vec<Instant> {
+    let answered = seen.iter().filter_map(|call| call.answered());
+    answered.filter(|(_, text)| has(outcome, text)).map(|(at, _)| at).collect()
+}
+
 /// Holds the calls of the log beside those that the model server saw.
 fn repeated(checks: &mut Checks, ended: &Ended, calls: &[Call]) {
     let mut logged: BTreeMap<String, Logged<'_>> = BTreeMap::new();
@@ -144,19 +163,10 @@ fn repeated(checks: &mut Checks, ended: &Ended, calls: &[Call]) {
     for (key, logged) in &logged {
         let seen = seen.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
         let Some(outcome) = logged.outcome else { continue };
-        let given = seen.iter().filter(|call| call.answered().is_some_and(|(_, text)| has(outcome, text)));
-        let given: Vec<_> = given.filter_map(|call| call.answered()).collect();
-        let first = given.iter().map(|(at, _)| *at).min();
-        // With one answer for each request alone it is known which of several counts.
-        let after = first.filter(|_| given.len() == 1);
-        let after = after.map_or(0, |at| seen.iter().filter(|call| call.begun > at).count());
-        if logged.later > 0 || seen.len() > logged.intents || after > 0 {
-            again.push(format!(
-                "{key}: {} intents, {} behind the outcome; {seen:?}",
-                logged.intents, logged.later
-            ));
+        if logged.is_again(outcome, seen) {
+            again.push(format!("{key}: {} intents, {} behind the outcome; {seen:?}", logged.intents, logged.later));
         }
-        if first.is_none() {
+        if given(outcome, seen).is_empty() {
             strange.push(format!("{key}: {outcome:?}; {seen:?}"));
         }
     }
@@ -201,6 +211,38 @@ fn supersteps(checks: &mut Checks, ended: &Ended) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_completed_call_that_is_made_again_is_found() {
+        use crate::ledger::End;
+        use std::time::Duration;
+        use superstep_engine::{Payload, Usage};
+        let start = Instant::now();
+        let at = |second| start + Duration::from_secs(second);
+        let call = |begun, ended, end| Call {
+            run: "run".to_owned(),
+            key: "key".to_owned(),
+            request: "request".to_owned(),
+            begun: at(begun),
+            end: Some((at(ended), end)),
+        };
+        let answered = |begun, ended, text: &str| call(begun, ended, End::Answered(text.to_owned()));
+        let outcome =
+            CallOutcome { answer: Ok(Payload::from(serde_json::json!({"text": "one"}))), usage: Usage::default() };
+        for (intents, later, seen, expected) in [
+            (1, 0, vec![answered(0, 1, "one")], false),
+            (2, 0, vec![call(0, 1, End::Cut), answered(2, 3, "one")], false),
+            // Its answer was lost with who had asked.
+            (2, 0, vec![answered(0, 1, "other"), answered(2, 3, "one")], false),
+            (2, 1, vec![answered(0, 1, "one")], true),
+            (1, 0, vec![call(0, 1, End::Cut), answered(2, 3, "one")], true),
+            (2, 0, vec![answered(0, 1, "one"), answered(2, 3, "other")], true),
+        ] {
+            let logged = Logged { intents, outcome: Some(&outcome), later };
+            let seen: Vec<&Call> = seen.iter().collect();
+            assert_eq!(logged.is_again(&outcome, &seen), expected, "{intents}, {later}, {seen:?}");
+        }
+    }
 
     #[test]
     fn a_message_that_is_lost_and_one_that_comes_twice_are_found() {
