@@ -83,7 +83,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// As [`leads`](Self::leads), after another look if the last one is old: who was stopped, and goes on, does not
-    /// know that he was. A lease that cannot be looked at is waited for no longer than it is believed.
+    /// know that he was. A lease that cannot be looked at is waited for as long as it is believed.
     pub(crate) async fn still_leads(&self) -> bool {
         let mut looked = self.looked.clone();
         let is_old = looked.borrow_and_update().elapsed() >= self.trusts;

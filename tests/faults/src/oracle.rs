@@ -164,7 +164,10 @@ fn repeated(checks: &mut Checks, ended: &Ended, calls: &[Call]) {
         let seen = seen.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
         let Some(outcome) = logged.outcome else { continue };
         if logged.is_again(outcome, seen) {
-            again.push(format!("{key}: {} intents, {} behind the outcome; {seen:?}", logged.intents, logged.later));
+            again.push(format!(
+                "{key}: {} intents, {} behind the outcome; {seen:?}",
+                logged.intents, logged.later
+            ));
         }
         if given(outcome, seen).is_empty() {
             strange.push(format!("{key}: {outcome:?}; {seen:?}"));
@@ -227,8 +230,10 @@ mod tests {
             end: Some((at(ended), end)),
         };
         let answered = |begun, ended, text: &str| call(begun, ended, End::Answered(text.to_owned()));
-        let outcome =
-            CallOutcome { answer: Ok(Payload::from(serde_json::json!({"text": "one"}))), usage: Usage::default() };
+        let outcome = CallOutcome {
+            answer: Ok(Payload::from(serde_json::json!({"text": "one"}))),
+            usage: Usage::default(),
+        };
         for (intents, later, seen, expected) in [
             (1, 0, vec![answered(0, 1, "one")], false),
             (2, 0, vec![call(0, 1, End::Cut), answered(2, 3, "one")], false),

@@ -1,7 +1,9 @@
 //! One term of a run: its coordinator, its log, and the workers that have its partitions.
 
+mod asked;
 mod awaited;
 mod placing;
+mod said;
 
 use std::sync::Arc;
 
@@ -13,23 +15,19 @@ use superstep_engine::{
 };
 use superstep_proto::v1;
 use superstep_proto::v1::from_leader::Said;
-use superstep_runtime::{Clock, Hub, Requests, RunEnd, RunState, parts_of};
+use superstep_runtime::{Clock, Hub, Requests, RunEnd, parts_of};
 use superstep_store::{AppendError, Log, Position, RunName};
 use superstep_telemetry::LeaderPast;
 use tokio::sync::oneshot;
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
-use super::ask::{Ask, Standing};
 use super::run::{LeadError, OpenLog, RunLead, ToRunLead};
 use super::spans::Spans;
-use super::{Attendant, Connection, Members, Shared, texts};
+use super::{Attendant, Members, Shared, texts};
 use crate::off_thread::OffThread;
 use awaited::Awaited;
 pub(super) use placing::{Needs, needs_of, unmet};
 use placing::{add_present_needs, epoch_of, homes_of, placed};
-
-/// How long a worker that cannot have a run is not asked again.
-const REFUSED: Duration = Duration::from_secs(10);
 
 /// How a term ends.
 #[derive(Debug)]
@@ -306,126 +304,6 @@ impl Term {
             }
             ToRunLead::Said(from, said) => self.said(lead, from, said),
             ToRunLead::Ask(ask) => self.ask(ask),
-        }
-    }
-
-    fn said(&mut self, lead: &mut RunLead, from: Connection, said: v1::from_worker::Said) {
-        use v1::from_worker::Said;
-        let epoch = match &said {
-            Said::Ready(ready) => ready.epoch,
-            Said::Reports(reports) => reports.epoch,
-            Said::Gone(gone) => gone.epoch,
-            Said::Relayed(batch) => batch.epoch,
-            Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) | Said::Piece(_) => {
-                self.epoch
-            }
-        };
-        if epoch < self.epoch {
-            self.shared.stale.refuse(&self.run, "what a worker says", epoch);
-            return;
-        }
-        let Some(partition) = (0u32..).zip(&self.workers).find(|(_, worker)| worker.connection == from)
-        else {
-            return;
-        };
-        match said {
-            Said::Reports(reports) => {
-                lead.spans.settled(partition.0, &reports);
-                self.reports(PartitionId(partition.0), reports);
-            }
-            Said::Gone(gone) => self.gone(lead, partition.0 as usize, &gone.why),
-            Said::Ready(_) => self.awaited.ready(partition.0 as usize),
-            Said::Relayed(batch) => {
-                if let Some(worker) = self.workers.get(batch.partition as usize) {
-                    worker.say(v1::from_leader::Said::Relayed(batch));
-                }
-            }
-            Said::Text(text) => {
-                texts::hear(&self.hub, text);
-                if !self.hub.has_listeners() {
-                    texts::listen(std::slice::from_ref(partition.1), &self.run, false);
-                }
-            }
-            Said::Register(_) | Said::Beat(_) | Said::Leaving(_) | Said::Piece(_) => {}
-        }
-    }
-
-    /// The worker of a partition cannot have it.
-    fn gone(&mut self, lead: &mut RunLead, partition: usize, why: &str) {
-        let worker = &self.workers[partition];
-        tracing::warn!(run = %self.run, worker = worker.name, why, "a worker cannot have the run");
-        lead.refused.push((worker.connection, Instant::now() + REFUSED));
-        lead.waits_for = Some(format!("worker {} cannot have it: {why}", worker.name));
-        self.lost = true;
-    }
-
-    fn give_up_overdue(&mut self, lead: &mut RunLead) {
-        for partition in self.awaited.overdue(Instant::now()).to_vec() {
-            self.awaited.ready(partition);
-            self.gone(lead, partition, "it does not take the run over");
-        }
-    }
-
-    fn reports(&mut self, from: PartitionId, reports: v1::Reports) {
-        let now = self.clock.now();
-        for report in reports.reports {
-            match superstep_wire::report_of(report, from) {
-                Ok(report) => self.coordinator.handle(CoordinatorEvent::Report(from, report), now),
-                Err(error) => {
-                    let why = crate::with_causes(&error);
-                    tracing::error!(run = %self.run, %why, "a worker says what means nothing");
-                    self.lost = true;
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, ask: Ask) {
-        let now = self.clock.now();
-        let event = match ask {
-            Ask::State(reply) => {
-                let waits_for = self.awaited.told(&self.workers, Instant::now());
-                if reply.send(waits_for.map_or_else(|| Ok(self.standing()), Err)).is_err() {
-                    tracing::trace!("nobody waits for the state of the run");
-                }
-                None
-            }
-            Ask::Answer(question, answer, reply) => {
-                let meant = question.map_or_else(|| self.requests.meant(&self.coordinator, &answer), Ok);
-                match meant {
-                    Ok(question) => self.requests.answer(&self.coordinator, (question, answer), reply),
-                    Err(why) => {
-                        if reply.send(Err(why)).is_err() {
-                            tracing::trace!("nobody waits for what becomes of an answer");
-                        }
-                        None
-                    }
-                }
-            }
-            Ask::Texts(reply) => {
-                texts::attach(&self.hub, reply);
-                texts::listen(&self.workers, &self.run, true);
-                None
-            }
-            Ask::Patch(patch, reply) => self.requests.patch(&self.coordinator, patch, reply),
-            Ask::Cancel(reply) => {
-                self.cancelling.push(reply);
-                Some(CoordinatorEvent::Cancel)
-            }
-        };
-        if let Some(event) = event {
-            self.coordinator.handle(event, now);
-        }
-    }
-
-    fn standing(&self) -> Standing {
-        let questions = self.coordinator.questions();
-        Standing {
-            graph: self.started.root.clone(),
-            started_at: self.started.started_at,
-            state: RunState::of(&self.coordinator),
-            outputs: self.coordinator.outputs(),
-            questions: questions.map(|(id, question)| (id.clone(), question.clone())).collect(),
         }
     }
 }
