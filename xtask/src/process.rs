@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsStr;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// How many of the last lines of a failed child's stderr an error repeats.
@@ -33,6 +34,28 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
         bail!("`{line}` failed ({})\n{}", output.status, last_lines(&errors));
     }
     String::from_utf8(output.stdout).with_context(|| format!("`{line}` printed what is not UTF-8"))
+}
+
+/// Runs a command that reads this text, without a word.
+pub(crate) fn feed(command: &mut Command, text: &str) -> Result<()> {
+    let line = shown(command);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{line}`"))?;
+    // Dropped here, so that the child sees the end.
+    let written = child.stdin.take().map_or(Ok(()), |mut input| input.write_all(text.as_bytes()));
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!(
+            "`{line}` failed ({})\n{}",
+            output.status,
+            last_lines(&String::from_utf8_lossy(&output.stderr))
+        );
+    }
+    written.with_context(|| format!("`{line}` did not read its input"))
 }
 
 fn last_lines(text: &str) -> String {
@@ -68,6 +91,14 @@ mod tests {
     fn a_child_that_does_not_exist_is_named() {
         let error = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
         assert!(error.contains("no-such-program"), "{error}");
+    }
+
+    #[test]
+    fn a_child_reads_what_it_is_fed() {
+        feed(Command::new("grep").args(["-q", "bread"]), "bread\n").unwrap();
+        let error =
+            feed(Command::new("sh").args(["-c", "cat >&2; exit 3"]), "stale\n").unwrap_err().to_string();
+        assert!(error.contains("sh -c") && error.contains("stale"), "{error}");
     }
 
     #[test]

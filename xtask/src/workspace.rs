@@ -26,6 +26,8 @@ pub(crate) struct Package {
     pub(crate) dependencies: Vec<Dependency>,
     /// Names of its binaries.
     pub(crate) binaries: Vec<String>,
+    /// Names of its features.
+    pub(crate) features: Vec<String>,
 }
 
 /// What a package names in one of its dependency tables.
@@ -85,6 +87,11 @@ impl Package {
                 .map(Dependency::read)
                 .collect::<Result<_>>()?,
             binaries: binaries.map(|target| Ok(text(target, "name")?.to_owned())).collect::<Result<_>>()?,
+            features: package
+                .get("features")
+                .and_then(Value::as_object)
+                .map(|features| features.keys().cloned().collect())
+                .unwrap_or_default(),
         })
     }
 }

@@ -97,7 +97,14 @@ mod tests {
     fn count(package: &str, dependency: &str, kind: DependencyKind) -> usize {
         let dependencies = vec![Dependency { name: dependency.to_owned(), kind }];
         let manifest = format!("{package}/Cargo.toml").into();
-        check(&[Package { name: package.to_owned(), manifest, dependencies, binaries: Vec::new() }]).len()
+        check(&[Package {
+            name: package.to_owned(),
+            manifest,
+            dependencies,
+            binaries: Vec::new(),
+            features: Vec::new(),
+        }])
+        .len()
     }
 
     #[test]
