@@ -1,6 +1,7 @@
 //! Limits of the processor and of memory, for a process from its start on.
 
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -39,7 +40,9 @@ impl Cgroup {
         } else {
             root.join(word)
         };
-        let folder = parent.join(format!("superstep-faults-{word}-{:x}", std::process::id()));
+        // In a space of its own every process has the same number.
+        let number = RandomState::new().hash_one(std::process::id());
+        let folder = parent.join(format!("superstep-faults-{word}-{number:016x}"));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         Ok(Self { folder, unified })
     }

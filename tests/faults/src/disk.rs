@@ -1,7 +1,7 @@
 //! A small disk that can be filled.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -22,10 +22,11 @@ impl Disk {
     pub(crate) fn mount(folder: &Path) -> Result<Self> {
         let image = folder.with_extension("image");
         let shown = (folder.display(), image.display());
+        // What it is on must have all of its space from the beginning.
         let ext4 = File::create(&image)
-            .and_then(|file| file.set_len(BYTES))
+            .and_then(|mut file| io::copy(&mut io::repeat(0).take(BYTES), &mut file))
             .map_err(anyhow::Error::from)
-            .and_then(|()| run(&format!("mkfs.ext4 -q -m 0 {}", shown.1)))
+            .and_then(|_| run(&format!("mkfs.ext4 -q -m 0 {}", shown.1)))
             .and_then(|()| run(&format!("mount -o loop {} {}", shown.1, shown.0)));
         let kind = match ext4 {
             Ok(()) => "ext4 on a loop device",

@@ -13,6 +13,7 @@ const SINK: &str = "sink";
 
 /// Machines numbered from 1.
 pub(crate) struct Network {
+    machines: usize,
     cuts: Vec<(usize, usize)>,
 }
 
@@ -20,6 +21,7 @@ impl Network {
     /// So many machines, in a process that has a network of its own.
     pub(crate) fn new(machines: usize) -> Result<Self> {
         std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("packets are not passed on")?;
+        let network = Self { machines, cuts: Vec::new() };
         run(&format!("ip link add {SINK} type veth peer name {SINK}-end"))?;
         run(&format!("ip link set {SINK} up arp off"))?;
         run(&format!("ip link set {SINK}-end up arp off"))?;
@@ -35,7 +37,7 @@ impl Network {
             run(&format!("ip -n {space} link set lo up"))?;
             run(&format!("ip -n {space} route add default via {outer}"))?;
         }
-        Ok(Self { cuts: Vec::new() })
+        Ok(network)
     }
 
     /// From here on nothing that `from` sends reaches `to`.
@@ -64,14 +66,13 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        if let Err(error) = run(&format!("ip link del {SINK}")) {
-            crate::say(&format!("the network stays: {error}"));
-        }
-        for machine in 1.. {
-            // Its cable goes with it.
-            if run(&format!("ip netns del {}", space(machine))).is_err() {
-                return;
-            }
+        let healed = self.heal();
+        // A machine is gone a while after it was removed, and its cable with it: so the cable goes first.
+        let cables = (1..=self.machines).map(|machine| format!("ip link del cable{machine}"));
+        let spaces = (1..=self.machines).map(|machine| format!("ip netns del {}", space(machine)));
+        let all = cables.chain(spaces).chain([format!("ip link del {SINK}")]);
+        for error in all.map(|line| run(&line)).chain([healed]).filter_map(Result::err) {
+            crate::say(&format!("a part of the network stays: {error:#}"));
         }
     }
 }

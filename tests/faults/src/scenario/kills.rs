@@ -11,7 +11,7 @@ use crate::trial::{Fault, Rig};
 
 /// A worker that does not lead.
 pub(super) fn worker(bench: &Bench) -> Result<Report> {
-    kills(bench, Scenario::KillWorker, 3_000, |rig| {
+    kills(bench, Scenario::KillWorker, (bench.rounds(20, 2), 3_000), |rig| {
         let leader = rig.group.leader()?;
         let others: Vec<usize> = (0..WORKERS).filter(|at| *at != leader).collect();
         Ok(rig.random.pick(&others))
@@ -21,14 +21,14 @@ pub(super) fn worker(bench: &Bench) -> Result<Report> {
 /// The leader.
 pub(super) fn leader(bench: &Bench) -> Result<Report> {
     // Within the time of its lease it leads again; after that another one does.
-    kills(bench, Scenario::KillLeader, 12_000, |rig| rig.group.leader())
+    kills(bench, Scenario::KillLeader, (bench.rounds(20, 1), 12_000), |rig| rig.group.leader())
 }
 
-/// Whoever is killed is started again after so many milliseconds at most.
+/// So many rounds; whoever is killed is started again after so many milliseconds at most.
 fn kills(
     bench: &Bench,
     scenario: Scenario,
-    longest: u64,
+    (rounds, longest): (usize, u64),
     victim: impl Fn(&mut Rig) -> Result<usize>,
 ) -> Result<Report> {
     let mut report = Report::new(&scenario.name());
@@ -36,7 +36,6 @@ fn kills(
     let (reference, alone) = rig.undisturbed(&scenario.name())?;
     report.note(format!("an undisturbed run takes {}", spread(&[alone])));
     let (mut killed, mut in_flight) = (0, 0);
-    let rounds = bench.rounds(20, 2);
     for round in 0..rounds {
         let name = format!("{}-{round}", scenario.name());
         let outcome = rig.trial(&name, (&reference, round % 2 == 1), |rig, run| {
