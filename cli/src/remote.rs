@@ -262,6 +262,10 @@ fn may_pass(status: &Status) -> bool {
 /// # Errors
 /// The files or the input are wrong, or the cluster cannot be reached or refuses.
 pub(crate) fn run(args: &RunArgs, url: &str) -> Result<Exit, CommandError> {
+    #[cfg(feature = "otlp")]
+    if args.trace.otlp.is_some() || args.trace.trace_content {
+        return Err(CommandError::TraceElsewhere);
+    }
     let reads_stdin = args.files.files.iter().any(|file| file.as_os_str() == "-");
     if reads_stdin && args.input.as_deref() == Some("-") {
         return Err(InputError::StdinTwice.into());
