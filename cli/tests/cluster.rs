@@ -160,7 +160,9 @@ fn a_run_on_a_cluster_is_answered_as_one_of_this_machine() {
     cluster.line("answer a yes").with(2).saying("run \"a\" asks nothing");
     cluster.line("answer none yes").with(2).saying("not in the store");
     let row = &cluster.line("runs --status succeeded --output json").with(0).json()[0];
-    assert_eq!((&row["status"], &row["supersteps"]), (&json!("succeeded"), &json!(2)));
+    // How many supersteps pass depends on when the answers come.
+    assert_eq!(row["status"], json!("succeeded"));
+    assert!((2..=4).contains(&row["supersteps"].as_u64().unwrap()), "{row}");
     assert!(row["bytes"].as_u64().unwrap() > 0, "{row}");
     assert_eq!(cluster.line("runs --status failed --output json").with(0).json(), json!([]));
 }
@@ -191,7 +193,7 @@ fn a_run_on_a_cluster_is_patched_and_cancelled_as_one_of_this_machine() {
     assert_eq!(cancelled.json()["step"], json!({"text": "one word after another"}));
     assert_eq!(running.end().with(1).saying("run loop cancelled").json(), cancelled.json());
     assert_eq!(cluster.line("cancel loop").with(0).saying("run loop is cancelled").json(), cancelled.json());
-    cluster.line(&format!("patch loop -f {refused}")).with(0);
+    cluster.line(&format!("patch loop -f {refused}")).with(1);
     let late = cluster.home.file("late.yaml", &PATCH.replace("add-reviewer", "late"));
     cluster.line(&format!("patch loop -f {late}")).with(2).saying("run loop has ended");
     cluster.line("cancel none").with(2).saying("not in the store");

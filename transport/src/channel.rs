@@ -85,6 +85,10 @@ pub fn channel(address: &str, security: &Security, graph: Option<&Name>) -> Resu
 
 fn endpoint(address: &str, security: &Security) -> Result<Endpoint, AddressError> {
     let address = address.to_owned();
+    // Some other schemes mean something to the library.
+    if !["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
+        return Err(AddressError::Scheme { address });
+    }
     let endpoint = match Endpoint::from_shared(address.clone()) {
         Ok(endpoint) => endpoint,
         Err(source) => return Err(AddressError::Invalid { address, source }),

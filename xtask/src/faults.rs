@@ -1,7 +1,8 @@
 //! `cargo xtask faults`: real worker processes under faults.
 
+use crate::binary::{self, Profile};
 use crate::gateway;
-use crate::process::{cargo, run as run_process};
+use crate::process::run as run_process;
 use crate::workspace::Workspace;
 use anyhow::Result;
 use clap::Args;
@@ -47,8 +48,8 @@ pub(crate) fn share(workspace: &Workspace) -> Result<()> {
 }
 
 fn play(workspace: &Workspace, words: &[String]) -> Result<()> {
-    let build = ["build", "--workspace", "--bins", "--locked", "--quiet"];
-    run_process(cargo().current_dir(&workspace.root).args(build))?;
+    // What the tests have built, so that nothing is compiled a second time with other features.
+    binary::build(workspace, Profile::Dev)?;
     let mut harness = Command::new(workspace.target.join("debug").join(HARNESS));
     harness.args(words);
     if let Some(server) = gateway::obtain(workspace)? {

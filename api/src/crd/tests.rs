@@ -176,7 +176,8 @@ fn strict(schema: &Value) -> Value {
             *below = self::strict(below);
         }
     }
-    if members.get("type") == Some(&json!("object")) {
+    let is_free = members.get("x-kubernetes-preserve-unknown-fields") == Some(&json!(true));
+    if members.get("type") == Some(&json!("object")) && !is_free {
         members.entry("additionalProperties").or_insert(json!(false));
     }
     strict

@@ -143,7 +143,9 @@ impl Telling {
     /// A place in what a log told before it was compacted is none any more.
     fn demand_kept(&self) -> Result<(), RunError> {
         match &self.from {
-            WatchFrom::Cursor(cursor) if cursor.told.log > 0 && cursor.kept_from != self.kept_from => {
+            WatchFrom::Cursor(cursor)
+                if (cursor.told.log > 0 || cursor.begun.is_some()) && cursor.kept_from != self.kept_from =>
+            {
                 Err(RunError::Compacted { run: self.run.clone(), from: self.kept_from })
             }
             WatchFrom::Cursor(_) | WatchFrom::Offset(_) | WatchFrom::Superstep(_) => Ok(()),

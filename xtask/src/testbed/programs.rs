@@ -35,8 +35,17 @@ const LINKS: [&str; 9] = [
 ];
 
 /// What of the sources decides what is built.
-const INPUTS: [&str; 7] =
-    ["go.mod", "go.sum", "hold.go", "identities.go", "main.go", "pause/Dockerfile", "pause/main.go"];
+const INPUTS: [&str; 9] = [
+    "go.mod",
+    "go.sum",
+    "hold.go",
+    "identities.go",
+    "main.go",
+    "names.go",
+    "pause/Dockerfile",
+    "pause/main.go",
+    "policies.go",
+];
 
 /// The folder of the programs.
 pub(super) struct Programs {
