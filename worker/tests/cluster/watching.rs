@@ -185,7 +185,7 @@ async fn listen(address: &str, texts: bool, written: &Written) {
 fn what_models_write_is_heard_at_every_worker_by_those_who_want_to() {
     let group = Group::new(&["a", "b", "c"]);
     group.complete(3);
-    let answer: Vec<String> = (0..150).map(|number| format!("word{number}")).collect();
+    let answer: Vec<String> = (0..120).map(|number| format!("word{number}")).collect();
     let answer = answer.join(" ");
     group.submit("writing", &writing(&answer), &Value::Null);
     let go_on = || {

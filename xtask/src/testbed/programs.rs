@@ -35,7 +35,7 @@ const LINKS: [&str; 9] = [
 ];
 
 /// What of the sources decides what is built.
-const INPUTS: [&str; 9] = [
+const INPUTS: [&str; 10] = [
     "go.mod",
     "go.sum",
     "hold.go",
@@ -45,6 +45,7 @@ const INPUTS: [&str; 9] = [
     "pause/Dockerfile",
     "pause/main.go",
     "policies.go",
+    "tools.go",
 ];
 
 /// The folder of the programs.
