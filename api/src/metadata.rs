@@ -50,6 +50,14 @@ pub struct ObjectMeta {
     pub uid: Value,
 }
 
+/// A resource by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectRef {
+    /// Its `metadata.name`.
+    pub name: String,
+}
+
 impl ObjectMeta {
     /// What is wrong with it, with paths from the root of the resource.
     pub(crate) fn problems(&self) -> Vec<Problem> {

@@ -1,13 +1,23 @@
 //! Models, and how they are served.
 
+mod devices;
+mod engine;
+mod local;
+mod weights;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use superstep_graph::{ExternalModel, FieldPath, Prices, Problem, check_external, exactly_one};
+use superstep_graph::{FieldPath, Prices, Problem, check_external};
 
 use crate::interpolate::{Uninterpolated, interpolate};
 use crate::kind::API_VERSION;
 use crate::metadata::ObjectMeta;
+use crate::pods::{Resources, Scheduling, Volume};
+
+pub use devices::{CpuDevices, Devices, GpuDevices};
+pub use engine::{CandleEngine, ContainerEngine, Engine};
+pub use weights::{ClaimSource, FileSource, HuggingFaceSource, ModelSource, ServedModel};
 
 /// A served model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +41,53 @@ pub struct ModelServer {
 /// The `spec` of a [`ModelServer`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "crd", expect(clippy::duplicated_attributes, reason = "each column has a type"))]
+#[cfg_attr(feature = "crd", derive(kube::CustomResource))]
+#[cfg_attr(
+    feature = "crd",
+    kube(
+        group = "superstep.dev",
+        version = "v1alpha1",
+        kind = "ModelServer",
+        root = "ModelServerObject",
+        doc = "A served model as Kubernetes has it.",
+        plural = "modelservers",
+        shortname = "msrv",
+        category = "superstep",
+        namespaced,
+        status = "crate::status::ModelServerStatus",
+        schema = "manual",
+        derive = "PartialEq",
+        selectable = ".spec.model.name",
+        scale(
+            spec_replicas_path = ".spec.replicas",
+            status_replicas_path = ".status.replicas",
+            label_selector_path = ".status.selector"
+        ),
+        printcolumn(
+            name = "Ready",
+            type_ = "string",
+            json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+        ),
+        printcolumn(
+            name = "Reason",
+            type_ = "string",
+            json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+        ),
+        printcolumn(name = "Model", type_ = "string", json_path = ".status.model"),
+        printcolumn(name = "Engine", type_ = "string", json_path = ".status.engine"),
+        printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas"),
+        printcolumn(name = "VRAM", type_ = "string", json_path = ".spec.devices.gpu.memory"),
+        printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+        printcolumn(name = "Url", type_ = "string", json_path = ".status.url", priority = 1),
+        printcolumn(
+            name = "Message",
+            type_ = "string",
+            json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+            priority = 1
+        )
+    )
+)]
 pub struct ModelServerSpec {
     /// What is served; needed by engines that load weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,135 +100,24 @@ pub struct ModelServerSpec {
     /// What its tokens cost; default nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
-}
-
-/// The weights of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ServedModel {
-    /// The name that clients send.
-    pub name: String,
-    /// Where the weights are; tried in this order.
-    #[serde(default)]
-    pub sources: Vec<ModelSource>,
-    /// The SHA-256 of the file, in hexadecimal; empty or left out, any bytes are taken. Environment
-    /// variables stand in it as `${NAME}`, `${NAME:-default}` and `${NAME-default}`.
+    /// How many pods serve it on a cluster; default 1. `kubectl scale` and autoscalers change it, the operator
+    /// never does.
+    #[serde(default = "one")]
+    pub replicas: u32,
+    /// Where weights that were fetched are kept on a cluster. Default: a folder that goes with the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([0-9A-Fa-f]{64})?$|\$\{"))]
-    pub sha256: Option<String>,
+    pub cache: Option<Volume>,
+    /// What each pod may use beside `devices`.
+    #[serde(default, skip_serializing_if = "Resources::is_empty")]
+    pub resources: Resources,
+    /// Where the pods run.
+    #[serde(default, skip_serializing_if = "Scheduling::is_default")]
+    pub scheduling: Scheduling,
 }
 
-/// One place of weights: exactly one member.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(transform = one_place)]
-pub struct ModelSource {
-    /// A file of this machine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<FileSource>,
-    /// A file of a Hugging Face repository.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hugging_face: Option<HuggingFaceSource>,
+fn one() -> u32 {
+    1
 }
-
-/// A file of this machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FileSource {
-    /// Its path, from the working directory: a GGUF file, or the folder of a sentence model with its
-    /// `model.safetensors`, `config.json` and `tokenizer.json`. Environment variables stand in it as `${NAME}`,
-    /// `${NAME:-default}` and `${NAME-default}`.
-    pub path: String,
-}
-
-/// A file of a Hugging Face repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HuggingFaceSource {
-    /// `owner/name`.
-    pub repo: String,
-    /// The file in it: a GGUF file, or the `model.safetensors` of a sentence model, with which the files
-    /// beside it come.
-    pub file: String,
-    /// A branch, tag or commit; default `main`.
-    #[serde(default = "main_branch")]
-    pub revision: String,
-}
-
-impl HuggingFaceSource {
-    /// The first field that is no name of the hub, and what it should be: a name that led elsewhere
-    /// would be a file of this machine, or of another repository.
-    pub fn misnamed(&self) -> Option<(&'static str, &'static str)> {
-        let is_name = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
-        let is_path = |path: &str| path.split('/').all(is_name);
-        if !is_path(&self.repo) || self.repo.split('/').count() != 2 {
-            Some(("repo", "a repository is OWNER/NAME"))
-        } else if !is_path(&self.file) {
-            Some(("file", "a file is a path inside the repository"))
-        } else if !is_path(&self.revision) {
-            Some(("revision", "a revision is a branch, tag or commit"))
-        } else {
-            None
-        }
-    }
-}
-
-fn one_place(schema: &mut schemars::Schema) {
-    exactly_one(schema, &["file", "huggingFace"]);
-}
-
-fn one_engine(schema: &mut schemars::Schema) {
-    exactly_one(schema, &["candle", "external", "scripted"]);
-}
-
-fn main_branch() -> String {
-    "main".to_owned()
-}
-
-/// What serves a model: exactly one member.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(transform = one_engine)]
-pub struct Engine {
-    /// In the process itself, on candle.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candle: Option<CandleEngine>,
-    /// Answers written down beforehand; the runtime knows their form.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scripted: Option<Value>,
-    /// By a service outside.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external: Option<ExternalModel>,
-}
-
-/// Settings of the engine in the process itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CandleEngine {
-    /// The most tokens of prompt and answer together, or of a text that is embedded; default what the model
-    /// was trained for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub context_length: Option<u32>,
-    /// How many prompts are decoded, or requests embedded, as one batch; the engine has a default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
-    pub max_concurrent_requests: Option<u32>,
-}
-
-/// Where a model is computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Devices {
-    /// On the CPU, which is the default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<CpuDevices>,
-}
-
-/// The CPU; it has no settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CpuDevices {}
 
 impl ModelServerSpec {
     /// Puts the values of variables into the paths of files and into the digest; what cannot be
@@ -200,15 +146,16 @@ impl ModelServerSpec {
         let mut problems = Vec::new();
         let engine = root.field("engine");
         self.engine.check(&engine, &mut problems);
-        if let Some(candle) = self.engine.candle {
-            candle.check(&engine.field("candle"), &mut problems);
-            if self.model.as_ref().is_none_or(|model| model.sources.is_empty()) {
-                let problem = Problem::error(
-                    root.field("model").field("sources"),
-                    "engine candle needs the weights of a model",
-                );
-                problems.push(problem.hint("give model.sources, for example - file: {path: model.gguf}"));
-            }
+        self.devices.check(&root.field("devices"), &mut problems);
+        if let Some(cache) = &self.cache {
+            cache.check(&root.field("cache"), &mut problems);
+        }
+        if self.engine.candle.is_some() && self.model.as_ref().is_none_or(|model| model.sources.is_empty()) {
+            let problem = Problem::error(
+                root.field("model").field("sources"),
+                "engine candle needs the weights of a model",
+            );
+            problems.push(problem.hint("give model.sources, for example - file: {path: model.gguf}"));
         }
         if let Some(external) = &self.engine.external {
             let path = engine.field("external");
@@ -223,7 +170,8 @@ impl ModelServerSpec {
             }
         }
         if let Some(model) = &self.model {
-            model.check(&root.field("model"), &mut problems);
+            let takes_repositories = self.engine.candle.is_none();
+            model.check(&root.field("model"), takes_repositories, &mut problems);
         }
         for (name, price) in self.prices.iter().flat_map(|prices| {
             [
@@ -237,51 +185,17 @@ impl ModelServerSpec {
         }
         problems
     }
-}
 
-impl Engine {
-    fn check(&self, path: &FieldPath, problems: &mut Vec<Problem>) {
-        let members = [self.candle.is_some(), self.scripted.is_some(), self.external.is_some()];
-        if members.into_iter().filter(|is_given| *is_given).count() != 1 {
-            problems.push(
-                Problem::error(path.clone(), "a model has exactly one engine")
-                    .hint("give one of candle, scripted, external"),
-            );
+    /// What of it a local run does not have, with paths from the spec.
+    pub(crate) fn only_on_clusters(&self) -> Vec<Problem> {
+        let root = FieldPath::default();
+        let mut problems = Vec::new();
+        self.engine.only_on_clusters(&root.field("engine"), &mut problems);
+        self.devices.only_on_clusters(&root.field("devices"), &mut problems);
+        if let Some(model) = &self.model {
+            model.only_on_clusters(&root.field("model"), &mut problems);
         }
-    }
-}
-
-impl CandleEngine {
-    fn check(self, path: &FieldPath, problems: &mut Vec<Problem>) {
-        for (name, number) in
-            [("contextLength", self.context_length), ("maxConcurrentRequests", self.max_concurrent_requests)]
-        {
-            if number == Some(0) {
-                problems.push(Problem::error(path.field(name), format!("{name} is at least 1")));
-            }
-        }
-    }
-}
-
-impl ServedModel {
-    fn check(&self, path: &FieldPath, problems: &mut Vec<Problem>) {
-        for (index, source) in self.sources.iter().enumerate() {
-            if source.file.is_some() == source.hugging_face.is_some() {
-                let problem =
-                    Problem::error(path.field("sources").index(index), "a source is in exactly one place");
-                problems.push(problem.hint("give one of file, huggingFace"));
-            }
-            let hub = path.field("sources").index(index).field("huggingFace");
-            if let Some((field, what)) = source.hugging_face.as_ref().and_then(HuggingFaceSource::misnamed) {
-                let example = "as in {repo: OWNER/NAME, file: model.gguf, revision: main}";
-                problems.push(Problem::error(hub.field(field), what).hint(example));
-            }
-        }
-        let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if self.sha256.as_deref().is_some_and(|text| !is_digest(text)) {
-            let problem = Problem::error(path.field("sha256"), "a SHA-256 has 64 hexadecimal digits");
-            problems.push(problem.hint("print it with sha256sum FILE"));
-        }
+        problems
     }
 }
 

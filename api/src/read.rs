@@ -68,9 +68,8 @@ impl Repairs {
         match &fault.cause {
             Cause::UnknownField { name, known } => {
                 let object = at_mut(tree, &fault.way);
-                let elsewhere = is_on_clusters(fault, name);
                 let meant = nearest(name, known.iter().copied());
-                let meant = meant.filter(|meant| !elsewhere && object.member(meant).is_none());
+                let meant = meant.filter(|meant| object.member(meant).is_none());
                 let Kind::Object(members) = &mut object.kind else { return false };
                 let Some(position) = members.iter().position(|member| member.name == *name) else {
                     return false;
@@ -167,21 +166,8 @@ fn at_mut<'a>(tree: &'a mut Node, way: &[Segment]) -> &'a mut Node {
     })
 }
 
-/// Members that the same documents have on a cluster, by the member that they stand in.
-const ON_CLUSTERS: [(&str, &[&str]); 2] =
-    [("engine", &["vllm", "tgi", "sglang", "llamaCpp", "ollama", "external"]), ("devices", &["gpu"])];
-
-fn is_on_clusters(fault: &Fault, name: &str) -> bool {
-    let Some(Segment::Field(parent)) = fault.way.first() else { return false };
-    ON_CLUSTERS.iter().any(|(field, names)| field == parent && names.contains(&name))
-}
-
 fn message(fault: &Fault) -> String {
     match &fault.cause {
-        Cause::UnknownField { name, .. } if is_on_clusters(fault, name) => {
-            let Some(Segment::Field(parent)) = fault.way.first() else { return fault.to_string() };
-            format!("{parent}.{name} is not available in a local run")
-        }
         Cause::UnknownField { .. }
         | Cause::UnknownWord { .. }
         | Cause::MissingField { .. }
@@ -192,9 +178,6 @@ fn message(fault: &Fault) -> String {
 
 fn hint(fault: &Fault) -> Option<String> {
     match &fault.cause {
-        Cause::UnknownField { name, known } if is_on_clusters(fault, name) => {
-            Some(format!("it has {}", known.join(", ")))
-        }
         // No field has such a name: it is the rest of a text that ended too early.
         Cause::UnknownField { name, .. }
             if name.contains(|c: char| !c.is_alphanumeric() && c != '_' && c != '-') =>

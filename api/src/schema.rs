@@ -4,9 +4,10 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::agent_graph::{AgentGraph, AgentGraphPatch};
+use crate::agent_graph::AgentGraph;
 use crate::kind::{API_VERSION, Kind};
 use crate::model_server::ModelServer;
+use crate::patch::AgentGraphPatch;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 

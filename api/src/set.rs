@@ -8,13 +8,14 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use superstep_graph::{FieldPath, Limits, Problem, Problems, Severity, ValidatedGraph, validate};
 
-use crate::agent_graph::{AgentGraph, AgentGraphPatch};
+use crate::agent_graph::AgentGraph;
 use crate::diagnostic::{Diagnostic, did_you_mean, nearest};
 use crate::document::{Document, documents};
 use crate::kind::{API_VERSION, GROUP, Kind};
 use crate::metadata::ObjectMeta;
 use crate::model_server::ModelServer;
 use crate::node::Node;
+use crate::patch::AgentGraphPatch;
 use crate::read::read;
 use crate::source::{Place, Source};
 
@@ -199,8 +200,9 @@ impl Loader<'_> {
 
     fn graph(&mut self, origin: Document) {
         let Some(document) = self.read::<AgentGraph>(&origin, |graph| &graph.metadata) else { return };
-        match validate(&document.spec) {
-            Ok(graph) => {
+        let has_workers = self.report(&origin, &document.spec.workers.problems());
+        match validate(&document.spec.graph) {
+            Ok(graph) if has_workers => {
                 self.report(&origin, graph.warnings());
                 let name = document.metadata.name.clone();
                 self.loaded
@@ -208,6 +210,7 @@ impl Loader<'_> {
                     .graphs
                     .insert(name, Resource { content: CheckedGraph { document, graph }, origin });
             }
+            Ok(_) => self.loaded.broken.push(Resource { content: document, origin }),
             Err(Problems(problems)) => {
                 self.report(&origin, &problems);
                 self.loaded.broken.push(Resource { content: document, origin });
@@ -221,6 +224,7 @@ impl Loader<'_> {
         let taken: Vec<FieldPath> = problems.iter().map(|problem| problem.path.clone()).collect();
         problems
             .extend(document.spec.problems().into_iter().filter(|problem| !taken.contains(&problem.path)));
+        problems.extend(document.spec.only_on_clusters());
         if self.report(&origin, &problems) {
             let name = document.metadata.name.clone();
             self.loaded.resources.model_servers.insert(name, Resource { content: document, origin });
@@ -239,12 +243,12 @@ impl Loader<'_> {
     /// has them inside.
     fn unheeded(&mut self) {
         let graphs = &self.loaded.resources.graphs;
-        let vertices = graphs.values().flat_map(|graph| &graph.content.document.spec.vertices);
+        let vertices = graphs.values().flat_map(|graph| &graph.content.document.spec.graph.vertices);
         let inside: BTreeSet<&str> =
             vertices.filter_map(|vertex| Some(vertex.graph.as_ref()?.reference.name.as_str())).collect();
         let mut doubts = Vec::new();
         for graph in inside.into_iter().filter_map(|name| graphs.get(name)) {
-            let (own, usual) = (&graph.content.document.spec.limits, Limits::default());
+            let (own, usual) = (&graph.content.document.spec.graph.limits, Limits::default());
             let path = FieldPath::default().field("limits");
             let differs = [
                 ("activations", own.activations != usual.activations),
@@ -286,11 +290,11 @@ impl Loader<'_> {
 /// Every resource that a graph names, with the path of the name from the spec.
 fn references(graph: &AgentGraph) -> Vec<(FieldPath, Kind, String)> {
     let root = FieldPath::default();
-    let models = graph.spec.models.iter().enumerate().filter_map(|(index, model)| {
+    let models = graph.spec.graph.models.iter().enumerate().filter_map(|(index, model)| {
         let path = root.field("models").index(index).field("modelServerRef").field("name");
         Some((path, Kind::ModelServer, model.model_server_ref.as_ref()?.name.clone()))
     });
-    let vertices = graph.spec.vertices.iter().enumerate().flat_map(|(index, vertex)| {
+    let vertices = graph.spec.graph.vertices.iter().enumerate().flat_map(|(index, vertex)| {
         let path = root.field("vertices").index(index);
         let program = vertex.graph.iter().map({
             let path = path.field("graph").field("ref").field("name");

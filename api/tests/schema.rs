@@ -61,13 +61,16 @@ fn has_form(kind: Kind, document: &Value) -> bool {
     }
 }
 
-/// What the reader finds wrong with the document by itself; references to others are not looked at.
+/// What the reader finds wrong with the document by itself; references to others are not looked at, nor that this
+/// is no cluster.
 fn mistakes(document: &Value) -> Vec<String> {
     let source = Source { name: "a.json".to_owned(), text: document.to_string(), named: true };
     let loaded = load(&[Arc::new(source)], &|_| None);
     let errors = loaded.diagnostics.iter().filter(|found| found.is_error());
     let elsewhere = |error: &String| {
-        error.contains("no ModelServer is named") || error.contains("no AgentGraph is named")
+        error.contains("no ModelServer is named")
+            || error.contains("no AgentGraph is named")
+            || error.contains("is not available in a local run")
     };
     errors.map(ToString::to_string).filter(|error| !elsewhere(error)).collect()
 }
@@ -217,7 +220,10 @@ fn variants(document: &Value, change: &dyn Fn(&Value) -> Vec<Value>, visit: &mut
 
 fn collect(value: &Value, pointer: String, found: &mut Vec<String>) {
     let below: Vec<(String, &Value)> = match value {
-        Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), member)).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| (name.replace('~', "~0").replace('/', "~1"), member))
+            .collect(),
         Value::Array(items) => {
             items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect()
         }

@@ -12,7 +12,7 @@ use superstep_store::RunName;
 use crate::args::runs::AnswerArgs;
 use crate::exit::{CommandError, Exit};
 use crate::run::open_store;
-use crate::{ask, input, log, output};
+use crate::{ask, input, log, output, remote};
 
 /// Answers a question of a run, whoever drives it, or shows its open questions.
 ///
@@ -20,28 +20,15 @@ use crate::{ask, input, log, output};
 /// There is no such run or question, the answer does not fit, or the process that drives the run cannot be
 /// reached.
 pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
+    if let Some(url) = &args.connect.connect {
+        return remote::answer(args, url);
+    }
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, records) = read_run(&store, &name)?;
     let programs = not_loaded(&name, &started)?;
-    let mut open = open_questions(&name, &records, &programs)?;
-    // An element of a forEach is named by its activation.
-    let is_meant = |id: &QuestionId, name: &str| {
-        id.activation.vertex.as_str() == name || id.activation.to_string() == name || id.to_string() == name
-    };
-    open.retain(|(id, _)| args.vertex.as_ref().is_none_or(|name| is_meant(id, name)));
-    let Some(given) = &args.answer else {
-        output::write(&shown(&open), args.output, &mut io::stdout().lock())?;
-        return Ok(Exit::Success);
-    };
-    let (id, question) = only(&name, args.vertex.as_deref(), open)?;
-    let answer = read(&question, given).map_err(|error| match error {
-        Unread::Input(error) => CommandError::Input(error),
-        Unread::Unfit(why) => {
-            let source = AnswerError::Unfit { question: id.clone(), why };
-            RunError::Answer { run: name.clone(), source }.into()
-        }
-    })?;
+    let open = open_questions(&name, &records, &programs)?;
+    let Some((id, answer)) = given(args, &name, open)? else { return Ok(Exit::Success) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let reach = Reach::new(&store, &name, programs, "superstep answer");
     match runtime.block_on(reach.answer(id.clone(), answer))? {
@@ -53,6 +40,35 @@ pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// The answer that is given, and to which of the open questions of a run; none if they are only shown.
+///
+/// # Errors
+/// No question is meant, or several are, or the answer does not fit.
+pub(crate) fn given(
+    args: &AnswerArgs,
+    name: &RunName,
+    mut open: Vec<(QuestionId, Question)>,
+) -> Result<Option<(QuestionId, Payload)>, CommandError> {
+    // An element of a forEach is named by its activation.
+    let is_meant = |id: &QuestionId, name: &str| {
+        id.activation.vertex.as_str() == name || id.activation.to_string() == name || id.to_string() == name
+    };
+    open.retain(|(id, _)| args.vertex.as_ref().is_none_or(|name| is_meant(id, name)));
+    let Some(given) = &args.answer else {
+        output::write(&shown(&open), args.output, &mut io::stdout().lock())?;
+        return Ok(None);
+    };
+    let (id, question) = only(name, args.vertex.as_deref(), open)?;
+    let answer = read(&question, given).map_err(|error| match error {
+        Unread::Input(error) => CommandError::Input(error),
+        Unread::Unfit(why) => {
+            let source = AnswerError::Unfit { question: id.clone(), why };
+            RunError::Answer { run: name.clone(), source }.into()
+        }
+    })?;
+    Ok(Some((id, answer)))
 }
 
 fn shown(open: &[(QuestionId, Question)]) -> Value {

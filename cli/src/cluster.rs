@@ -1,5 +1,6 @@
 //! `superstep cluster`: workers on this machine, and what a cluster is.
 
+mod certificates;
 mod processes;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,13 +13,14 @@ use superstep_proto::v1::runs_client::RunsClient;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
-use crate::args::cluster::{ClusterArgs, ClusterCommand, StatusArgs, UpArgs};
+use crate::args::cluster::{ClusterArgs, ClusterCommand, StatusArgs, Trust, UpArgs};
 use crate::args::runs::Store;
 use crate::exit::{CommandError, Exit};
 use crate::remote::Remote;
 use crate::signals::Signals;
 use crate::{log, output};
 
+use certificates::Certificates;
 pub(crate) use processes::ProcessError;
 use processes::Processes;
 
@@ -41,20 +43,27 @@ fn up(args: &UpArgs) -> Result<Exit, CommandError> {
     // Children are waited for by the runtime.
     let inside = runtime.enter();
     let mut processes = Processes::new(&folder, &store)?;
-    for number in 0..args.workers {
+    let names: Vec<String> = (1..=args.workers).map(|number| format!("worker-{number}")).collect();
+    let mut certificates =
+        if args.tls { Some(Certificates::make(&folder.join("tls"), &names)?) } else { None };
+    for (number, name) in (0..).zip(&names) {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port.saturating_add(number)));
-        processes.start(&format!("worker-{}", number + 1), listen)?;
+        let tls = certificates.as_ref().map(|certificates| certificates.of(name));
+        processes.start(name, listen, tls.as_deref())?;
     }
     drop(inside);
-    let url = format!("http://127.0.0.1:{}", args.port);
+    let trust = Trust { tls: certificates.as_ref().map(Certificates::of_client), workers_of: None };
+    let scheme = if args.tls { "https" } else { "http" };
+    let url = format!("{scheme}://127.0.0.1:{}", args.port);
     runtime.block_on(async {
         tokio::select! {
-            ready = ready(&url, args.workers, &mut processes) => ready?,
+            ready = ready(&url, &trust, args.workers, &mut processes) => ready?,
             () = signals.come() => {}
         }
         loop {
             tokio::select! {
                 () = signals.come() => break,
+                () = Certificates::keep(certificates.as_mut()) => {}
                 gone = processes.gone() => match gone {
                     Some(text) => log::say(&text),
                     None => break,
@@ -84,8 +93,13 @@ fn folder(args: &UpArgs) -> Result<PathBuf, CommandError> {
 }
 
 /// Waits until all workers attend to the one that leads, and says so.
-async fn ready(url: &str, workers: u16, processes: &mut Processes) -> Result<(), CommandError> {
-    let remote = Remote::new(url)?;
+async fn ready(
+    url: &str,
+    trust: &Trust,
+    workers: u16,
+    processes: &mut Processes,
+) -> Result<(), CommandError> {
+    let remote = Remote::new(url, trust)?;
     loop {
         if let Some(text) = processes.look() {
             return Err(ProcessError::Ended { text }.into());
@@ -94,8 +108,10 @@ async fn ready(url: &str, workers: u16, processes: &mut Processes) -> Result<(),
         let cluster = remote.look(cluster_of).await?.unwrap_or_default();
         if cluster.workers.len() >= usize::from(workers) {
             let leader = cluster.leader;
+            let tls = trust.tls.as_ref().map(|folder| format!(" --tls {}", folder.display()));
+            let at = format!("{url}{}", tls.unwrap_or_default());
             log::say(&format!(
-                "{workers} workers, of which {leader} leads; run graphs with: superstep run --connect {url} -f FILE"
+                "{workers} workers, of which {leader} leads; run graphs with: superstep run --connect {at} -f FILE"
             ));
             return Ok(());
         }
@@ -109,7 +125,8 @@ async fn cluster_of(mut client: RunsClient<Channel>) -> Result<v1::ClusterRespon
 
 fn status(args: &StatusArgs) -> Result<Exit, CommandError> {
     let runtime = Runtime::new()?;
-    let cluster = runtime.block_on(async { Remote::new(&args.connect)?.ask(cluster_of).await })?;
+    let cluster =
+        runtime.block_on(async { Remote::new(&args.connect, &args.trust)?.ask(cluster_of).await })?;
     let worker = |worker: &v1::Worker| {
         json!({
             "name": worker.name,
@@ -117,6 +134,7 @@ fn status(args: &StatusArgs) -> Result<Exit, CommandError> {
             "address": worker.address,
             "labels": worker.labels,
             "runs": worker.partitions,
+            "staleRefused": worker.stale_refused,
         })
     };
     let workers: Vec<Value> = cluster.workers.iter().map(worker).collect();
@@ -132,6 +150,7 @@ fn status(args: &StatusArgs) -> Result<Exit, CommandError> {
         "workers": workers,
         "storeAwaySeconds": cluster.store_away_seconds,
         "staleRefused": cluster.stale_refused,
+        "callersRefused": cluster.callers_refused,
     });
     output::result(&all, args.output)?;
     Ok(Exit::Success)

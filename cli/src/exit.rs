@@ -167,6 +167,12 @@ pub(crate) enum CommandError {
     #[cfg(feature = "otlp")]
     #[error(transparent)]
     Traces(#[from] superstep_telemetry::TracesError),
+    /// A trace is asked for of a run that others drive.
+    #[cfg(feature = "otlp")]
+    #[error(
+        "a run on a cluster has its trace from the workers: give --otlp and --trace-content to superstep-worker"
+    )]
+    TraceElsewhere,
     /// The run cannot be begun, read or driven.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -251,7 +257,7 @@ impl CommandError {
             | Self::ImageOnTerminal
             | Self::Output(_) => {}
             #[cfg(feature = "otlp")]
-            Self::Traces(_) => {}
+            Self::Traces(_) | Self::TraceElsewhere => {}
         }
         let exit = self.exit();
         if log::is_json() {
@@ -283,7 +289,7 @@ impl CommandError {
             | Self::Set(_)
             | Self::Input(_) => Exit::Invalid,
             #[cfg(feature = "otlp")]
-            Self::Traces(_) => Exit::Invalid,
+            Self::Traces(_) | Self::TraceElsewhere => Exit::Invalid,
             Self::NoStore
             | Self::Model(_)
             | Self::Provision(ProvisionError::Model(_) | ProvisionError::Tools(_))

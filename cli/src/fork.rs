@@ -14,7 +14,7 @@ use superstep_store::RunName;
 
 use crate::args::travel::ForkArgs;
 use crate::exit::{CommandError, Exit};
-use crate::run::{GoingOn, fresh_name, go_on, open_store};
+use crate::run::{GoingOn, go_on, name_of_new, open_store};
 use crate::{log, output, patch};
 
 pub(crate) use set::SetError;
@@ -37,7 +37,7 @@ pub(crate) fn fork(args: &ForkArgs) -> Result<Exit, CommandError> {
     for setting in &args.set {
         mutations.push(set::mutation(setting, &graph, &programs)?);
     }
-    let name = fresh_name(args.run_id.as_deref(), &started.root)?;
+    let name = name_of_new(args.run_id.as_deref(), &started.root)?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let started_at = now.map_or(0, |since| since.as_secs());
     let plan = Fork { run: name.to_string(), superstep: args.from, mutations, started_at };

@@ -16,9 +16,9 @@ use crate::args::reach::PatchArgs;
 use crate::exit::{CommandError, Exit};
 use crate::report::show;
 use crate::run::open_store;
-use crate::{manifests, output};
+use crate::{manifests, output, remote};
 
-use verdicts::Verdicts;
+pub(crate) use verdicts::Verdicts;
 
 /// Asks for changes to the graph of a run, whoever drives it, and shows what became of them.
 ///
@@ -26,6 +26,9 @@ use verdicts::Verdicts;
 /// The files are wrong or for something else, there is no such run, it has ended, knows another patch of that
 /// name, or is driven by a process that cannot be reached.
 pub(crate) fn patch(args: &PatchArgs) -> Result<Exit, CommandError> {
+    if let Some(url) = &args.connect.connect {
+        return remote::patch(args, url);
+    }
     let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let store = open_store(&args.store)?;
     let (started, _) = read_run(&store, &name)?;
@@ -45,7 +48,8 @@ pub(crate) fn patch(args: &PatchArgs) -> Result<Exit, CommandError> {
     // A read of the log that is still under way must not hold the command up.
     runtime.shutdown_background();
     output::write(&verdicts.shown(), args.output, &mut io::stdout().lock())?;
-    verdicts.advise(&name, args.store.folder.as_deref(), driven);
+    let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
+    verdicts.advise(&name, &folder.unwrap_or_default(), driven);
     Ok(if verdicts.any_refused() { Exit::RunFailed } else { Exit::Success })
 }
 

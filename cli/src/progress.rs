@@ -51,6 +51,11 @@ impl Shown {
         };
         Some(Self { state: Mutex::new(state), live: terminal })
     }
+
+    /// Whether what models write is shown while they do.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
+    }
 }
 
 impl Observer for Shown {

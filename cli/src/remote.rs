@@ -1,44 +1,53 @@
 //! Runs on a cluster, reached through any of its workers.
 
+mod follow;
+mod reach;
+mod tries;
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_provision::write_documents;
-use superstep_runtime::{RunEnd, Seen};
+use superstep_runtime::RunEnd;
+use superstep_transport::{
+    AddressError, Credentials, CredentialsError, LOOK, MESSAGE, Name, Security, channel,
+};
 use superstep_wire::WireError;
 use tokio::runtime::Runtime;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use crate::args::cluster::Trust;
 use crate::args::runs::RunArgs;
 use crate::exit::{CommandError, Exit};
 use crate::input::InputError;
 use crate::output::OutputFormat;
 use crate::progress::Shown;
-use crate::run::{exit_of, fresh_name};
+use crate::run::{exit_of, name_of_new};
 use crate::signals::Signals;
 use crate::watch::{Viewer, write_end};
 use crate::{given, log, manifests};
 
-/// The most bytes that one message may have.
-const MESSAGE: usize = 64 << 20;
-/// How long a worker may take to be connected to.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(crate) use reach::{answer, cancel, patch, runs};
+use tries::Tries;
+
+/// How long a worker may take to say who the others are.
+const LEARN: Duration = Duration::from_secs(2);
 /// How long a request that nobody can answer at the moment is tried again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why a cluster cannot do what is asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RemoteError {
-    /// The address is none.
-    #[error("{url:?} is no address of a worker, such as http://127.0.0.1:7101")]
-    Address {
-        /// What was given.
-        url: String,
-        /// Why.
-        source: tonic::transport::Error,
-    },
+    /// The address is none, or does not fit the certificates.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// There are no certificates.
+    #[error("no certificates can be shown")]
+    Credentials(#[from] CredentialsError),
     /// Nobody answers there.
     #[error("no worker can be reached at {url}: {why}")]
     Unreachable {
@@ -69,33 +78,86 @@ impl RemoteError {
     /// Whether what was asked for is wrong, and not the cluster.
     pub(crate) fn is_invalid(&self) -> bool {
         match self {
-            Self::Address { .. } => true,
+            Self::Address(_) | Self::Credentials(_) => true,
             Self::Refused { status, .. } => {
-                matches!(status.code(), Code::InvalidArgument | Code::NotFound | Code::AlreadyExists)
+                matches!(
+                    status.code(),
+                    Code::InvalidArgument | Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition
+                )
             }
             Self::Unreachable { .. } | Self::Strange { .. } => false,
         }
     }
 }
 
-/// A cluster.
-pub(crate) struct Remote {
+/// A worker of a cluster.
+struct Place {
     url: String,
     client: RunsClient<Channel>,
+}
+
+impl Place {
+    fn new(url: &str, security: &Security, workers_of: Option<&Name>) -> Result<Self, RemoteError> {
+        let client = RunsClient::new(channel(url, security, workers_of)?);
+        let client = client.max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE);
+        Ok(Self { url: url.to_owned(), client })
+    }
+}
+
+/// A cluster.
+pub(crate) struct Remote {
+    /// The worker that was named.
+    url: String,
+    security: Security,
+    workers_of: Option<Name>,
+    /// The workers that are known, the one that is asked first.
+    places: VecDeque<Place>,
 }
 
 impl Remote {
     /// The cluster of the worker at `url`, to be used inside a runtime.
     ///
     /// # Errors
-    /// It is no address.
-    pub(crate) fn new(url: &str) -> Result<Self, RemoteError> {
-        let wrong = |source| RemoteError::Address { url: url.to_owned(), source };
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(wrong)?;
-        let channel = endpoint.connect_timeout(CONNECT).tcp_nodelay(true).connect_lazy();
-        let client = RunsClient::new(channel);
-        let client = client.max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE);
-        Ok(Self { url: url.to_owned(), client })
+    /// It is no address, or the certificates that it wants are not there.
+    pub(crate) fn new(url: &str, trust: &Trust) -> Result<Self, RemoteError> {
+        let security = match &trust.tls {
+            Some(folder) => Security::Mutual(Credentials::open(folder, LOOK)?),
+            None => Security::Plaintext,
+        };
+        let workers_of = trust.workers_of.clone();
+        let places = VecDeque::from([Place::new(url, &security, workers_of.as_ref())?]);
+        Ok(Self { url: url.to_owned(), security, workers_of, places })
+    }
+
+    /// The worker that is asked.
+    fn place(&self) -> &Place {
+        self.places.front().expect("the worker that was named is never forgotten")
+    }
+
+    /// Asks another worker from here on, if one is known.
+    fn turn(&mut self) {
+        self.places.rotate_left(1);
+    }
+
+    /// Learns which other workers there are, in case that this one goes away. What is learned may be of no use: they
+    /// need not be reachable from here.
+    async fn learn(&mut self) {
+        let mut client = self.place().client.clone();
+        let cluster = tokio::time::timeout(LEARN, client.cluster(v1::ClusterRequest {})).await;
+        let Ok(Ok(cluster)) = cluster else { return };
+        let workers = cluster.into_inner().workers;
+        let is_there = |url: &str| workers.iter().any(|worker| worker.address == url);
+        let (named, asked) = (self.url.clone(), self.place().url.clone());
+        self.places.retain(|place| place.url == named || place.url == asked || is_there(&place.url));
+        for worker in &workers {
+            if self.places.iter().any(|place| place.url == worker.address) {
+                continue;
+            }
+            match Place::new(&worker.address, &self.security, self.workers_of.as_ref()) {
+                Ok(place) => self.places.push_back(place),
+                Err(error) => tracing::debug!(%error, "a worker cannot be reached from here"),
+            }
+        }
     }
 
     fn error(&self, status: Status) -> RemoteError {
@@ -113,19 +175,33 @@ impl Remote {
 
     /// Asks until somebody can answer, for a while.
     pub(crate) async fn ask<A>(
-        &self,
+        &mut self,
         ask: impl AsyncFn(RunsClient<Channel>) -> Result<A, Status>,
     ) -> Result<A, RemoteError> {
-        let patience = tokio::time::Instant::now() + PATIENCE;
-        let mut said = false;
+        self.ask_for(&mut Tries::during(PATIENCE), ask).await
+    }
+
+    /// Asks one worker after the other until one can answer, as often as `tries` lets.
+    async fn ask_for<A>(
+        &mut self,
+        tries: &mut Tries,
+        ask: impl AsyncFn(RunsClient<Channel>) -> Result<A, Status>,
+    ) -> Result<A, RemoteError> {
         loop {
-            match ask(self.client.clone()).await {
-                Ok(answer) => return Ok(answer),
-                Err(status) if may_pass(&status) && tokio::time::Instant::now() < patience => {
-                    if !std::mem::replace(&mut said, true) {
-                        log::say(&format!("nobody answers at {} yet: {}", self.url, status.message()));
+            match ask(self.place().client.clone()).await {
+                Ok(answer) => {
+                    if tries.comes_back() {
+                        log::say(&format!("the worker at {} answers", self.place().url));
                     }
-                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    return Ok(answer);
+                }
+                Err(status) if may_pass(&status) => {
+                    let why = status.message().to_owned();
+                    let url = self.place().url.clone();
+                    if !tries.pause(|| log::say(&format!("nobody answers at {url} yet: {why}"))).await {
+                        return Err(self.error(status));
+                    }
+                    self.turn();
                 }
                 Err(status) => return Err(self.error(status)),
             }
@@ -137,7 +213,7 @@ impl Remote {
         &self,
         ask: impl AsyncFn(RunsClient<Channel>) -> Result<A, Status>,
     ) -> Result<Option<A>, RemoteError> {
-        match ask(self.client.clone()).await {
+        match ask(self.place().client.clone()).await {
             Ok(answer) => Ok(Some(answer)),
             Err(status) if may_pass(&status) => Ok(None),
             Err(status) => Err(self.error(status)),
@@ -145,16 +221,25 @@ impl Remote {
     }
 
     /// Starts a run.
-    async fn submit(&self, request: v1::SubmitRequest) -> Result<(), RemoteError> {
+    async fn submit(&mut self, request: v1::SubmitRequest) -> Result<(), RemoteError> {
         let submit = async |mut client: RunsClient<Channel>| client.submit(request.clone()).await.map(|_| ());
         self.ask(submit).await
     }
 
-    /// How a run has ended.
-    async fn end(&self, run: &str) -> Result<Option<RunEnd>, RemoteError> {
+    /// Where a run stands.
+    async fn get(&mut self, run: &str) -> Result<v1::Run, RemoteError> {
         let request = v1::GetRequest { run: run.to_owned() };
         let got = self.ask(async |mut client: RunsClient<Channel>| client.get(request.clone()).await).await?;
-        let Some(run) = got.into_inner().run.filter(|run| run.status.is_some()) else { return Ok(None) };
+        let missing = WireError::Missing { what: "a run" };
+        got.into_inner().run.ok_or_else(|| self.strange(missing))
+    }
+
+    /// How a run has ended.
+    async fn end(&mut self, run: &str) -> Result<Option<RunEnd>, RemoteError> {
+        let run = self.get(run).await?;
+        if run.status.is_none() {
+            return Ok(None);
+        }
         let end = || -> Result<RunEnd, WireError> {
             Ok(RunEnd {
                 status: superstep_wire::status_of(run.status.clone())?,
@@ -163,41 +248,6 @@ impl Remote {
             })
         };
         end().map(Some).map_err(|source| self.strange(source))
-    }
-
-    /// Shows what happens in a run behind `cursor`, to its end. If the stream breaks it is taken up where it was.
-    async fn follow(
-        &self,
-        run: &str,
-        mut cursor: Vec<u8>,
-        see: &mut impl FnMut(&Seen) -> Result<(), CommandError>,
-    ) -> Result<RunEnd, CommandError> {
-        loop {
-            let request =
-                v1::WatchRequest { run: run.to_owned(), cursor: cursor.clone().into(), texts: true };
-            let watch = async |mut client: RunsClient<Channel>| client.watch(request.clone()).await;
-            let mut events = self.ask(watch).await?.into_inner();
-            loop {
-                match events.message().await {
-                    Ok(Some(event)) => {
-                        if !event.cursor.is_empty() {
-                            cursor = event.cursor.to_vec();
-                        }
-                        let seen = superstep_wire::seen_of(event).map_err(|source| self.strange(source))?;
-                        see(&seen)?;
-                    }
-                    Ok(None) => match self.end(run).await? {
-                        Some(end) => return Ok(end),
-                        None => break,
-                    },
-                    Err(status) if may_pass(&status) => {
-                        tokio::time::sleep(Duration::from_millis(200)).await;
-                        break;
-                    }
-                    Err(status) => return Err(self.error(status).into()),
-                }
-            }
-        }
     }
 }
 
@@ -212,6 +262,10 @@ fn may_pass(status: &Status) -> bool {
 /// # Errors
 /// The files or the input are wrong, or the cluster cannot be reached or refuses.
 pub(crate) fn run(args: &RunArgs, url: &str) -> Result<Exit, CommandError> {
+    #[cfg(feature = "otlp")]
+    if args.trace.otlp.is_some() || args.trace.trace_content {
+        return Err(CommandError::TraceElsewhere);
+    }
     let reads_stdin = args.files.files.iter().any(|file| file.as_os_str() == "-");
     if reads_stdin && args.input.as_deref() == Some("-") {
         return Err(InputError::StdinTwice.into());
@@ -219,8 +273,8 @@ pub(crate) fn run(args: &RunArgs, url: &str) -> Result<Exit, CommandError> {
     let manifests = manifests::read(&args.files)?;
     let chosen = manifests.resources.graph(args.graph.as_deref())?;
     let root = chosen.content.document.metadata.name.clone();
-    let (input, parameters) = given::of_run(args, &chosen.content.document.spec)?;
-    let name = fresh_name(args.run_id.as_deref(), &root)?;
+    let (input, parameters) = given::of_run(args, &chosen.content.document.spec.graph)?;
+    let name = name_of_new(args.run_id.as_deref(), &root)?;
     let request = v1::SubmitRequest {
         run: name.to_string(),
         documents: write_documents(&manifests.resources),
@@ -237,9 +291,10 @@ pub(crate) fn run(args: &RunArgs, url: &str) -> Result<Exit, CommandError> {
         log::say_as_it_is(&format!("run {name} at {url}"));
     }
     let viewer = Viewer::of(shown);
-    let begun = runtime.block_on(async { Remote::new(url)?.submit(request).await });
+    let trust = &args.connect.trust;
+    let begun = runtime.block_on(async { Remote::new(url, trust)?.submit(request).await });
     begun?;
-    let shown = Showing { url, run: name.as_str(), cursor: Vec::new(), format: Some(args.output) };
+    let shown = Showing { url, trust, run: name.as_str(), cursor: Vec::new(), format: Some(args.output) };
     show(&shown, &viewer, (runtime, signals))
 }
 
@@ -247,6 +302,8 @@ pub(crate) fn run(args: &RunArgs, url: &str) -> Result<Exit, CommandError> {
 pub(crate) struct Showing<'a> {
     /// A worker of its cluster.
     pub(crate) url: &'a str,
+    /// Who this command is to it.
+    pub(crate) trust: &'a Trust,
     /// The run.
     pub(crate) run: &'a str,
     /// Where to begin.
@@ -265,20 +322,35 @@ pub(crate) fn show(
     (runtime, mut signals): (Runtime, Signals),
 ) -> Result<Exit, CommandError> {
     let end = runtime.block_on(async {
-        let remote = Remote::new(showing.url)?;
-        let mut see = |seen: &Seen| viewer.see(seen);
+        let mut remote = Remote::new(showing.url, showing.trust)?;
+        let watched = v1::WatchRequest {
+            run: showing.run.to_owned(),
+            cursor: showing.cursor.clone().into(),
+            texts: viewer.wants_texts(),
+            ..v1::WatchRequest::default()
+        };
+        let following = remote.follow(watched, |seen, cursor| {
+            viewer.see(seen, cursor)?;
+            Ok(ControlFlow::Continue(()))
+        });
         tokio::select! {
-            end = remote.follow(showing.run, showing.cursor.clone(), &mut see) => end.map(Some),
+            end = following => end,
             () = signals.come() => Ok(None),
         }
     });
     runtime.shutdown_background();
     let Some(end) = end? else {
         let (run, url) = (showing.run, showing.url);
-        log::say(&format!("the run goes on; look at it again with: superstep watch {run} --connect {url}"));
+        let at = format!("{url}{}", tls_of(showing.trust));
+        log::say(&format!("the run goes on; look at it again with: superstep watch {run} --connect {at}"));
         return Ok(Exit::Interrupted);
     };
     write_end(&end, showing.format)?;
     let name = showing.run.parse().map_err(superstep_runtime::RunError::Store)?;
     Ok(exit_of(&name, &end.status))
+}
+
+/// How a command is told which certificates to show.
+fn tls_of(trust: &Trust) -> String {
+    trust.tls.as_ref().map(|folder| format!(" --tls {}", folder.display())).unwrap_or_default()
 }

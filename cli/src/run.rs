@@ -1,6 +1,5 @@
 //! `superstep run` and `superstep resume`.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,8 +8,8 @@ use superstep_engine::{Payload, Record, RunStatus};
 use superstep_graph::RetentionSpec;
 use superstep_provision::{Provided, RunPlan, not_loaded, programs_of, with_causes};
 use superstep_runtime::{
-    NewRun, Observer, Origin, Programs, Run, RunError, Setup, SocketFolder, note_end, open_questions,
-    read_run,
+    NewRun, Observer, Origin, Programs, Run, RunError, Setup, SocketFolder, fresh_name, note_end,
+    open_questions, read_run,
 };
 use superstep_store::{Results, RunName, Store};
 use tracing::Instrument as _;
@@ -42,9 +41,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
     let manifests = manifests::read(&args.files)?;
     let chosen = manifests.resources.graph(args.graph.as_deref())?;
     let root = chosen.content.document.metadata.name.clone();
-    let (given, parameters) = given::of_run(args, &chosen.content.document.spec)?;
+    let (given, parameters) = given::of_run(args, &chosen.content.document.spec.graph)?;
     let plan = RunPlan::of(&manifests.resources, &root, &parameters)?;
-    let name = fresh_name(args.run_id.as_deref(), &root)?;
+    let name = name_of_new(args.run_id.as_deref(), &root)?;
     let store = if args.ephemeral { Store::transient() } else { open_store(&args.store)? };
     let carried = match (&args.continue_from, plan.graphs().get(&root)) {
         (Some(from), Some(graph)) => Some(continued::carried(&open_store(&args.store)?, from, &root, graph)?),
@@ -90,9 +89,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CommandError> {
 ///
 /// # Errors
 /// It is no name of a run.
-pub(crate) fn fresh_name(wanted: Option<&str>, graph: &str) -> Result<RunName, CommandError> {
-    let made = || format!("{graph}-{}", random_ending());
-    Ok(wanted.map_or_else(made, str::to_owned).parse().map_err(RunError::Store)?)
+pub(crate) fn name_of_new(wanted: Option<&str>, graph: &str) -> Result<RunName, CommandError> {
+    Ok(wanted.map_or_else(|| fresh_name(graph), str::parse).map_err(RunError::Store)?)
 }
 
 /// Goes on with a run.
@@ -290,17 +288,6 @@ pub(crate) fn exit_of(name: &RunName, status: &RunStatus) -> Exit {
         log::say(&format!("run {name} {}", status_text(status)));
     }
     exit
-}
-
-/// Six letters and digits that no run of this folder is likely to have.
-fn random_ending() -> String {
-    let mut number = RandomState::new().hash_one(std::process::id());
-    let mut digit = || {
-        let index = usize::try_from(number % 32).unwrap_or_default();
-        number /= 32;
-        char::from(b"abcdefghjkmnpqrstuvwxyz023456789"[index])
-    };
-    (0..6).map(|_| digit()).collect()
 }
 
 /// A status and totals, for people and programs.

@@ -3,7 +3,9 @@
 mod event;
 
 use superstep_provision::not_loaded;
-use superstep_runtime::{Happening, Observer as _, RunEnd, RunError, Seen, Watch, WatchFrom, read_run};
+use superstep_runtime::{
+    CursorText, Happening, Observer as _, RunEnd, RunError, Seen, Watch, WatchFrom, read_run,
+};
 use superstep_store::RunName;
 
 use crate::args::reach::{WatchArgs, WatchFormat};
@@ -42,7 +44,7 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<Exit, CommandError> {
         loop {
             tokio::select! {
                 seen = watch.next() => match seen? {
-                    Some(seen) => viewer.see(&seen)?,
+                    Some(seen) => viewer.see(&seen, None)?,
                     None => return Ok::<_, CommandError>(true),
                 },
                 () = signals.come() => return Ok(false),
@@ -64,9 +66,9 @@ fn watch_at(args: &WatchArgs, url: &str) -> Result<Exit, CommandError> {
     let signals = Signals::watch(&runtime)?;
     let lines = args.output == WatchFormat::Jsonl;
     let viewer = Viewer { lines, ..Viewer::of(Shown::new(args.progress, None)) };
-    let cursor = args.offset.filter(|offset| *offset > 0);
-    let cursor = cursor.map(|offset| offset.to_be_bytes().to_vec()).unwrap_or_default();
-    let showing = Showing { url, run: &args.run, cursor, format: format_of(args.output) };
+    let cursor = args.after.clone().map(|after| after.0).unwrap_or_default();
+    let trust = &args.connect.trust;
+    let showing = Showing { url, trust, run: &args.run, cursor, format: format_of(args.output) };
     show(&showing, &viewer, (runtime, signals))
 }
 
@@ -107,13 +109,18 @@ impl Viewer {
         Self { shown, lines: false, advice: String::new() }
     }
 
-    /// Shows what was seen.
+    /// Whether what models write is shown.
+    pub(crate) fn wants_texts(&self) -> bool {
+        self.lines || self.shown.as_ref().is_some_and(Shown::is_live)
+    }
+
+    /// Shows what was seen, and the place behind it on a cluster.
     ///
     /// # Errors
     /// Stdout cannot be written to.
-    pub(crate) fn see(&self, seen: &Seen) -> Result<(), CommandError> {
+    pub(crate) fn see(&self, seen: &Seen, cursor: Option<&CursorText>) -> Result<(), CommandError> {
         if self.lines {
-            event::write(&event::of(seen))?;
+            event::write(&event::of(seen, cursor))?;
         }
         match (seen, &self.shown) {
             (Seen::Happened(happened), Some(shown)) => {

@@ -5,6 +5,7 @@
 mod answer;
 mod bad_files;
 mod cache;
+mod cluster;
 mod command;
 mod compaction;
 mod conformance;
@@ -34,5 +35,6 @@ mod runs;
 #[cfg(feature = "otlp")]
 mod telemetry;
 mod travel;
+mod trust;
 mod watch;
 mod why;

@@ -178,3 +178,13 @@ fn log_lines_are_json_with_the_progress_among_them() {
     assert_eq!((&told[0]["level"], &told[0]["exit"]), (&Value::from("ERROR"), &Value::from(2)));
     assert!(told[0]["message"].as_str().unwrap().contains("run \"nobody\" is not in the store"));
 }
+
+#[test]
+fn a_run_on_a_cluster_has_its_trace_from_the_workers() {
+    let home = Home::new();
+    for asked in ["--otlp http://127.0.0.1:4318", "--trace-content"] {
+        home.line(&format!("run -f tests/graphs/changes.yaml --connect http://127.0.0.1:7101 {asked}"))
+            .with(2)
+            .saying("give --otlp and --trace-content to superstep-worker");
+    }
+}

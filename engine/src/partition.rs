@@ -28,7 +28,7 @@ use crate::ids::{ActivationId, ActivationKey, FrameId, PartitionId, Place, Times
 use crate::message::{MessageStatus, Routed};
 use crate::notice::{Called, Notice};
 use crate::payload::Payload;
-use crate::program::{Failure, Outcome, Resumption, View};
+use crate::program::{Failure, Outcome, Resumption, Usage, View};
 use crate::protocol::{Command, Report};
 use crate::record::{CallKey, Record};
 
@@ -272,6 +272,16 @@ impl Partition {
     /// Whether an activation has started, and is neither committed nor cancelled.
     pub fn is_in_flight(&self, activation: &ActivationId) -> bool {
         self.find(activation).is_some()
+    }
+
+    /// An activation of this partition that has ended and waits for the barrier: its name, without element, why it
+    /// failed, if it did, and what its calls have used. What is to be told of a commit that names its place is
+    /// asked before the commit is taken in.
+    pub fn completed(&self, place: Place) -> Option<(&ActivationId, Option<&Failure>, Usage)> {
+        let number = self.frames.get(&place.0)?.vertices.flight(place.1)?;
+        let flight = self.flights.get(number)?;
+        let staged = flight.staged.as_ref()?;
+        Some((&flight.id, staged.failure.as_ref(), self.journal.usage(flight)))
     }
 
     /// Whether the partition is fed from a log: then it appends nothing and retries nothing.

@@ -7,15 +7,27 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+mod checked;
+
+use checked::Checked;
+
 /// An immutable JSON value. Cloning shares it, and a list of payloads shares its items: it becomes one
 /// value only for those who ask for that. Binary formats store it as JSON text, for they cannot
-/// describe it themselves.
+/// describe it themselves; what comes from there stays text until somebody asks for the value.
 #[derive(Clone)]
 pub struct Payload(Arc<Form>);
 
 enum Form {
     Value(Value),
-    List { items: Vec<Payload>, whole: OnceLock<Value> },
+    List {
+        items: Vec<Payload>,
+        whole: OnceLock<Value>,
+    },
+    /// Text that was seen to be JSON.
+    Text {
+        text: Box<str>,
+        whole: OnceLock<Value>,
+    },
 }
 
 /// Whether lists and objects are nested more than `levels` deep in `value`.
@@ -38,10 +50,33 @@ impl Payload {
         NULL.clone()
     }
 
+    /// The payload that a text says, which is read when its value is first asked for.
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub fn from_json(text: impl Into<Box<str>>) -> serde_json::Result<Self> {
+        let text = text.into();
+        serde_json::from_str::<Checked>(&text)?;
+        Ok(Self(Arc::new(Form::Text { text, whole: OnceLock::new() })))
+    }
+
+    /// It as JSON text.
+    pub fn to_json(&self) -> Cow<'_, str> {
+        match &*self.0 {
+            Form::Text { text, .. } => Cow::Borrowed(text),
+            Form::Value(_) | Form::List { .. } => {
+                Cow::Owned(serde_json::to_string(&Plain(self)).expect("a value of JSON is JSON"))
+            }
+        }
+    }
+
     /// The value. The first call on a list of payloads copies its items.
     pub fn value(&self) -> &Value {
         match &*self.0 {
             Form::Value(value) => value,
+            Form::Text { text, whole } => {
+                whole.get_or_init(|| serde_json::from_str(text).expect("it was seen to be JSON"))
+            }
             Form::List { items, whole } => {
                 whole.get_or_init(|| Value::Array(items.iter().map(|item| item.value().clone()).collect()))
             }
@@ -55,14 +90,24 @@ impl Payload {
 
     fn is_deeper(&self, levels: usize) -> bool {
         match &*self.0 {
-            Form::Value(value) => is_deeper(value, levels),
+            Form::Value(_) | Form::Text { .. } => is_deeper(self.value(), levels),
             Form::List { items, .. } => levels == 0 || items.iter().any(|item| item.is_deeper(levels - 1)),
         }
     }
 
+    /// Whether both are one and the same, as those are that one activation sends to several vertices. What is
+    /// equal need not be.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
-        matches!(&*self.0, Form::Value(Value::Null))
+        match &*self.0 {
+            Form::Value(value) => value.is_null(),
+            Form::Text { text, .. } => text.trim_ascii() == "null",
+            Form::List { .. } => false,
+        }
     }
 
     /// A list of payloads as one payload.
@@ -74,10 +119,10 @@ impl Payload {
     pub fn items(&self) -> Option<Cow<'_, [Self]>> {
         match &*self.0 {
             Form::List { items, .. } => Some(Cow::Borrowed(items)),
-            Form::Value(Value::Array(items)) => Some(items.iter().cloned().map(Self::from).collect()),
-            Form::Value(
-                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_),
-            ) => None,
+            Form::Value(_) | Form::Text { .. } => {
+                let items = self.value().as_array()?;
+                Some(items.iter().cloned().map(Self::from).collect())
+            }
         }
     }
 
@@ -85,7 +130,7 @@ impl Payload {
     pub fn len_of_list(&self) -> Option<usize> {
         match &*self.0 {
             Form::List { items, .. } => Some(items.len()),
-            Form::Value(value) => value.as_array().map(Vec::len),
+            Form::Value(_) | Form::Text { .. } => self.value().as_array().map(Vec::len),
         }
     }
 
@@ -97,10 +142,10 @@ impl Payload {
             whole.take();
             return;
         }
-        let mut items = match (self.items(), &*self.0) {
-            (Some(items), _) => items.into_owned(),
-            (None, Form::Value(Value::Null)) => Vec::new(),
-            (None, _) => vec![self.clone()],
+        let mut items = match self.items() {
+            Some(items) => items.into_owned(),
+            None if self.is_null() => Vec::new(),
+            None => vec![self.clone()],
         };
         items.push(item);
         *self = Self::from(items);
@@ -128,13 +173,21 @@ impl fmt::Debug for Payload {
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.value() == other.value()
+        if let (Form::Text { text: one, .. }, Form::Text { text: two, .. }) = (&*self.0, &*other.0)
+            && one == two
+        {
+            return true;
+        }
+        self.is_same(other) || self.value() == other.value()
     }
 }
 
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        as_json::serialize(&Plain(self), serializer)
+        if serializer.is_human_readable() {
+            return Plain(self).serialize(serializer);
+        }
+        serializer.serialize_str(&self.to_json())
     }
 }
 
@@ -144,7 +197,7 @@ struct Plain<'a>(&'a Payload);
 impl Serialize for Plain<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &*self.0.0 {
-            Form::Value(value) => value.serialize(serializer),
+            Form::Value(_) | Form::Text { .. } => self.0.value().serialize(serializer),
             Form::List { items, .. } => serializer.collect_seq(items.iter().map(Plain)),
         }
     }
@@ -152,7 +205,12 @@ impl Serialize for Plain<'_> {
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        as_json::deserialize(deserializer).map(|value: Value| Self::from(value))
+        use serde::de::Error as _;
+
+        if deserializer.is_human_readable() {
+            return Value::deserialize(deserializer).map(Self::from);
+        }
+        Self::from_json(String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -245,6 +303,40 @@ mod tests {
             assert_eq!(new.value().as_array().unwrap().last(), Some(&json!(8)));
             new.append(Payload::from(json!(9)));
             assert_eq!(new.value().as_array().unwrap().last(), Some(&json!(9)));
+        }
+    }
+
+    #[test]
+    fn text_is_json_or_refused_and_says_what_its_value_says() {
+        for text in [
+            "nul",
+            "1 2",
+            "[1,",
+            "{\"a\":}",
+            "\"\\ud800\"",
+            "1e999",
+            "",
+            "{1:2}",
+            &"[".repeat(200),
+            "\"\u{1}\"",
+        ] {
+            assert!(Payload::from_json(text).is_err(), "{text}");
+            assert!(serde_json::from_str::<Value>(text).is_err(), "{text}");
+        }
+        let values = [json!(null), json!({"a": [1, -2, 1.5, true, "\u{e9}\n"]}), json!([]), json!("x")];
+        for value in values.into_iter().chain([nested(Payload::MAX_DEPTH).value().clone()]) {
+            let (text, plain) = (value.to_string(), Payload::from(value.clone()));
+            let payload = Payload::from_json(text.as_str()).unwrap();
+            assert_eq!(payload.is_null(), plain.is_null());
+            assert_eq!(payload.to_json(), text);
+            assert_eq!(payload.len_of_list(), plain.len_of_list());
+            assert_eq!(postcard::to_stdvec(&payload).unwrap(), postcard::to_stdvec(&plain).unwrap());
+            assert_eq!(serde_json::to_value(&payload).unwrap(), value);
+            assert_eq!(payload, plain);
+            let (mut appended, mut expected) = (payload, plain);
+            appended.append(Payload::from(json!(7)));
+            expected.append(Payload::from(json!(7)));
+            assert_eq!(appended, expected);
         }
     }
 

@@ -13,7 +13,7 @@ pub fn manifests(data: &[u8]) {
     let loaded = load(&[source], &|_| None);
     let mut diagnostics = loaded.diagnostics;
     for graph in loaded.resources.graphs.values() {
-        let problems = superstep_runtime::check(&graph.content.document.spec);
+        let problems = superstep_runtime::check(&graph.content.document.spec.graph);
         diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
         let valid = &graph.content.graph;
         let again = validate(valid.spec()).expect("what is valid is valid again");

@@ -34,7 +34,7 @@ static GRAPH: LazyLock<GraphSpec> = LazyLock::new(|| {
     let source = Source { name: "base.yaml".to_owned(), text: BASE.to_owned(), named: true };
     let loaded = load(&[Arc::new(source)], &|_| None);
     assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
-    loaded.resources.graphs["base"].content.document.spec.clone()
+    loaded.resources.graphs["base"].content.document.spec.graph.clone()
 });
 
 /// Folds a list of requests over a graph. What comes out is a graph, each request has a verdict, and neither

@@ -66,11 +66,11 @@ fn check(
     diagnostics.extend(loaded.diagnostics);
     let mut resources = loaded.resources;
     for graph in resources.graphs.values() {
-        let problems = superstep_runtime::check(&graph.content.document.spec);
+        let problems = superstep_runtime::check(&graph.content.document.spec.graph);
         diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
     }
     for graph in &loaded.broken {
-        let problems = superstep_runtime::check(&graph.content.spec);
+        let problems = superstep_runtime::check(&graph.content.spec.graph);
         diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
     }
     diagnostics.extend(resources.graphs.values().flat_map(|graph| parameters(&resources, graph)));
@@ -85,11 +85,11 @@ fn check(
 fn parameters(resources: &ResourceSet, graph: &Resource<CheckedGraph>) -> Vec<Diagnostic> {
     let vertices = FieldPath::default().field("vertices");
     let mut mistakes = Vec::new();
-    for (index, vertex) in graph.content.document.spec.vertices.iter().enumerate() {
+    for (index, vertex) in graph.content.document.spec.graph.vertices.iter().enumerate() {
         let Some(program) = &vertex.graph else { continue };
         let Some(inner) = resources.graphs.get(&program.reference.name) else { continue };
         let path = vertices.index(index).field("graph").field("parameters");
-        for mut problem in check_parameters(&inner.content.document.spec, &program.parameters) {
+        for mut problem in check_parameters(&inner.content.document.spec.graph, &program.parameters) {
             let mut whole = path.clone();
             whole.0.append(&mut problem.path.0);
             mistakes.push(graph.diagnose(&Problem { path: whole, ..problem }));

@@ -57,9 +57,9 @@ impl Stream for RunEvents {
     }
 }
 
-/// Those who listen to one run. It costs next to nothing while nobody does.
+/// Those who listen to one run. It costs next to nothing while nobody does. When it is dropped, nothing more is told.
 #[derive(Debug, Default)]
-pub(crate) struct Hub {
+pub struct Hub {
     anybody: AtomicBool,
     /// How many records of the log are durable.
     durable: AtomicU64,
@@ -74,7 +74,7 @@ struct Listeners {
 
 impl Hub {
     /// Everything that is told from now on.
-    pub(crate) fn events(&self) -> RunEvents {
+    pub fn events(&self) -> RunEvents {
         RunEvents(self.listen(Wants::Everything))
     }
 
@@ -97,8 +97,8 @@ impl Hub {
         mailbox
     }
 
-    #[cfg(test)]
-    pub(crate) fn has_listeners(&self) -> bool {
+    /// Whether somebody listens, or has until lately.
+    pub fn has_listeners(&self) -> bool {
         self.anybody.load(Ordering::Acquire)
     }
 
@@ -106,8 +106,14 @@ impl Hub {
         self.tell(|mailbox| mailbox.notice(notice));
     }
 
-    pub(crate) fn text(&self, activation: &ActivationId, text: &str) {
+    /// A model has written on.
+    pub fn text(&self, activation: &ActivationId, text: &str) {
         self.tell(|mailbox| mailbox.text(activation, text));
+    }
+
+    /// So many bytes of texts were dropped on their way here.
+    pub fn missed(&self, bytes: u64) {
+        self.tell(|mailbox| mailbox.missed(bytes));
     }
 
     /// So many records of the log are durable.
@@ -138,6 +144,12 @@ impl Hub {
     fn lock(&self) -> std::sync::MutexGuard<'_, Listeners> {
         // No step under the lock can panic half-way.
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

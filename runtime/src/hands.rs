@@ -18,6 +18,7 @@ use superstep_engine::{
 use superstep_graph::{Port, Topology, ValidatedGraph};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 use crate::call_subject::CallSubject;
 use crate::calls::{Caller, Calls};
@@ -184,12 +185,14 @@ impl Hands {
     ) {
         let (number, finish) = (self.next_task, self.finish.clone());
         self.next_task += 1;
-        let task = tokio::spawn(async move {
+        let work = async move {
             let outcome = unless_it_panics(future).await;
             if finish.send((number, outcome)).is_err() {
                 tracing::trace!("the run ended before one of its programs");
             }
-        });
+        };
+        // What it logs belongs to the run, as what its driver logs does.
+        let task = tokio::spawn(work.in_current_span());
         let abort = task.abort_handle();
         self.by_key.insert(key, number);
         self.tasks

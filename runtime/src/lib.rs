@@ -6,11 +6,13 @@ mod calls;
 mod catalogue;
 mod cel;
 mod check;
+mod clock;
 mod closure;
 mod control;
 mod embedder;
 mod events;
 mod expressions;
+mod fresh;
 mod hands;
 mod logprobs;
 mod model;
@@ -37,13 +39,15 @@ pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
 pub use catalogue::{Origin, RunPhase, RunSummary, list_runs, note_end};
 pub use cel::{Expression, MAX_EXPRESSION};
 pub use check::check;
+pub use clock::Clock;
 pub use closure::{
     Asynchronous, Callable, Called, ClosureError, ClosureProgram, ClosureTool, IntoAnswer, Json,
 };
 pub use control::{ControlError, SocketFolder};
 pub use embedder::{EmbedRequest, Embedder, Embeddings};
-pub use events::{RunEvent, RunEvents};
+pub use events::{Hub, RunEvent, RunEvents};
 pub use expressions::EdgeExpressions;
+pub use fresh::fresh_name;
 pub use hands::{Deed, Hands};
 pub use logprobs::{LikelyToken, TokenLogprob};
 pub use model::{
@@ -80,4 +84,4 @@ pub use superstep_inference::{
 pub use template::{MAX_TEMPLATE, Template};
 pub use tool::{Tool, ToolRequest, ToolSignature};
 pub use tools::{ToolError, Tools};
-pub use watch::{Happened, Happening, Seen, Watch, WatchFrom};
+pub use watch::{CursorError, CursorText, Happened, Happening, Seen, Watch, WatchCursor, WatchFrom};

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use superstep_engine::{
     ActivationId, CallKey, Carried, Coordinator, Homes, Notice, Partition, Payload, Record, Remains,
-    ReplayError, RunConfig, RunStarted, RunStatus, Solo, Timestamp, Totals,
+    ReplayError, RunConfig, RunStarted, RunStatus, Solo, Totals,
 };
 use superstep_graph::{GraphSpec, ValidatedGraph};
 use superstep_store::{Log, RunName, Store, StoreError, TornTail};
@@ -303,8 +303,19 @@ fn go_through(
     config: RunConfig,
     (name, records): (&RunName, &[Record]),
     programs: &Arc<Programs>,
-    mut told: impl FnMut(Notice, &Coordinator),
+    told: impl FnMut(Notice, &Coordinator),
 ) -> Result<(Payload, Totals), RunError> {
+    let solo = told_by(config, (name, records), programs, told)?;
+    Ok((solo.coordinator().outputs(), solo.coordinator().totals()))
+}
+
+/// A run at the point that its log tells, once `told` has heard all of it.
+fn told_by(
+    config: RunConfig,
+    (name, records): (&RunName, &[Record]),
+    programs: &Arc<Programs>,
+    mut told: impl FnMut(Notice, &Coordinator),
+) -> Result<Solo, RunError> {
     let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
     for (position, record) in records.iter().enumerate() {
         let replayed = solo.replay(std::slice::from_ref(record));
@@ -318,7 +329,7 @@ fn go_through(
             }
         }
     }
-    Ok((solo.coordinator().outputs(), solo.coordinator().totals()))
+    Ok(solo)
 }
 
 /// What a run begins with whose log has all of its records.
@@ -349,7 +360,7 @@ pub(crate) fn config_of(name: &RunName, records: &[Record]) -> Result<RunConfig,
 }
 
 /// The parts of a run, at the point that its log tells: its coordinator and its partitions, of which `homes` has as
-/// many. Neither works before it is told to go live.
+/// many. Neither works before it is told to go live. `told` hears what the log tells of the past.
 ///
 /// # Errors
 /// The records do not follow from each other, or a graph is not valid to this version.
@@ -358,10 +369,10 @@ pub fn parts_of(
     records: &[Record],
     programs: &Arc<Programs>,
     homes: Homes,
+    mut told: impl FnMut(&Notice),
 ) -> Result<(Coordinator, Vec<Partition>), RunError> {
     let config = RunConfig { homes: Arc::new(homes), ..config_of(name, records)? };
-    let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
-    solo.replay(records).map_err(|source| RunError::Replay { run: name.clone(), source })?;
+    let solo = told_by(config, (name, records), programs, |notice, _| told(&notice))?;
     Ok(solo.into_parts())
 }
 
@@ -370,20 +381,6 @@ fn replayed(name: &RunName, records: &[Record], programs: &Arc<Programs>) -> Res
     let mut solo = Solo::new(config, Arc::new(EdgeExpressions::new(Arc::clone(programs))));
     solo.replay(records).map_err(|source| RunError::Replay { run: name.clone(), source })?;
     Ok(solo)
-}
-
-/// Now, on a clock that only goes forward.
-#[derive(Clone, Copy, Debug)]
-struct Clock(tokio::time::Instant);
-
-impl Clock {
-    fn now(self) -> Timestamp {
-        Timestamp(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
-    }
-
-    fn at(self, timestamp: Timestamp) -> tokio::time::Instant {
-        self.0 + std::time::Duration::from_micros(timestamp.0)
-    }
 }
 
 /// The log of a run, and the records that are on their way to it.

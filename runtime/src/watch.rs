@@ -1,37 +1,42 @@
 //! Watching a run from any place of its log on, whoever drives it.
 
+mod cursor;
 mod live;
+mod order;
 mod telling;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
 use superstep_engine::{ActivationId, Notice, Payload, QuestionId, Record};
-use superstep_store::{Follower, Position, RunName, Store, StoreError};
+use superstep_store::{Follower, Lane, Position, RunName, Store, StoreError, Told};
 use tokio::task::JoinHandle;
 
 use crate::programs::Programs;
 use crate::runner::{RunEnd, RunError};
 
+pub use cursor::{CursorError, CursorText, WatchCursor};
 use live::{Live, Woken};
+use order::{Known, Order, Unit};
 use telling::Telling;
 
 /// Where a watch begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchFrom {
-    /// After so many events.
+    /// After so many events. Of a run of several workers two readers may count otherwise.
     Offset(u64),
     /// With the first event of a superstep.
     Superstep(u64),
+    /// Behind what was told to another one.
+    Cursor(WatchCursor),
 }
 
 /// Something that the log of a run tells.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Happened {
-    /// How many events there were up to this one: a watch from this offset begins with the next. The log
-    /// determines it, so it is the same for whoever watches, in every process.
+    /// How many events there were up to this one: a watch from this offset begins with the next. Where one process at
+    /// a time drives the run, the log determines it, so it is the same for whoever watches, in every process.
     pub offset: u64,
     /// The superstep in which it happened.
     pub superstep: u64,
@@ -88,13 +93,13 @@ pub enum Seen {
 }
 
 /// The follower on a thread that may block, and what it has read there.
-type Reading = JoinHandle<(Follower<Record>, Result<Vec<Record>, StoreError>)>;
+type Reading = JoinHandle<(Follower<Record>, Result<Told<Record>, StoreError>)>;
 
 /// Tells what happened in a run from some place on, and goes on until the run ends: from one process that drives
 /// it to the next, none of which waits for it.
 ///
 /// The log is the source. Nothing is told that is not durable there, and every event is told once, in order, to
-/// whoever watches from the offset of the last one that he has seen. Only texts of models come from the process
+/// whoever watches from the place of the last one that he has seen ([`Watch::cursor`]). Only texts of models come from the process
 /// that drives the run, see [`Run::listen`](crate::Run::listen); where that does not listen, the log is looked
 /// at several times a second.
 #[derive(Debug)]
@@ -103,7 +108,11 @@ pub struct Watch {
     /// Away while it reads.
     follower: Option<Follower<Record>>,
     reading: Option<Reading>,
-    records: VecDeque<Record>,
+    order: Order,
+    /// The place behind what was told.
+    place: WatchCursor,
+    /// Where what is being told of stands.
+    lane: Lane,
     /// Whether the log may hold more than was read.
     grown: bool,
     live: Live,
@@ -120,11 +129,17 @@ impl Watch {
         programs: impl Into<Arc<Programs>>,
         from: WatchFrom,
     ) -> Result<Self, RunError> {
+        let place = match &from {
+            WatchFrom::Cursor(cursor) => cursor.clone(),
+            WatchFrom::Offset(_) | WatchFrom::Superstep(_) => WatchCursor::default(),
+        };
         Ok(Self {
             telling: Telling::new(run, programs.into(), from),
             follower: Some(store.follow(run, Position(0))?),
             reading: None,
-            records: VecDeque::new(),
+            order: Order::behind(place.clone()),
+            place,
+            lane: Lane::Log,
             grown: true,
             live: Live::new(store, run),
         })
@@ -138,21 +153,23 @@ impl Watch {
     /// The log cannot be read, or its records do not follow from each other.
     pub async fn next(&mut self) -> Result<Option<Seen>, RunError> {
         loop {
-            if let Some(happened) = self.telling.next() {
+            if let Some((number, last, happened)) = self.telling.next() {
+                self.place.offset = happened.offset;
+                self.place.pass(&self.lane, number, last);
                 return Ok(Some(Seen::Happened(happened)));
             }
             if self.telling.end().is_some() {
                 return Ok(None);
             }
-            if let Some(record) = self.records.pop_front() {
-                self.telling.take_in(&record)?;
+            if let Some(unit) = self.order.next() {
+                self.take_in(&unit)?;
             } else if self.grown {
-                let records = self.read().await?;
-                self.grown = !records.is_empty();
+                let told = self.read().await?;
+                self.grown = !told.records.is_empty();
                 if self.grown {
-                    self.telling.begin(&records)?;
+                    self.telling.begin(&told.records)?;
                 }
-                self.records.extend(records);
+                self.order.add(told);
             } else {
                 match self.live.wait(self.telling.position()).await {
                     Woken::Grown => self.grown = true,
@@ -160,6 +177,24 @@ impl Watch {
                 }
             }
         }
+    }
+
+    fn take_in(&mut self, unit: &Unit) -> Result<(), RunError> {
+        self.telling.take_in(unit)?;
+        self.place.kept_from = self.telling.kept_from();
+        if self.telling.has_next() {
+            self.lane = unit.lane.clone();
+        } else if unit.known != Known::Whole {
+            // What tells nothing is passed with what was told before it.
+            self.place.pass(&unit.lane, 0, true);
+        }
+        Ok(())
+    }
+
+    /// The place behind what was told last: another watch goes on there, with [`WatchFrom::Cursor`].
+    #[must_use]
+    pub fn cursor(&self) -> &WatchCursor {
+        &self.place
     }
 
     /// What is seen, as a stream that ends with the run.
@@ -174,18 +209,18 @@ impl Watch {
     }
 
     /// Reads on in the log, on a thread that may block.
-    async fn read(&mut self) -> Result<Vec<Record>, RunError> {
+    async fn read(&mut self) -> Result<Told<Record>, RunError> {
         if self.reading.is_none() {
             let mut follower = self.follower.take().expect("it is away only while it reads");
             self.reading = Some(tokio::task::spawn_blocking(move || {
-                let records = follower.read();
-                (follower, records)
+                let told = follower.read_placed();
+                (follower, told)
             }));
         }
         let reading = self.reading.as_mut().expect("it was just begun");
-        let (follower, records) = reading.await.expect("reading a log does not panic");
+        let (follower, told) = reading.await.expect("reading a log does not panic");
         (self.reading, self.follower) = (None, Some(follower));
-        Ok(records?)
+        Ok(told?)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Reading on in a log that another one writes.
 
 use crate::{
-    Cursor, Position, Record, StoreError, folder::follow::FolderFollower, memory::MemoryFollower,
-    object::follow::ObjectFollower,
+    Cursor, Lane, Position, Record, Span, StoreError, Told, folder::follow::FolderFollower,
+    memory::MemoryFollower, object::follow::ObjectFollower,
 };
 
 /// A reader of a run that goes on where it stopped, beside the run's writers and from one writer to the next.
@@ -40,9 +40,21 @@ impl<R: Record> Follower<R> {
     /// [`StoreError::NotFound`] when the run was removed, [`StoreError::Corrupt`], [`StoreError::NewerFormat`],
     /// [`StoreError::Io`]. The records can be asked for again.
     pub fn read(&mut self) -> Result<Vec<R>, StoreError> {
+        self.read_placed().map(|told| told.records)
+    }
+
+    /// As [`read`](Self::read), with where each record stands.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_placed(&mut self) -> Result<Told<R>, StoreError> {
         match &mut self.0 {
             Source::Memory(follower) => follower.read(),
-            Source::Folder(follower) => follower.read(),
+            Source::Folder(follower) => {
+                let records = follower.read()?;
+                let span = Span { lane: Lane::Log, records: records.len() };
+                Ok(Told { spans: if records.is_empty() { Vec::new() } else { vec![span] }, records })
+            }
             Source::Object(follower) => follower.read(),
         }
     }

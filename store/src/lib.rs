@@ -45,7 +45,7 @@ pub use error::{Damage, StoreError};
 pub use follower::Follower;
 pub use journal::{Entry, Journal};
 pub use log::{Ack, Append, AppendError, Contents, Log, Position, TornTail};
-pub use merge::Cursor;
+pub use merge::{Cursor, Lane, Span, Told};
 pub use name::{JournalName, RunName};
 pub use object::place::ObjectPlace;
 pub use record::Record;

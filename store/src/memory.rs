@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     Append, AppendError, Contents, Cursor, Entry, JournalName, Log, Position, Record, RunEntry, RunName,
-    StoreError, blobs::MemoryBlobs, merge::Merge,
+    StoreError, Told, blobs::MemoryBlobs, merge::Merge,
 };
 use journal::{MemoryJournal, MemoryJournalLog};
 
@@ -90,7 +90,7 @@ impl<R: Record> MemoryHistory<R> {
     fn contents(&self, run: &RunName) -> Result<Contents<R>, StoreError> {
         let mut merge = Merge::after(Cursor::default());
         self.read_on(run, &mut merge)?;
-        let records = merge.tell();
+        let records = merge.tell().records;
         Ok(Contents { records, sealed: self.sealed, torn: None, told: merge.told().clone() })
     }
 
@@ -264,7 +264,7 @@ pub(crate) struct MemoryFollower<R> {
 }
 
 impl<R: Record> MemoryFollower<R> {
-    pub(crate) fn read(&mut self) -> Result<Vec<R>, StoreError> {
+    pub(crate) fn read(&mut self) -> Result<Told<R>, StoreError> {
         lock(&self.history).read_on(&self.run, &mut self.merge)?;
         Ok(self.merge.tell())
     }

@@ -14,6 +14,33 @@ use std::{
 
 use crate::{Entry, JournalName, Position};
 
+/// Where records stand: in the log of a run, or in one of its journals.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// In the log, which counts its records.
+    Log,
+    /// In a journal, which counts its entries.
+    Journal(JournalName),
+}
+
+/// Records that follow each other in one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The lane.
+    pub lane: Lane,
+    /// How many records: as many of the log, or one entry of a journal.
+    pub records: usize,
+}
+
+/// Records that were told, and where they stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told<R> {
+    /// In the order in which they are told.
+    pub records: Vec<R>,
+    /// Their places, in the same order.
+    pub spans: Vec<Span>,
+}
+
 /// Where a reader of a run stands: how much of it was told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
@@ -26,6 +53,26 @@ pub struct Cursor {
 impl Cursor {
     pub(crate) fn of_log(log: u64) -> Self {
         Self { log, journals: BTreeMap::new() }
+    }
+
+    /// How much of a lane was told.
+    #[must_use]
+    pub fn count(&self, lane: &Lane) -> u64 {
+        match lane {
+            Lane::Log => self.log,
+            Lane::Journal(journal) => self.of(journal),
+        }
+    }
+
+    /// So much more of a lane was told: records of the log, or entries of a journal.
+    pub fn advance(&mut self, lane: &Lane, more: u64) {
+        match lane {
+            Lane::Log => self.log += more,
+            Lane::Journal(journal) => match self.journals.get_mut(journal) {
+                Some(count) => *count += more,
+                None => drop(self.journals.insert(journal.clone(), more)),
+            },
+        }
     }
 
     /// How many entries of a journal were told.
@@ -87,17 +134,18 @@ impl<R> Merge<R> {
     }
 
     /// All that has its place up to the last record of the log that was read, in order. What stands behind is kept.
-    pub(crate) fn tell(&mut self) -> Vec<R> {
-        let mut records = Vec::new();
+    pub(crate) fn tell(&mut self) -> Told<R> {
+        let (mut records, mut spans) = (Vec::new(), Vec::new());
         loop {
-            self.tell_entries(&mut records);
+            self.tell_entries(&mut records, &mut spans);
             let due = self.journals.values().filter_map(|entries| entries.front()).map(|entry| entry.after.0);
             let until = due.min().unwrap_or(u64::MAX);
             let count = usize::try_from(until - self.told.log).unwrap_or(usize::MAX).min(self.log.len());
             if count == 0 {
-                return records;
+                return Told { records, spans };
             }
             self.told.log += count as u64;
+            spans.push(Span { lane: Lane::Log, records: count });
             if records.is_empty() && count == self.log.len() {
                 records = mem::take(&mut self.log).into();
             } else {
@@ -107,13 +155,14 @@ impl<R> Merge<R> {
     }
 
     /// Tells the entries whose place is before the next record of the log.
-    fn tell_entries(&mut self, records: &mut Vec<R>) {
+    fn tell_entries(&mut self, records: &mut Vec<R>, spans: &mut Vec<Span>) {
         for (name, entries) in &mut self.journals {
             let due = entries.iter().take_while(|entry| entry.after.0 <= self.told.log).count();
             if due > 0 {
                 *self.told.journals.entry(name.clone()).or_default() += due as u64;
             }
             for entry in entries.drain(..due).filter(|entry| entry.after.0 >= self.since) {
+                spans.push(Span { lane: Lane::Journal(name.clone()), records: entry.records.len() });
                 records.extend(entry.records);
             }
         }
@@ -140,12 +189,31 @@ mod tests {
         merge.add_records(vec!["0", "1", "2"]);
         merge.add_entries(&name("b"), vec![entry(0, "b0"), entry(1, "b1"), entry(3, "b3")]);
         merge.add_entries(&name("a"), vec![entry(1, "a1"), entry(1, "a1'"), entry(4, "a4")]);
-        assert_eq!(merge.tell(), ["b0", "0", "a1", "a1'", "b1", "1", "2", "b3"]);
+        assert_eq!(merge.tell().records, ["b0", "0", "a1", "a1'", "b1", "1", "2", "b3"]);
         assert_eq!(merge.told().journals, BTreeMap::from([(name("a"), 2), (name("b"), 3)]));
-        assert_eq!((merge.tell(), merge.next_of_log(), merge.next_of(&name("a"))), (vec![], 3, 3));
+        assert_eq!((merge.tell().records, merge.next_of_log(), merge.next_of(&name("a"))), (vec![], 3, 3));
         merge.add_records(vec!["3"]);
         merge.add_entries(&name("c"), vec![entry(1, "late")]);
-        assert_eq!(merge.tell(), ["late", "3", "a4"]);
+        assert_eq!(merge.tell().records, ["late", "3", "a4"]);
+    }
+
+    #[test]
+    fn what_is_told_says_where_it_stands() {
+        let mut merge = Merge::after(Cursor::default());
+        merge.add_records(vec!["0", "1", "2"]);
+        merge.add_entries(
+            &name("a"),
+            vec![Entry { after: Position(1), records: vec!["a", "b"] }, entry(1, "c")],
+        );
+        let span = |lane: Lane, records| Span { lane, records };
+        let a = || Lane::Journal(name("a"));
+        let told = merge.tell();
+        assert_eq!(told.spans, [span(Lane::Log, 1), span(a(), 2), span(a(), 1), span(Lane::Log, 2)]);
+        let mut cursor = Cursor::default();
+        for span in &told.spans {
+            cursor.advance(&span.lane, if span.lane == Lane::Log { span.records as u64 } else { 1 });
+        }
+        assert_eq!((&cursor, cursor.count(&a())), (merge.told(), 2));
     }
 
     #[test]
@@ -153,7 +221,7 @@ mod tests {
         let mut merge = Merge::after(Cursor::default());
         merge.add_records(vec!["0", "1"]);
         merge.add_entries(&name("a"), vec![entry(2, "first"), entry(0, "second")]);
-        assert_eq!(merge.tell(), ["0", "1", "first", "second"]);
+        assert_eq!(merge.tell().records, ["0", "1", "first", "second"]);
     }
 
     #[test]
@@ -161,7 +229,7 @@ mod tests {
         let mut merge = Merge::since(Position(2));
         merge.add_records(vec!["2"]);
         merge.add_entries(&name("a"), vec![entry(1, "before"), entry(2, "at"), entry(3, "after")]);
-        assert_eq!(merge.tell(), ["at", "2", "after"]);
+        assert_eq!(merge.tell().records, ["at", "2", "after"]);
         assert_eq!(merge.told().of(&name("a")), 3);
     }
 
@@ -185,14 +253,14 @@ mod tests {
                         merge.add_entries(&journals[lane], vec![Entry { after, records: vec![(lane, sent[lane])] }]);
                         sent[lane] += 1;
                     }
-                    _ => told.extend(merge.tell()),
+                    _ => told.extend(merge.tell().records),
                 }
                 if reopen {
-                    told.extend(merge.tell());
+                    told.extend(merge.tell().records);
                     merge = Merge::after(merge.told().clone());
                 }
             }
-            told.extend(merge.tell());
+            told.extend(merge.tell().records);
             for (lane, count) in sent.into_iter().enumerate() {
                 let numbers: Vec<u64> = told.iter().filter(|told| told.0 == lane).map(|told| told.1).collect();
                 prop_assert_eq!(numbers, (0..count).collect::<Vec<_>>());

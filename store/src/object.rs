@@ -173,7 +173,7 @@ impl ObjectRuns {
 
     fn read<R: Record>(&self, run: &RunName) -> Result<(ObjectFollower<R>, Contents<R>), StoreError> {
         let mut follower = ObjectFollower::new(self.clone(), run.clone(), Merge::after(Cursor::default()));
-        let records = follower.read()?;
+        let records = follower.read()?.records;
         follower.demand_end()?;
         let (sealed, told) = (follower.log.is_sealed(), follower.cursor().clone());
         Ok((follower, Contents { records, sealed, torn: None, told }))

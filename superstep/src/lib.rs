@@ -84,12 +84,13 @@ pub use superstep_graph::{
 };
 pub use superstep_runtime::{
     Activation, AnswerError, CallTicket, Calls, ChatMessage, ClosureError, ClosureProgram, ClosureTool,
-    Compaction, ControlError, Difference, EmbedRequest, Embedder, Embeddings, Execution, Finish, Happened,
-    Happening, IntoAnswer, Json, LikelyToken, Model, ModelAnswer, ModelRequest, Models, NewRun, Observer,
-    PatchError, PrepareError, Program, Programs, Reach, Reached, Replayed, ResultCache, Role, Run, RunEnd,
-    RunError, RunEvent, RunEvents, RunHandle, RunState, Scripted, ScriptedCall, ScriptedModel, ScriptedRule,
-    Seen, Setup, SocketFolder, TokenLogprob, Tool, ToolCall, ToolError, ToolRequest, ToolSignature, Tools,
-    Watch, WatchFrom, carried, check, check_input, compact, fork, read_run, replay, tell,
+    Compaction, ControlError, CursorError, Difference, EmbedRequest, Embedder, Embeddings, Execution, Finish,
+    Happened, Happening, IntoAnswer, Json, LikelyToken, Model, ModelAnswer, ModelRequest, Models, NewRun,
+    Observer, PatchError, PrepareError, Program, Programs, Reach, Reached, Replayed, ResultCache, Role, Run,
+    RunEnd, RunError, RunEvent, RunEvents, RunHandle, RunState, Scripted, ScriptedCall, ScriptedModel,
+    ScriptedRule, Seen, Setup, SocketFolder, TokenLogprob, Tool, ToolCall, ToolError, ToolRequest,
+    ToolSignature, Tools, Watch, WatchCursor, WatchFrom, carried, check, check_input, compact, fork,
+    read_run, replay, tell,
 };
 #[cfg(feature = "inference")]
 pub use superstep_runtime::{EmbedderOptions, LoadOptions, LocalModel, LocalModelError, SentenceModel};

@@ -55,7 +55,7 @@ impl Executed {
 type Vertices = Arc<BTreeMap<VertexName, Executed>>;
 
 /// The graphs of a run, and those that are open.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Graphs {
     library: BTreeMap<String, Vertices>,
     open: BTreeMap<FrameId, Vertices>,
@@ -72,6 +72,21 @@ impl Graphs {
     pub(crate) fn opened(&mut self, frame: FrameId, graph: &str) {
         if let Some(vertices) = self.library.get(graph) {
             self.open.insert(frame, Arc::clone(vertices));
+        }
+    }
+
+    /// A frame has a graph as it was sent.
+    pub(crate) fn opened_as(&mut self, frame: FrameId, spec: &GraphSpec) {
+        self.open.insert(frame, Arc::new(vertices(spec)));
+    }
+
+    /// Follows mutations as [`Self::mutated`] does, by the graph that they have led to.
+    pub(crate) fn changed(&mut self, frame: FrameId, spec: &GraphSpec, removed: &[VertexName]) {
+        let Some(known) = self.open.get_mut(&frame) else { return };
+        let is_new = |name: &VertexName| removed.contains(name) || !known.contains_key(name);
+        let new: Vec<_> = vertices(spec).into_iter().filter(|(name, _)| is_new(name)).collect();
+        if !new.is_empty() {
+            Arc::make_mut(known).extend(new);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The ids of a run's trace, equal in every process that works on the run.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
-use superstep_engine::{CallKey, FrameId};
+use superstep_engine::{CallKey, Epoch, FrameId};
 use superstep_graph::VertexName;
 
 /// An activation, or a group, as messages name it: a vertex starts at most one in a superstep.
@@ -44,7 +44,12 @@ impl TraceIds {
         self.span("activation", format!("{}/{vertex}@{superstep}", frame.0).as_bytes())
     }
 
-    /// The id of the `sending`th time that a call is sent by this process, of the term that began `sent`.
+    /// The part of a worker in a superstep, in one term.
+    pub(crate) fn share(&self, superstep: u64, worker: &str, epoch: Epoch) -> SpanId {
+        self.span("worker", format!("{superstep}/{}/{worker}", epoch.0).as_bytes())
+    }
+
+    /// The id of the `sending`th time that a call is sent.
     pub(crate) fn call(&self, call: &CallKey, sending: u64) -> SpanId {
         let name = call.idempotency_key(&self.trace.to_string());
         self.span("call", format!("{name}/{sending}").as_bytes())

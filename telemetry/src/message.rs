@@ -4,10 +4,11 @@ use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Event, Link, SpanContext};
-use superstep_engine::MessageStatus;
+use superstep_engine::{FrameId, MessageStatus};
 use superstep_graph::{Port, VertexName};
 
 use crate::draft::Draft;
+use crate::ids::Place;
 use crate::words::{STATUSES, position};
 
 /// A message whose status is final.
@@ -31,6 +32,11 @@ impl Settled<'_> {
         Event::new("superstep.message", at, attributes, 0)
     }
 
+    /// The activation that sent it.
+    pub(crate) fn sender(&self, frame: FrameId) -> Place {
+        Place { frame, vertex: self.from.clone(), superstep: self.sent }
+    }
+
     /// The link of the activation that took it to the one that sent it.
     pub(crate) fn link(&self, sender: SpanContext) -> Link {
         let attributes = vec![
@@ -47,8 +53,8 @@ impl Settled<'_> {
 pub(crate) struct StatusCounts([u64; STATUSES.len()]);
 
 impl StatusCounts {
-    pub(crate) fn add(&mut self, status: MessageStatus) {
-        self.0[position(status)] += 1;
+    pub(crate) fn add(&mut self, status: MessageStatus, messages: u64) {
+        self.0[position(status)] += messages;
     }
 
     /// Writes those that are not 0.

@@ -3,18 +3,29 @@
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::SpanId;
-use superstep_engine::{RunStatus, Totals};
+use superstep_engine::{RunStarted, RunStatus, Totals};
 
 use crate::draft::Draft;
-use crate::graphs::Graphs;
+use crate::ids::TraceIds;
 use crate::words;
 
 /// A run, as its log begins.
+#[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) run: String,
     pub(crate) graph: String,
     pub(crate) started_at: u64,
-    pub(crate) graphs: Graphs,
+}
+
+impl Origin {
+    pub(crate) fn of(started: &RunStarted) -> Self {
+        let (run, graph) = (started.run.clone(), started.root.clone());
+        Self { run, graph, started_at: started.started_at }
+    }
+
+    pub(crate) fn ids(&self) -> TraceIds {
+        TraceIds::of(&self.run, self.started_at)
+    }
 }
 
 /// The span of a run. It starts when the log says that the run did, to the second.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::trace::SpanKind;
-use opentelemetry::{InstrumentationScope, Key};
+use opentelemetry::{InstrumentationScope, Key, KeyValue};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -17,11 +17,16 @@ use superstep_engine::RunStarted;
 use superstep_graph::ValidatedGraph;
 use superstep_runtime::{NewRun, Observer};
 
+use crate::context::context_of;
 use crate::graphs::Graphs;
+use crate::ids::TraceIds;
+use crate::leader::LeaderSpans;
 use crate::observer::Watching;
+use crate::over::Writing;
 use crate::root::Origin;
 use crate::settings::{SpanLimits, TraceOptions};
-use crate::tree::{SpanTree, Writing};
+use crate::tree::SpanTree;
+use crate::worker::WorkerSpans;
 
 /// How many spans may wait to be sent, where `OTEL_BSP_MAX_QUEUE_SIZE` does not say: a superstep can end many
 /// at once.
@@ -82,6 +87,19 @@ impl Traces {
     /// # Errors
     /// The address or another setting makes no sense.
     pub fn start(options: &TraceOptions) -> Result<Self, TracesError> {
+        Self::begin(options, None)
+    }
+
+    /// Begins to send as one process of several, which `service.instance.id` tells from the others, unless the
+    /// environment says that.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_as(options: &TraceOptions, instance: &str) -> Result<Self, TracesError> {
+        Self::begin(options, Some(instance))
+    }
+
+    fn begin(options: &TraceOptions, instance: Option<&str>) -> Result<Self, TracesError> {
         let lookup = |name: &str| std::env::var(name).ok();
         only_protobuf(&lookup)?;
         let mut exporter = SpanExporter::builder().with_http();
@@ -95,7 +113,7 @@ impl Traces {
             batches = batches.with_max_queue_size(QUEUE);
         }
         let mut processor = BatchSpanProcessor::new(exporter, batches.build());
-        processor.set_resource(&resource());
+        processor.set_resource(&resource(instance));
         let scope =
             InstrumentationScope::builder("superstep").with_version(env!("CARGO_PKG_VERSION")).build();
         let writing = Writing { scope, limits: SpanLimits::of(&lookup), content: options.content };
@@ -108,28 +126,47 @@ impl Traces {
         let graphs = new.graphs.iter().map(|(name, graph): (_, &ValidatedGraph)| (name, graph.spec()));
         let graphs = Graphs::of(&new.root, graphs);
         let (run, graph, started_at) = (new.name.to_string(), new.root.clone(), new.started_at);
-        self.watch(Origin { run, graph, started_at, graphs }, false)
+        self.watch(&Origin { run, graph, started_at }, graphs, false)
     }
 
     /// Watches a run that is resumed, whose log begins with `started`. What the run tells of its past is not
     /// sent again.
     pub fn of_resumed(&self, started: &RunStarted) -> Arc<dyn Observer> {
-        let graphs = Graphs::of(&started.root, started.graphs.iter().map(|(name, graph)| (name, &**graph)));
-        let (run, graph) = (started.run.clone(), started.root.clone());
-        self.watch(Origin { run, graph, started_at: started.started_at, graphs }, true)
+        self.watch(&Origin::of(started), graphs_of(started), true)
     }
 
-    fn watch(&self, origin: Origin, resumed: bool) -> Arc<dyn Observer> {
-        let tree = SpanTree::new(origin, self.writing.clone(), resumed);
-        if !self.is_sampled(&tree) {
+    /// The spans that the leader of a run sends whose log begins with `started`; none if the sampler of the
+    /// environment does not want the run.
+    pub fn of_leader(&self, started: &RunStarted) -> Option<LeaderSpans> {
+        let origin = Origin::of(started);
+        let sampled = self.is_sampled(&origin.ids());
+        sampled.then(|| LeaderSpans::new(origin, self.writing.clone(), Arc::clone(&self.outlet)))
+    }
+
+    /// The spans that `worker` sends of a run whose log begins with `started`, and whose leader has given it
+    /// `traceparent`; none if the leader sends none.
+    pub fn of_worker(&self, started: &RunStarted, worker: &str, traceparent: &str) -> Option<WorkerSpans> {
+        let context = context_of(traceparent).filter(|context| context.is_sampled())?;
+        let ids = Origin::of(started).ids();
+        if context.trace_id() != ids.trace() {
+            tracing::warn!(run = started.run, traceparent, "the leader has another trace of the run");
+            return None;
+        }
+        let (writing, outlet) = (self.writing.clone(), Arc::clone(&self.outlet));
+        Some(WorkerSpans::new(worker, ids, writing, outlet, graphs_of(started)))
+    }
+
+    fn watch(&self, origin: &Origin, graphs: Graphs, resumed: bool) -> Arc<dyn Observer> {
+        if !self.is_sampled(&origin.ids()) {
             return Arc::new(Unwatched);
         }
+        let tree = SpanTree::new(origin, graphs, &self.writing, resumed);
         Arc::new(Watching::new(tree, Arc::clone(&self.outlet)))
     }
 
     /// Whether the sampler of the environment wants the trace: all of it, or nothing.
-    fn is_sampled(&self, tree: &SpanTree) -> bool {
-        let trace = tree.ids.trace();
+    fn is_sampled(&self, ids: &TraceIds) -> bool {
+        let trace = ids.trace();
         let sampled =
             self.config.sampler.should_sample(None, trace, "invoke_workflow", &SpanKind::Internal, &[], &[]);
         sampled.decision == SamplingDecision::RecordAndSample
@@ -187,14 +224,24 @@ impl<E: Exporter> Exporter for OnceTold<E> {
     }
 }
 
+/// The graphs of a run whose log begins with `started`.
+fn graphs_of(started: &RunStarted) -> Graphs {
+    Graphs::of(&started.root, started.graphs.iter().map(|(name, graph)| (name, &**graph)))
+}
+
 /// Who sends: `superstep`, where the environment gives no other name.
-fn resource() -> Resource {
+fn resource(instance: Option<&str>) -> Resource {
+    const INSTANCE: &str = "service.instance.id";
     let found = Resource::builder().build();
+    let mut resource = Resource::builder();
     let name = found.get(&Key::from_static_str("service.name")).map(|name| name.to_string());
     if name.is_none_or(|name| name.starts_with("unknown_service")) {
-        return Resource::builder().with_service_name("superstep").build();
+        resource = resource.with_service_name("superstep");
     }
-    found
+    if let Some(instance) = instance.filter(|_| found.get(&Key::from_static_str(INSTANCE)).is_none()) {
+        resource = resource.with_attribute(KeyValue::new(INSTANCE, instance.to_owned()));
+    }
+    resource.build()
 }
 
 /// The address of traces at a collector.

@@ -77,7 +77,7 @@ pub(crate) struct Trace(BTreeMap<Vec<u8>, Span>);
 
 impl Trace {
     /// Expects one trace, in which every span is there once.
-    fn of(spans: Vec<Span>) -> Self {
+    pub(crate) fn of(spans: Vec<Span>) -> Self {
         let traces: BTreeSet<&Vec<u8>> = spans.iter().map(|span| &span.trace_id).collect();
         assert_eq!(traces.len(), 1, "one trace");
         let count = spans.len();

@@ -8,15 +8,17 @@ mod events;
 mod messages;
 mod names;
 mod reports;
+mod statuses;
 
 pub use commands::{command, command_of};
 pub use events::{event, seen_of};
-pub use messages::{message, message_of};
+pub use messages::{Names, message, messages_of};
 pub use names::{
     activation, activation_of, failure, failure_of, payload, payload_of, question, question_of, status,
     status_of, totals, totals_of, usage, usage_of,
 };
 pub use reports::{report, report_of};
+pub use statuses::{statuses, statuses_of};
 
 /// What was received means nothing.
 #[derive(Debug, thiserror::Error)]

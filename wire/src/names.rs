@@ -31,14 +31,18 @@ pub(crate) fn json_of<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> 
 /// A payload, whole.
 #[must_use]
 pub fn payload(payload: &Payload) -> v1::Payload {
-    v1::Payload { form: Some(v1::payload::Form::Json(json(payload))) }
+    v1::Payload { form: Some(crate::messages::json(payload)) }
 }
 
 /// # Errors
 /// It is not there, no JSON, or kept elsewhere.
 pub fn payload_of(payload: Option<v1::Payload>) -> Result<Payload, WireError> {
     match required(payload.and_then(|payload| payload.form), "a payload")? {
-        v1::payload::Form::Json(text) => json_of(&text, "a payload"),
+        v1::payload::Form::Json(text) => {
+            let text = str::from_utf8(&text)
+                .map_err(|_| WireError::Value { what: "a payload", value: "other than text".to_owned() })?;
+            Payload::from_json(text).map_err(|source| WireError::Json { what: "a payload", source })
+        }
         v1::payload::Form::Blob(_) => Err(WireError::NotFetched),
     }
 }

@@ -6,37 +6,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 use superstep_proto::v1::coordination_client::CoordinationClient;
 use superstep_proto::v1::messages_client::MessagesClient;
 use superstep_proto::v1::runs_client::RunsClient;
-use tonic::transport::{Channel, Endpoint};
+use superstep_transport::{AddressError, Security, channel};
+use tonic::transport::Channel;
 
-use crate::limits::{CONNECT, KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE};
-
-/// A connection cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot reach {address}")]
-pub struct ChannelError {
-    /// Where.
-    pub address: String,
-    /// Why.
-    pub source: tonic::transport::Error,
-}
+use crate::limits::MESSAGE;
 
 /// Connections by address, each made when it is wanted first. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct Channels {
+    security: Security,
     open: Arc<Mutex<HashMap<String, Channel>>>,
 }
 
 impl Channels {
+    /// None yet.
+    #[must_use]
+    pub fn new(security: Security) -> Self {
+        Self { security, open: Arc::default() }
+    }
+
     /// A connection to `address`, which is made when it is used and made anew when it was lost.
     ///
     /// # Errors
-    /// The address is none.
-    pub fn to(&self, address: &str) -> Result<Channel, ChannelError> {
+    /// The address is none, or does not fit the security.
+    pub fn to(&self, address: &str) -> Result<Channel, AddressError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = open.get(address) {
             return Ok(channel.clone());
         }
-        let channel = endpoint(address)?.connect_lazy();
+        let channel = channel(address, &self.security, None)?;
         open.insert(address.to_owned(), channel.clone());
         Ok(channel)
     }
@@ -44,8 +42,8 @@ impl Channels {
     /// Where a leader is attended to.
     ///
     /// # Errors
-    /// The address is none.
-    pub fn coordination(&self, address: &str) -> Result<CoordinationClient<Channel>, ChannelError> {
+    /// The address is none, or does not fit the security.
+    pub fn coordination(&self, address: &str) -> Result<CoordinationClient<Channel>, AddressError> {
         let client = CoordinationClient::new(self.to(address)?);
         Ok(client.max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE))
     }
@@ -53,8 +51,8 @@ impl Channels {
     /// Where a worker takes messages.
     ///
     /// # Errors
-    /// The address is none.
-    pub fn messages(&self, address: &str) -> Result<MessagesClient<Channel>, ChannelError> {
+    /// The address is none, or does not fit the security.
+    pub fn messages(&self, address: &str) -> Result<MessagesClient<Channel>, AddressError> {
         let client = MessagesClient::new(self.to(address)?);
         Ok(client.max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE))
     }
@@ -62,20 +60,9 @@ impl Channels {
     /// Where runs are asked about.
     ///
     /// # Errors
-    /// The address is none.
-    pub fn runs(&self, address: &str) -> Result<RunsClient<Channel>, ChannelError> {
+    /// The address is none, or does not fit the security.
+    pub fn runs(&self, address: &str) -> Result<RunsClient<Channel>, AddressError> {
         let client = RunsClient::new(self.to(address)?);
         Ok(client.max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE))
     }
-}
-
-fn endpoint(address: &str) -> Result<Endpoint, ChannelError> {
-    let endpoint = Endpoint::from_shared(address.to_owned())
-        .map_err(|source| ChannelError { address: address.to_owned(), source })?;
-    Ok(endpoint
-        .connect_timeout(CONNECT)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE_ANSWER)
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true))
 }

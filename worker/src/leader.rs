@@ -4,18 +4,23 @@ mod ask;
 mod coordination;
 mod roster;
 mod run;
+mod spans;
 mod term;
+mod texts;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use superstep_engine::Record;
 use superstep_proto::v1;
 use superstep_runtime::{NewRun, RunError, RunPhase, list_runs};
 use superstep_store::{RunName, Store, StoreError};
+use superstep_telemetry::Traces;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument as _;
 
+use crate::log_span;
 use crate::provisions::Provisions;
 use crate::stale::Stale;
 
@@ -66,11 +71,28 @@ pub(crate) struct Shared {
     pub(crate) leader: LeaderHandle,
     /// Who leads in this process, if anybody does.
     pub(crate) leads: watch::Receiver<Option<LeaderHandle>>,
+    /// When this process has looked last whether it leads.
+    pub(crate) looked: watch::Receiver<Instant>,
+    /// How long that is believed.
+    pub(crate) trusts: Duration,
     /// What was of a term that is over.
     pub(crate) stale: Stale,
+    /// Where traces go, if they are wanted.
+    pub(crate) traces: Option<Arc<Traces>>,
 }
 
 impl Shared {
+    /// As [`leads`](Self::leads), after another look if the last one is old: who was stopped, and goes on, does not
+    /// know that he was. A lease that cannot be looked at is waited for as long as it is believed.
+    pub(crate) async fn still_leads(&self) -> bool {
+        let mut looked = self.looked.clone();
+        let is_old = looked.borrow_and_update().elapsed() >= self.trusts;
+        if is_old && tokio::time::timeout(self.trusts, looked.changed()).await.is_err() {
+            tracing::debug!("the lease cannot be looked at, and is taken for held");
+        }
+        self.leads()
+    }
+
     /// Whether this leader is the one that others attend to. One that is not goes on with the terms that it has, and
     /// begins none.
     pub(crate) fn leads(&self) -> bool {
@@ -178,13 +200,15 @@ impl Leader {
             Said::Reports(reports) => &reports.run,
             Said::Gone(gone) => &gone.run,
             Said::Text(text) => &text.run,
+            Said::Relayed(batch) => &batch.run,
             Said::Leaving(_) => {
                 self.roster.leaves(from);
                 self.tell_members();
                 self.dismiss_free();
                 return;
             }
-            Said::Register(_) | Said::Beat(_) => return,
+            Said::Beat(beat) => return self.roster.beats(from, beat.stale_refused),
+            Said::Register(_) | Said::Piece(_) => return,
         };
         let lead = run.parse().ok().and_then(|run: RunName| self.runs.get(&run));
         if let Some(lead) = lead
@@ -242,8 +266,9 @@ impl Leader {
         }
         let (sender, inbox) = mpsc::unbounded_channel();
         let lead = RunLead::new(self.shared.clone(), run.clone(), inbox, self.roster.members());
+        let span = log_span::of_run(&run);
         self.runs.insert(run, sender);
-        tokio::spawn(lead.lead());
+        tokio::spawn(lead.lead().instrument(span));
     }
 
     /// Goes on with every run of the store that has not ended.
@@ -257,8 +282,8 @@ impl Leader {
             });
             match unfinished.await.expect("listing runs does not panic") {
                 Ok(runs) => {
-                    let told = runs.into_iter().map(ToLeader::Lead).chain([ToLeader::TakenUp]);
-                    if !told.map(|told| leader.send(told)).all(|sent| sent.is_ok()) {
+                    let mut told = runs.into_iter().map(ToLeader::Lead).chain([ToLeader::TakenUp]);
+                    if told.any(|told| leader.send(told).is_err()) {
                         tracing::debug!("the leader is gone that was to take runs up");
                     }
                 }
@@ -280,6 +305,7 @@ impl Leader {
             address: attendant.address.clone(),
             labels: attendant.labels.iter().cloned().collect(),
             partitions: partitions(attendant.connection),
+            stale_refused: attendant.stale_refused,
         };
         self.roster.members().iter().map(worker).collect()
     }

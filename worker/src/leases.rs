@@ -18,7 +18,7 @@ pub use file::FileLease;
 pub struct Lease {
     /// The worker that has it; none if it was given back.
     pub holder: Option<String>,
-    /// Changes whenever the lease is renewed.
+    /// How often the lease was written: one more whenever it is.
     pub renewals: u64,
 }
 
@@ -50,6 +50,6 @@ pub trait Leases: Send + Sync {
     /// What the lease says; none if nobody ever had it.
     fn read(&self) -> BoxFuture<'_, Result<Option<Lease>, LeaseError>>;
 
-    /// Writes `next` if the lease still says `seen`; whether it did.
+    /// Writes `next`, whose renewals are one more, if the lease still says `seen`; whether it did.
     fn replace(&self, seen: Option<Lease>, next: Lease) -> BoxFuture<'_, Result<bool, LeaseError>>;
 }

@@ -9,19 +9,21 @@
 
 mod blocking;
 mod channels;
-mod clock;
 mod discovery;
 mod leader;
 mod leases;
 mod limits;
+mod log_span;
 mod node;
 mod off_thread;
 mod peer;
+mod pieces;
 mod provisions;
 mod runs;
+mod services;
 mod stale;
 
-pub use channels::{ChannelError, Channels};
+pub use channels::Channels;
 pub use discovery::{Discovery, DiscoveryError, Member, MemberFolder};
 pub use leases::{Election, FileLease, Lease, LeaseError, Leases, Pace, Standing};
 pub use node::{Node, NodeConfig, NodeError, Surroundings};

@@ -1,21 +1,22 @@
-//! Limits of what goes over the network, the same at both ends.
+//! Limits of what goes over the network, the same at both ends; those of connections are with `superstep_transport`.
 
 use std::time::Duration;
 
-/// The most bytes that one message of any service may have, as encoded.
-pub(crate) const MESSAGE: usize = 64 << 20;
+pub(crate) use superstep_transport::{KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE};
+
 /// About how many bytes of records go in one message.
 pub(crate) const RECORDS: usize = 1 << 20;
+/// The most bytes of a message between a worker and its leader that are sent at once. What is longer goes in parts, so
+/// that beats come between them.
+pub(crate) const PIECE: usize = 1 << 20;
+/// The longest payload of a message between vertices, in bytes of text, that travels itself; as in a record.
+pub(crate) const INLINE: usize = 64 << 10;
 /// About how many bytes of messages between vertices go in one batch.
 pub(crate) const BATCH: usize = 1 << 20;
 /// How many bytes of batches one sender may have under way to one receiver.
 pub(crate) const WINDOW: u64 = 8 << 20;
-/// How long a connection may take to come about.
-pub(crate) const CONNECT: Duration = Duration::from_secs(3);
-/// How often HTTP/2 pings a peer that says nothing.
-pub(crate) const KEEPALIVE: Duration = Duration::from_secs(5);
-/// How long the peer may take to answer that.
-pub(crate) const KEEPALIVE_ANSWER: Duration = Duration::from_secs(5);
+/// How many texts of models one worker may have on the way to its leader, each of at most 16 KiB.
+pub(crate) const TEXTS: usize = 64;
 /// The most streams that one connection may have at once.
 pub(crate) const STREAMS: u32 = 256;
 /// The most requests that one connection may have worked on at once.

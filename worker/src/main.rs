@@ -1,20 +1,34 @@
 //! `superstep-worker`: a process that works on runs with others.
 
+mod trace;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
 use superstep_store::{ObjectPlace, Store};
+use superstep_transport::{Credentials, LOOK, Security};
 use superstep_worker::{FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Surroundings};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use trace::TraceArgs;
+
 /// Works on runs, together with the other workers of its group: one of them leads.
 #[derive(Parser)]
-#[command(name = "superstep-worker", version)]
+#[command(
+    name = "superstep-worker",
+    version,
+    after_help = "\
+Examples:
+  superstep-worker --name a --store file:///var/lib/runs --group /var/lib/group --tls /etc/superstep/a \\
+    --listen 0.0.0.0:7101 --address https://a.workers:7101
+  superstep-worker --name a --store file:///tmp/runs --group /tmp/group --plaintext"
+)]
 struct Arguments {
     /// The name of this worker, unique in its group and the same after a restart.
     #[arg(long, env = "SUPERSTEP_WORKER_NAME")]
@@ -34,9 +48,18 @@ struct Arguments {
     /// What it has that vertices may ask for, such as gpu.
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
+    /// A folder with ca.crt, tls.crt and tls.key: connections are encrypted, and both ends show certificates. The
+    /// files are followed: what is replaced is used without a restart.
+    #[arg(long, env = "SUPERSTEP_TLS", value_name = "DIR", conflicts_with = "plaintext")]
+    tls: Option<PathBuf>,
+    /// Do without encryption and certificates, on loopback only: every process of this machine may ask for anything.
+    #[arg(long)]
+    plaintext: bool,
     /// Write log lines as JSON.
     #[arg(long)]
     log_json: bool,
+    #[command(flatten)]
+    trace: TraceArgs,
 }
 
 fn main() -> Result<()> {
@@ -51,7 +74,24 @@ fn main() -> Result<()> {
     tokio::runtime::Runtime::new()?.block_on(work(arguments))
 }
 
+/// How the worker is kept from others, which nobody may leave out.
+fn security(arguments: &Arguments) -> Result<Security> {
+    match &arguments.tls {
+        Some(folder) => {
+            Ok(Security::Mutual(Credentials::open(folder, LOOK).context("there are no certificates")?))
+        }
+        None if arguments.plaintext => Ok(Security::Plaintext),
+        None => {
+            let what =
+                "a worker needs certificates (--tls DIR), or --plaintext to do without, on loopback only";
+            Arguments::command().error(ErrorKind::MissingRequiredArgument, what).exit()
+        }
+    }
+}
+
 async fn work(arguments: Arguments) -> Result<()> {
+    let security = security(&arguments)?;
+    let traces = arguments.trace.begin(&arguments.name)?;
     let place: ObjectPlace = arguments.store.parse()?;
     let store = Store::object(&place)?;
     let members = MemberFolder::new(arguments.group.join("members"))?;
@@ -60,6 +100,7 @@ async fn work(arguments: Arguments) -> Result<()> {
         discovery: Arc::new(members),
         provisions: Arc::new(Loader::new(store.clone())),
         store,
+        traces: traces.clone(),
     };
     let config = NodeConfig {
         name: arguments.name,
@@ -67,6 +108,7 @@ async fn work(arguments: Arguments) -> Result<()> {
         address: arguments.address,
         labels: arguments.labels.into_iter().collect::<BTreeSet<_>>(),
         pace: Pace::default(),
+        security,
     };
     let mut terminate = signal(SignalKind::terminate()).context("cannot hear signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot hear signals")?;
@@ -82,5 +124,5 @@ async fn work(arguments: Arguments) -> Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    Ok(())
+    trace::finish(traces).await
 }

@@ -7,24 +7,23 @@ use std::time::Instant;
 
 use superstep_engine::Record;
 use superstep_proto::v1;
-use superstep_proto::v1::coordination_server::CoordinationServer;
-use superstep_proto::v1::messages_server::MessagesServer;
-use superstep_proto::v1::runs_server::RunsServer;
 use superstep_store::{Store, StoreError};
+use superstep_telemetry::Traces;
+use superstep_transport::{
+    AddressError, Gate, Identity, Refusals, Security, check_address, is_of_this_machine,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
 
 use crate::channels::Channels;
 use crate::discovery::{Discovery, DiscoveryError, Member};
 use crate::leader::{Attendance, Leader, LeaderHandle, Shared, ToLeader};
 use crate::leases::{Election, Leases, Pace, Standing};
-use crate::limits::{KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE, REQUESTS, STREAMS};
-use crate::peer::{Attending, Exchange, Peer, attend};
+use crate::peer::{Attending, Peer, Tracer, attend};
 use crate::provisions::Provisions;
 use crate::runs::RunsService;
+use crate::services::serve;
 use crate::stale::Stale;
 
 /// What a worker is started with.
@@ -39,6 +38,31 @@ pub struct NodeConfig {
     pub labels: BTreeSet<String>,
     /// How fast a lease changes hands.
     pub pace: Pace,
+    /// How its connections are kept from others.
+    pub security: Security,
+}
+
+impl NodeConfig {
+    fn check(&self) -> Result<(), NodeError> {
+        let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if self.name.is_empty() || self.name.len() > 40 || !self.name.bytes().all(is_good) {
+            return Err(NodeError::Name { name: self.name.clone() });
+        }
+        match &self.security {
+            Security::Plaintext if !is_of_this_machine(&self.listen.ip().to_string()) => {
+                return Err(NodeError::Plaintext { address: self.listen });
+            }
+            Security::Plaintext => {}
+            Security::Mutual(credentials) => match credentials.identity() {
+                Identity::Worker { name, .. } if name.as_str() == self.name => {}
+                identity @ (Identity::Worker { .. } | Identity::Client { .. }) => {
+                    let (name, identity) = (self.name.clone(), Box::new(identity.clone()));
+                    return Err(NodeError::Certificate { name, identity });
+                }
+            },
+        }
+        self.address.as_ref().map_or(Ok(()), |address| Ok(check_address(address, &self.security)?))
+    }
 }
 
 /// What a worker shares with the others of its group, and how it loads what runs need.
@@ -52,6 +76,8 @@ pub struct Surroundings {
     pub discovery: Arc<dyn Discovery>,
     /// Models, tools and programs.
     pub provisions: Arc<dyn Provisions>,
+    /// Where the traces of runs go, if they are wanted. Whoever starts the worker finishes them.
+    pub traces: Option<Arc<Traces>>,
 }
 
 /// Why a worker cannot start.
@@ -63,6 +89,26 @@ pub enum NodeError {
         /// What it was to be.
         name: String,
     },
+    /// Its certificate is another's.
+    #[error("the worker is to be {name:?}, and its certificate names {identity}")]
+    Certificate {
+        /// What it was to be.
+        name: String,
+        /// Whom the certificate names.
+        identity: Box<Identity>,
+    },
+    /// Others would reach it without encryption.
+    #[error(
+        "without encryption a worker listens on loopback only, and {address} is not: show certificates, or listen on \
+         127.0.0.1"
+    )]
+    Plaintext {
+        /// Where it was to listen.
+        address: SocketAddr,
+    },
+    /// Others could not reach it so.
+    #[error("the address of the worker cannot be used")]
+    Address(#[from] AddressError),
     /// It cannot listen there.
     #[error("cannot listen on {address}")]
     Listen {
@@ -84,7 +130,9 @@ pub enum NodeError {
 
 /// A worker that works. Dropping it stops it at once, as a crash would.
 pub struct Node {
-    address: String,
+    me: Member,
+    discovery: Arc<dyn Discovery>,
+    refusals: Refusals,
     leaving: watch::Sender<bool>,
     attending: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
@@ -94,27 +142,27 @@ impl Node {
     /// Starts a worker on the present tokio runtime.
     ///
     /// # Errors
-    /// It cannot listen, the store does not keep what it must, or the others cannot be told.
+    /// It is not who its certificate names, or would be reached without encryption; it cannot listen, the store does
+    /// not keep what it must, or the others cannot be told.
     pub async fn start(config: NodeConfig, around: Surroundings) -> Result<Self, NodeError> {
-        let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if config.name.is_empty() || config.name.len() > 40 || !config.name.bytes().all(is_good) {
-            return Err(NodeError::Name { name: config.name });
-        }
+        config.check()?;
         let store = around.store.clone();
         tokio::task::spawn_blocking(move || store.probe()).await.expect("probing does not panic")?;
         let listen = |source| NodeError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let bound = listener.local_addr().map_err(listen)?;
-        let address = config.address.unwrap_or_else(|| format!("http://{bound}"));
+        let scheme = config.security.scheme();
+        let address = config.address.unwrap_or_else(|| format!("{scheme}://{bound}"));
         let me = Member { name: config.name.clone(), address: address.clone() };
         around.discovery.announce(&me).await?;
-        let channels = Channels::default();
+        let channels = Channels::new(config.security.clone());
         let (leader_here, leads) = watch::channel(None);
         let (leader_address, leader_is_at) = watch::channel(None);
         let (leaving, wants_to_leave) = watch::channel(false);
         let stale = Stale::default();
         let (store, provisions) = (around.store.clone(), Arc::clone(&around.provisions));
-        let peer = Peer::new(store, provisions, channels.clone(), stale.clone());
+        let tracer = Tracer { worker: config.name.as_str().into(), traces: around.traces.clone() };
+        let peer = Peer::new(store, provisions, channels.clone(), stale.clone(), tracer);
         let runs = RunsService {
             name: config.name.clone(),
             store: around.store.clone(),
@@ -123,27 +171,38 @@ impl Node {
             leader_is_at: leader_is_at.clone(),
             channels: channels.clone(),
             stale: stale.clone(),
+            refusals: config.security.refusals(),
         };
-        let server = serve(listener, Attendance::new(&config.name, leads), peer.clone(), runs)?;
+        let attendance = Attendance::new(&config.name, leads, Gate::for_workers(&config.security));
+        let server = serve(listener, &config.security, attendance, peer.clone(), runs)?;
         let election = Elections {
             election: Election::new(config.name.clone(), config.pace, Instant::now()),
             around: around.clone(),
             me: me.clone(),
             leader_here,
             leader_address,
+            looked: watch::channel(Instant::now()).0,
             stale,
             leaving: wants_to_leave.clone(),
         };
         let register = v1::Register {
             worker: config.name,
             incarnation: incarnation(),
-            address: address.clone(),
+            address,
             labels: config.labels.into_iter().collect(),
         };
-        let attending =
-            attend(Attending { peer, channels, register, leader: leader_is_at, leaving: wants_to_leave });
+        let attending = attend(Attending {
+            peer,
+            channels,
+            discovery: Arc::clone(&around.discovery),
+            register,
+            leader: leader_is_at,
+            leaving: wants_to_leave,
+        });
         Ok(Self {
-            address,
+            me,
+            discovery: around.discovery,
+            refusals: config.security.refusals(),
             leaving,
             attending: tokio::spawn(attending),
             others: vec![server, tokio::spawn(election.go_on())],
@@ -153,7 +212,13 @@ impl Node {
     /// Where its services are.
     #[must_use]
     pub fn address(&self) -> &str {
-        &self.address
+        &self.me.address
+    }
+
+    /// Who was refused.
+    #[must_use]
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// Stops the worker once the leader has given its vertices to others: nothing is done again because of it. It
@@ -164,6 +229,18 @@ impl Node {
         {
             tracing::warn!(%error, "the worker has stopped before it was dismissed");
         }
+        if let Err(error) = self.withdraw().await {
+            let why = crate::with_causes(&error);
+            tracing::warn!(%why, "the others cannot be told that the worker is gone");
+        }
+    }
+
+    /// Tells the others that the worker is gone, unless another process has its name by then.
+    async fn withdraw(&self) -> Result<(), DiscoveryError> {
+        if self.discovery.members().await?.contains(&self.me) {
+            self.discovery.withdraw(&self.me.name).await?;
+        }
+        Ok(())
     }
 }
 
@@ -180,43 +257,6 @@ fn incarnation() -> String {
     format!("{:08x}", RandomState::new().hash_one(std::process::id()) & 0xffff_ffff)
 }
 
-fn serve(
-    listener: TcpListener,
-    attendance: Attendance,
-    peer: Peer,
-    runs: RunsService,
-) -> Result<JoinHandle<()>, NodeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(superstep_proto::DESCRIPTOR)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
-    let coordination = CoordinationServer::new(attendance)
-        .max_decoding_message_size(MESSAGE)
-        .max_encoding_message_size(MESSAGE);
-    let messages = MessagesServer::new(Exchange::new(peer))
-        .max_decoding_message_size(MESSAGE)
-        .max_encoding_message_size(MESSAGE);
-    let runs = RunsServer::new(runs).max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE);
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
-        .max_concurrent_streams(STREAMS)
-        .concurrency_limit_per_connection(REQUESTS)
-        .tcp_nodelay(true)
-        .add_service(health_service)
-        .add_service(reflection)
-        .add_service(coordination)
-        .add_service(messages)
-        .add_service(runs);
-    Ok(tokio::spawn(async move {
-        health.set_serving::<RunsServer<RunsService>>().await;
-        if let Err(error) = server.serve_with_incoming(TcpListenerStream::new(listener)).await {
-            tracing::error!(%error, "the services have stopped");
-        }
-    }))
-}
-
 /// The part of a worker that elects.
 struct Elections {
     election: Election,
@@ -224,6 +264,8 @@ struct Elections {
     me: Member,
     leader_here: watch::Sender<Option<LeaderHandle>>,
     leader_address: watch::Sender<Option<Arc<str>>>,
+    /// When the lease was looked at last, whatever came of it.
+    looked: watch::Sender<Instant>,
     stale: Stale,
     leaving: watch::Receiver<bool>,
 }
@@ -243,6 +285,7 @@ impl Elections {
                 tracing::warn!(%why, "the lease cannot be looked at");
             }
             self.follow().await;
+            self.looked.send_replace(Instant::now());
         }
     }
 
@@ -307,7 +350,10 @@ impl Elections {
             provisions: Arc::clone(&self.around.provisions),
             leader: sender.clone(),
             leads: self.leader_here.subscribe(),
+            looked: self.looked.subscribe(),
+            trusts: self.election.pace().gives_up,
             stale: self.stale.clone(),
+            traces: self.around.traces.clone(),
         };
         tokio::spawn(Leader::new(shared, inbox).lead());
         if sender.send(ToLeader::TakeUp).is_err() {

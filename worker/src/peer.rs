@@ -1,9 +1,11 @@
 //! The part of a worker that has partitions of runs, whoever leads.
 
 mod attend;
+mod blobs;
 mod exchange;
 mod links;
 mod run;
+mod spans;
 mod term;
 
 use std::collections::HashMap;
@@ -23,9 +25,13 @@ pub(crate) use exchange::Exchange;
 use exchange::Granted;
 use links::Links;
 use run::PeerRun;
+pub(crate) use spans::Tracer;
 
 /// What goes to the leader that the worker attends to.
 pub(crate) type ToLeader = mpsc::UnboundedSender<v1::FromWorker>;
+
+/// The texts of models that go to that leader: so few at once that they hold nothing else up.
+pub(crate) type TextsToLeader = mpsc::Sender<v1::FromWorker>;
 
 /// What the part of a run in this worker is told.
 pub(crate) enum ToRun {
@@ -33,10 +39,14 @@ pub(crate) enum ToRun {
     Assign(Box<Assigned>),
     /// What that is to do.
     Commands(v1::Commands),
-    /// Messages for it.
-    Batch(v1::Batch, Granted),
+    /// Messages for it, and the credit that their sender has for them.
+    Batch(v1::Batch, Option<Granted>),
+    /// Messages of a term were for it that cannot be had.
+    Unreadable(u64, String),
     /// It is not the worker's any more.
     Release(u64),
+    /// Whether anybody wants to hear what its models write.
+    Listen(bool),
 }
 
 /// A partition that a leader has assigned.
@@ -44,6 +54,7 @@ pub(crate) struct Assigned {
     pub(crate) assign: v1::Assign,
     pub(crate) records: Vec<Record>,
     pub(crate) leader: ToLeader,
+    pub(crate) texts: TextsToLeader,
 }
 
 /// The partitions of runs that this worker has, and what they share.
@@ -55,6 +66,7 @@ pub(crate) struct Peer {
     runs: Arc<Mutex<HashMap<RunName, mpsc::UnboundedSender<ToRun>>>>,
     /// What was of a term that is over.
     stale: Stale,
+    tracer: Tracer,
 }
 
 impl Peer {
@@ -63,8 +75,10 @@ impl Peer {
         provisions: Arc<dyn Provisions>,
         channels: Channels,
         stale: Stale,
+        tracer: Tracer,
     ) -> Self {
-        Self { store, provisions, links: Links::new(channels), runs: Arc::default(), stale }
+        let links = Links::new(channels, store.clone());
+        Self { store, provisions, links, runs: Arc::default(), stale, tracer }
     }
 
     /// Tells the part of a run in this worker, which begins with what it is told first.
@@ -75,6 +89,8 @@ impl Peer {
                 Ok(()) => return,
                 Err(gone) => gone.0,
             },
+            // There is nobody who writes.
+            None if matches!(what, ToRun::Listen(_)) => return,
             None => what,
         };
         let (sender, inbox) = mpsc::unbounded_channel();

@@ -2,6 +2,7 @@
 
 mod answers;
 mod watching;
+mod written;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use superstep_proto::v1::runs_client::RunsClient;
 use superstep_proto::v1::runs_server::Runs;
 use superstep_runtime::{RunError, list_runs, read_run};
 use superstep_store::{RunName, Store, StoreError};
+use superstep_transport::Refusals;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Duration, timeout};
 use tonic::transport::Channel;
@@ -27,6 +29,7 @@ use crate::stale::Stale;
 use crate::with_causes;
 
 /// The service in one worker: what only the leader can do is handed on to it.
+#[derive(Clone)]
 pub(crate) struct RunsService {
     pub(crate) name: String,
     pub(crate) store: Store<Record>,
@@ -35,6 +38,7 @@ pub(crate) struct RunsService {
     pub(crate) leader_is_at: LeaderAddress,
     pub(crate) channels: Channels,
     pub(crate) stale: Stale,
+    pub(crate) refusals: Refusals,
 }
 
 /// How long a run may take to answer; it has none while the store is away.
@@ -57,13 +61,17 @@ impl RunsService {
         if request.metadata().contains_key(HANDED_ON) {
             return Err(Status::unavailable("nobody leads at the moment"));
         }
-        let address = self.leader_is_at.borrow().clone();
-        let address = address.ok_or_else(|| Status::unavailable("nobody leads at the moment"))?;
-        let client =
-            self.channels.runs(&address).map_err(|error| Status::unavailable(with_causes(&error)))?;
+        let client = self.client_of_leader()?;
         let mut request = Request::new(request.into_inner());
         request.metadata_mut().insert(HANDED_ON, tonic::metadata::MetadataValue::from_static("1"));
         call(client, request).await
+    }
+
+    /// A way to the worker that leads.
+    fn client_of_leader(&self) -> Result<RunsClient<Channel>, Status> {
+        let address = self.leader_is_at.borrow().clone();
+        let address = address.ok_or_else(|| Status::unavailable("nobody leads at the moment"))?;
+        self.channels.runs(&address).map_err(|error| Status::unavailable(with_causes(&error)))
     }
 
     async fn ask<A>(
@@ -77,11 +85,24 @@ impl RunsService {
         timeout(PATIENCE, answer).await.ok()?.ok()
     }
 
+    /// What becomes of a request that no term has replied to: it is done if the log has it, for the reply may be lost
+    /// with the leader that was asked before, and the run may have ended since.
+    async fn in_log(
+        &self,
+        run: &RunName,
+        is_it: impl Fn(&Record) -> bool + Send + 'static,
+    ) -> Result<(), Status> {
+        let (store, name) = (self.store.clone(), run.clone());
+        let read = blocking(move || read_run(&store, &name).map_err(|error| status_of(&error)));
+        let (_, records) = read.await?;
+        if records.iter().any(is_it) { Ok(()) } else { Err(self.not_led(run).await) }
+    }
+
     /// Why a run cannot be reached: it is not there, or has ended.
     async fn not_led(&self, run: &RunName) -> Status {
         match self.standing(run).await {
             Ok(found) if found.phase() == v1::RunPhase::Ended => {
-                Status::failed_precondition(format!("run \"{run}\" has ended"))
+                Status::failed_precondition(format!("run {run} has ended"))
             }
             Ok(_) => Status::unavailable(format!("run \"{run}\" is being taken over")),
             Err(status) => status,
@@ -196,11 +217,13 @@ impl Runs for RunsService {
         let question = request.question.map(|question| superstep_wire::question_of(Some(question)));
         let question = question.transpose().map_err(|error| Status::invalid_argument(with_causes(&error)))?;
         let answer = Payload::from(answers::json(&request.answer, "the answer")?);
-        match self.ask(&leader, &run, |reply| Ask::Answer(question, answer, reply)).await {
-            Some(Ok(())) => Ok(Response::new(v1::AnswerResponse {})),
-            Some(Err(error)) => Err(Status::failed_precondition(error.to_string())),
-            None => Err(self.not_led(&run).await),
+        let (asked, given) = (question.clone(), answer.clone());
+        match self.ask(&leader, &run, |reply| Ask::Answer(asked, given, reply)).await {
+            Some(Ok(())) => {}
+            Some(Err(source)) => return Err(status_of(&RunError::Answer { run, source })),
+            None => self.in_log(&run, answers::is_answer(question, answer)).await?,
         }
+        Ok(Response::new(v1::AnswerResponse {}))
     }
 
     async fn cancel(
@@ -234,11 +257,17 @@ impl Runs for RunsService {
         let mutations = serde_json::from_slice(&request.mutations)
             .map_err(|error| Status::invalid_argument(format!("the mutations cannot be read: {error}")))?;
         let patch = Patch { class: PriorityClass::Person, requester: request.name, mutations };
-        match self.ask(&leader, &run, |reply| Ask::Patch(patch, reply)).await {
-            Some(Ok(())) => Ok(Response::new(v1::PatchResponse {})),
-            Some(Err(error)) => Err(Status::failed_precondition(error.to_string())),
-            None => Err(self.not_led(&run).await),
+        let asked = patch.clone();
+        match self.ask(&leader, &run, |reply| Ask::Patch(asked, reply)).await {
+            Some(Ok(())) => {}
+            Some(Err(source)) => return Err(status_of(&RunError::Patch { run, source })),
+            None => {
+                let is_it =
+                    move |record: &Record| matches!(record, Record::Patched(other) if *other == patch);
+                self.in_log(&run, is_it).await?;
+            }
         }
+        Ok(Response::new(v1::PatchResponse {}))
     }
 
     async fn cluster(
@@ -263,6 +292,7 @@ impl Runs for RunsService {
             workers,
             store_away_seconds: away,
             stale_refused: self.stale.refused(),
+            callers_refused: self.refusals.total(),
         }))
     }
 }

@@ -13,11 +13,17 @@ use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_runtime::{Happening, Run, Seen, Setup};
 use superstep_store::Store;
+use superstep_transport::Security;
 use superstep_worker::{
     Channels, FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Provisions as _, Surroundings,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
+
+#[path = "cluster/asking.rs"]
+mod asking;
+#[path = "cluster/watching.rs"]
+mod watching;
 
 /// One worker, with everything that dies with it.
 struct Worker {
@@ -57,19 +63,26 @@ impl Group {
     }
 
     fn start_with(&mut self, name: &str, labels: &[&str]) {
+        self.start_at(name, labels, None);
+    }
+
+    /// Starts a worker of which the others are told that it is at `address`.
+    fn start_at(&mut self, name: &str, labels: &[&str], address: Option<&str>) {
         let runtime = Runtime::new().unwrap();
         let around = Surroundings {
             store: self.store.clone(),
             leases: Arc::new(FileLease::new(self.folder.path().join("leader"))),
             discovery: Arc::new(MemberFolder::new(self.folder.path().join("members")).unwrap()),
             provisions: Arc::new(Loader::new(self.store.clone())),
+            traces: None,
         };
         let config = NodeConfig {
             name: name.to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
-            address: None,
+            address: address.map(str::to_owned),
             labels: labels.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>(),
             pace: quick(),
+            security: Security::Plaintext,
         };
         let node = runtime.block_on(Node::start(config, around)).unwrap();
         let (name, address) = (name.to_owned(), node.address().to_owned());
@@ -93,7 +106,24 @@ impl Group {
 
     fn runs(&self, at: usize) -> RunsClient<Channel> {
         let _inside = self.client.enter();
-        Channels::default().runs(&self.workers[at].address).unwrap()
+        runs_at(&self.workers[at].address)
+    }
+
+    /// Asks once, and is told why not.
+    fn refused<A>(
+        &self,
+        ask: impl AsyncFn(RunsClient<Channel>) -> Result<A, tonic::Status>,
+    ) -> tonic::Status {
+        for round in 0..200 {
+            match self.client.block_on(ask(self.runs(round % self.workers.len()))) {
+                Ok(_) => panic!("it is refused"),
+                Err(status) if status.code() == tonic::Code::Unavailable => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(status) => return status,
+            }
+        }
+        panic!("nobody answers")
     }
 
     /// Asks again until the answer is not that nobody can give it.
@@ -178,6 +208,11 @@ impl Group {
             seen
         })
     }
+}
+
+/// A client of the worker at an address, for the runtime that is entered.
+fn runs_at(address: &str) -> RunsClient<Channel> {
+    Channels::new(Security::Plaintext).runs(address).unwrap()
 }
 
 fn document(name: &str) -> Vec<String> {
@@ -272,6 +307,11 @@ fn lines_of(path: &std::path::Path) -> Vec<String> {
 
 /// A graph whose 24 vertices each run a command, which notes its key at its beginning and its end.
 fn working(ledger: &std::path::Path, seconds: &str) -> Vec<String> {
+    working_within(ledger, seconds, 10_000)
+}
+
+/// The same, within a budget of so many calls.
+fn working_within(ledger: &std::path::Path, seconds: &str, calls: usize) -> Vec<String> {
     let script = format!(
         "echo \"$SUPERSTEP_IDEMPOTENCY_KEY begin\" >> {0}; sleep {seconds}; \
          echo \"$SUPERSTEP_IDEMPOTENCY_KEY end\" >> {0}; echo '{{\"done\": true}}'",
@@ -297,7 +337,13 @@ fn working(ledger: &std::path::Path, seconds: &str) -> Vec<String> {
         "apiVersion": "superstep.dev/v1alpha1",
         "kind": "AgentGraph",
         "metadata": {"name": "working"},
-        "spec": {"entry": entry, "vertices": vertices, "edges": edges, "outputs": [{"vertex": "all"}]},
+        "spec": {
+            "entry": entry,
+            "vertices": vertices,
+            "edges": edges,
+            "outputs": [{"vertex": "all"}],
+            "limits": {"calls": calls},
+        },
     });
     vec![graph.to_string()]
 }
@@ -335,6 +381,58 @@ fn a_run_on_three_workers_comes_to_what_it_comes_to_alone() {
     assert_eq!(course(notices(&seen)), course(told.iter()));
 }
 
+/// Texts of 4 MB from twelve vertices meet at one, whose result of 48 MB goes to another: every message is longer than
+/// what travels itself, and what workers and leader say of it is longer than what is sent at once.
+#[test]
+fn long_messages_reach_their_vertices() {
+    let group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let names: Vec<String> = (0..12).map(|number| format!("part{number}")).collect();
+    let mut vertices: Vec<Value> =
+        names.iter().map(|name| json!({"name": name, "function": {"cel": "input"}})).collect();
+    let sizes = ["size0", "size1", "size2", "size3"];
+    vertices.push(json!({"name": "all", "join": {"mode": "All"}, "function": {"cel": "messages"}}));
+    let size =
+        |name: &&str| json!({"name": name, "function": {"cel": "message.map(one, one.payload.size())"}});
+    vertices.extend(sizes.iter().map(size));
+    let into = names.iter().map(|name| json!({"from": name, "to": "all"}));
+    let out = sizes.iter().map(|name| json!({"from": "all", "to": name}));
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "long"},
+        "spec": {
+            "entry": names,
+            "vertices": vertices,
+            "edges": into.chain(out).collect::<Vec<_>>(),
+            "outputs": sizes.iter().map(|name| json!({"vertex": name})).collect::<Vec<_>>(),
+        },
+    });
+    let text = "0123456789abcdef".repeat(1 << 18);
+    group.submit("long", &[graph.to_string()], &Value::from(text));
+    let size = json!(vec![4 << 20; 12]);
+    let outputs: serde_json::Map<String, Value> =
+        sizes.iter().map(|name| ((*name).to_owned(), size.clone())).collect();
+    assert_eq!(group.end("long"), (RunStatus::Succeeded, Value::Object(outputs)));
+}
+
+#[test]
+fn messages_go_by_the_leader_where_a_worker_cannot_be_reached() {
+    let mut group = Group::new(&["a", "c"]);
+    group.complete(2);
+    // It reaches the leader, and nobody reaches it.
+    group.start_at("b", &[], Some("http://127.0.0.1:1"));
+    group.complete(3);
+    let documents = document("mixed.yaml");
+    let input = json!({"texts": ["one", "two", "three", "four"]});
+    let (status, outputs, told) = alone(&documents, &input);
+    group.submit("mixed", &documents, &input);
+    assert_eq!(group.end("mixed"), (status, outputs));
+    assert_eq!(course(notices(&group.watched("mixed"))), course(told.iter()));
+    let unreached = group.cluster().workers.into_iter().find(|worker| worker.name == "b").unwrap();
+    assert_eq!(unreached.address, "http://127.0.0.1:1");
+}
+
 #[test]
 fn a_lost_worker_costs_only_what_it_had_in_flight() {
     let mut group = Group::new(&["a", "b", "c"]);
@@ -362,7 +460,10 @@ fn a_lost_leader_costs_nothing_that_others_execute() {
     let mut group = Group::new(&["a", "b", "c"]);
     group.complete(3);
     let ledger = group.folder.path().join("ledger");
-    let documents = working(&ledger, "2");
+    // What is lost is paid for twice, and what goes on once.
+    let names = ["a", "b", "c"];
+    let most = names.into_iter().map(|name| share_of(name, &names)).max().unwrap();
+    let documents = working_within(&ledger, "2", 24 + most);
     group.submit("working", &documents, &Value::Null);
     while counts(&ledger).len() < 24 {
         std::thread::sleep(Duration::from_millis(20));

@@ -3,6 +3,7 @@
 //! Every series is measured once in each round, so that what else the machine does falls on all of them alike; the
 //! median of the rounds is reported. CPU seconds count the measured region only, in each program by itself.
 
+mod cluster;
 mod peers;
 mod plan;
 mod report;
@@ -34,8 +35,8 @@ pub(crate) struct Arguments {
     /// Rounds, whose median counts. What takes long is not measured in all of them.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Measure some rows only: those of the part memory, durable, shapes, branches, flood, graphs or generation, or
-    /// those with this text in their name; may be given several times.
+    /// Measure some rows only: those of the part memory, durable, shapes, branches, flood, graphs, generation or
+    /// cluster, or those with this text in their name; may be given several times.
     #[arg(long, value_name = "ROW")]
     only: Vec<String>,
     /// Leave out llama.cpp, which is built from source the first time (about ten minutes).
@@ -53,6 +54,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
     let mut series = plan(workspace, arguments, &folder)?;
     let rounds = if arguments.quick { 1 } else { arguments.rounds.max(1) };
+    let groups = wants(arguments, &|only| only == cluster::PART);
+    let groups = if groups { Some(cluster::run(workspace, rounds)?) } else { None };
     for round in 1..=rounds {
         eprintln!("round {round} of {rounds}");
         for one in &mut series {
@@ -60,6 +63,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
     }
     println!("\n{}", report::tables(&series));
+    if let Some(table) = groups {
+        println!("{table}");
+    }
     let results = folder.join("results.json");
     let text = serde_json::to_string_pretty(&report::json(&series, rounds))?;
     fs::write(&results, text).with_context(|| format!("cannot write {}", results.display()))?;
@@ -71,13 +77,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Whether what is called so is to be measured.
+fn wants(arguments: &Arguments, named: &dyn Fn(&str) -> bool) -> bool {
+    arguments.only.is_empty() || arguments.only.iter().any(|only| named(only))
+}
+
 fn plan(workspace: &Workspace, arguments: &Arguments, folder: &Path) -> Result<Vec<Series>> {
-    let wanted = |named: &dyn Fn(&str) -> bool| {
-        arguments.only.is_empty() || arguments.only.iter().any(|only| named(only))
-    };
+    let wanted = |named: &dyn Fn(&str) -> bool| wants(arguments, named);
     let rows: Vec<&Row> = ROWS.iter().filter(|row| wanted(&|only| row.is_named(only))).collect();
     let generation = wanted(&|only| only == GENERATION);
-    if rows.is_empty() && !generation {
+    if rows.is_empty() && !generation && !wanted(&|only| only == cluster::PART) {
         bail!("no row is named {}", arguments.only.join(" or "));
     }
     let mut packages = plan::peers(&rows);
@@ -88,14 +97,14 @@ fn plan(workspace: &Workspace, arguments: &Arguments, folder: &Path) -> Result<V
     let venvs = peers::Venvs::prepare(folder, &scripts, &packages);
     let mut programs = Programs { scripts, venvs, bench: None, edges: None, throughput: None };
     if rows.iter().any(|row| !row.is_of_edges()) {
-        programs.bench = example(workspace, "superstep-runtime", "bench");
+        programs.bench = example(workspace, &["superstep-runtime"], "bench");
     }
     if rows.iter().any(|row| row.is_of_edges()) {
-        programs.edges = example(workspace, "superstep-algorithms", "edges");
+        programs.edges = example(workspace, &["superstep-algorithms"], "edges");
     }
     let mut series: Vec<Series> = rows.iter().flat_map(|row| programs.series(row)).collect();
     if generation {
-        programs.throughput = example(workspace, "superstep-inference", "throughput");
+        programs.throughput = example(workspace, &["superstep-inference"], "throughput");
         let source = Source::parse(arguments.model.as_deref());
         let model = model::obtain(workspace, Profile::Release, &source)?;
         series.extend(programs.generation(&model.path));
@@ -104,10 +113,10 @@ fn plan(workspace: &Workspace, arguments: &Arguments, folder: &Path) -> Result<V
 }
 
 /// Builds an example; when that fails the rows of others are still worth having.
-fn example(workspace: &Workspace, package: &str, name: &str) -> Option<PathBuf> {
+fn example(workspace: &Workspace, package: &[&str], name: &str) -> Option<PathBuf> {
     let mut command = cargo();
     command.current_dir(&workspace.root);
-    command.args(["build", "--release", "--locked", "--package", package, "--example", name]);
+    command.args(["build", "--release", "--locked", "--example", name, "--package"]).args(package);
     match run_process(&mut command) {
         Ok(()) => Some(workspace.target.join("release/examples").join(name)),
         Err(error) => {

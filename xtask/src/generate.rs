@@ -1,6 +1,7 @@
 //! `cargo xtask generate`: the parts of the documents that are written by the `superstep` command itself, or follow from
-//! other files; and the baseline of the services.
+//! other files; the CustomResourceDefinitions; and the baseline of the services.
 
+mod definitions;
 mod gallery;
 
 use crate::binary::{self, Profile};
@@ -60,7 +61,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             println!("wrote {}", part.file);
         }
     }
-    if !stale.is_empty() {
+    let crds = definitions::files(&superstep.with_file_name("superstep-operator"))?;
+    let unlike = definitions::write(workspace, &crds, arguments.check)?;
+    if !stale.is_empty() || !unlike.is_empty() {
+        let stale: Vec<&str> = stale.into_iter().chain(unlike.iter().map(String::as_str)).collect();
         bail!("stale, write them again with `cargo xtask generate`: {}", stale.join(", "));
     }
     Ok(())

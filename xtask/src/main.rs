@@ -1,11 +1,12 @@
-//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `sim`, `fuzz`,
-//! `generate`, `images`, `testbed` and `tidy`.
+//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `sim`, `faults`, `fuzz`, `generate`,
+//! `images`, `testbed` and `tidy`.
 #![expect(clippy::print_stdout, reason = "these commands report to the person who typed them")]
 
 mod bench;
 mod binary;
 mod cache;
 mod deny;
+mod faults;
 mod fuzz;
 mod gateway;
 mod generate;
@@ -45,6 +46,8 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Run the engine in a simulated world: seeds, shapes, crashes, planted mistakes.
     Sim(sim::Arguments),
+    /// Kill, stop, cut off and starve real worker processes, and judge their runs.
+    Faults(faults::Arguments),
     /// Write the generated parts of the documents again, and the baseline of the services.
     Generate(generate::Arguments),
     /// Build the images of the cluster's parts, each an archive of its own.
@@ -73,6 +76,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Bench(arguments) => bench::run(&workspace, arguments),
         Command::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Command::Sim(arguments) => sim::run(&workspace, arguments),
+        Command::Faults(arguments) => faults::run(&workspace, arguments),
         Command::Generate(arguments) => generate::run(&workspace, arguments),
         Command::Images(arguments) => images::run(&workspace, arguments),
         Command::Testbed(arguments) => testbed::run(&workspace, arguments),

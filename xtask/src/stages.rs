@@ -3,7 +3,7 @@
 use crate::binary::Profile;
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
-use crate::{deny, gateway, generate, model, protocol, quickstart, sim, tidy};
+use crate::{deny, faults, gateway, generate, model, protocol, quickstart, sim, tidy};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::fmt;
@@ -34,6 +34,7 @@ enum Stage {
     Clippy,
     Test,
     Sim,
+    Faults,
     Bench,
     Generated,
     Quickstart,
@@ -109,6 +110,7 @@ impl Stage {
             Self::Clippy => "clippy with the house lints, warnings denied",
             Self::Test => "every test of the workspace",
             Self::Sim => "a share of the simulator's seeds, crashes and planted mistakes",
+            Self::Faults => "a few kills, stops and cuts of real worker processes",
             Self::Bench => "the smallest run of every shape that the benchmark measures",
             Self::Generated => "generated parts of documents are fresh",
             Self::Quickstart => "the quickstart, with the real model",
@@ -143,6 +145,7 @@ impl Stage {
             ])),
             Self::Test => return test(workspace),
             Self::Sim => sim::share(workspace),
+            Self::Faults => faults::share(workspace),
             Self::Bench => smoke(workspace),
             Self::Generated => {
                 generate::run(workspace, &generate::Arguments { check: true, break_protocol: false })
@@ -200,6 +203,7 @@ impl fmt::Display for Stage {
             Self::Clippy => "clippy",
             Self::Test => "test",
             Self::Sim => "sim",
+            Self::Faults => "faults",
             Self::Bench => "bench",
             Self::Generated => "generated",
             Self::Quickstart => "quickstart",

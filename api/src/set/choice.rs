@@ -50,7 +50,7 @@ impl ResourceSet {
 
     /// The graphs that a vertex opens as a sub-graph, or may let another open.
     fn opened(&self) -> BTreeSet<&str> {
-        let vertices = self.graphs.values().flat_map(|graph| &graph.content.document.spec.vertices);
+        let vertices = self.graphs.values().flat_map(|graph| &graph.content.document.spec.graph.vertices);
         vertices
             .flat_map(|vertex| {
                 let opened = match vertex.program() {

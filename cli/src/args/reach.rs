@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use superstep_runtime::CursorText;
 
 use super::cluster::Connect;
 use super::runs::{ShowProgress, Store};
@@ -16,10 +17,12 @@ Examples:
   superstep watch triage-k3v9q2 --from 3
   superstep watch triage-k3v9q2 --connect http://127.0.0.1:7101
   superstep watch triage-k3v9q2 --output jsonl --offset 117
+  superstep watch triage-k3v9q2 --connect http://127.0.0.1:7101 --output jsonl --after AQ8DARE
 
 It shows what has happened, and goes on until the run ends, whichever processes drive it; then it writes
 the result and exits as the run did. With jsonl each event is a JSON object on a line, and --offset with
-the offset of the last one seen goes on right behind it. Ctrl-C ends the watching, not the run.")]
+the offset of the last one seen goes on right behind it; on a cluster --after with its cursor does, at
+whichever worker. Ctrl-C ends the watching, not the run.")]
 pub(crate) struct WatchArgs {
     /// The run.
     #[arg(value_name = "RUN")]
@@ -28,8 +31,11 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "SUPERSTEP", conflicts_with_all = ["offset", "connect"])]
     pub(crate) from: Option<u64>,
     /// Begin behind the event with this offset.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "connect")]
     pub(crate) offset: Option<u64>,
+    /// Begin behind the event with this cursor, of a run on a cluster.
+    #[arg(long, value_name = "CURSOR", requires = "connect")]
+    pub(crate) after: Option<CursorText>,
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,
@@ -63,6 +69,7 @@ pub(crate) enum WatchFormat {
 Examples:
   superstep patch triage-k3v9q2 -f add-reviewer.yaml
   superstep patch triage-k3v9q2 -f add-reviewer.yaml --no-wait
+  superstep patch triage-k3v9q2 -f add-reviewer.yaml --connect http://127.0.0.1:7101
 
 The mutations are judged at the next barrier, and what became of each is written to stdout; the exit code
 is 1 if one was refused. Those of a run that nobody drives are put into its log, and judged when
@@ -80,6 +87,9 @@ pub(crate) struct PatchArgs {
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,
+    /// Who works on it, if not a process of this machine's store.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
     /// How the verdicts are written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub(crate) output: OutputFormat,
@@ -90,6 +100,7 @@ pub(crate) struct PatchArgs {
 #[command(after_help = "\
 Examples:
   superstep cancel triage-k3v9q2
+  superstep cancel triage-k3v9q2 --connect http://127.0.0.1:7101
 
 The run ends with what it has, and cannot be resumed; programs and calls that run are given up. The end is
 durable when the command ends. A run that has ended stays as it is.")]
@@ -100,6 +111,9 @@ pub(crate) struct CancelArgs {
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,
+    /// Who works on it, if not a process of this machine's store.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
     /// How the outputs are written that the run had.
     #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
     pub(crate) output: OutputFormat,

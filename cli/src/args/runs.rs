@@ -146,6 +146,7 @@ pub(crate) struct ResumeArgs {
 Examples:
   superstep answer refund-k3v9q2 '{\"approved\": true}'
   superstep answer refund-k3v9q2 --vertex approve @answer.json
+  superstep answer refund-k3v9q2 yes --connect http://127.0.0.1:7101
 
 A run that a process drives goes on from the answer there; into the log of another one it is put, and
 superstep resume goes on from it. An answer that is no JSON is taken as a text where the question takes
@@ -164,6 +165,9 @@ pub(crate) struct AnswerArgs {
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,
+    /// Who works on it, if not a process of this machine's store.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
     /// How the questions are written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
     pub(crate) output: OutputFormat,
@@ -179,6 +183,7 @@ Examples:
   superstep runs
   superstep runs --status unfinished,failed --limit 10
   superstep runs --output json
+  superstep runs --connect http://127.0.0.1:7101
   superstep runs gc --older-than 30d
 
 The newest stand first."
@@ -196,6 +201,9 @@ pub(crate) struct RunsArgs {
     /// Where the runs are kept.
     #[command(flatten)]
     pub(crate) store: Store,
+    /// Who works on them, if not a process of this machine's store.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
     /// How the list is written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub(crate) output: OutputFormat,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use superstep_transport::IssueError;
 use tokio::process::{Child, Command};
 
 /// Why workers cannot be started.
@@ -28,6 +29,9 @@ pub(crate) enum ProcessError {
         /// Why.
         source: io::Error,
     },
+    /// There are no certificates for them.
+    #[error(transparent)]
+    Certificates(#[from] IssueError),
     /// A worker has ended that should work.
     #[error("{text}")]
     Ended {
@@ -62,16 +66,27 @@ impl Processes {
         Ok(Self { folder: folder.to_owned(), store: store.to_owned(), program, workers: Vec::new() })
     }
 
-    /// Starts a worker.
+    /// Starts a worker, with the certificates of a folder or without encryption.
     ///
     /// # Errors
     /// The program is not there, or its log cannot be written.
-    pub(crate) fn start(&mut self, name: &str, listen: SocketAddr) -> Result<(), ProcessError> {
+    pub(crate) fn start(
+        &mut self,
+        name: &str,
+        listen: SocketAddr,
+        tls: Option<&Path>,
+    ) -> Result<(), ProcessError> {
         let log = self.folder.join(format!("{name}.log"));
         let file = File::create(&log).map_err(|source| ProcessError::Log { path: log.clone(), source })?;
         let mut command = Command::new(&self.program);
         command.args(["--name", name, "--listen", &listen.to_string(), "--store", &self.store, "--group"]);
         command.arg(self.folder.join("group")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        // What this command shows to workers is not what they show.
+        command.env_remove("SUPERSTEP_TLS");
+        match tls {
+            Some(folder) => command.arg("--tls").arg(folder),
+            None => command.arg("--plaintext"),
+        };
         // Ctrl-C goes to this process, which tells the workers in its own way.
         let child = command.process_group(0).kill_on_drop(true).spawn();
         let child = child.map_err(|source| ProcessError::Start { program: self.program.clone(), source })?;

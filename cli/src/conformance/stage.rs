@@ -51,7 +51,7 @@ impl Stage {
         let root = chosen.content.document.metadata.name.clone();
         let file = folder.join("input.json");
         let named = file.is_file().then(|| format!("@{}", file.display()));
-        let given = given::input(named.as_deref(), &mut io::empty(), &chosen.content.document.spec)?;
+        let given = given::input(named.as_deref(), &mut io::empty(), &chosen.content.document.spec.graph)?;
         let plan = RunPlan::of(&manifests.resources, &root, &Value::Null)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(Self { runtime, plan, input: Payload::from(given) })

@@ -1,7 +1,5 @@
 //! What became of the mutations of patches.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 use superstep_engine::{FrameId, Notice, Patch};
 use superstep_graph::{Mutation, Verdict};
@@ -13,7 +11,7 @@ use crate::log;
 use crate::progress::change;
 
 /// The mutations of patches in order, each with its verdict as soon as there is one.
-pub(super) struct Verdicts(Vec<Asked>);
+pub(crate) struct Verdicts(Vec<Asked>);
 
 struct Asked {
     patch: String,
@@ -24,7 +22,8 @@ struct Asked {
 }
 
 impl Verdicts {
-    pub(super) fn of(patches: &[Patch]) -> Self {
+    /// Those of these patches.
+    pub(crate) fn of(patches: &[Patch]) -> Self {
         let asked = patches.iter().flat_map(|patch| {
             patch.mutations.iter().map(|mutation| Asked {
                 patch: patch.requester.clone(),
@@ -40,19 +39,24 @@ impl Verdicts {
     pub(super) async fn wait(&mut self, watch: &mut Watch) -> Result<(), RunError> {
         while !self.are_complete() {
             match watch.next().await? {
-                Some(Seen::Happened(happened)) => {
-                    if let Happening::Notice(notice) = &happened.what {
-                        self.hear(notice);
-                    }
-                }
                 Some(Seen::Driven(false)) | None => break,
-                Some(Seen::Driven(true) | Seen::Text { .. } | Seen::Missed { .. }) => {}
+                Some(seen) => self.see(&seen),
             }
         }
         Ok(())
     }
 
-    fn are_complete(&self) -> bool {
+    /// Takes in what was seen of the run.
+    pub(crate) fn see(&mut self, seen: &Seen) {
+        if let Seen::Happened(happened) = seen
+            && let Happening::Notice(notice) = &happened.what
+        {
+            self.hear(notice);
+        }
+    }
+
+    /// Whether all are judged.
+    pub(crate) fn are_complete(&self) -> bool {
         self.0.iter().all(|asked| asked.judged_at.is_some())
     }
 
@@ -88,12 +92,13 @@ impl Verdicts {
         }
     }
 
-    pub(super) fn any_refused(&self) -> bool {
+    /// Whether one was refused.
+    pub(crate) fn any_refused(&self) -> bool {
         self.0.iter().any(|asked| matches!(asked.verdict, Some(Verdict::Refused(_))))
     }
 
     /// A row for each mutation.
-    pub(super) fn shown(&self) -> Value {
+    pub(crate) fn shown(&self) -> Value {
         let row = |asked: &Asked| {
             json!({
                 "patch": asked.patch,
@@ -106,16 +111,15 @@ impl Verdicts {
         self.0.iter().map(row).collect()
     }
 
-    /// Tells when those are judged that are not.
-    pub(super) fn advise(&self, run: &RunName, store: Option<&Path>, driven: bool) {
+    /// Tells when those are judged that are not; `place` says where the run is, for a command.
+    pub(crate) fn advise(&self, run: &RunName, place: &str, driven: bool) {
         if self.0.iter().all(|asked| asked.verdict.is_some()) {
             return;
         }
-        let store = store.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
         let when = if driven {
-            format!("the next barrier judges it: superstep watch {run}{store}")
+            format!("the next barrier judges it: superstep watch {run}{place}")
         } else {
-            format!("nobody drives the run, and it is judged with: superstep resume {run}{store}")
+            format!("nobody drives the run, and it is judged with: superstep resume {run}{place}")
         };
         log::say(&format!("the patch is in the log; {when}"));
     }

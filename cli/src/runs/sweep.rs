@@ -130,7 +130,7 @@ impl Swept {
         self.rows.push(json!({
             "run": run.name.as_str(),
             "graph": run.graph,
-            "status": phase_text(run),
+            "status": phase_text(&run.phase, run.driven),
             "bytes": run.bytes,
             "outcome": told,
         }));

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 use superstep_engine::Notice;
 use superstep_graph::VertexName;
-use superstep_runtime::{Happening, RunEnd, Seen};
+use superstep_runtime::{CursorText, Happening, RunEnd, Seen};
 
 use crate::history::{call, words};
 use crate::progress::change;
@@ -21,8 +21,8 @@ pub(super) fn write(event: &Value) -> io::Result<()> {
     stdout.flush()
 }
 
-/// The event of what was seen. What is durable has an offset, and nothing else.
-pub(super) fn of(seen: &Seen) -> Value {
+/// The event of what was seen. What is durable has an offset, and nothing else; on a cluster the place behind it too.
+pub(super) fn of(seen: &Seen, cursor: Option<&CursorText>) -> Value {
     let (at, event) = match seen {
         Seen::Happened(happened) => {
             let at = json!({"offset": happened.offset, "superstep": happened.superstep});
@@ -34,7 +34,11 @@ pub(super) fn of(seen: &Seen) -> Value {
         Seen::Missed { bytes } => (json!({}), json!({"event": "missedText", "bytes": bytes})),
         Seen::Driven(driven) => (json!({}), json!({"event": "driven", "driven": driven})),
     };
-    joined(at, event)
+    let mut event = joined(at, event);
+    if let Some(cursor) = cursor {
+        event["cursor"] = cursor.to_string().into();
+    }
+    event
 }
 
 /// What the run gave in all, told behind its end.

@@ -29,7 +29,7 @@ impl Partition {
     ) {
         let Some(flight) = self.flights.resolve(key) else { return };
         let activation = flight.element_id(key.element);
-        let policy = if under_way { OnUnknown::Retry } else { on_unknown(&flight.spec, &request) };
+        let policy = on_unknown(&flight.spec, &request);
         let Some(element) = flight.elements.get(key.element).filter(|element| element.stage().may_call())
         else {
             return;
@@ -40,6 +40,12 @@ impl Partition {
         match self.journal.look_up(&wanted) {
             Known::Outcome(call) => self.reuse(key, ticket, call),
             Known::Nothing => self.reserve(key, ticket, Open { key: wanted, request, step: Step::Reserving }),
+            // The intent of a call that goes on is in the log, with its reservation.
+            Known::InDoubt(sent) if under_way => {
+                let call = sent.clone();
+                self.journal.open.insert((key, ticket), Open { key: sent, request, step: Step::Intended });
+                self.perform(key, ticket, &call);
+            }
             Known::InDoubt(sent) => match policy {
                 OnUnknown::Retry => {
                     self.reserve(key, ticket, Open { key: sent, request, step: Step::Reserving })

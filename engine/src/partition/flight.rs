@@ -8,6 +8,7 @@ use super::element::Elements;
 use crate::costs::{Spent, Stopwatch};
 use crate::ids::{ActivationId, ActivationKey, PartitionId, Place};
 use crate::message::{MessageStatus, Routed, Trail};
+use crate::program::Failure;
 
 /// One activation, or one forEach group.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub(super) struct Staged {
     pub(super) outbox: Vec<Routed>,
     pub(super) settled: Vec<Unsent>,
     pub(super) value: crate::program::ValueChange,
+    /// Why it failed, if it did.
+    pub(super) failure: Option<Failure>,
 }
 
 /// A message that did not even leave its sender.

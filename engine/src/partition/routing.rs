@@ -36,10 +36,11 @@ impl Partition {
             Err(failure) => Err(failure.clone()),
         };
         let failure = routed.as_ref().err().cloned();
-        let (staged, taken) = match routed {
+        let (mut staged, taken) = match routed {
             Ok(staged) => (staged, false),
             Err(failure) => self.route_failure(flight, frame, &failure),
         };
+        staged.failure.clone_from(&failure);
         let limited = failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Limit);
         if limited && outcome.is_ok() {
             // Routing refuses a result for one limit only.

@@ -16,7 +16,7 @@ use super::beside::Beside;
 /// Puts the documents and edges of files into the graphs that name the files, so that a run keeps what they held.
 pub(super) fn take_in(resources: &mut ResourceSet, beside: Beside, diagnostics: &mut Vec<Diagnostic>) {
     for graph in resources.graphs.values_mut() {
-        let mut spec = graph.content.document.spec.clone();
+        let mut spec = graph.content.document.spec.graph.clone();
         let mut mistakes = Vec::new();
         let files = Files { graph, beside };
         for (index, vertex) in spec.vertices.iter_mut().enumerate() {
@@ -37,7 +37,7 @@ pub(super) fn take_in(resources: &mut ResourceSet, beside: Beside, diagnostics: 
         }
         match validate(&spec) {
             Ok(valid) if mistakes.is_empty() => {
-                graph.content.document.spec = spec;
+                graph.content.document.spec.graph = spec;
                 graph.content.graph = valid;
             }
             Ok(_) => {}

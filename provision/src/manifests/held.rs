@@ -5,7 +5,7 @@ use superstep_graph::{FieldPath, GraphSpec, OutputFormat, Problem, VertexName, V
 
 /// What of a graph's output schemas its local models cannot be held to.
 pub(crate) fn check(resources: &ResourceSet, graph: &Resource<CheckedGraph>) -> Vec<Diagnostic> {
-    let spec = &graph.content.document.spec;
+    let spec = &graph.content.document.spec.graph;
     let vertices = FieldPath::default().field("vertices");
     let refused = spec.vertices.iter().enumerate().filter_map(|(index, vertex)| {
         let (kind, model, output) = asked(vertex)?;

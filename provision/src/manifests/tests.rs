@@ -116,8 +116,8 @@ fn every_text_and_number_is_sent_as_it_is() {
     });
     let mut resources = received(&[document.to_string()]);
     let graph = &mut resources.graphs.get_mut("g").unwrap().content;
-    graph.document.spec.vertices[0].value = value;
-    graph.graph = superstep_graph::validate(&graph.document.spec).unwrap();
+    graph.document.spec.graph.vertices[0].value = value;
+    graph.graph = superstep_graph::validate(&graph.document.spec.graph).unwrap();
     assert_eq!(content(&received(&write_documents(&resources))), content(&resources));
 }
 

@@ -33,7 +33,7 @@ impl TryFrom<HuggingFaceSource> for HubFile {
 
 impl fmt::Display for HubFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HuggingFaceSource { repo, file, revision } = &self.0;
+        let HuggingFaceSource { repo, file, revision, .. } = &self.0;
         write!(f, "hf:{repo}/{file}")?;
         if revision == "main" { Ok(()) } else { write!(f, "@{revision}") }
     }
@@ -47,7 +47,8 @@ impl HubFile {
         let mut parts = path.splitn(3, '/');
         let (owner, name, file) = (parts.next()?, parts.next()?, parts.next()?);
         let (repo, file) = (format!("{owner}/{name}"), file.to_owned());
-        Self::try_from(HuggingFaceSource { repo, file, revision: revision.to_owned() }).ok()
+        let source = HuggingFaceSource { repo, file, revision: revision.to_owned(), credential_ref: None };
+        Self::try_from(source).ok()
     }
 
     /// Whether it is the weights of a sentence model.

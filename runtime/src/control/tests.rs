@@ -332,6 +332,7 @@ async fn one_who_does_not_read_holds_nobody_up_and_hears_what_he_missed() {
         "edges": [{"from": "ask", "to": "talk"}],
     }));
     is_asked(&stage).await;
+    while !stage.reach().state().await.unwrap().unwrap().paused {}
     let store = stage.store();
     let mut watching =
         Connection::open(&store, &stage.name, &Request::Watch { from: 0 }).await.expect("it listens");

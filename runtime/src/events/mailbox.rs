@@ -67,6 +67,12 @@ impl Mailbox {
         }
     }
 
+    pub(super) fn missed(&self, bytes: u64) {
+        if bytes > 0 {
+            self.change(|content| content.miss(0, bytes));
+        }
+    }
+
     pub(super) fn durable(&self, next: u64) {
         if self.wants == Wants::Texts {
             self.change(|content| match content.waiting.back_mut() {

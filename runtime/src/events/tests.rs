@@ -56,6 +56,19 @@ fn texts_are_dropped_with_a_mark_before_any_notice() {
 }
 
 #[test]
+fn what_was_dropped_on_the_way_is_told_with_what_is_dropped_here() {
+    let hub = Hub::default();
+    let events = hub.events();
+    hub.text(&activation("a"), "x");
+    hub.missed(0);
+    hub.missed(7);
+    hub.missed(2);
+    hub.text(&activation("a"), "y");
+    drop(hub);
+    assert_eq!(drain(events), [text("a", "x"), RunEvent::Missed { notices: 0, bytes: 9 }, text("a", "y")]);
+}
+
+#[test]
 fn who_has_stopped_listening_is_forgotten() {
     let hub = Hub::default();
     drop(hub.events());

@@ -239,7 +239,7 @@ impl CallDesk {
                 told(reply.send(()).is_ok());
                 (Stage::Over, None)
             }
-            // It had ended before its attempt was adopted: its intent is durable anew, and its outcome follows.
+            // It had ended before its attempt was adopted: its outcome follows.
             (Stage::ToGoOn(reply, outcome), Decision::Perform { .. }) => {
                 let deed = key.map(|key| Deed::Ended { key, ticket, outcome: outcome.clone() });
                 (Stage::ToGoOn(reply, outcome), deed)

@@ -29,8 +29,12 @@ impl Expected {
         }
     }
 
-    fn is_same_patch(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::Patch(one, _), Self::Patch(two, _)) if one == two)
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Patch(one, _), Self::Patch(two, _)) => one == two,
+            (Self::Answer(one, _), Self::Answer(two, _)) => one == two,
+            (Self::Patch(..), Self::Answer(..)) | (Self::Answer(..), Self::Patch(..)) => false,
+        }
     }
 
     fn acknowledge(self) {
@@ -62,14 +66,14 @@ impl<T: Copy + PartialEq> Acknowledgements<T> {
         self.expected.push(expected);
     }
 
-    /// Acknowledges a patch that the run knows: now, or together with the one that is on its way to the log.
-    pub(super) fn known(&mut self, patch: Expected) {
-        if let Some((token, _)) = self.appending.iter().find(|(_, other)| other.is_same_patch(&patch)) {
-            self.appending.push((*token, patch));
-        } else if self.expected.iter().any(|other| other.is_same_patch(&patch)) {
-            self.expected.push(patch);
+    /// Acknowledges what the run knows: now, or together with the same that is on its way to the log.
+    pub(super) fn known(&mut self, again: Expected) {
+        if let Some((token, _)) = self.appending.iter().find(|(_, other)| other.is_same(&again)) {
+            self.appending.push((*token, again));
+        } else if self.expected.iter().any(|other| other.is_same(&again)) {
+            self.expected.push(again);
         } else {
-            patch.acknowledge();
+            again.acknowledge();
         }
     }
 

@@ -4,7 +4,6 @@
 mod outside;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -16,7 +15,8 @@ use superstep_store::{Append, AppendError, Position, RunName};
 use tokio::sync::{mpsc, oneshot};
 
 use super::requests::Requests;
-use super::{Clock, Control, Observer, RunEnd, RunError, RunLog, Setup};
+use super::{Control, Observer, RunEnd, RunError, RunLog, Setup};
+use crate::clock::Clock;
 use crate::control::Listening;
 use crate::events::Hub;
 use crate::expressions::EdgeExpressions;
@@ -65,7 +65,7 @@ impl Driver {
         for (name, graph) in &config.library {
             hands.prepare(name, graph)?;
         }
-        let clock = Clock(tokio::time::Instant::now());
+        let clock = Clock::start();
         Ok(Self {
             owner: setup.owner,
             run,
@@ -93,6 +93,7 @@ impl Driver {
 
     pub(super) fn resume(&mut self, log: RunLog, records: &[Record]) -> Result<(), RunError> {
         self.log = Some(log);
+        self.requests.remember(records);
         let replayed = self.solo.resume(records, &self.owner, self.now);
         replayed.map_err(|source| RunError::Replay { run: self.run.clone(), source })
     }
@@ -210,10 +211,7 @@ impl Driver {
             return self.look();
         }
         let due = self.solo.poll_timeout().into_iter().chain(self.requests.next_deadline()).min();
-        let due = due.map(|timeout| self.clock.at(timeout));
-        let timeout = tokio::time::sleep_until(
-            due.unwrap_or_else(|| tokio::time::Instant::now() + Duration::from_secs(3_600)),
-        );
+        let timeout = tokio::time::sleep_until(self.clock.at(due));
         tokio::select! {
             Some(appended) = self.appends.next() => {
                 self.now = self.clock.now();

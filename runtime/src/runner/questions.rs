@@ -18,6 +18,15 @@ pub enum AnswerError {
         /// What should have been asked.
         question: QuestionId,
     },
+    /// No question was named, and nothing asks.
+    #[error("nothing is asked")]
+    Nothing,
+    /// No question was named, and several are open.
+    #[error("several questions are open, and the answer must name one: {}", names(.asking))]
+    Several {
+        /// Those that are.
+        asking: Vec<QuestionId>,
+    },
     /// It is not what was asked for.
     #[error("the answer to {question} does not fit: {why}")]
     Unfit {
@@ -35,6 +44,10 @@ pub enum AnswerError {
     /// Nobody drives the run any more; whether the answer is in the log, the log tells.
     #[error("the run is not driven any more")]
     Gone,
+}
+
+fn names(questions: &[QuestionId]) -> String {
+    questions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether an answer can be taken.

@@ -1,6 +1,8 @@
 //! What is asked of a run from outside while a process drives it: judged by what its coordinator knows, and
 //! acknowledged when it is durable.
 
+use std::collections::BTreeMap;
+
 use superstep_engine::{
     Coordinator, CoordinatorEvent, Patch, PatchStanding, Payload, Question, QuestionId, Record, Timestamp,
 };
@@ -18,16 +20,66 @@ pub type Taken<E> = oneshot::Sender<Result<(), E>>;
 pub struct Requests<T> {
     acknowledgements: Acknowledgements<T>,
     deadlines: Deadlines,
+    answered: Answered,
+}
+
+/// The answers that were taken.
+#[derive(Debug, Default)]
+struct Answered {
+    all: BTreeMap<QuestionId, Payload>,
+    last: Option<QuestionId>,
+}
+
+impl Answered {
+    fn take(&mut self, question: &QuestionId, answer: &Payload) {
+        self.all.insert(question.clone(), answer.clone());
+        self.last = Some(question.clone());
+    }
+
+    fn is(&self, question: &QuestionId, answer: &Payload) -> bool {
+        self.all.get(question) == Some(answer)
+    }
 }
 
 impl<T: Copy + PartialEq> Default for Requests<T> {
     fn default() -> Self {
-        Self { acknowledgements: Acknowledgements::new(), deadlines: Deadlines::default() }
+        let (deadlines, answered) = (Deadlines::default(), Answered::default());
+        Self { acknowledgements: Acknowledgements::new(), deadlines, answered }
     }
 }
 
 impl<T: Copy + PartialEq> Requests<T> {
-    /// Takes an answer that fits what is asked; what the coordinator is to be told, if anything.
+    /// Takes note of what the log has: whoever asks for the same again has it done.
+    pub fn remember(&mut self, records: &[Record]) {
+        for record in records {
+            if let Record::Answered { question, answer } = record {
+                self.answered.take(question, answer);
+            }
+        }
+    }
+
+    /// The question that is meant when none is named: the only one that is open; where none is, the last one that was
+    /// answered, if it was answered like this.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub fn meant(&self, coordinator: &Coordinator, answer: &Payload) -> Result<QuestionId, AnswerError> {
+        let mut open: Vec<QuestionId> = coordinator.questions().map(|(id, _)| id.clone()).collect();
+        match (open.pop(), open.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (Some(last), false) => {
+                open.push(last);
+                Err(AnswerError::Several { asking: open })
+            }
+            (None, _) => {
+                let last = self.answered.last.as_ref().filter(|last| self.answered.is(last, answer));
+                last.cloned().ok_or(AnswerError::Nothing)
+            }
+        }
+    }
+
+    /// Takes an answer that fits what is asked; what the coordinator is to be told, if anything. An answer that was
+    /// taken before is taken again, and changes nothing more.
     pub fn answer(
         &mut self,
         coordinator: &Coordinator,
@@ -39,7 +91,12 @@ impl<T: Copy + PartialEq> Requests<T> {
             judged => judged,
         };
         match taken {
+            Err(AnswerError::NotAsked { .. }) if self.answered.is(&question, &answer) => {
+                self.acknowledgements.known(Expected::Answer(question, reply));
+                None
+            }
             Ok(()) => {
+                self.answered.take(&question, &answer);
                 self.acknowledgements.expect(Expected::Answer(question.clone(), reply));
                 Some(CoordinatorEvent::Answer(question, answer))
             }
@@ -71,6 +128,8 @@ impl<T: Copy + PartialEq> Requests<T> {
 
     /// These records are on their way to the log.
     pub fn appending(&mut self, token: T, records: &[Record]) {
+        // A deadline answers too.
+        self.remember(records);
         self.acknowledgements.appending(token, records);
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use superstep_engine::Record;
 use superstep_store::{RunName, Store};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{LOOKING, Seen};
 use crate::control::{Connection, Reply, Request};
@@ -30,12 +30,14 @@ pub(super) struct Live {
     driven: Option<bool>,
     /// Whether the log was looked at since it was found that nobody drives the run.
     looked: bool,
+    /// When the log is looked at again that nobody speaks of. Who waits may be called away and come back, many times.
+    looks: Option<Instant>,
 }
 
 impl Live {
     pub(super) fn new(store: &Store<Record>, run: &RunName) -> Self {
         let (store, run) = (store.clone(), run.clone());
-        Self { store, run, connection: None, driven: None, looked: false }
+        Self { store, run, connection: None, driven: None, looked: false, looks: None }
     }
 
     /// Waits until something is to be told, or the log, of which `known` records are known, may have grown.
@@ -69,6 +71,11 @@ impl Live {
     }
 
     async fn look_for_driver(&mut self, known: u64) -> Woken {
+        if let Some(due) = self.looks {
+            sleep_until(due).await;
+            self.looks = None;
+            return Woken::Grown;
+        }
         self.connection = Connection::open(&self.store, &self.run, &Request::Watch { from: known }).await;
         let driven = self.connection.is_some() || self.has_driver();
         // What it wrote last before it went away comes first.
@@ -80,7 +87,9 @@ impl Live {
             return Woken::Seen(Seen::Driven(driven));
         }
         if self.connection.is_none() {
-            sleep(LOOKING).await;
+            let due = *self.looks.insert(Instant::now() + LOOKING);
+            sleep_until(due).await;
+            self.looks = None;
         }
         Woken::Grown
     }

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use superstep_engine::{Action, Notice, Record, ReplayError, RunStatus, Solo};
+use superstep_engine::{Action, Notice, Record, Remains, ReplayError, RunStatus, Solo};
 use superstep_store::RunName;
 
+use super::order::{Known, Unit};
 use super::{Happened, Happening, WatchFrom};
 use crate::expressions::EdgeExpressions;
 use crate::programs::Programs;
@@ -25,8 +26,14 @@ pub(super) struct Telling {
     /// How many events there were.
     offset: u64,
     superstep: u64,
+    /// How much is known of the unit that is being taken in, and how many events it had so far.
+    known: Known,
+    events: u32,
+    /// The first superstep of which the log has everything.
+    kept_from: u64,
     ended: Option<RunStatus>,
-    happened: VecDeque<Happened>,
+    /// What is to be told, each with its number in its unit.
+    happened: VecDeque<(u32, Happened)>,
 }
 
 impl fmt::Debug for Telling {
@@ -37,14 +44,24 @@ impl fmt::Debug for Telling {
 
 impl Telling {
     pub(super) fn new(run: &RunName, programs: Arc<Programs>, from: WatchFrom) -> Self {
+        // What is known of the unit that was told of in part is counted again.
+        let offset = match &from {
+            WatchFrom::Cursor(cursor) => {
+                cursor.offset - cursor.begun.as_ref().map_or(0, |(_, events)| u64::from(*events))
+            }
+            WatchFrom::Offset(_) | WatchFrom::Superstep(_) => 0,
+        };
         Self {
             run: run.clone(),
             programs,
             from,
             solo: None,
             position: 0,
-            offset: 0,
+            offset,
             superstep: 0,
+            known: Known::Events(0),
+            events: 0,
+            kept_from: 0,
             ended: None,
             happened: VecDeque::new(),
         }
@@ -55,9 +72,20 @@ impl Telling {
         self.position
     }
 
-    /// The next event that is to be told.
-    pub(super) fn next(&mut self) -> Option<Happened> {
-        self.happened.pop_front()
+    /// The next event that is to be told, with its number in its unit, and whether it is the last one of it.
+    pub(super) fn next(&mut self) -> Option<(u32, bool, Happened)> {
+        let (number, happened) = self.happened.pop_front()?;
+        Some((number, self.happened.is_empty(), happened))
+    }
+
+    /// Whether an event is to be told.
+    pub(super) fn has_next(&self) -> bool {
+        !self.happened.is_empty()
+    }
+
+    /// The first superstep of which the log has everything.
+    pub(super) fn kept_from(&self) -> u64 {
+        self.kept_from
     }
 
     /// How the run ended, if its end was taken in.
@@ -71,6 +99,8 @@ impl Telling {
     /// taken in. Later batches change nothing.
     pub(super) fn begin(&mut self, records: &[Record]) -> Result<(), RunError> {
         if self.solo.is_none() {
+            self.kept_from = Remains::of(records).map_or(0, |remains| remains.from);
+            self.demand_kept()?;
             let config = config_of(&self.run, records)?;
             let expressions = EdgeExpressions::new(Arc::clone(&self.programs));
             self.solo = Some(Solo::new(config, Arc::new(expressions)));
@@ -78,8 +108,13 @@ impl Telling {
         Ok(())
     }
 
-    /// Takes the next record in.
-    pub(super) fn take_in(&mut self, record: &Record) -> Result<(), RunError> {
+    /// Takes the next unit in.
+    pub(super) fn take_in(&mut self, unit: &Unit) -> Result<(), RunError> {
+        (self.known, self.events) = (unit.known, 0);
+        unit.records.iter().try_for_each(|record| self.record(record))
+    }
+
+    fn record(&mut self, record: &Record) -> Result<(), RunError> {
         let Some(mut solo) = self.solo.take() else { return Err(RunError::Empty { run: self.run.clone() }) };
         let position = usize::try_from(self.position).unwrap_or(usize::MAX);
         solo.replay(std::slice::from_ref(record)).map_err(|found| RunError::Replay {
@@ -105,6 +140,18 @@ impl Telling {
         Ok(())
     }
 
+    /// A place in what a log told before it was compacted is none any more.
+    fn demand_kept(&self) -> Result<(), RunError> {
+        match &self.from {
+            WatchFrom::Cursor(cursor)
+                if (cursor.told.log > 0 || cursor.begun.is_some()) && cursor.kept_from != self.kept_from =>
+            {
+                Err(RunError::Compacted { run: self.run.clone(), from: self.kept_from })
+            }
+            WatchFrom::Cursor(_) | WatchFrom::Offset(_) | WatchFrom::Superstep(_) => Ok(()),
+        }
+    }
+
     fn notice(&mut self, notice: Notice) {
         let committed = matches!(notice, Notice::Committed { .. });
         self.tell(Happening::Notice(notice));
@@ -112,13 +159,17 @@ impl Telling {
     }
 
     fn tell(&mut self, what: Happening) {
+        let Known::Events(known) = self.known else { return };
         self.offset += 1;
-        let begun = match self.from {
-            WatchFrom::Offset(offset) => self.offset > offset,
-            WatchFrom::Superstep(superstep) => self.superstep >= superstep,
+        self.events += 1;
+        let begun = match &self.from {
+            WatchFrom::Offset(offset) => self.offset > *offset,
+            WatchFrom::Superstep(superstep) => self.superstep >= *superstep,
+            WatchFrom::Cursor(_) => self.events > known,
         };
         if begun {
-            self.happened.push_back(Happened { offset: self.offset, superstep: self.superstep, what });
+            let happened = Happened { offset: self.offset, superstep: self.superstep, what };
+            self.happened.push_back((self.events, happened));
         }
     }
 }

@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::{Json, Models, NewRun, Run, RunHandle, Setup, SocketFolder};
 
+mod cursors;
+
 #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 struct Count {
     n: u32,

@@ -6,7 +6,7 @@ use super::{
     ObjectRuns,
     reader::{self, ObjectReader},
 };
-use crate::{Cursor, Entry, JournalName, Record, RunName, StoreError, merge::Merge};
+use crate::{Cursor, Entry, JournalName, Record, RunName, StoreError, Told, merge::Merge};
 
 /// A reader that stands somewhere in the log of a run in an object store and in its journals.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl<R: Record> ObjectFollower<R> {
         Self { runs, run, log, journals: BTreeMap::new(), merge }
     }
 
-    pub(crate) fn read(&mut self) -> Result<Vec<R>, StoreError> {
+    pub(crate) fn read(&mut self) -> Result<Told<R>, StoreError> {
         let before = self.log.end().number;
         self.log.advance()?;
         self.merge.add_records(self.log.take_records());

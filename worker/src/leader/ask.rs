@@ -1,7 +1,7 @@
 //! What is asked of a run that goes on.
 
 use superstep_engine::{Patch, Payload, Question, QuestionId, RunStatus};
-use superstep_runtime::{AnswerError, PatchError, RunState, Taken};
+use superstep_runtime::{AnswerError, PatchError, RunEvents, RunState, Taken};
 use tokio::sync::oneshot;
 
 /// Something that is asked of a run. Whoever asks waits; if the run is not led here, he hears that by the end of
@@ -15,6 +15,8 @@ pub(crate) enum Ask {
     Patch(Patch, Taken<PatchError>),
     /// End with what there is. Told how the run ended.
     Cancel(oneshot::Sender<RunStatus>),
+    /// Tell what its models write from now on, whichever terms it goes through here.
+    Texts(oneshot::Sender<RunEvents>),
 }
 
 /// Where a run stands that goes on.

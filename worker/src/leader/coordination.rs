@@ -7,6 +7,7 @@ use futures::Stream;
 use superstep_proto::v1;
 use superstep_proto::v1::coordination_server::Coordination;
 use superstep_proto::v1::from_leader::Said;
+use superstep_transport::Gate;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_stream::StreamExt as _;
@@ -15,17 +16,19 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Attendant, Connection, LeaderHandle, ToLeader};
 use crate::limits::{BEAT, LOST};
+use crate::pieces::Pieces;
 
 /// The service of the leader of this process, while there is one.
 pub(crate) struct Attendance {
     name: String,
     leader: watch::Receiver<Option<LeaderHandle>>,
+    gate: Gate,
     next: AtomicU64,
 }
 
 impl Attendance {
-    pub(crate) fn new(name: &str, leader: watch::Receiver<Option<LeaderHandle>>) -> Self {
-        Self { name: name.to_owned(), leader, next: AtomicU64::new(0) }
+    pub(crate) fn new(name: &str, leader: watch::Receiver<Option<LeaderHandle>>, gate: Gate) -> Self {
+        Self { name: name.to_owned(), leader, gate, next: AtomicU64::new(0) }
     }
 }
 
@@ -39,11 +42,12 @@ impl Coordination for Attendance {
     ) -> Result<Response<Self::AttendStream>, Status> {
         let leader = self.leader.borrow().clone();
         let leader = leader.ok_or_else(|| Status::unavailable("this worker does not lead"))?;
-        let mut stream = request.into_inner();
+        let (_, extensions, mut stream) = request.into_parts();
         let first = stream.message().await?.and_then(|message| message.said);
         let Some(v1::from_worker::Said::Register(register)) = first else {
             return Err(Status::invalid_argument("a worker registers first"));
         };
+        self.gate.check_name(&extensions, &register.worker)?;
         let connection = Connection(self.next.fetch_add(1, Ordering::Relaxed));
         let (out, outgoing) = mpsc::unbounded_channel();
         let attendant = Attendant {
@@ -54,6 +58,7 @@ impl Coordination for Attendance {
             labels: register.labels.into_iter().collect(),
             out,
             leaving: false,
+            stale_refused: 0,
         };
         let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         attendant.say(Said::Registered(v1::Registered {
@@ -78,18 +83,29 @@ async fn listen(leader: LeaderHandle, attendant: Attendant, mut stream: Streamin
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
+    let mut pieces = Pieces::default();
     loop {
         tokio::select! {
             message = timeout_at(heard + LOST, stream.message()) => {
                 let Ok(Ok(Some(message))) = message else { break };
                 heard = Instant::now();
-                if let Some(said) = message.said
+                let said = match message.said {
+                    Some(v1::from_worker::Said::Piece(piece)) => match pieces.take::<v1::FromWorker>(&piece) {
+                        Ok(whole) => whole.and_then(|whole| whole.said),
+                        Err(error) => {
+                            tracing::error!(%error, "a long message of a worker means nothing");
+                            break;
+                        }
+                    },
+                    said => said,
+                };
+                if let Some(said) = said
                     && !tell(ToLeader::Said(connection, said))
                 {
                     return;
                 }
             }
-            _ = beat.tick() => out.say(Said::Beat(v1::Beat {})),
+            _ = beat.tick() => out.say(Said::Beat(v1::Beat::default())),
         }
     }
     if !tell(ToLeader::Detached(connection)) {

@@ -7,6 +7,8 @@ use superstep_proto::v1;
 use superstep_proto::v1::from_leader::Said;
 use tokio::sync::mpsc;
 
+use crate::pieces::tell_worker;
+
 /// A stream of a worker to its leader. The same worker has another one after it was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Connection(pub(crate) u64);
@@ -21,12 +23,14 @@ pub(crate) struct Attendant {
     pub(crate) labels: BTreeSet<String>,
     pub(crate) out: mpsc::UnboundedSender<v1::FromLeader>,
     pub(crate) leaving: bool,
+    /// How often it has refused what was of a term that is over, as it said last.
+    pub(crate) stale_refused: u64,
 }
 
 impl Attendant {
     /// Tells the worker something. If it is gone, everybody hears of it.
     pub(crate) fn say(&self, said: Said) {
-        if self.out.send(v1::FromLeader { said: Some(said) }).is_err() {
+        if !tell_worker(&self.out, said) {
             tracing::debug!(worker = self.name, "a worker is gone that is told something");
         }
     }
@@ -53,6 +57,13 @@ impl Roster {
     pub(crate) fn detach(&mut self, connection: Connection) -> Option<String> {
         let at = self.attendants.iter().position(|one| one.connection == connection)?;
         Some(self.attendants.remove(at).name)
+    }
+
+    /// A worker lives, and has refused so much that was of a term that is over.
+    pub(crate) fn beats(&mut self, connection: Connection, stale_refused: u64) {
+        if let Some(one) = self.attendants.iter_mut().find(|one| one.connection == connection) {
+            one.stale_refused = stale_refused;
+        }
     }
 
     /// A worker wants to be relieved of what it has.

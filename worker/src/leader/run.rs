@@ -1,19 +1,23 @@
 //! One run that is led here, from term to term.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use superstep_engine::{Placed, Record};
 use superstep_graph::VertexName;
 use superstep_proto::v1;
-use superstep_runtime::{RunError, note_end};
+use superstep_runtime::{Hub, RunError, note_end};
 use superstep_store::{AppendError, Contents, JournalName, Log, RunName, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument as _;
 
 use super::ask::Ask;
+use super::spans::Spans;
 use super::term::{Change, Term, TermEnd, needs_of, unmet};
-use super::{Attendant, Connection, Members, Shared, ToLeader, may_pass};
+use super::{Attendant, Connection, Members, Shared, ToLeader, may_pass, texts};
+use crate::log_span;
 
 /// How long a change of the workers is let settle before it makes a new term.
 const SETTLES: Duration = Duration::from_millis(100);
@@ -58,6 +62,9 @@ pub(super) struct RunLead {
     led: bool,
     /// Workers that said they cannot have the run, and when they may be asked again.
     pub(super) refused: Vec<(Connection, Instant)>,
+    pub(super) spans: Spans,
+    /// Those who want to hear what its models write.
+    pub(super) hub: Arc<Hub>,
 }
 
 /// Why no term has begun, or why one could not go on.
@@ -103,6 +110,7 @@ impl RunLead {
         inbox: mpsc::UnboundedReceiver<ToRunLead>,
         members: Members,
     ) -> Self {
+        let spans = Spans::new(shared.traces.clone());
         Self {
             shared,
             run,
@@ -114,16 +122,18 @@ impl RunLead {
             moved: false,
             led: false,
             refused: Vec::new(),
+            spans,
+            hub: Arc::default(),
         }
     }
 
     /// Leads the run to its end, or until another one leads it.
     pub(super) async fn lead(mut self) {
         let mut pause = PAUSE;
-        loop {
+        while self.shared.still_leads().await {
             let ended = self.term().await;
             // One that others do not attend to goes on with what it has, and begins nothing.
-            let leads = self.shared.leads();
+            let leads = self.shared.still_leads().await;
             match ended {
                 Ok(TermEnd::Ended | TermEnd::Unheard) => break,
                 Ok(TermEnd::Changed(change)) if leads => {
@@ -180,7 +190,9 @@ impl RunLead {
     pub(super) fn between_terms(&mut self, told: ToRunLead) {
         match told {
             ToRunLead::Members(members) => self.members = members,
+            ToRunLead::Said(_, v1::from_worker::Said::Text(text)) => texts::hear(&self.hub, text),
             ToRunLead::Said(..) => {}
+            ToRunLead::Ask(Ask::Texts(reply)) => texts::attach(&self.hub, reply),
             ToRunLead::Ask(Ask::State(reply)) => {
                 let why = self.waits_for.clone().unwrap_or_else(|| "it is being taken over".to_owned());
                 if reply.send(Err(why)).is_err() {
@@ -210,7 +222,8 @@ impl RunLead {
         self.place(workers.iter().map(|worker| worker.connection).collect());
         let term = Term::begin(self, open, workers).await?;
         (self.waits_for, self.moved, self.led) = (None, false, true);
-        let (end, finished) = term.drive(self).await?;
+        let span = log_span::of_term(&self.run, term.epoch(), self.spans.trace());
+        let (end, finished) = term.drive(self).instrument(span).await?;
         if let Some((begun, end)) = finished {
             let (store, run) = (self.shared.store.clone(), self.run.clone());
             let noted =

@@ -1,6 +1,9 @@
 //! One term of a run: its coordinator, its log, and the workers that have its partitions.
 
+mod asked;
+mod awaited;
 mod placing;
+mod said;
 
 use std::sync::Arc;
 
@@ -12,21 +15,19 @@ use superstep_engine::{
 };
 use superstep_proto::v1;
 use superstep_proto::v1::from_leader::Said;
-use superstep_runtime::{Requests, RunEnd, RunState, parts_of};
+use superstep_runtime::{Clock, Hub, Requests, RunEnd, parts_of};
 use superstep_store::{AppendError, Log, Position, RunName};
+use superstep_telemetry::LeaderPast;
 use tokio::sync::oneshot;
-use tokio::time::{Duration, Instant, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
-use super::ask::{Ask, Standing};
 use super::run::{LeadError, OpenLog, RunLead, ToRunLead};
-use super::{Attendant, Connection, Members, Shared};
-use crate::clock::Clock;
+use super::spans::Spans;
+use super::{Attendant, Members, Shared, texts};
 use crate::off_thread::OffThread;
+use awaited::Awaited;
 pub(super) use placing::{Needs, needs_of, unmet};
 use placing::{add_present_needs, epoch_of, homes_of, placed};
-
-/// How long a worker that cannot have a run is not asked again.
-const REFUSED: Duration = Duration::from_secs(10);
 
 /// How a term ends.
 #[derive(Debug)]
@@ -70,12 +71,12 @@ pub(super) struct Term {
     /// What each is to do, until it is told.
     commands: Vec<Vec<v1::Command>>,
     requests: Requests<Token>,
+    hub: Arc<Hub>,
     cancelling: Vec<oneshot::Sender<RunStatus>>,
     clock: Clock,
     /// Whether a worker is lost.
     lost: bool,
-    /// Whether the partitions should be elsewhere.
-    misplaced: bool,
+    awaited: Awaited,
     ended: Option<RunStatus>,
 }
 
@@ -94,27 +95,32 @@ impl Term {
         let placed: Vec<Placed> = workers.iter().map(|worker| placed(worker, epoch)).collect();
         let owner = lead.shared.name.to_string();
         let first = vec![Record::EpochTaken { epoch: Epoch(epoch), owner }, Record::Placed(placed.clone())];
-        // Whoever had the run is fenced by this, before anything else happens.
-        let Position(at) = log.append(first.clone()).await?;
-        let position = at + first.len() as u64;
-        records.extend(first);
+        records.extend(first.iter().cloned());
         let mut needs = needs_of(&started);
         let (run, shared) = (lead.run.clone(), lead.shared.clone());
         let programs = shared.provisions.not_loaded(&run, &started).map_err(LeadError::Provisions)?;
         let (replay, homes) = (run.clone(), placed.clone());
+        let (mut past, anew) = (lead.spans.past(&started), lead.spans.past(&started));
         let replayed = tokio::task::spawn_blocking(move || {
-            let parts =
-                |needs: &Needs| parts_of(&replay, &records, &programs, homes_of(&homes, needs.clone()));
-            let (mut coordinator, _) = parts(&needs)?;
+            let parts = |needs: &Needs, past: &mut Option<LeaderPast>| {
+                let tell = |notice: &Notice| past.iter_mut().for_each(|past| past.tell(notice));
+                parts_of(&replay, &records, &programs, homes_of(&homes, needs.clone()), tell)
+            };
+            let (mut coordinator, _) = parts(&needs, &mut past)?;
             // Vertices that mutations brought may ask for something too, which the log alone tells.
             if add_present_needs(&mut needs, &coordinator) {
-                (coordinator, _) = parts(&needs)?;
+                past = anew;
+                (coordinator, _) = parts(&needs, &mut past)?;
             }
-            Ok::<_, superstep_runtime::RunError>((records, coordinator, needs))
+            Ok::<_, superstep_runtime::RunError>((records, coordinator, needs, past))
         });
-        let (records, coordinator, needs) = replayed.await.expect("replaying a log does not panic")?;
-        let clock = Clock::start();
-        let misplaced = is_misplaced(&workers, &lead.members);
+        // A log that cannot be replayed is left to whoever has it.
+        let (records, coordinator, needs, past) = replayed.await.expect("replaying a log does not panic")?;
+        // Whoever had the run is fenced by this, before anything else happens.
+        let count = first.len() as u64;
+        let Position(at) = log.append(first).await?;
+        let position = at + count;
+        let (clock, awaited) = (Clock::start(), Awaited::all(workers.len()));
         let mut term = Self {
             run,
             shared,
@@ -127,13 +133,19 @@ impl Term {
             commands: vec![Vec::new(); workers.len()],
             workers,
             requests: Requests::default(),
+            hub: Arc::clone(&lead.hub),
             cancelling: Vec::new(),
             clock,
             lost: false,
-            misplaced,
+            awaited,
             ended: None,
         };
-        term.assign(&records, &placed, &needs);
+        lead.spans.take_up(past, epoch, placed.len());
+        term.assign(&records, &placed, &needs, &lead.spans.traceparent());
+        term.requests.remember(&records);
+        if term.hub.has_listeners() {
+            texts::listen(&term.workers, &term.run, true);
+        }
         let now = clock.now();
         for (id, question) in term.coordinator.questions() {
             term.requests.asked(id, question, now);
@@ -145,32 +157,44 @@ impl Term {
         Ok(term)
     }
 
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Drives the run until the term ends; with how the run ended, if it has.
     pub(super) async fn drive(
         mut self,
         lead: &mut RunLead,
     ) -> Result<(TermEnd, Option<(Begun, RunEnd)>), LeadError> {
+        tracing::info!(workers = self.workers.len(), "a term begins");
         loop {
-            self.act()?;
-            if let Some(status) = self.ended.take() {
+            self.act(&mut lead.spans)?;
+            self.give_up_overdue(lead);
+            let told = self.lost || lead.spans.is_told();
+            if let Some(status) = self.ended.take_if(|_| told) {
+                lead.spans.finish();
+                tracing::info!(?status, "the run has ended");
                 return Ok((TermEnd::Ended, Some(self.finish(status))));
             }
             if self.lost {
                 return Ok((TermEnd::Changed(Change::Lost), None));
             }
-            if self.misplaced && self.coordinator.rests() && self.appends.is_empty() {
+            let misplaced = is_misplaced(&self.workers, lead);
+            if misplaced && self.coordinator.rests() && self.appends.is_empty() {
                 return Ok((TermEnd::Changed(Change::Moved), None));
             }
             self.flush();
             let requests = self.requests.next_deadline();
             let due = self.coordinator.poll_timeout().into_iter().chain(requests).min();
+            let due = lead.spans.until(self.clock.at(due));
+            let due = self.awaited.deadline().into_iter().chain([due]).min();
             tokio::select! {
                 Some(appended) = self.appends.next() => self.appended(appended)?,
                 told = lead.inbox.recv() => match told {
                     Some(told) => self.told(lead, told),
                     None => return Ok((TermEnd::Unheard, None)),
                 },
-                () = sleep_until(self.clock.at(due)) => self.timeout(),
+                () = sleep_until(due.unwrap_or_else(Instant::now)) => self.timeout(),
             }
             while let Ok(told) = lead.inbox.try_recv() {
                 self.told(lead, told);
@@ -194,12 +218,15 @@ impl Term {
     }
 
     /// Does everything that the coordinator wants done, apart from telling the workers.
-    fn act(&mut self) -> Result<(), LeadError> {
+    fn act(&mut self, spans: &mut Spans) -> Result<(), LeadError> {
         while let Some(action) = self.coordinator.poll_action() {
             match action {
                 CoordinatorAction::Command(to, command) => self.command(to, &command),
                 CoordinatorAction::Append(token, records) => self.append(token, records)?,
-                CoordinatorAction::Notify(notice) => self.notice(&notice),
+                CoordinatorAction::Notify(notice) => {
+                    spans.notice(&notice);
+                    self.notice(&notice);
+                }
                 CoordinatorAction::Ended(status) => self.ended = Some(status),
             }
         }
@@ -274,99 +301,20 @@ impl Term {
             ToRunLead::Members(members) => {
                 self.lost |= self.workers.iter().any(|worker| !is_there(worker, &members));
                 lead.members = members;
-                self.misplaced = is_misplaced(&self.workers, &lead.members);
             }
             ToRunLead::Said(from, said) => self.said(lead, from, said),
             ToRunLead::Ask(ask) => self.ask(ask),
         }
     }
-
-    fn said(&mut self, lead: &mut RunLead, from: Connection, said: v1::from_worker::Said) {
-        use v1::from_worker::Said;
-        let epoch = match &said {
-            Said::Ready(ready) => ready.epoch,
-            Said::Reports(reports) => reports.epoch,
-            Said::Gone(gone) => gone.epoch,
-            Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) => self.epoch,
-        };
-        if epoch < self.epoch {
-            self.shared.stale.refuse(&self.run, "what a worker says", epoch);
-            return;
-        }
-        let Some(partition) = (0u32..).zip(&self.workers).find(|(_, worker)| worker.connection == from)
-        else {
-            return;
-        };
-        match said {
-            Said::Reports(reports) => self.reports(PartitionId(partition.0), reports),
-            Said::Gone(gone) => {
-                let worker = &partition.1.name;
-                tracing::warn!(run = %self.run, worker, why = gone.why, "a worker cannot have the run");
-                lead.refused.push((from, Instant::now() + REFUSED));
-                lead.waits_for = Some(format!("worker {worker} cannot have it: {}", gone.why));
-                self.lost = true;
-            }
-            Said::Ready(_) | Said::Text(_) | Said::Register(_) | Said::Beat(_) | Said::Leaving(_) => {}
-        }
-    }
-
-    fn reports(&mut self, from: PartitionId, reports: v1::Reports) {
-        let now = self.clock.now();
-        for report in reports.reports {
-            match superstep_wire::report_of(report, from) {
-                Ok(report) => self.coordinator.handle(CoordinatorEvent::Report(from, report), now),
-                Err(error) => {
-                    let why = crate::with_causes(&error);
-                    tracing::error!(run = %self.run, %why, "a worker says what means nothing");
-                    self.lost = true;
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, ask: Ask) {
-        let now = self.clock.now();
-        let event = match ask {
-            Ask::State(reply) => {
-                if reply.send(Ok(self.standing())).is_err() {
-                    tracing::trace!("nobody waits for the state of the run");
-                }
-                None
-            }
-            Ask::Answer(question, answer, reply) => {
-                let only = || self.coordinator.questions().next().map(|(id, _)| id.clone());
-                match question.or_else(only) {
-                    Some(question) => self.requests.answer(&self.coordinator, (question, answer), reply),
-                    None => None,
-                }
-            }
-            Ask::Patch(patch, reply) => self.requests.patch(&self.coordinator, patch, reply),
-            Ask::Cancel(reply) => {
-                self.cancelling.push(reply);
-                Some(CoordinatorEvent::Cancel)
-            }
-        };
-        if let Some(event) = event {
-            self.coordinator.handle(event, now);
-        }
-    }
-
-    fn standing(&self) -> Standing {
-        let questions = self.coordinator.questions();
-        Standing {
-            graph: self.started.root.clone(),
-            started_at: self.started.started_at,
-            state: RunState::of(&self.coordinator),
-            outputs: self.coordinator.outputs(),
-            questions: questions.map(|(id, question)| (id.clone(), question.clone())).collect(),
-        }
-    }
 }
 
-/// Whether other workers should have the run than those that do.
-fn is_misplaced(workers: &[Attendant], members: &Members) -> bool {
-    let should = members.iter().filter(|member| !member.leaving).map(|member| member.connection);
-    should.ne(workers.iter().map(|worker| worker.connection))
+/// Whether other workers should have the run than those that do. Those that cannot have it at the moment should not.
+fn is_misplaced(workers: &[Attendant], lead: &RunLead) -> bool {
+    let now = Instant::now();
+    let cannot =
+        |one: &Attendant| lead.refused.iter().any(|(who, until)| *who == one.connection && *until > now);
+    let able = lead.members.iter().filter(|member| !member.leaving && !cannot(member));
+    able.map(|member| member.connection).ne(workers.iter().map(|worker| worker.connection))
 }
 
 fn is_there(worker: &Attendant, members: &Members) -> bool {

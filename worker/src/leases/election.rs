@@ -21,7 +21,7 @@ impl Default for Pace {
         Self {
             lasts: Duration::from_secs(6),
             gives_up: Duration::from_secs(4),
-            looks: Duration::from_millis(1_000),
+            looks: Duration::from_millis(500),
         }
     }
 }

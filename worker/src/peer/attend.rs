@@ -10,13 +10,16 @@ use superstep_proto::v1::from_leader::Said as LeaderSaid;
 use superstep_proto::v1::from_worker::Said;
 use superstep_store::RunName;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout_at};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tonic::Streaming;
 
-use super::{Assigned, Peer, ToLeader, ToRun};
+use super::{Assigned, Peer, TextsToLeader, ToLeader, ToRun};
 use crate::channels::Channels;
-use crate::limits::{BEAT, LOST};
+use crate::discovery::Discovery;
+use crate::limits::{BEAT, LOST, TEXTS};
+use crate::pieces::{Pieces, tell_leader};
 
 /// How long a worker that wants to leave looks for somebody to leave to: longer than a lease lasts.
 const ALONE: Duration = Duration::from_secs(15);
@@ -30,6 +33,8 @@ pub(crate) type LeaderAddress = watch::Receiver<Option<Arc<str>>>;
 pub(crate) struct Attending {
     pub(crate) peer: Peer,
     pub(crate) channels: Channels,
+    /// Who else there is.
+    pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) register: v1::Register,
     pub(crate) leader: LeaderAddress,
     /// Whether the worker is to stop.
@@ -41,7 +46,8 @@ pub(crate) async fn attend(mut attending: Attending) {
     let mut attended = Instant::now();
     loop {
         // Nobody is left who could take over what the worker has.
-        if *attending.leaving.borrow() && attended.elapsed() > ALONE {
+        let leaving = *attending.leaving.borrow();
+        if leaving && (attended.elapsed() > ALONE || attending.is_alone().await) {
             return;
         }
         let address = attending.leader.borrow_and_update().clone();
@@ -65,19 +71,32 @@ pub(crate) async fn attend(mut attending: Attending) {
 }
 
 impl Attending {
+    /// Whether there is no other worker, as far as is known.
+    async fn is_alone(&self) -> bool {
+        match self.discovery.members().await {
+            Ok(members) => members.iter().all(|member| member.name == self.register.worker),
+            Err(error) => {
+                let why = crate::with_causes(&error);
+                tracing::warn!(%why, "whether there are other workers is not known");
+                false
+            }
+        }
+    }
+
     /// Attends to one leader; whether it has dismissed the worker.
     async fn attend_to(&mut self, address: &Arc<str>) -> Result<bool, tonic::Status> {
         let client = self.channels.coordination(address);
         let mut client = client.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
         let (out, outgoing) = mpsc::unbounded_channel();
+        let (texts, written) = mpsc::channel(TEXTS);
         tell(&out, Said::Register(self.register.clone()));
-        let attended =
-            timeout_at(Instant::now() + REACHED, client.attend(UnboundedReceiverStream::new(outgoing)));
+        let outgoing = UnboundedReceiverStream::new(outgoing).merge(ReceiverStream::new(written));
+        let attended = timeout_at(Instant::now() + REACHED, client.attend(outgoing));
         let Ok(attended) = attended.await else { return Err(tonic::Status::deadline_exceeded("no answer")) };
         let stream = attended?.into_inner();
-        let mut session = Session { peer: self.peer.clone(), out, stream, assigned: HashMap::new() };
-        let mut beat = interval(BEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (peer, pieces) = (self.peer.clone(), Pieces::default());
+        let mut session = Session { peer, out, texts, stream, assigned: HashMap::new(), pieces };
+        let (mut beat, mut lost) = (beats(BEAT), LOST);
         let mut heard = Instant::now();
         let mut told = false;
         loop {
@@ -86,15 +105,22 @@ impl Attending {
                 told = true;
             }
             tokio::select! {
-                message = timeout_at(heard + LOST, session.stream.message()) => {
+                message = timeout_at(heard + lost, session.stream.message()) => {
                     let Ok(message) = message else { return Ok(false) };
                     let Some(said) = message?.and_then(|message| message.said) else { return Ok(false) };
                     heard = Instant::now();
+                    if let LeaderSaid::Registered(registered) = &said {
+                        beat = beats(millis(registered.beat_millis, BEAT));
+                        lost = millis(registered.lost_after_millis, LOST);
+                    }
                     if session.take(said) {
                         return Ok(true);
                     }
                 }
-                _ = beat.tick() => tell(&session.out, Said::Beat(v1::Beat {})),
+                _ = beat.tick() => {
+                    let stale_refused = self.peer.stale.refused();
+                    tell(&session.out, Said::Beat(v1::Beat { stale_refused }));
+                }
                 Ok(()) = self.leaving.changed(), if !told => {}
                 Ok(()) = self.leader.changed() => {
                     // Another leads: what this one has assigned goes on until the other takes it over.
@@ -108,13 +134,27 @@ impl Attending {
     }
 }
 
+/// How often a worker says that it lives.
+fn beats(every: Duration) -> Interval {
+    let mut beats = interval(every);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beats
+}
+
+/// What a leader expects, if it says so.
+fn millis(expected: u32, otherwise: Duration) -> Duration {
+    if expected == 0 { otherwise } else { Duration::from_millis(expected.into()) }
+}
+
 /// What one leader has said.
 struct Session {
     peer: Peer,
     out: ToLeader,
+    texts: TextsToLeader,
     stream: Streaming<v1::FromLeader>,
     /// Assignments whose records have not all come.
     assigned: HashMap<String, Assigned>,
+    pieces: Pieces,
 }
 
 impl Session {
@@ -123,7 +163,8 @@ impl Session {
         match said {
             LeaderSaid::Registered(_) | LeaderSaid::Beat(_) => {}
             LeaderSaid::Assign(assign) => {
-                let assigned = Assigned { records: Vec::new(), leader: self.out.clone(), assign };
+                let (leader, texts) = (self.out.clone(), self.texts.clone());
+                let assigned = Assigned { records: Vec::new(), leader, texts, assign };
                 let run = assigned.assign.run.clone();
                 self.assigned.insert(run.clone(), assigned);
                 self.hand_on(&run);
@@ -134,6 +175,19 @@ impl Session {
                 self.assigned.remove(&release.run);
                 self.tell(&release.run, ToRun::Release(release.epoch));
             }
+            LeaderSaid::Relayed(batch) => {
+                let peer = self.peer.clone();
+                tokio::spawn(async move { peer.deliver(batch, None).await });
+            }
+            LeaderSaid::Piece(piece) => match self.pieces.take::<v1::FromLeader>(&piece) {
+                Ok(whole) => {
+                    if let Some(said) = whole.and_then(|whole| whole.said) {
+                        return self.take(said);
+                    }
+                }
+                Err(error) => tracing::error!(%error, "a long message of the leader means nothing"),
+            },
+            LeaderSaid::Listen(listen) => self.tell(&listen.run, ToRun::Listen(listen.texts)),
             LeaderSaid::Dismissed(_) => return true,
         }
         false
@@ -179,7 +233,7 @@ impl Session {
 }
 
 fn tell(out: &ToLeader, said: Said) {
-    if out.send(v1::FromWorker { said: Some(said) }).is_err() {
+    if !tell_leader(out, said) {
         tracing::debug!("the stream to the leader has ended");
     }
 }

@@ -12,6 +12,7 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::blobs::fetch;
 use super::{Peer, ToRun};
 use crate::limits::WINDOW;
 
@@ -31,6 +32,23 @@ impl Drop for Granted {
     fn drop(&mut self) {
         if self.credit.send(Ok(v1::Credit { bytes: self.bytes })).is_err() {
             tracing::trace!("the sender is gone");
+        }
+    }
+}
+
+impl Peer {
+    /// Gives messages to the run that they are for, with the long ones fetched.
+    pub(super) async fn deliver(&self, mut batch: v1::Batch, granted: Option<Granted>) {
+        let run = match batch.run.parse::<RunName>() {
+            Ok(run) => run,
+            Err(error) => {
+                tracing::warn!(%error, "messages are for no run");
+                return;
+            }
+        };
+        match fetch(&mut batch, &run, &self.store).await {
+            Ok(()) => self.tell(&run, ToRun::Batch(batch, granted)),
+            Err(error) => self.tell(&run, ToRun::Unreadable(batch.epoch, crate::with_causes(&error))),
         }
     }
 }
@@ -64,10 +82,7 @@ impl Messages for Exchange {
                     None => return,
                 };
                 let granted = Granted { bytes: batch.encoded_len() as u64, credit: credit.clone() };
-                match batch.run.parse::<RunName>() {
-                    Ok(run) => peer.tell(&run, ToRun::Batch(batch, granted)),
-                    Err(error) => tracing::warn!(%error, "messages are for no run"),
-                }
+                peer.deliver(batch, Some(granted)).await;
             }
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(credits))))

@@ -3,19 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures::future::OptionFuture;
-use superstep_engine::{ActivationId, Home, Homes, Record};
+use futures::StreamExt as _;
+use futures::future::{FutureExt as _, OptionFuture};
+use superstep_engine::{ActivationId, Home, Homes, Notice, PartitionId, Record};
 use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
-use superstep_runtime::{Deed, Hands, Programs, parts_of};
+use superstep_runtime::{Clock, Deed, Hands, Hub, Programs, RunEvent, RunEvents, parts_of};
 use superstep_store::RunName;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, sleep_until};
+use tracing::Instrument as _;
 
 use super::exchange::Granted;
+use super::spans::Spans;
 use super::term::{Lost, Term};
-use super::{Assigned, Peer, ToRun};
-use crate::clock::Clock;
+use super::{Assigned, Peer, TextsToLeader, ToRun};
+use crate::log_span;
 use crate::provisions::ProvisionsError;
 
 /// How long what was running is kept for the next leader when a term is over.
@@ -29,8 +32,11 @@ pub(super) struct PeerRun {
     clock: Clock,
     programs: Option<Arc<Programs>>,
     hands: Option<Hands>,
-    texts: mpsc::UnboundedReceiver<(ActivationId, String)>,
-    heard: mpsc::UnboundedSender<(ActivationId, String)>,
+    /// What its models write.
+    hub: Arc<Hub>,
+    /// That, if anybody wants to hear it, and where it goes.
+    texts: Option<RunEvents>,
+    texts_to: Option<TextsToLeader>,
     term: Option<Term>,
     /// The highest term that was heard of.
     epoch: u64,
@@ -39,6 +45,9 @@ pub(super) struct PeerRun {
     /// When what is left here is given up, while there is no term.
     gives_up: Option<Instant>,
     released: bool,
+    spans: Spans,
+    /// What log lines say of the run and its term.
+    log: tracing::Span,
 }
 
 /// Why a partition cannot be worked on.
@@ -56,16 +65,18 @@ enum Unworkable {
 
 impl PeerRun {
     pub(super) fn new(peer: Peer, run: RunName, inbox: mpsc::UnboundedReceiver<ToRun>) -> Self {
-        let (heard, texts) = mpsc::unbounded_channel();
         Self {
+            spans: Spans::new(peer.tracer.clone()),
+            log: log_span::of_run(&run),
             peer,
             run,
             inbox,
             clock: Clock::start(),
             programs: None,
             hands: None,
-            texts,
-            heard,
+            hub: Arc::default(),
+            texts: None,
+            texts_to: None,
             term: None,
             epoch: 0,
             early: Vec::new(),
@@ -77,22 +88,32 @@ impl PeerRun {
     /// Works until the run is released.
     pub(super) async fn work(mut self) {
         loop {
-            self.settle();
-            while self.released {
-                if self.peer.forget(&self.run, &self.inbox) {
-                    return;
-                }
-                self.look().await;
+            let log = self.log.clone();
+            if self.step().instrument(log).await {
+                return;
             }
-            self.wait().await;
+        }
+    }
+
+    /// Does what is to be done, and takes in what comes next; whether the run is released.
+    async fn step(&mut self) -> bool {
+        self.settle();
+        while self.released {
+            self.spans.release();
+            if self.peer.forget(&self.run, &self.inbox) {
+                return true;
+            }
             self.look().await;
         }
+        self.wait().await;
+        self.look().await;
+        false
     }
 
     fn settle(&mut self) {
         let now = self.clock.now();
         if let (Some(term), Some(hands)) = (&mut self.term, &mut self.hands) {
-            let settled = term.settle(&self.peer, hands, now);
+            let settled = term.settle(&self.peer, hands, &mut self.spans, now);
             self.unless_lost(settled);
         }
     }
@@ -112,6 +133,7 @@ impl PeerRun {
         if let Some(hands) = &mut self.hands {
             hands.let_go();
         }
+        self.spans.let_go();
         self.gives_up = Some(Instant::now() + KEPT);
         Some(term)
     }
@@ -122,6 +144,7 @@ impl PeerRun {
         let gives_up = OptionFuture::from(self.gives_up.map(sleep_until));
         let deed = OptionFuture::from(self.hands.as_mut().map(Hands::next));
         let appended = OptionFuture::from(self.term.as_mut().map(Term::appended));
+        let text = OptionFuture::from(self.texts.as_mut().zip(self.texts_to.clone()).map(next_text));
         tokio::select! {
             Some(told) = self.inbox.recv() => self.told(told).await,
             Some(deed) = deed => self.done(deed),
@@ -132,7 +155,7 @@ impl PeerRun {
                     self.unless_lost(durable);
                 }
             }
-            Some((activation, text)) = self.texts.recv() => self.text(&activation, text),
+            Some((seat, text)) = text => drop(seat.send(self.text(text))),
             Some(()) = gives_up => self.released = true,
             () = timeout => {
                 let now = self.clock.now();
@@ -154,26 +177,48 @@ impl PeerRun {
     }
 
     fn done(&mut self, deed: Deed) {
+        if let Deed::Finished { .. } = deed {
+            self.send_texts();
+        }
         let now = self.clock.now();
         if let Some(term) = &mut self.term {
             term.done(deed, now);
         }
     }
 
-    fn text(&self, activation: &ActivationId, text: String) {
-        if let Some(term) = &self.term {
-            let (run, activation) = (self.run.to_string(), Some(superstep_wire::activation(activation)));
-            term.say(Said::Text(v1::Text { run, activation, text }));
+    /// Sends the texts that wait and for which there are seats: the end of one comes before that of its activation.
+    fn send_texts(&mut self) {
+        while let Some((texts, to)) = self.texts.as_mut().zip(self.texts_to.clone())
+            && let Ok(seat) = to.try_reserve_owned()
+            && let Some(Some(text)) = texts.next().now_or_never()
+        {
+            drop(seat.send(self.text(text)));
         }
+    }
+
+    fn text(&self, event: RunEvent) -> v1::FromWorker {
+        let mut said = v1::Text { run: self.run.to_string(), ..v1::Text::default() };
+        match event {
+            RunEvent::Text { activation, text } => {
+                (said.activation, said.text) = (Some(superstep_wire::activation(&activation)), text);
+            }
+            RunEvent::Missed { bytes, .. } => said.missed_bytes = bytes,
+            // Whoever watches a run reads its log.
+            RunEvent::Notice(_) => {}
+        }
+        v1::FromWorker { said: Some(Said::Text(said)) }
     }
 
     async fn told(&mut self, told: ToRun) {
         let now = self.clock.now();
         match told {
-            ToRun::Assign(assigned) => self.assign(*assigned).await,
+            ToRun::Assign(assigned) => {
+                let log = log_span::of_term(&self.run, assigned.assign.epoch, None);
+                self.assign(*assigned).instrument(log).await;
+            }
             ToRun::Commands(commands) => match (&mut self.term, &mut self.hands) {
                 (Some(term), Some(hands)) if term.epoch == commands.epoch => {
-                    let done = term.commands(commands, hands, now);
+                    let done = term.commands(commands, hands, &mut self.spans, now);
                     self.unless_lost(done);
                 }
                 // Those of a term that this worker has given up are not refused: its leader hears of that.
@@ -182,12 +227,23 @@ impl PeerRun {
                 }
                 _ => {}
             },
-            ToRun::Batch(batch, granted) => self.batch(batch, Some(granted)),
+            ToRun::Batch(batch, granted) => self.batch(batch, granted),
+            ToRun::Unreadable(epoch, why) => {
+                if self.term.as_ref().is_some_and(|term| term.epoch == epoch) {
+                    self.unless_lost(Err(Lost::Unreadable(why)));
+                }
+            }
             ToRun::Release(epoch) if epoch >= self.epoch => {
+                self.settle();
                 self.term = None;
                 self.released = true;
+                self.peer.links.forget(&self.run, u64::MAX);
             }
             ToRun::Release(epoch) => self.peer.stale.refuse(&self.run, "a release", epoch),
+            ToRun::Listen(true) => {
+                self.texts.get_or_insert_with(|| self.hub.events());
+            }
+            ToRun::Listen(false) => self.texts = None,
         }
     }
 
@@ -203,11 +259,10 @@ impl PeerRun {
             self.early.push(batch);
             return;
         }
-        let messages: Result<Vec<_>, _> =
-            batch.messages.into_iter().map(superstep_wire::message_of).collect();
-        let now = self.clock.now();
-        match (messages, &mut self.term) {
-            (Ok(messages), Some(term)) => term.messages(batch.superstep, messages, now),
+        let (superstep, now) = (batch.superstep, self.clock.now());
+        self.spans.came(&batch);
+        match (superstep_wire::messages_of(batch), &mut self.term) {
+            (Ok(messages), Some(term)) => term.messages(superstep, messages, now),
             (Err(error), _) => self.unless_lost(Err(error.into())),
             (Ok(_), None) => {}
         }
@@ -222,13 +277,17 @@ impl PeerRun {
         }
         self.epoch = epoch;
         self.end_term();
+        self.peer.links.forget(&self.run, epoch);
         let leader = assigned.leader.clone();
+        self.texts_to = Some(assigned.texts.clone());
         let run = self.run.to_string();
         match self.begin(&assigned).await {
             Ok(mut term) => {
                 term.go_live(self.clock.now());
                 self.term = Some(term);
                 (self.gives_up, self.released) = (None, false);
+                self.log = log_span::of_term(&self.run, epoch, self.spans.trace());
+                self.log.in_scope(|| tracing::debug!("a partition begins"));
                 Term::answer(&leader, Said::Ready(v1::Ready { run, epoch }));
                 self.settle();
                 if let Some(hands) = &mut self.hands {
@@ -264,24 +323,38 @@ impl PeerRun {
         let journal = journal.ok_or(Unworkable::Senseless)??;
         let (peer, run, records) = (self.peer.clone(), self.run.clone(), assigned.records.clone());
         let (homes, for_replay) = (homes_of(assign), Arc::clone(&programs));
+        let mut past = self.spans.past(started, &assign.traceparent);
         let made = tokio::task::spawn_blocking(move || {
             let journal = peer.store.journal(&run, &journal)?;
-            let (_, partitions) = parts_of(&run, &records, &for_replay, homes)?;
-            Ok::<_, Unworkable>((journal, partitions))
+            let tell = |notice: &Notice| past.iter_mut().for_each(|past| past.tell(notice));
+            let (_, partitions) = parts_of(&run, &records, &for_replay, homes, tell)?;
+            Ok::<_, Unworkable>((journal, partitions, past))
         });
-        let (journal, partitions) = made.await.expect("replaying a log does not panic")?;
+        let (journal, partitions, past) = made.await.expect("replaying a log does not panic")?;
         let partition = partitions.into_iter().nth(assign.partition as usize).ok_or(Unworkable::Senseless)?;
         if self.hands.is_none() {
-            let heard = self.heard.clone();
-            let heard = move |activation: &ActivationId, text: &str| {
-                if heard.send((activation.clone(), text.to_owned())).is_err() {
-                    tracing::trace!("the run has ended");
-                }
-            };
-            self.hands = Some(Hands::new(programs, Arc::new(heard), false).keeping());
+            let hub = Arc::clone(&self.hub);
+            let heard = move |activation: &ActivationId, text: &str| hub.text(activation, text);
+            self.hands = Some(Hands::new(programs, Arc::new(heard), self.spans.watches_calls()).keeping());
         }
-        Ok(Term::new(assigned, &self.run, partition, journal))
+        self.spans.take_up(past, assign.epoch, &homes_of(assign), PartitionId(assign.partition));
+        let contexts = self.spans.contexts();
+        Ok(Term::new(assigned, &self.run, partition, journal, contexts))
     }
+}
+
+/// The next text, once there is a seat for it on the way to the leader. What comes until then waits, and is dropped
+/// where too much does.
+async fn next_text(
+    (texts, leader): (&mut RunEvents, TextsToLeader),
+) -> (mpsc::OwnedPermit<v1::FromWorker>, RunEvent) {
+    if let Ok(seat) = leader.reserve_owned().await
+        && let Some(text) = texts.next().await
+    {
+        return (seat, text);
+    }
+    // Another leader may give another way.
+    std::future::pending().await
 }
 
 /// The partitions of a run as a leader has placed them.

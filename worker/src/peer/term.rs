@@ -9,9 +9,13 @@ use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
 use superstep_runtime::{Deed, Hands};
 use superstep_store::{AppendError, Journal, Position, RunName};
+use superstep_telemetry::MessageContexts;
 
+use super::links::Outgoing;
+use super::spans::Spans;
 use super::{Assigned, Peer, ToLeader};
 use crate::off_thread::OffThread;
+use crate::pieces::tell_leader;
 
 /// An append to the journal that has ended.
 type Appended = (Token, Result<Position, AppendError>);
@@ -29,6 +33,7 @@ pub(super) struct Term {
     /// How many records of the run's own log the leader is known to have.
     position: Position,
     reports: Vec<v1::Report>,
+    contexts: Option<MessageContexts>,
 }
 
 /// A term cannot go on in this worker.
@@ -36,6 +41,8 @@ pub(super) struct Term {
 pub(super) enum Lost {
     #[error("the journal of the term is closed")]
     Journal(#[from] AppendError),
+    #[error("messages for it cannot be had: {0}")]
+    Unreadable(String),
     #[error("the leader says what means nothing")]
     Wire(#[from] superstep_wire::WireError),
 }
@@ -46,6 +53,7 @@ impl Term {
         run: &RunName,
         partition: Partition,
         journal: Box<dyn Journal<Record>>,
+        contexts: Option<MessageContexts>,
     ) -> Self {
         let assign = &assigned.assign;
         Self {
@@ -59,6 +67,7 @@ impl Term {
             leader: assigned.leader.clone(),
             position: Position(assign.position),
             reports: Vec::new(),
+            contexts,
         }
     }
 
@@ -78,12 +87,14 @@ impl Term {
         &mut self,
         commands: v1::Commands,
         hands: &mut Hands,
+        spans: &mut Spans,
         now: Timestamp,
     ) -> Result<(), Lost> {
         self.position = Position(commands.position.max(self.position.0));
         for command in commands.commands {
             let committed = matches!(command.what, Some(v1::command::What::Committed(_)));
             let command = superstep_wire::command_of(command, self.me)?;
+            spans.command(&self.partition, &command);
             self.partition.handle(PartitionEvent::Command(command), now);
             if committed {
                 hands.forget_ended(|activation| self.partition.is_in_flight(activation));
@@ -123,10 +134,19 @@ impl Term {
     }
 
     /// Does everything that the partition wants done, and tells the leader what it has to say.
-    pub(super) fn settle(&mut self, peer: &Peer, hands: &mut Hands, now: Timestamp) -> Result<(), Lost> {
+    pub(super) fn settle(
+        &mut self,
+        peer: &Peer,
+        hands: &mut Hands,
+        spans: &mut Spans,
+        now: Timestamp,
+    ) -> Result<(), Lost> {
         while let Some(effect) = self.partition.poll_effect() {
             match effect {
-                Effect::Report(report) => self.reports.push(superstep_wire::report(&report)),
+                Effect::Report(report) => {
+                    spans.report(&report);
+                    self.reports.push(superstep_wire::report(&report));
+                }
                 Effect::Run(job) => {
                     let (key, frame) = (job.key, job.activation.frame);
                     let topology = self.partition.topology(frame).map(Arc::clone);
@@ -135,16 +155,20 @@ impl Term {
                     }
                 }
                 Effect::Abort(key) => hands.abort(key),
-                Effect::Decide { ticket, decision, .. } => hands.decide(ticket, decision),
+                Effect::Decide { ticket, decision, .. } => {
+                    spans.calling(hands, ticket, &decision);
+                    hands.decide(ticket, decision);
+                }
                 Effect::Append(token, records) => self.append(token, records, now)?,
-                Effect::Send { to, superstep, messages } => self.send(peer, to, superstep, &messages),
-                // Whoever watches a run reads its log.
-                Effect::Notify(_) => {}
+                Effect::Send { to, superstep, messages } => self.send(peer, to, superstep, messages),
+                // Whoever watches a run reads its log: this is for its trace.
+                Effect::Notify(notice) => spans.notice(&notice),
             }
         }
-        if !self.reports.is_empty() {
-            let reports = std::mem::take(&mut self.reports);
-            self.say(Said::Reports(v1::Reports { run: self.run.to_string(), epoch: self.epoch, reports }));
+        if !self.reports.is_empty() || spans.is_last() {
+            let (run, epoch, reports) = (self.run.to_string(), self.epoch, std::mem::take(&mut self.reports));
+            let (settled, last) = spans.settled();
+            self.say(Said::Reports(v1::Reports { run, epoch, reports, settled, last }));
         }
         Ok(())
     }
@@ -160,16 +184,16 @@ impl Term {
         }
     }
 
-    fn send(&self, peer: &Peer, to: PartitionId, superstep: u64, messages: &[Routed]) {
+    fn send(&self, peer: &Peer, to: PartitionId, superstep: u64, messages: Vec<Routed>) {
         let Some(home) = self.homes.get(to.0 as usize) else { return };
-        let messages = messages.iter().filter_map(superstep_wire::message).collect();
-        let batch =
-            v1::Batch { run: self.run.to_string(), epoch: self.epoch, superstep, partition: to.0, messages };
-        peer.links.send(home, batch);
+        let (run, epoch, leader) = (self.run.clone(), self.epoch, self.leader.clone());
+        let contexts = self.contexts.clone();
+        let outgoing = Outgoing { run, epoch, superstep, partition: to.0, messages, leader, contexts };
+        peer.links.send(home, outgoing);
     }
 
     pub(super) fn say(&self, said: Said) {
-        if self.leader.send(v1::FromWorker { said: Some(said) }).is_err() {
+        if !tell_leader(&self.leader, said) {
             // The stream has ended: another leader, or another term, goes on from the log.
             tracing::debug!(run = %self.run, epoch = self.epoch, "nobody hears what the partition says");
         }
@@ -177,7 +201,7 @@ impl Term {
 
     /// Tells a leader that a partition works, or why it does not.
     pub(super) fn answer(leader: &ToLeader, said: Said) {
-        if leader.send(v1::FromWorker { said: Some(said) }).is_err() {
+        if !tell_leader(leader, said) {
             tracing::debug!("the leader is gone already");
         }
     }

@@ -49,8 +49,8 @@ impl Loader {
         let root = document.metadata.name.clone();
         let parameters = json(&request.parameters, "the parameters")?;
         let input = json(&request.input, "the input")?;
-        let problems = check_parameters(&document.spec, &parameters);
-        fits(problems.into_iter().chain(check_input(&document.spec, &input)))?;
+        let problems = check_parameters(&document.spec.graph, &parameters);
+        fits(problems.into_iter().chain(check_input(&document.spec.graph, &input)))?;
         let plan = RunPlan::of(&resources, &root, &parameters)?;
         let carried = match plan.graphs().get(&root) {
             Some(_) if !request.continue_from.is_empty() => {

@@ -1,11 +1,9 @@
 //! What is answered about runs.
 
-use std::hash::{BuildHasher as _, RandomState};
-
 use serde_json::Value;
-use superstep_engine::{Record, RunStarted};
+use superstep_engine::{Payload, Question, QuestionId, Record, RunStarted, Totals};
 use superstep_proto::v1;
-use superstep_runtime::{NewRun, RunPhase, RunSummary, open_questions, read_run, tell};
+use superstep_runtime::{NewRun, RunPhase, RunSummary, fresh_name, open_questions, read_run, tell};
 use superstep_store::{RunName, Store};
 use tonic::Status;
 
@@ -31,15 +29,8 @@ pub(super) fn name_for(request: &v1::SubmitRequest) -> Result<RunName, Status> {
     if !request.run.is_empty() {
         return run_name(&request.run);
     }
-    let mut number = RandomState::new().hash_one(std::process::id());
-    let mut digit = || {
-        let index = usize::try_from(number % 32).unwrap_or_default();
-        number /= 32;
-        char::from(b"abcdefghjkmnpqrstuvwxyz023456789"[index])
-    };
-    let ending: String = (0..6).map(|_| digit()).collect();
     let graph = if request.graph.is_empty() { "run" } else { &request.graph };
-    run_name(&format!("{graph}-{ending}"))
+    fresh_name(graph).map_err(|error| Status::invalid_argument(with_causes(&error)))
 }
 
 /// Whether a run that is there is the one that is wanted.
@@ -50,6 +41,17 @@ pub(super) fn is_same(started: &RunStarted, wanted: &NewRun) -> bool {
             .iter()
             .all(|(name, spec)| wanted.graphs.get(name).is_some_and(|graph| graph.spec() == &**spec));
     started.root == wanted.root && started.input == wanted.input && same_graphs
+}
+
+/// Whether a record is this answer, to any question if none is named.
+pub(super) fn is_answer(
+    question: Option<QuestionId>,
+    answer: Payload,
+) -> impl Fn(&Record) -> bool + Send + 'static {
+    move |record| {
+        let Record::Answered { question: of, answer: given } = record else { return false };
+        *given == answer && question.as_ref().is_none_or(|question| question == of)
+    }
 }
 
 /// Where a run stands that goes on.
@@ -67,11 +69,11 @@ pub(super) fn of_standing(run: &RunName, standing: &Standing) -> v1::Run {
         epoch: state.epoch,
         superstep: state.superstep,
         started_at: standing.started_at,
-        waits_for: String::new(),
+        ..v1::Run::default()
     }
 }
 
-fn asked(id: &superstep_engine::QuestionId, question: &superstep_engine::Question) -> v1::Question {
+fn asked(id: &QuestionId, question: &Question) -> v1::Question {
     v1::Question { id: Some(superstep_wire::question(id)), ask: Some(superstep_wire::payload(&question.ask)) }
 }
 
@@ -105,7 +107,7 @@ pub(super) fn of_log(
         epoch: epoch as u64,
         superstep: totals.supersteps,
         started_at: started.started_at,
-        waits_for: String::new(),
+        ..v1::Run::default()
     })
 }
 
@@ -120,6 +122,7 @@ pub(super) fn page(mut runs: Vec<RunSummary>, request: &v1::ListRequest) -> v1::
 }
 
 fn listed(run: RunSummary) -> v1::Run {
+    let totals = Totals { supersteps: run.supersteps, usage: run.usage, ..Totals::default() };
     let (phase, status, waits_for) = match run.phase {
         RunPhase::Unfinished => (v1::RunPhase::Running, None, String::new()),
         RunPhase::Ended(status) => {
@@ -132,8 +135,11 @@ fn listed(run: RunSummary) -> v1::Run {
         graph: run.graph,
         phase: phase.into(),
         status,
+        totals: Some(superstep_wire::totals(&totals)),
         started_at: run.started_at,
         waits_for,
+        origin: run.origin.as_ref().map(ToString::to_string).unwrap_or_default(),
+        bytes: run.bytes,
         ..v1::Run::default()
     }
 }

@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -22,12 +22,29 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("superstep-api", &["graph"]),
     ("superstep-provision", &["runtime", "providers", "tools", "api", "graph", "engine", "store"]),
     ("superstep-proto", &[]),
+    ("superstep-transport", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
-    ("superstep-worker", &["wire", "proto", "provision", "runtime", "graph", "engine", "store"]),
+    ("superstep-operator", &["api"]),
+    (
+        "superstep-worker",
+        &["wire", "proto", "transport", "provision", "telemetry", "runtime", "graph", "engine", "store"],
+    ),
     (
         "superstep-cli",
-        &["wire", "proto", "provision", "runtime", "telemetry", "api", "graph", "engine", "store"],
+        &[
+            "wire",
+            "proto",
+            "transport",
+            "provision",
+            "runtime",
+            "telemetry",
+            "api",
+            "graph",
+            "engine",
+            "store",
+        ],
     ),
+    ("superstep-faults", &["worker", "wire", "proto", "transport", "runtime", "engine", "store"]),
     ("xtask", &[]),
 ];
 

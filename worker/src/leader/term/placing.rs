@@ -15,7 +15,7 @@ use crate::limits::RECORDS;
 pub(in crate::leader) type Needs = BTreeMap<VertexName, BTreeSet<String>>;
 
 impl Term {
-    pub(super) fn assign(&self, records: &[Record], placed: &[Placed], needs: &Needs) {
+    pub(super) fn assign(&self, records: &[Record], placed: &[Placed], needs: &Needs, traceparent: &str) {
         let homes: Vec<v1::Home> = self
             .workers
             .iter()
@@ -44,7 +44,7 @@ impl Term {
                 needs: needs.clone(),
                 records: records.len() as u64,
                 position: self.position,
-                traceparent: String::new(),
+                traceparent: traceparent.to_owned(),
             }));
             for chunk in &chunks {
                 worker.say(Said::Records(chunk.clone()));

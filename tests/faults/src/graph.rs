@@ -1,0 +1,152 @@
+//! The graphs that are run under faults.
+
+use serde_json::{Value, json};
+
+/// Rounds of the cycle.
+const ROUNDS: u32 = 8;
+/// Prompts beside each other in each round.
+const PROMPTS: usize = 20;
+/// Elements of the prompt over a list in each round.
+const ELEMENTS: usize = 4;
+/// All model calls of a run.
+pub(crate) const CALLS: usize = ROUNDS as usize * (PROMPTS + ELEMENTS) + 1;
+
+/// 193 model calls in 8 rounds of a cycle: a fan-out to 20 prompts and one over a list, three joins, a router. What
+/// each answer says goes into every later prompt, so that a lost or doubled message changes the outcome.
+pub(crate) fn asking(model: &str) -> Vec<String> {
+    let ask = |number: usize| format!("ask{number:02}");
+    let mut vertices = vec![
+        json!({"name": "begin", "function": {"cel": "{'round': 0, 'text': 'begin'}"}}),
+        json!({"name": "round", "function": {"cel": "message"}}),
+        json!({"name": "list", "function": {"cel": elements()}}),
+        json!({"name": "each", "forEach": {},
+            "prompt": {"model": "scripted", "template": "[{{ input.run }}] {{ element }}"}}),
+        json!({"name": "gather", "join": {"mode": "All"}, "function": {"cel":
+            "{'round': from.round.round + 1, 'text': from.left + '/' + from.right + '/' + \
+             from.each.map(one, one.text).join(' ')}"}}),
+        json!({"name": "again",
+            "router": {"cel": format!("message.round < {ROUNDS} ? 'more' : 'enough'")}}),
+        json!({"name": "last", "prompt": {"model": "scripted",
+            "template": "[{{ input.run }}] sum up {{ message.text }}"}}),
+    ];
+    let mut edges = vec![
+        json!({"from": "begin", "to": "round"}),
+        json!({"from": "round", "to": "list"}),
+        json!({"from": "list", "to": "each"}),
+        json!({"from": "round", "to": "gather"}),
+        json!({"from": "left", "to": "gather"}),
+        json!({"from": "right", "to": "gather"}),
+        json!({"from": "each", "to": "gather"}),
+        json!({"from": "gather", "to": "again"}),
+        json!({"from": "again", "port": "more", "to": "round"}),
+        json!({"from": "again", "port": "enough", "to": "last"}),
+    ];
+    for (join, numbers) in [("left", 0..PROMPTS / 2), ("right", PROMPTS / 2..PROMPTS)] {
+        let texts: Vec<String> = numbers.clone().map(|number| format!("from.{}.text", ask(number))).collect();
+        let text = format!("[{}].join(' ')", texts.join(", "));
+        vertices.push(json!({"name": join, "join": {"mode": "All"}, "function": {"cel": text}}));
+        for name in numbers.map(ask) {
+            let template =
+                format!("[{{{{ input.run }}}}] {name} {{{{ message.round }}}} {{{{ message.text }}}}");
+            vertices.push(json!({"name": name, "prompt": {"model": "scripted", "template": template}}));
+            edges.push(json!({"from": "round", "to": name}));
+            edges.push(json!({"from": name, "to": join}));
+        }
+    }
+    let server = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "ModelServer",
+        "metadata": {"name": "scripted"},
+        "spec": {"engine": {"external": {
+            "provider": "OpenAICompatible", "model": "scripted", "baseUrl": model, "timeout": "2m",
+        }}},
+    });
+    let graph = document(
+        "asking",
+        &json!({
+            "models": [{"name": "scripted", "modelServerRef": {"name": "scripted"}}],
+            "entry": ["begin"],
+            "vertices": vertices,
+            "edges": edges,
+            "outputs": [{"vertex": "gather"}, {"vertex": "last"}],
+        }),
+    );
+    vec![server.to_string(), graph.to_string()]
+}
+
+/// The expression of the list of a round.
+fn elements() -> String {
+    let element = |number: usize| format!("'element {number} ' + string(message.round) + ' ' + message.text");
+    format!("[{}]", (0..ELEMENTS).map(element).collect::<Vec<_>>().join(", "))
+}
+
+fn document(name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "superstep.dev/v1alpha1", "kind": "AgentGraph", "metadata": {"name": name}, "spec": spec})
+}
+
+/// How messages reach the vertices of a worker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flood {
+    /// Vertices elsewhere that send.
+    pub(crate) senders: usize,
+    /// Vertices of the worker that take.
+    pub(crate) takers: usize,
+    /// How often they do so, one superstep after another.
+    pub(crate) times: usize,
+}
+
+impl Flood {
+    /// How many messages reach the worker.
+    pub(crate) fn messages(&self) -> usize {
+        self.senders * self.takers * self.times
+    }
+
+    /// The graph: each sender sends the text of the input to each taker, which must be at the worker that has the
+    /// label `small`. The output is how many characters came to all takers.
+    pub(crate) fn graph(&self) -> Vec<String> {
+        let came = "messages.size() * math.least(messages.map(one, size(one.payload.text)))";
+        let more = format!("aggregates.times < {} ? 'more' : 'enough'", self.times);
+        let mut vertices = vec![
+            json!({"name": "tick", "requires": ["large"], "function": {"cel": "superstep"},
+                "effects": {"contribute": {"times": "1"}}}),
+            json!({"name": "all", "requires": ["large"], "join": {"mode": "All"}, "function": {"cel": "superstep"}}),
+            json!({"name": "more", "requires": ["large"], "router": {"cel": more}}),
+            json!({"name": "end", "requires": ["large"], "function": {"cel": "aggregates.characters"}}),
+        ];
+        let mut edges = vec![
+            json!({"from": "all", "to": "more"}),
+            json!({"from": "more", "port": "more", "to": "tick"}),
+            json!({"from": "more", "port": "enough", "to": "end"}),
+        ];
+        for sender in 0..self.senders {
+            let name = format!("send{sender:02}");
+            edges.push(json!({"from": "tick", "to": name}));
+            edges
+                .extend((0..self.takers).map(|taker| json!({"from": name, "to": format!("take{taker:02}")})));
+            vertices.push(
+                json!({"name": name, "requires": ["large"], "function": {"cel": "{'text': input.text}"}}),
+            );
+        }
+        for taker in 0..self.takers {
+            let name = format!("take{taker:02}");
+            edges.push(json!({"from": name, "to": "all"}));
+            vertices.push(json!({"name": name, "requires": ["small"], "join": {"mode": "All"},
+                "function": {"cel": "superstep"}, "effects": {"contribute": {"characters": came}}}));
+        }
+        let graph = document(
+            "flood",
+            &json!({
+                "entry": ["tick"],
+                "aggregators": [
+                    {"name": "times", "fold": "Sum", "persistent": true},
+                    {"name": "characters", "fold": "Sum", "persistent": true},
+                ],
+                "vertices": vertices,
+                "edges": edges,
+                "outputs": [{"vertex": "end"}],
+                "limits": {"supersteps": 1000},
+            }),
+        );
+        vec![graph.to_string()]
+    }
+}

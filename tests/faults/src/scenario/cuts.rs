@@ -1,0 +1,164 @@
+//! Partitions of the network, both ways and one way.
+
+use std::net::SocketAddr;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use super::{BUSY, Bench, Scenario, WORKERS, environment};
+use crate::gateway::Gateway;
+use crate::group::{Plan, Process};
+use crate::machine;
+use crate::network::{Network, address, gateway, within};
+use crate::report::Report;
+use crate::trial::{Fault, Place, Rig};
+
+/// The port of each worker, on a machine of its own.
+const PORT: u16 = 7101;
+/// The machine of the store.
+const STORE: usize = WORKERS + 1;
+
+/// Which way packets are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Both,
+    There,
+    Back,
+}
+
+/// Workers and a store, each on a machine of its own. They are dropped in this order.
+struct Lab {
+    rig: Rig,
+    _gateway: Option<Gateway>,
+    network: Network,
+    _folder: TempDir,
+}
+
+impl Lab {
+    fn new(bench: &Bench, salt: u64) -> Result<Self> {
+        let network = Network::new(STORE)?;
+        let folder = bench.folder()?;
+        let mut objects = folder.path().join("store");
+        let mut store =
+            format!("file://{}", objects.to_str().context("the folder for temporary files is UTF-8")?);
+        let mut environment = environment();
+        let listen: SocketAddr = format!("{}:7070", address(STORE)).parse()?;
+        let start = |program| Gateway::start(program, &within(STORE), listen, &folder.path().join("s3"));
+        let s3 = bench.versitygw.as_deref().map(start).transpose()?;
+        if let Some(s3) = &s3 {
+            (store, objects) = (Gateway::url(), s3.objects());
+            environment.extend(s3.environment());
+        }
+        let plan =
+            Plan { program: bench.program.clone(), folder: folder.path().to_owned(), store, environment };
+        let model = format!("http://{}:{}/v1", gateway(STORE), bench.model.port());
+        let place = Place { plan, objects, model };
+        let mut rig = Rig::new(&bench.runtime, &bench.ledger, place, bench.random(salt))?;
+        for machine in 1..=WORKERS {
+            let listen = format!("{}:{PORT}", address(machine)).parse()?;
+            let process = Process::new(&format!("worker-{machine}"), listen);
+            rig.group.add(process.within(within(machine)))?;
+        }
+        rig.group.complete(WORKERS)?;
+        Ok(Self { rig, _gateway: s3, network, _folder: folder })
+    }
+}
+
+/// The leader from all others.
+pub(super) fn leader(bench: &Bench) -> Result<Report> {
+    cuts(bench, Scenario::CutLeader, |rig, _| {
+        let leader = rig.group.leader()?;
+        Ok((0..WORKERS).filter(|at| *at != leader).map(|other| (leader + 1, other + 1)).collect())
+    })
+}
+
+/// Two workers that do not lead from each other.
+pub(super) fn workers(bench: &Bench) -> Result<Report> {
+    cuts(bench, Scenario::CutWorkers, |rig, _| {
+        let leader = rig.group.leader()?;
+        let others: Vec<usize> = (0..WORKERS).filter(|at| *at != leader).map(|at| at + 1).collect();
+        let one = rig.random.pick(&others);
+        let rest: Vec<usize> = others.into_iter().filter(|other| *other != one).collect();
+        Ok(vec![(one, rig.random.pick(&rest))])
+    })
+}
+
+/// A worker from the store, in the second half of the rounds the leader.
+pub(super) fn store(bench: &Bench) -> Result<Report> {
+    if bench.versitygw.is_none() {
+        return Ok(Report::skipped(&Scenario::CutStore.name(), "there is no S3 server to be cut off"));
+    }
+    cuts(bench, Scenario::CutStore, |rig, of_leader| {
+        let leader = rig.group.leader()?;
+        let others: Vec<usize> = (0..WORKERS).filter(|at| *at != leader).collect();
+        Ok(vec![(if of_leader { leader } else { rig.random.pick(&others) } + 1, STORE)])
+    })
+}
+
+/// `sides` says what is cut in a round, as pairs of machines; it is told whether that is in the second half.
+fn cuts(
+    bench: &Bench,
+    scenario: Scenario,
+    sides: impl Fn(&mut Rig, bool) -> Result<Vec<(usize, usize)>>,
+) -> Result<Report> {
+    let name = scenario.name();
+    if !machine::is_isolated() {
+        return Ok(Report::skipped(&name, "networks cannot be made here: that takes root and unshare"));
+    }
+    let mut report = Report::new(&name);
+    let mut lab = Lab::new(bench, scenario as u64)?;
+    let (reference, _) = lab.rig.undisturbed(&name)?;
+    let rounds = bench.rounds(6, 1);
+    let mut silent = Vec::new();
+    for round in 0..rounds {
+        let way = [Way::Both, Way::There, Way::Back][round % 3];
+        let before = lab.network.lost()?;
+        let network = &mut lab.network;
+        let mut lasted = Duration::ZERO;
+        let outcome =
+            lab.rig.trial(&format!("{name}-{round}"), (&reference, round % 2 == 1), |rig, run| {
+                let pairs = sides(rig, round >= rounds / 2)?;
+                rig.moment(run, (2, 60), if round % 2 == 0 { BUSY } else { 0 })?;
+                let begun = Instant::now();
+                for (one, other) in pairs {
+                    if way != Way::Back {
+                        network.cut(one, other)?;
+                    }
+                    if way != Way::There {
+                        network.cut(other, one)?;
+                    }
+                }
+                lasted = if bench.short {
+                    rig.random.millis(5_000, 8_000)
+                } else {
+                    rig.random.millis(5_000, 30_000)
+                };
+                sleep(lasted);
+                network.heal()?;
+                Ok(Fault { begun, over: Instant::now() })
+            })?;
+        let lost = lab.network.lost()? - before;
+        let seconds = |time: Option<Duration>| {
+            time.map_or("none".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()))
+        };
+        report.note(format!(
+            "{way:?} for {:.1} s: {lost} packets lost, {:.1} s without an answer or a commit, the next commit {} after \
+             the end of the fault, {} terms",
+            lasted.as_secs_f64(),
+            outcome.stall.as_secs_f64(),
+            seconds(outcome.healed),
+            outcome.terms
+        ));
+        if lost == 0 {
+            silent.push(format!("round {round}"));
+        }
+        report.add(outcome);
+        lab.rig.group.complete(WORKERS)?;
+    }
+    report.demand(silent.is_empty(), "packets lost in each round");
+    let refused = lab.rig.group.said("of a term that is over is refused")?;
+    report.note(format!("{refused} messages refused, of who was replaced"));
+    Ok(report)
+}

@@ -1,0 +1,111 @@
+//! Taking connections: each shows who it is beside the others, within bounds.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::caller::Certified;
+use crate::connection::Connection;
+use crate::credentials::Credentials;
+use crate::limits::{HANDSHAKE, HANDSHAKES, WAITING};
+use crate::refusals::Refusal;
+use crate::security::Security;
+use crate::verify::{refusal, words};
+
+/// How long nothing is accepted after the system could not: it may have no more files to give.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The connections that come to a listener, each when it is known who it is. Nothing is accepted any more when the
+/// stream is dropped.
+pub fn accept(listener: TcpListener, security: Security) -> ReceiverStream<io::Result<Connection>> {
+    let (ready, connections) = mpsc::channel(WAITING);
+    tokio::spawn(Accepting { security, ready, handshakes: JoinSet::new() }.go_on(listener));
+    ReceiverStream::new(connections)
+}
+
+struct Accepting {
+    security: Security,
+    ready: mpsc::Sender<io::Result<Connection>>,
+    handshakes: JoinSet<()>,
+}
+
+impl Accepting {
+    async fn go_on(mut self, listener: TcpListener) {
+        loop {
+            tokio::select! {
+                () = self.ready.closed() => return,
+                Some(_) = self.handshakes.join_next() => {}
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, address)) => self.begin(stream, address),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection cannot be accepted");
+                        sleep(PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn begin(&mut self, stream: TcpStream, address: SocketAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%address, %error, "a caller has left at once");
+            return;
+        }
+        if self.handshakes.len() >= HANDSHAKES {
+            let why = format_args!("{HANDSHAKES} are doing so");
+            self.security.refusals().note(Refusal::Crowded, Some(address), &why);
+            return;
+        }
+        let (security, ready) = (self.security.clone(), self.ready.clone());
+        self.handshakes.spawn(async move {
+            let connection = match security {
+                Security::Plaintext => Some(Connection::plain(stream)),
+                Security::Mutual(credentials) => greet(stream, address, &credentials).await,
+            };
+            if let Some(connection) = connection
+                && ready.send(Ok(connection)).await.is_err()
+            {
+                tracing::debug!(%address, "a caller came when nobody serves any more");
+            }
+        });
+    }
+}
+
+/// Lets a caller show who it is; none if it is refused.
+async fn greet(stream: TcpStream, address: SocketAddr, credentials: &Arc<Credentials>) -> Option<Connection> {
+    let refusals = credentials.refusals();
+    let acceptor = TlsAcceptor::from(credentials.now().server());
+    let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => TlsStream::Server(stream),
+        Ok(Err(error)) => {
+            let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+            match cause.and_then(|cause| Some((refusal(cause)?, words(cause)))) {
+                Some((refusal, why)) => refusals.note(refusal, Some(address), &why),
+                None => tracing::debug!(%address, %error, "a caller has left before it showed who it is"),
+            }
+            return None;
+        }
+        Err(_) => {
+            refusals.note(Refusal::Slow, Some(address), &format_args!("{HANDSHAKE:?} are over"));
+            return None;
+        }
+    };
+    let certified = certified(&stream)?;
+    tracing::debug!(%address, identity = %certified.identity, serial = certified.serial, "a caller is known");
+    Some(Connection::encrypted(stream, certified, Vec::new()))
+}
+
+/// Whom the certificate names that the other side has shown, and that was verified.
+pub(crate) fn certified(stream: &TlsStream<TcpStream>) -> Option<Certified> {
+    let shown: &CertificateDer<'_> = stream.get_ref().1.peer_certificates()?.first()?;
+    Certified::of(shown).ok()
+}

@@ -1,0 +1,150 @@
+//! Certificates that are followed: when the files change, what begins after that uses them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::UnixTime;
+use tokio::sync::watch;
+
+use crate::files::{CHAIN, CredentialsError, Files};
+use crate::identity::Identity;
+use crate::material::Material;
+use crate::refusals::Refusals;
+use crate::verify::words;
+
+/// How often the files are looked at.
+pub const LOOK: Duration = Duration::from_secs(2);
+
+/// Who a process is, and whom it trusts: the files `ca.crt`, `tls.crt` and `tls.key` of a folder.
+pub struct Credentials {
+    identity: Identity,
+    current: watch::Receiver<Arc<Material>>,
+    refusals: Refusals,
+}
+
+impl Credentials {
+    /// Reads the files of a folder, and follows them on the present tokio runtime for as long as the credentials are
+    /// used: they are looked at every `look`. What cannot be used, such as a certificate whose key is not there yet,
+    /// is warned of, and what was there before is used on.
+    ///
+    /// # Errors
+    /// The files are not there, do not belong together, or would be refused by whoever trusts the same authorities.
+    pub fn open(folder: impl Into<PathBuf>, look: Duration) -> Result<Arc<Self>, CredentialsError> {
+        let folder = folder.into();
+        let files = Files::read(&folder)?;
+        let material = Material::of(&files, &folder)?;
+        let identity = material.me.identity.clone();
+        tracing::info!(%identity, serial = material.me.serial, "this process shows a certificate");
+        let (sender, current) = watch::channel(Arc::new(material));
+        tokio::spawn(Follower { folder, files, sender, warned: String::new() }.follow(look));
+        Ok(Arc::new(Self { identity, current, refusals: Refusals::default() }))
+    }
+
+    /// Who the process is, as long as it lives.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The number of the certificate that is shown at present.
+    #[must_use]
+    pub fn serial(&self) -> String {
+        self.current.borrow().me.serial.clone()
+    }
+
+    /// Who was refused.
+    #[must_use]
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    pub(crate) fn now(&self) -> Arc<Material> {
+        Arc::clone(&self.current.borrow())
+    }
+}
+
+/// Looks at the files.
+struct Follower {
+    folder: PathBuf,
+    /// What was read last, of use or not.
+    files: Files,
+    sender: watch::Sender<Arc<Material>>,
+    /// What was warned of last: the same is not told again at each look.
+    warned: String,
+}
+
+impl Follower {
+    async fn follow(mut self, every: Duration) {
+        loop {
+            tokio::select! {
+                () = self.sender.closed() => return,
+                () = tokio::time::sleep(every) => {}
+            }
+            let folder = self.folder.clone();
+            let read = tokio::task::spawn_blocking(move || Files::read(&folder));
+            match read.await.expect("reading files does not panic") {
+                Ok(files) => self.take(files),
+                Err(error) => self.warn(&error),
+            }
+        }
+    }
+
+    fn take(&mut self, files: Files) {
+        if files == self.files {
+            self.check();
+            return;
+        }
+        match Material::of(&files, &self.folder).and_then(|material| self.is_the_same(material)) {
+            Ok(material) => {
+                let (serial, before) = (material.me.serial.clone(), self.sender.borrow().me.serial.clone());
+                tracing::info!(serial, before, "the certificates were replaced");
+                self.sender.send_replace(Arc::new(material));
+                self.files = files;
+                self.warned.clear();
+            }
+            Err(error) => self.warn(&error),
+        }
+    }
+
+    /// What was not replaced in time is told; whoever is asked refuses it from then on.
+    fn check(&mut self) {
+        let material = Arc::clone(&self.sender.borrow());
+        if let Err(error) = material.check(UnixTime::now()) {
+            let path = self.folder.join(CHAIN);
+            self.warn(&CredentialsError::Refused { path, why: words(&error) });
+        }
+    }
+
+    fn is_the_same(&self, material: Material) -> Result<Material, CredentialsError> {
+        let was = self.sender.borrow().me.identity.clone();
+        let is = material.me.identity.clone();
+        if was == is {
+            return Ok(material);
+        }
+        Err(CredentialsError::Another { path: self.path(), was: Box::new(was), is: Box::new(is) })
+    }
+
+    fn path(&self) -> PathBuf {
+        Path::join(&self.folder, CHAIN)
+    }
+
+    fn warn(&mut self, error: &CredentialsError) {
+        let why = with_causes(error);
+        if why != self.warned {
+            tracing::warn!(%why, "the certificates cannot be used; those before them are");
+            self.warned = why;
+        }
+    }
+}
+
+/// An error with what has led to it.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,60 @@
+//! What is asked of a run from outside.
+
+use superstep_engine::CoordinatorEvent;
+use superstep_runtime::RunState;
+use tokio::time::Instant;
+
+use super::Term;
+use crate::leader::ask::{Ask, Standing};
+use crate::leader::texts;
+
+impl Term {
+    pub(super) fn ask(&mut self, ask: Ask) {
+        let now = self.clock.now();
+        let event = match ask {
+            Ask::State(reply) => {
+                let waits_for = self.awaited.told(&self.workers, Instant::now());
+                if reply.send(waits_for.map_or_else(|| Ok(self.standing()), Err)).is_err() {
+                    tracing::trace!("nobody waits for the state of the run");
+                }
+                None
+            }
+            Ask::Answer(question, answer, reply) => {
+                let meant = question.map_or_else(|| self.requests.meant(&self.coordinator, &answer), Ok);
+                match meant {
+                    Ok(question) => self.requests.answer(&self.coordinator, (question, answer), reply),
+                    Err(why) => {
+                        if reply.send(Err(why)).is_err() {
+                            tracing::trace!("nobody waits for what becomes of an answer");
+                        }
+                        None
+                    }
+                }
+            }
+            Ask::Texts(reply) => {
+                texts::attach(&self.hub, reply);
+                texts::listen(&self.workers, &self.run, true);
+                None
+            }
+            Ask::Patch(patch, reply) => self.requests.patch(&self.coordinator, patch, reply),
+            Ask::Cancel(reply) => {
+                self.cancelling.push(reply);
+                Some(CoordinatorEvent::Cancel)
+            }
+        };
+        if let Some(event) = event {
+            self.coordinator.handle(event, now);
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        let questions = self.coordinator.questions();
+        Standing {
+            graph: self.started.root.clone(),
+            started_at: self.started.started_at,
+            state: RunState::of(&self.coordinator),
+            outputs: self.coordinator.outputs(),
+            questions: questions.map(|(id, question)| (id.clone(), question.clone())).collect(),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The way to one worker.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use prost::Message as _;
+use superstep_engine::Record;
+use superstep_proto::v1;
+use superstep_proto::v1::from_worker::Said;
+use superstep_store::{RunName, Store};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::Streaming;
+
+use super::packing::pack;
+use super::{Outgoing, ToLink};
+use crate::channels::Channels;
+use crate::peer::ToLeader;
+use crate::pieces;
+
+/// How long a worker is left alone that could not be reached, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long a worker may be out of reach before messages for it go by the leader.
+const DETOUR: Duration = Duration::from_secs(2);
+/// How long a link that has nothing to do is kept.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// A batch that was sent and not acknowledged.
+struct UnderWay {
+    bytes: i64,
+    batch: v1::Batch,
+    leader: ToLeader,
+}
+
+/// The way to one worker.
+pub(super) struct Link {
+    channels: Channels,
+    store: Store<Record>,
+    address: String,
+    told: mpsc::UnboundedReceiver<ToLink>,
+    /// What the credit has not sufficed for, in order.
+    waiting: VecDeque<Outgoing>,
+    under_way: VecDeque<UnderWay>,
+}
+
+/// A stream to a worker that takes messages.
+struct Open {
+    out: mpsc::UnboundedSender<v1::Batch>,
+    credits: Streaming<v1::Credit>,
+    /// How many bytes may still be sent. It is negative while more is under way than the worker takes at once.
+    credit: i64,
+}
+
+/// Why nothing is sent any more over a stream, or over the link.
+enum Stop {
+    Broken,
+    /// The process ends, or the link was idle.
+    Over,
+}
+
+impl Link {
+    pub(super) fn new(
+        channels: Channels,
+        store: Store<Record>,
+        address: String,
+        told: mpsc::UnboundedReceiver<ToLink>,
+    ) -> Self {
+        Self { channels, store, address, told, waiting: VecDeque::new(), under_way: VecDeque::new() }
+    }
+
+    /// Sends what it is told to, until it has had nothing to do for a while and `is_closed`.
+    pub(super) async fn work(mut self, is_closed: impl Fn(&mpsc::UnboundedReceiver<ToLink>) -> bool) {
+        loop {
+            while self.is_idle() {
+                match timeout(IDLE, self.told.recv()).await {
+                    Ok(Some(told)) => self.take(told),
+                    Ok(None) => return,
+                    Err(_) if is_closed(&self.told) => return,
+                    Err(_) => {}
+                }
+            }
+            let Some(open) = self.reach().await else { return };
+            if matches!(self.drive(open, &is_closed).await, Stop::Over) {
+                return;
+            }
+        }
+    }
+
+    /// Tries until the worker takes messages; none if the process ends. Meanwhile, after a time, what is to be sent
+    /// goes by the leaders of its runs.
+    async fn reach(&mut self) -> Option<Open> {
+        let (mut pause, mut detours) = (Duration::ZERO, false);
+        let detour = sleep(DETOUR);
+        tokio::pin!(detour);
+        loop {
+            let connecting = connect(self.channels.clone(), self.address.clone(), pause);
+            tokio::pin!(connecting);
+            let connected = loop {
+                tokio::select! {
+                    connected = &mut connecting => break connected,
+                    told = self.told.recv() => {
+                        self.take(told?);
+                        if detours {
+                            self.detour().await;
+                        }
+                    }
+                    () = &mut detour, if !detours => {
+                        detours = true;
+                        self.detour().await;
+                    }
+                }
+            };
+            match connected {
+                Ok(open) => return Some(open),
+                Err(status) => {
+                    let address = &self.address;
+                    tracing::debug!(address, %status, "a worker takes no messages at the moment");
+                }
+            }
+            pause = (pause * 2).clamp(FIRST_PAUSE, PAUSE);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
+    fn take(&mut self, told: ToLink) {
+        match told {
+            ToLink::Send(outgoing) => self.waiting.push_back(outgoing),
+            ToLink::Forget(run, epoch) => self.forget(&run, epoch),
+        }
+    }
+
+    fn forget(&mut self, run: &RunName, epoch: u64) {
+        self.waiting.retain(|outgoing| outgoing.run != *run || outgoing.epoch >= epoch);
+        self.under_way.retain(|sent| sent.batch.run != run.as_str() || sent.batch.epoch >= epoch);
+    }
+
+    /// Sends until the stream breaks, or the link ends.
+    async fn drive(
+        &mut self,
+        mut open: Open,
+        is_closed: &impl Fn(&mpsc::UnboundedReceiver<ToLink>) -> bool,
+    ) -> Stop {
+        // What was under way when the last stream broke may be lost; what was not is dropped as a repetition.
+        for sent in &self.under_way {
+            if open.out.send(sent.batch.clone()).is_err() {
+                return Stop::Broken;
+            }
+            open.credit -= sent.bytes;
+        }
+        loop {
+            // A batch that is larger than all the credit there is goes alone.
+            while open.credit > 0 && !self.waiting.is_empty() {
+                let Some(sent) = self.pack().await else { break };
+                if open.out.send(sent.batch.clone()).is_err() {
+                    self.under_way.push_back(sent);
+                    return Stop::Broken;
+                }
+                open.credit -= sent.bytes;
+                self.under_way.push_back(sent);
+            }
+            tokio::select! {
+                told = self.told.recv() => match told {
+                    Some(told) => self.take(told),
+                    None => return Stop::Over,
+                },
+                credit = open.credits.message() => match credit {
+                    Ok(Some(credit)) => {
+                        let bytes = i64::try_from(credit.bytes).unwrap_or(i64::MAX);
+                        open.credit = open.credit.saturating_add(bytes);
+                        self.acknowledged(bytes);
+                    }
+                    Ok(None) | Err(_) => return Stop::Broken,
+                },
+                () = sleep(IDLE), if self.is_idle() => if is_closed(&self.told) { return Stop::Over },
+                // The store may be back that a long payload is to be kept in.
+                () = sleep(PAUSE), if open.credit > 0 && !self.waiting.is_empty() => {}
+            }
+        }
+    }
+
+    /// The next batch that is to be sent; none if there is none, or it cannot be packed at the moment.
+    async fn pack(&mut self) -> Option<UnderWay> {
+        while let Some(outgoing) = self.waiting.front_mut() {
+            match pack(outgoing, &self.store).await {
+                Ok(Some(batch)) => {
+                    let bytes = i64::try_from(batch.encoded_len()).unwrap_or(i64::MAX);
+                    return Some(UnderWay { bytes, batch, leader: outgoing.leader.clone() });
+                }
+                Ok(None) => {
+                    self.waiting.pop_front();
+                }
+                Err(error) => {
+                    let why = crate::with_causes(&error);
+                    tracing::warn!(address = self.address, %why, "a long payload cannot be kept; it is again");
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    /// Gives everything that waits to the leaders of its runs, who reach the worker, or have lost it too.
+    async fn detour(&mut self) {
+        let mut relayed = 0_usize;
+        while let Some(sent) = self.under_way.pop_front() {
+            relay(sent);
+            relayed += 1;
+        }
+        while let Some(sent) = self.pack().await {
+            relay(sent);
+            relayed += 1;
+        }
+        if relayed > 0 {
+            tracing::info!(address = self.address, relayed, "messages go by the leader");
+        }
+    }
+
+    /// Credit that comes back says that the oldest batch of its size was taken in.
+    fn acknowledged(&mut self, bytes: i64) {
+        if let Some(at) = self.under_way.iter().position(|sent| sent.bytes == bytes) {
+            self.under_way.remove(at);
+        }
+    }
+}
+
+async fn connect(channels: Channels, address: String, pause: Duration) -> Result<Open, tonic::Status> {
+    sleep(pause).await;
+    let client = channels.messages(&address);
+    let mut client = client.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
+    let (out, outgoing) = mpsc::unbounded_channel();
+    let credits = client.exchange(UnboundedReceiverStream::new(outgoing)).await?.into_inner();
+    Ok(Open { out, credits, credit: 0 })
+}
+
+fn relay(UnderWay { batch, leader, .. }: UnderWay) {
+    if !pieces::tell_leader(&leader, Said::Relayed(batch)) {
+        // Another leader has the run, or will have it, and goes on from the log.
+        tracing::debug!("nobody hands messages on");
+    }
+}

@@ -1,0 +1,236 @@
+//! Watches of runs: broken and taken up again, at any worker, and with the texts of models.
+
+use std::sync::Mutex;
+
+use superstep_proto::v1::event::What;
+use tonic::Code;
+
+use super::*;
+
+/// A durable event, apart from its place among the others.
+fn line(event: &v1::Event) -> String {
+    format!("{} {:?}", event.superstep, event.what)
+}
+
+/// The next durable event of a run behind a cursor, as the worker at `address` tells it; none at the end.
+async fn next(address: &str, run: &str, cursor: &[u8]) -> Result<Option<v1::Event>, tonic::Status> {
+    let request = v1::WatchRequest {
+        run: run.to_owned(),
+        cursor: cursor.to_vec().into(),
+        ..v1::WatchRequest::default()
+    };
+    runs_at(address).watch(request).await?.into_inner().message().await
+}
+
+/// All that a worker tells of a run from the beginning on.
+async fn unbroken(address: &str, run: &str) -> Vec<v1::Event> {
+    let request = v1::WatchRequest { run: run.to_owned(), ..v1::WatchRequest::default() };
+    let mut events = runs_at(address).watch(request).await.unwrap().into_inner();
+    let mut told = Vec::new();
+    while let Some(event) = events.message().await.unwrap() {
+        told.push(event);
+    }
+    told
+}
+
+/// What one sees who leaves after each event and comes back to another worker.
+fn broken(addresses: &[String], run: &str) -> Vec<v1::Event> {
+    let (mut told, mut cursor) = (Vec::<v1::Event>::new(), Vec::new());
+    for round in 0.. {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        match runtime.block_on(next(&addresses[round % addresses.len()], run, &cursor)) {
+            Ok(Some(event)) => {
+                cursor = event.cursor.to_vec();
+                assert!(!cursor.is_empty());
+                told.push(event);
+            }
+            Ok(None) if told.iter().any(|event| matches!(event.what, Some(What::Ended(_)))) => return told,
+            // The one that was asked is killed.
+            Ok(None) => {}
+            Err(status) if round < 20_000 && status.code() != Code::InvalidArgument => {}
+            Err(status) => panic!("{status}"),
+        }
+    }
+    unreachable!()
+}
+
+fn sorted(told: &[v1::Event]) -> Vec<String> {
+    let mut lines: Vec<String> = told.iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_watch_that_breaks_at_every_event_sees_each_once_also_when_the_leader_changes() {
+    let mut group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let ledger = group.folder.path().join("ledger");
+    group.submit("working", &working(&ledger, "1.2"), &Value::Null);
+    let leader = group.leader();
+    let addresses: Vec<String> = group.workers.iter().map(|worker| worker.address.clone()).collect();
+    let other = group.workers.iter().find(|worker| worker.name != leader).unwrap().address.clone();
+    let (live, pieces) = std::thread::scope(|scope| {
+        let live = scope.spawn(|| {
+            let runtime = Runtime::new().unwrap();
+            runtime.block_on(unbroken(&other, "working"))
+        });
+        let pieces = scope.spawn(|| broken(&addresses, "working"));
+        while counts(&ledger).len() < 24 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        group.kill(&leader);
+        assert_eq!(group.end("working").0, RunStatus::Succeeded);
+        (live.join().unwrap(), pieces.join().unwrap())
+    });
+    let late = group.client.block_on(unbroken(&other, "working"));
+    assert_eq!(late.iter().filter(|event| matches!(event.what, Some(What::Taken(_)))).count(), 2);
+    assert_eq!(sorted(&live), sorted(&late));
+    assert_eq!(sorted(&pieces), sorted(&late));
+    // Of a run that has ended everybody is told the same in the same order, however often he leaves.
+    let lines = |told: &[v1::Event]| told.iter().map(line).collect::<Vec<_>>();
+    let left: Vec<String> = group.workers.iter().map(|worker| worker.address.clone()).collect();
+    assert_eq!(lines(&broken(&left, "working")), lines(&late));
+    // And whoever saw a part while it went on sees the rest.
+    for (at, event) in live.iter().enumerate() {
+        let request = v1::WatchRequest {
+            run: "working".to_owned(),
+            cursor: event.cursor.clone(),
+            ..v1::WatchRequest::default()
+        };
+        let mut rest = group.client.block_on(async {
+            let mut events = runs_at(&other).watch(request).await.unwrap().into_inner();
+            let mut told = Vec::new();
+            while let Some(event) = events.message().await.unwrap() {
+                told.push(event);
+            }
+            told
+        });
+        assert_eq!(rest.first().map_or(event.offset, |next| next.offset - 1), event.offset);
+        rest.extend(live[..=at].iter().cloned());
+        assert_eq!(sorted(&rest), sorted(&late), "{at}");
+    }
+}
+
+#[test]
+fn a_cursor_of_another_run_is_refused() {
+    let group = Group::new(&["a"]);
+    group.complete(1);
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "small"},
+        "spec": {"entry": ["one"], "vertices": [{"name": "one", "function": {"cel": "1"}}]},
+    });
+    for run in ["first", "second"] {
+        group.submit(run, &[graph.to_string()], &Value::Null);
+        group.end(run);
+    }
+    let address = &group.workers[0].address;
+    let event = group.client.block_on(next(address, "first", &[])).unwrap().unwrap();
+    for (run, cursor) in
+        [("second", event.cursor.as_ref()), ("first", &[0, 0, 0, 0, 0, 0, 0, 3]), ("first", b"x")]
+    {
+        let refused = group.client.block_on(next(address, run, cursor)).unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+}
+
+/// A person lets models write, which takes a while, and lets the run end.
+fn writing(answer: &str) -> Vec<String> {
+    let model = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "ModelServer",
+        "metadata": {"name": "scripted"},
+        "spec": {"engine": {"scripted": {"tokenLatency": "10ms", "otherwise": answer}}},
+    });
+    let prompt = |name: &str| json!({"name": name, "prompt": {"model": "m", "template": name}});
+    let mut vertices: Vec<Value> = WRITERS.iter().map(|name| prompt(name)).collect();
+    vertices.push(json!({"name": "ask", "human": {"prompt": "Go on?"}}));
+    vertices.push(json!({"name": "end", "join": {"mode": "All"}, "human": {"prompt": "Enough?"}}));
+    let to = WRITERS.iter().map(|name| json!({"from": "ask", "to": name}));
+    let from = WRITERS.iter().map(|name| json!({"from": name, "to": "end"}));
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "writing"},
+        "spec": {
+            "models": [{"name": "m", "modelServerRef": {"name": "scripted"}}],
+            "entry": ["ask"],
+            "vertices": vertices,
+            "edges": to.chain(from).collect::<Vec<Value>>(),
+        },
+    });
+    vec![model.to_string(), graph.to_string()]
+}
+
+/// So many that each of three workers has some.
+const WRITERS: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
+
+/// What one who watches hears of each vertex, as it comes.
+type Written = Mutex<std::collections::BTreeMap<String, String>>;
+
+async fn listen(address: &str, texts: bool, written: &Written) {
+    let request = v1::WatchRequest { run: "writing".to_owned(), texts, ..v1::WatchRequest::default() };
+    let mut events = runs_at(address).watch(request).await.unwrap().into_inner();
+    while let Some(event) = events.message().await.unwrap() {
+        if let Some(What::Text(text)) = event.what {
+            assert!(event.cursor.is_empty() && event.offset == 0);
+            let vertex = text.activation.unwrap().vertex;
+            written.lock().unwrap().entry(vertex).or_default().push_str(&text.text);
+        }
+    }
+}
+
+#[test]
+fn what_models_write_is_heard_at_every_worker_by_those_who_want_to() {
+    let group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let answer: Vec<String> = (0..120).map(|number| format!("word{number}")).collect();
+    let answer = answer.join(" ");
+    group.submit("writing", &writing(&answer), &Value::Null);
+    let go_on = || {
+        while group.get("writing").questions.is_empty() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let answer = v1::AnswerRequest {
+            run: "writing".to_owned(),
+            answer: b"true".to_vec().into(),
+            ..v1::AnswerRequest::default()
+        };
+        group.ask(async |mut client| Ok(client.answer(answer.clone()).await?.into_inner()));
+    };
+    let heard: Vec<Written> = (0..3).map(|_| Written::default()).collect();
+    let silent = Written::default();
+    std::thread::scope(|scope| {
+        for (worker, written) in group.workers.iter().zip(&heard) {
+            for (texts, written) in [(true, written), (false, &silent)] {
+                scope.spawn(move || {
+                    let runtime = Runtime::new().unwrap();
+                    runtime.block_on(listen(&worker.address, texts, written));
+                });
+            }
+        }
+        // Those who watch at other workers are known to the leader by then.
+        std::thread::sleep(Duration::from_millis(1_500));
+        go_on();
+        // Each hears every text to its end, from where he came on.
+        let has_heard = |written: &Written| {
+            let written = written.lock().unwrap();
+            written.len() == WRITERS.len() && written.values().all(|text| answer.ends_with(text.as_str()))
+        };
+        for round in 0.. {
+            if heard.iter().all(has_heard) {
+                break;
+            }
+            // A scope waits for its threads, and they for the end of the run.
+            if round == 3_000 {
+                eprintln!("{heard:?}");
+                std::process::abort();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        go_on();
+    });
+    assert!(silent.into_inner().unwrap().is_empty(), "who does not want to hear texts does not");
+    assert_eq!(group.end("writing").0, RunStatus::Succeeded);
+}
