@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) looked: watch::Receiver<Instant>,
     /// How long that is believed.
     pub(crate) trusts: Duration,
+    /// Who led before and let the lease run out. Nobody waits for him, though he is taken again if he comes.
+    pub(crate) silent: Option<Arc<str>>,
     /// What was of a term that is over.
     pub(crate) stale: Stale,
     /// Where traces go, if they are wanted.

@@ -352,6 +352,7 @@ impl Elections {
             leads: self.leader_here.subscribe(),
             looked: self.looked.subscribe(),
             trusts: self.election.pace().gives_up,
+            silent: self.election.taken_from().map(Into::into),
             stale: self.stale.clone(),
             traces: self.around.traces.clone(),
         };

@@ -263,7 +263,11 @@ impl RunLead {
             if !self.moved {
                 able = self.members.iter().filter(again).cloned().collect();
             }
-            let complete = self.led || self.moved || able.len() >= had.len() || now >= begun + EXPECTS;
+            let is_missed = |name: &str| {
+                self.shared.silent.as_deref() != Some(name) && !able.iter().any(|one| one.name == name)
+            };
+            let all = !had.iter().any(|name| is_missed(name));
+            let complete = self.led || self.moved || all || now >= begun + EXPECTS;
             if able.is_empty() && complete {
                 able = self.members.iter().filter(stays).cloned().collect();
             }

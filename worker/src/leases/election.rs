@@ -46,13 +46,14 @@ pub struct Election {
     /// When what is seen was seen first.
     since: Instant,
     renewed: Option<Instant>,
+    taken_from: Option<String>,
 }
 
 impl Election {
     /// The election of worker `me`.
     #[must_use]
     pub fn new(me: impl Into<String>, pace: Pace, now: Instant) -> Self {
-        Self { me: me.into(), pace, seen: None, since: now, renewed: None }
+        Self { me: me.into(), pace, seen: None, since: now, renewed: None, taken_from: None }
     }
 
     /// What to write in place of what was read, if anything: to have the lease, or to keep it.
@@ -73,10 +74,20 @@ impl Election {
     /// What was to be written was written, or was not because the lease had changed.
     pub fn wrote(&mut self, lease: Lease, written: bool, now: Instant) {
         if written {
+            let before = self.seen.take().and_then(|seen| seen.holder);
+            if before.as_deref() != Some(&self.me) {
+                self.taken_from = before;
+            }
             self.seen = Some(lease);
             self.since = now;
             self.renewed = Some(now);
         }
+    }
+
+    /// Who had the lease before and let it run out, if nobody gave it back.
+    #[must_use]
+    pub fn taken_from(&self) -> Option<&str> {
+        self.taken_from.as_deref()
     }
 
     /// What to write to let the lease go; none if it is not held.
@@ -133,9 +144,11 @@ mod tests {
         assert_eq!(look(&mut two, &mut lease, later), Standing::Follows("one".to_owned()));
         assert_eq!(look(&mut two, &mut lease, later + 5 * SECOND), Standing::Follows("one".to_owned()));
         assert_eq!(look(&mut two, &mut lease, later + 6 * SECOND), Standing::Leads);
+        assert_eq!(look(&mut two, &mut lease, later + 7 * SECOND), Standing::Leads);
+        assert_eq!(two.taken_from(), Some("one"));
         // The first one wakes, and sees it.
         assert_eq!(one.standing(later + 6 * SECOND), Standing::Vacant);
-        assert_eq!(look(&mut one, &mut lease, later + 6 * SECOND), Standing::Follows("two".to_owned()));
+        assert_eq!(look(&mut one, &mut lease, later + 7 * SECOND), Standing::Follows("two".to_owned()));
     }
 
     #[test]
@@ -164,6 +177,7 @@ mod tests {
         assert_eq!(seen, lease);
         lease = Some(next);
         assert_eq!(look(&mut two, &mut lease, start + SECOND), Standing::Leads);
+        assert_eq!(two.taken_from(), None);
     }
 
     #[test]
