@@ -74,6 +74,16 @@ pub(crate) fn asking(model: &str) -> Vec<String> {
     vec![server.to_string(), graph.to_string()]
 }
 
+/// Who sends to whom in [`asking`], of those between whom most messages go.
+pub(crate) fn messages() -> Vec<(String, String)> {
+    let asks = (0..PROMPTS).flat_map(|number| {
+        let (ask, join) = (format!("ask{number:02}"), if number < PROMPTS / 2 { "left" } else { "right" });
+        [("round".to_owned(), ask.clone()), (ask, join.to_owned())]
+    });
+    let gather = ["left", "right", "each", "round"].map(|from| (from.to_owned(), "gather".to_owned()));
+    asks.chain(gather).collect()
+}
+
 /// The expression of the list of a round.
 fn elements() -> String {
     let element = |number: usize| format!("'element {number} ' + string(message.round) + ' ' + message.text");

@@ -1,14 +1,17 @@
 //! Partitions of the network, both ways and one way.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use superstep_engine::{Home, Homes};
 use tempfile::TempDir;
 
 use super::{BUSY, Bench, Scenario, WORKERS, environment};
 use crate::gateway::Gateway;
+use crate::graph::messages;
 use crate::group::{Plan, Process};
 use crate::machine;
 use crate::network::{Network, address, gateway, within};
@@ -74,14 +77,21 @@ pub(super) fn leader(bench: &Bench) -> Result<Report> {
     })
 }
 
-/// Two workers that do not lead from each other.
+/// Two workers that do not lead from each other, of which one has messages for the other.
 pub(super) fn workers(bench: &Bench) -> Result<Report> {
+    let home = |number| Home { name: format!("worker-{number}"), labels: BTreeSet::new() };
+    let homes = Homes::new((1..=WORKERS).map(home).collect(), BTreeMap::new());
+    let machine = |vertex: &str| homes.of(&vertex.into()).0 as usize + 1;
+    let ways: Vec<(usize, usize)> = messages()
+        .iter()
+        .map(|(from, to)| (machine(from), machine(to)))
+        .filter(|(from, to)| from != to)
+        .collect();
     cuts(bench, Scenario::CutWorkers, |rig, _| {
-        let leader = rig.group.leader()?;
-        let others: Vec<usize> = (0..WORKERS).filter(|at| *at != leader).map(|at| at + 1).collect();
-        let one = rig.random.pick(&others);
-        let rest: Vec<usize> = others.into_iter().filter(|other| *other != one).collect();
-        Ok(vec![(one, rig.random.pick(&rest))])
+        let leader = rig.group.leader()? + 1;
+        let between: Vec<_> =
+            ways.iter().copied().filter(|(from, to)| *from != leader && *to != leader).collect();
+        Ok(vec![rig.random.pick(&between)])
     })
 }
 

@@ -9,6 +9,8 @@ use super::{BUSY, Bench, Scenario, WORKERS};
 use crate::report::Report;
 use crate::trial::Fault;
 
+/// What a worker says when it begins to lead.
+const LEADS: &str = "this worker leads";
 /// How long another one may take to lead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -24,9 +26,11 @@ pub(super) fn leader(bench: &Bench) -> Result<Report> {
             let at = rig.group.leader()?;
             // What its workers say to it while it is stopped is there when it wakes.
             rig.moment(run, (2, 50), if round % 4 < 2 { BUSY } else { 0 })?;
+            let before = rig.group.said(LEADS)?;
             let begun = Instant::now();
             rig.group.workers[at].stop()?;
-            while rig.group.leader()? == at {
+            // Whoever is asked would ask the one that is stopped.
+            while rig.group.said(LEADS)? == before {
                 if begun.elapsed() > PATIENCE {
                     bail!("nobody else leads after {} s", PATIENCE.as_secs());
                 }
