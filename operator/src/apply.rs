@@ -62,7 +62,12 @@ where
 ///
 /// # Errors
 /// The API server refuses it or cannot be reached.
-pub(crate) async fn hold<K>(client: &Client, object: &K, finalizer: &str, held: bool) -> Result<(), kube::Error>
+pub(crate) async fn hold<K>(
+    client: &Client,
+    object: &K,
+    finalizer: &str,
+    held: bool,
+) -> Result<(), kube::Error>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
@@ -91,7 +96,11 @@ where
     O: Resource<DynamicType = ()>,
 {
     let owner = owner.owner_ref(&());
-    if object.owner_references().iter().any(|there| Some(&there.uid) == owner.as_ref().map(|owner| &owner.uid)) {
+    if object
+        .owner_references()
+        .iter()
+        .any(|there| Some(&there.uid) == owner.as_ref().map(|owner| &owner.uid))
+    {
         return Ok(());
     }
     let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());

@@ -9,7 +9,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, ResourceExt as _};
 use superstep_api::{
-    AgentGraphObject, GraphRunObject, GraphRunStatus, ModelServerObject, OperatingMode, RunPhase,
+    AgentGraphObject, AgentGraphPatchObject, GraphRunObject, GraphRunStatus, ModelServerObject, OperatingMode, RunPhase,
 };
 use superstep_proto::v1;
 use tonic::{Code, Status};
@@ -21,6 +21,7 @@ use super::submission::{name_of, submission};
 use crate::apply::{hold, say};
 use crate::context::Context;
 use crate::control::{Failure, settled};
+use crate::patches::for_later_runs;
 use crate::workers::{long, may_pass, short};
 
 /// Keeps the object of a run until the run has ended.
@@ -43,6 +44,10 @@ impl Known for Seen<'_> {
 
     fn server(&self, name: &str) -> Option<Arc<ModelServerObject>> {
         self.context.servers.named(self.namespace, name)
+    }
+
+    fn patches(&self, graph: &str) -> Vec<Arc<AgentGraphPatchObject>> {
+        for_later_runs(self.context.patches.all(), self.namespace, graph)
     }
 }
 
@@ -171,7 +176,7 @@ impl Look<'_> {
         match runs.submit(long(request)).await {
             Ok(_) => {
                 self.context.events.say(self.run, EventType::Normal, "Submitted", &self.name).await;
-                Ok(Action::requeue(Duration::ZERO))
+                Ok(Action::requeue(LOOK / 4))
             }
             Err(status) if may_pass(&status) => {
                 let message = format!("the workers do not take it yet: {}", status.message());
@@ -216,7 +221,7 @@ impl Look<'_> {
             return Ok(Action::requeue(LOOK));
         }
         hold(&self.context.client, self.run, FINALIZER, false).await?;
-        Ok(Action::requeue(Duration::ZERO))
+        Ok(settled())
     }
 
     /// The object is to go: its run is cancelled before.
