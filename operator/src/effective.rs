@@ -1,5 +1,9 @@
 //! The graph that later runs have: what its document says, with the patches that are for every later run.
 
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+use superstep_api::AgentGraphPatchObject;
 use superstep_graph::{
     Capabilities, EdgeSpec, GraphSpec, Mutation, MutationOrder, PriorityClass, ProgramCheck, Request,
     Revision, ValidatedGraph, Verdict, VertexSpec, fold,
@@ -36,9 +40,16 @@ impl ProgramCheck for ForWorkers {
     }
 }
 
+/// The graph that later runs have, from what its document says and from its patches in their order.
+pub(crate) fn with_patches(base: &GraphSpec, patches: &[Arc<AgentGraphPatchObject>]) -> Effective {
+    let names: Vec<String> = patches.iter().map(|patch| patch.name_any()).collect();
+    let mutations = patches.iter().map(|patch| &patch.spec.mutations[..]);
+    effective(base, names.iter().map(String::as_str).zip(mutations))
+}
+
 /// The graph that later runs have, from what its document says and from patches by name, which are folded in one
 /// after another.
-pub(crate) fn effective<'a>(
+fn effective<'a>(
     base: &GraphSpec,
     patches: impl IntoIterator<Item = (&'a str, &'a [Mutation])>,
 ) -> Effective {

@@ -1,0 +1,11 @@
+//! Graphs: worker pods, and what these need to find each other, to be asked, and to reach nothing else.
+
+mod build;
+mod dereference;
+mod needs;
+mod reconcile;
+mod status;
+mod triggers;
+mod validate;
+
+pub(crate) use reconcile::run;
