@@ -15,6 +15,7 @@ mod given;
 mod history;
 mod input;
 mod kept;
+mod kubernetes;
 mod log;
 mod manifests;
 mod models;
@@ -47,6 +48,9 @@ use crate::args::{Cli, Command};
 use crate::exit::Exit;
 
 fn main() -> std::process::ExitCode {
+    if kubernetes::is_plugin(std::env::args_os().next().as_deref()) {
+        return kubernetes::main().unwrap_or_else(|error| error.report()).into();
+    }
     let cli = Cli::parse();
     log::begin(cli.log);
     let done = match &cli.command {
