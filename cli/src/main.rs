@@ -32,6 +32,7 @@ mod retention;
 mod run;
 mod runs;
 mod signals;
+mod suspend;
 #[cfg(feature = "otlp")]
 mod trace;
 #[cfg(not(feature = "otlp"))]
@@ -68,6 +69,7 @@ fn main() -> std::process::ExitCode {
         Command::Watch(args) => watch::watch(args),
         Command::Answer(args) => answer::answer(args),
         Command::Patch(args) => patch::patch(args),
+        Command::Suspend(args) => suspend::suspend(args),
         Command::Cancel(args) => cancel::cancel(args),
         Command::Replay(args) => replay::replay(args),
         Command::Fork(args) => fork::fork(args),

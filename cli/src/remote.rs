@@ -33,7 +33,7 @@ use crate::watch::{Viewer, write_end};
 use crate::{given, log, manifests};
 
 use pods::{NoPods, Pods};
-pub(crate) use reach::{answer, cancel, patch, runs};
+pub(crate) use reach::{answer, cancel, patch, runs, suspend};
 use tries::Tries;
 
 /// How long a worker may take to say who the others are.
