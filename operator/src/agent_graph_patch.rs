@@ -4,4 +4,4 @@ mod judged;
 mod reconcile;
 
 pub(crate) use judged::{Judged, judged, status_of};
-pub(crate) use reconcile::reconcile;
+pub(crate) use reconcile::run;

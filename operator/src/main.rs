@@ -1,6 +1,7 @@
 //! `superstep-operator`: Superstep on Kubernetes.
 
 mod agent_graph;
+mod agent_graph_patch;
 mod apply;
 mod backoff;
 mod children;
@@ -11,19 +12,25 @@ mod control;
 mod definitions;
 mod effective;
 mod events;
+mod graph_run;
+mod hexadecimal;
 mod http;
 mod lenient;
 mod malformed;
 mod metrics;
 mod names;
 mod network;
+mod pace;
+mod patches;
 mod placed;
 mod pods;
+mod remembered;
 mod run;
 mod settings;
 mod shutdown;
 mod watched;
 mod weights;
+mod workers;
 
 use std::io::{self, Write};
 

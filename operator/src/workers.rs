@@ -49,7 +49,7 @@ pub(crate) enum WorkersError {
 pub(crate) type CertificateError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the operator shows to the workers of a namespace.
-pub(crate) trait Certificates: Send + Sync {
+pub(crate) trait Certificates: std::fmt::Debug + Send + Sync {
     /// Its certificate there.
     ///
     /// # Errors
@@ -57,7 +57,18 @@ pub(crate) trait Certificates: Send + Sync {
     fn for_namespace(&self, namespace: &str) -> Result<Security, CertificateError>;
 }
 
+/// Nothing signs certificates.
+#[derive(Debug)]
+pub(crate) struct NoCertificates;
+
+impl Certificates for NoCertificates {
+    fn for_namespace(&self, _: &str) -> Result<Security, CertificateError> {
+        Err("the operator has no authority".into())
+    }
+}
+
 /// The workers of all graphs.
+#[derive(Debug)]
 pub(crate) struct Workers {
     certificates: Arc<dyn Certificates>,
     domain: String,
@@ -88,15 +99,16 @@ impl Workers {
         Ok(RunsClient::new(channel).max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE))
     }
 
-    /// The graph is gone.
-    pub(crate) fn forget(&self, namespace: &str, graph: &str) {
-        let key = (namespace.to_owned(), graph.to_owned());
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    /// Forgets the workers of graphs that are gone.
+    pub(crate) fn keep(&self, is_there: impl Fn(&str, &str) -> bool) {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.retain(|(namespace, graph), _| is_there(namespace, graph));
     }
 
     fn channel(&self, namespace: &str, graph: &str) -> Result<Channel, WorkersError> {
         let security = self.certificates.for_namespace(namespace);
-        let security = security.map_err(|source| WorkersError::Certificate { namespace: namespace.to_owned(), source })?;
+        let security = security
+            .map_err(|source| WorkersError::Certificate { namespace: namespace.to_owned(), source })?;
         let graph = graph.to_owned();
         let name = match graph.parse() {
             Ok(name) => name,

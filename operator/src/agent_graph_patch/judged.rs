@@ -43,15 +43,17 @@ pub(crate) fn status_of(
     at: Timestamp,
 ) -> AgentGraphPatchStatus {
     let refused = |(index, verdict): (usize, &Verdict)| match verdict {
-        Verdict::Refused(why) => {
-            Some(RefusedMutation { index: u32::try_from(index).unwrap_or(u32::MAX), message: why.to_string() })
-        }
+        Verdict::Refused(why) => Some(RefusedMutation {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            message: why.to_string(),
+        }),
         Verdict::Applied | Verdict::Collapsed => None,
     };
     let refused: Vec<RefusedMutation> = judged.verdicts.iter().enumerate().filter_map(refused).collect();
     let all = judged.verdicts.len();
     let first = refused.first().map(|first| format!(": number {}, {}", first.index, first.message));
-    let message = format!("{} of {all} mutations are applied{}", all - refused.len(), first.unwrap_or_default());
+    let message =
+        format!("{} of {all} mutations are applied{}", all - refused.len(), first.unwrap_or_default());
     let (phase, standing, reason) = if refused.len() < all || all == 0 {
         (PatchPhase::Applied, Standing::Ready { reason: "Applied", message: message.clone() }, None)
     } else {
@@ -80,7 +82,9 @@ pub(super) fn waiting(
     at: Timestamp,
 ) -> AgentGraphPatchStatus {
     let standing = match phase {
-        PatchPhase::Pending | PatchPhase::Accepted => Standing::Reconciling { reason, message: message.clone() },
+        PatchPhase::Pending | PatchPhase::Accepted => {
+            Standing::Reconciling { reason, message: message.clone() }
+        }
         PatchPhase::Applied => Standing::Ready { reason, message: message.clone() },
         PatchPhase::Rejected | PatchPhase::Stale => Standing::Stalled { reason, message: message.clone() },
     };
@@ -109,8 +113,14 @@ mod tests {
     fn a_patch_is_applied_if_a_part_of_it_is() {
         let refused = || Verdict::Refused(Refusal::Absent("vertex \"b\"".to_owned()));
         let part = of(vec![Verdict::Applied, refused()]);
-        assert_eq!((part.phase, part.superstep, part.revision.as_deref()), (Some(PatchPhase::Applied), Some(3), Some("0a")));
-        assert_eq!((part.refused[0].index, part.refused[0].message.as_str()), (1, "vertex \"b\" does not exist"));
+        assert_eq!(
+            (part.phase, part.superstep, part.revision.as_deref()),
+            (Some(PatchPhase::Applied), Some(3), Some("0a"))
+        );
+        assert_eq!(
+            (part.refused[0].index, part.refused[0].message.as_str()),
+            (1, "vertex \"b\" does not exist")
+        );
         let none = of(vec![refused(); 40]);
         assert_eq!((none.phase, none.refused.len()), (Some(PatchPhase::Rejected), REFUSED));
         assert_eq!(none.conditions[0].status, "False");

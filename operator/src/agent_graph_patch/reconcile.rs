@@ -3,20 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
-use superstep_api::{AgentGraphPatchObject, AgentGraphPatchStatus, GraphRunObject, PatchPhase};
+use kube::runtime::reflector::ObjectRef;
+use superstep_api::{
+    AgentGraphObject, AgentGraphPatchObject, AgentGraphPatchStatus, GraphRunObject, PatchPhase,
+};
 use superstep_proto::v1;
 use tonic::Status;
 
 use super::judged::{Judged, judged, status_of, waiting};
 use crate::apply::{own, say};
 use crate::context::Context;
-use crate::control::{Failure, settled};
-use crate::effective::effective;
+use crate::control::{Failure, control, settled};
+use crate::effective::with_patches;
 use crate::graph_run::{MIRRORED, has_ended, name_of};
+use crate::lenient::Lenient;
 use crate::patches::for_later_runs;
+use crate::shutdown::Shutdown;
+use crate::watched::concerned;
 use crate::workers::{may_pass, short};
 
 /// How often a patch is looked at that waits for a barrier.
@@ -33,11 +41,73 @@ struct Look<'a> {
     at: Timestamp,
 }
 
+/// Runs the controller until the process is to end.
+pub(crate) async fn run(context: Arc<Context>, shutdown: Shutdown) {
+    let triggers = triggers(&context);
+    tokio::select! {
+        () = context.has_seen_all() => {}
+        () = shutdown.clone().asked() => return,
+    }
+    let store = context.patches.store().clone();
+    let one =
+        |patch, context| -> futures::future::BoxFuture<'static, _> { Box::pin(reconcile(patch, context)) };
+    control(Arc::clone(&context), store, triggers, shutdown, Arc::new(one)).await;
+}
+
+/// A patch by its name.
+type Reference = ObjectRef<Lenient<AgentGraphPatchObject>>;
+
+/// What makes a patch be looked at: itself, its run, and its graph and the other patches of that.
+fn triggers(context: &Arc<Context>) -> Vec<BoxStream<'static, Reference>> {
+    let store = || context.patches.store().clone();
+    let (of_runs, of_graphs) = (Arc::clone(context), Arc::clone(context));
+    let of_run = move |run: &Arc<Lenient<GraphRunObject>>| {
+        let (namespace, name) = (run.namespace().unwrap_or_default(), run.name_any());
+        naming(&of_runs, &namespace, |patch| patch.spec.run_ref.as_ref().is_some_and(|of| of.name == name))
+    };
+    let of_graph = move |graph: &Arc<Lenient<AgentGraphObject>>| {
+        let (namespace, name) = (graph.namespace().unwrap_or_default(), graph.name_any());
+        naming(&of_graphs, &namespace, |patch| patch.spec.graph_ref.name == name)
+    };
+    let known = Arc::clone(context);
+    let of_patch = move |patch: &Arc<Lenient<AgentGraphPatchObject>>| {
+        let namespace = patch.namespace().unwrap_or_default();
+        let mut all = vec![reference(&namespace, &patch.name_any())];
+        // Those that come after it are folded into another graph.
+        if let Some(whole) = patch.0.as_ref().ok().filter(|patch| patch.spec.run_ref.is_none()) {
+            let graph = whole.spec.graph_ref.name.clone();
+            all.extend(naming(&known, &namespace, |other| {
+                other.spec.run_ref.is_none() && other.spec.graph_ref.name == graph
+            }));
+        }
+        all
+    };
+    vec![
+        concerned(context.patches.listen(), store(), of_patch).boxed(),
+        concerned(context.runs.listen(), store(), of_run).boxed(),
+        concerned(context.graphs.listen(), store(), of_graph).boxed(),
+    ]
+}
+
+/// The patches of a namespace that are so.
+fn naming(
+    context: &Context,
+    namespace: &str,
+    are_so: impl Fn(&AgentGraphPatchObject) -> bool,
+) -> Vec<Reference> {
+    let all = context.patches.all().filter(|patch| patch.namespace().as_deref() == Some(namespace));
+    all.filter(|patch| are_so(patch)).map(|patch| reference(namespace, &patch.name_any())).collect()
+}
+
+fn reference(namespace: &str, name: &str) -> Reference {
+    Reference::new(name).within(namespace)
+}
+
 /// Looks at a patch.
 ///
 /// # Errors
 /// The API server does not take or tell something, or there is no certificate for the workers.
-pub(crate) async fn reconcile(patch: Arc<AgentGraphPatchObject>, context: Arc<Context>) -> Result<Action, Failure> {
+async fn reconcile(patch: Arc<AgentGraphPatchObject>, context: Arc<Context>) -> Result<Action, Failure> {
     let is_mirrored = patch.labels().contains_key(MIRRORED);
     if patch.metadata.deletion_timestamp.is_some() || is_mirrored {
         // What a run did by itself was told when it was mirrored.
@@ -68,10 +138,7 @@ impl Look<'_> {
             return self.wait((PatchPhase::Pending, "GraphNotFound"), message, Action::requeue(WAIT)).await;
         };
         let patches = for_later_runs(self.context.patches.all(), &self.namespace, name);
-        let folded = effective(
-            &graph.spec.graph,
-            patches.iter().map(|patch| (patch.metadata.name.as_deref().unwrap_or_default(), &patch.spec.mutations[..])),
-        );
+        let folded = with_patches(&graph.spec.graph, &patches);
         let place = patches.iter().position(|patch| patch.uid() == self.patch.uid());
         let Some((place, folded)) = place.and_then(|place| Some((place, folded.folded.get(place)?))) else {
             return Ok(Action::requeue(LOOK));
@@ -88,10 +155,8 @@ impl Look<'_> {
 
     /// Hands the patch to its run, and waits for what becomes of it.
     async fn for_run(&self, run: &str) -> Result<Action, Failure> {
-        let done = matches!(
-            self.before.phase,
-            Some(PatchPhase::Applied | PatchPhase::Rejected | PatchPhase::Stale)
-        );
+        let done =
+            matches!(self.before.phase, Some(PatchPhase::Applied | PatchPhase::Rejected | PatchPhase::Stale));
         if done && self.before.observed_generation == self.patch.metadata.generation {
             return Ok(settled());
         }
@@ -141,7 +206,9 @@ impl Look<'_> {
     async fn not_taken(&self, status: &Status) -> Result<Action, Failure> {
         let message = status.message().to_owned();
         if may_pass(status) {
-            return self.wait((PatchPhase::Pending, "WorkersUnavailable"), message, Action::requeue(WAIT)).await;
+            return self
+                .wait((PatchPhase::Pending, "WorkersUnavailable"), message, Action::requeue(WAIT))
+                .await;
         }
         let ended = self.context.runs.named(&self.namespace, &self.run_name());
         let ended = ended.and_then(|run| run.status.clone()).is_some_and(|status| has_ended(&status));

@@ -43,7 +43,7 @@ pub(super) async fn mirror(
 ) -> Result<(), Failure> {
     let uid = run.uid().unwrap_or_default();
     let before = context.mirrored.get(&uid).unwrap_or_default();
-    let totals = found.totals.clone().unwrap_or_default();
+    let totals = found.totals.unwrap_or_default();
     let ended = found.phase() == v1::RunPhase::Ended;
     if totals.mutations == before.applied && (before.ended || !ended) {
         return Ok(());
@@ -175,9 +175,15 @@ mod tests {
 
     #[test]
     fn what_vertices_asked_for_is_one_patch_for_each_superstep() {
-        let patches = [asked("watch@0", 0, false), asked("person", 0, true), asked("plan@0", 0, false), asked("plan@1", 1, false)];
+        let patches = [
+            asked("watch@0", 0, false),
+            asked("person", 0, true),
+            asked("plan@0", 0, false),
+            asked("plan@1", 1, false),
+        ];
         let all = of_supersteps(&patches).unwrap();
-        let told: Vec<_> = all.iter().map(|one| (one.superstep, one.requesters.join(" "), one.mutations.len())).collect();
+        let told: Vec<_> =
+            all.iter().map(|one| (one.superstep, one.requesters.join(" "), one.mutations.len())).collect();
         assert_eq!(told, [(0, "watch@0 plan@0".to_owned(), 2), (1, "plan@1".to_owned(), 1)]);
         assert_eq!(all[0].judged.verdicts, [Verdict::Applied, Verdict::Applied]);
         let run: GraphRunObject = serde_json::from_value(json!({

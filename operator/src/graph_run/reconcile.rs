@@ -1,55 +1,39 @@
 //! One look at a run: it is handed over, changed as its object wants, and told of.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, ResourceExt as _};
-use superstep_api::{
-    AgentGraphObject, AgentGraphPatchObject, GraphRunObject, GraphRunStatus, ModelServerObject, OperatingMode, RunPhase,
-};
+use superstep_api::{GraphRunObject, GraphRunStatus, OperatingMode, RunPhase};
+use superstep_graph::validate;
 use superstep_proto::v1;
 use tonic::{Code, Status};
 
-use super::dereference::{Known, dereference};
 use super::ending::{Rest, has_ended, is_overdue, rest};
+use super::mirror::mirror;
+use super::place::place;
 use super::status::{cancelled, of_run, pending, refused};
 use super::submission::{name_of, submission};
+use super::triggers::triggers;
+use crate::agent_graph::{Namespace, dereference};
 use crate::apply::{hold, say};
 use crate::context::Context;
-use crate::control::{Failure, settled};
-use crate::patches::for_later_runs;
+use crate::control::{Failure, control, settled};
+use crate::shutdown::Shutdown;
 use crate::workers::{long, may_pass, short};
 
 /// Keeps the object of a run until the run has ended.
 const FINALIZER: &str = "superstep.dev/run";
 /// How often a run is looked at that goes on.
 const LOOK: Duration = Duration::from_secs(1);
+/// So much earlier it may be.
+const SLACK: Duration = Duration::from_millis(50);
 /// How often a run is looked at that waits for something outside.
 const WAIT: Duration = Duration::from_secs(5);
-
-/// What is known in one namespace.
-struct Seen<'a> {
-    context: &'a Context,
-    namespace: &'a str,
-}
-
-impl Known for Seen<'_> {
-    fn graph(&self, name: &str) -> Option<Arc<AgentGraphObject>> {
-        self.context.graphs.named(self.namespace, name)
-    }
-
-    fn server(&self, name: &str) -> Option<Arc<ModelServerObject>> {
-        self.context.servers.named(self.namespace, name)
-    }
-
-    fn patches(&self, graph: &str) -> Vec<Arc<AgentGraphPatchObject>> {
-        for_later_runs(self.context.patches.all(), self.namespace, graph)
-    }
-}
 
 /// A run that is looked at.
 struct Look<'a> {
@@ -62,11 +46,35 @@ struct Look<'a> {
     at: Timestamp,
 }
 
+/// Runs the controller until the process is to end.
+pub(crate) async fn run(context: Arc<Context>, shutdown: Shutdown) {
+    let triggers = triggers(&context);
+    tokio::select! {
+        () = context.has_seen_all() => {}
+        () = shutdown.clone().asked() => return,
+    }
+    let store = context.runs.store().clone();
+    let one = |run, context| -> futures::future::BoxFuture<'static, _> { Box::pin(reconcile(run, context)) };
+    control(Arc::clone(&context), store, triggers, shutdown, Arc::new(one)).await;
+}
+
 /// Looks at a run.
 ///
 /// # Errors
 /// The API server does not take or tell something, or there is no certificate for the workers.
-pub(crate) async fn reconcile(run: Arc<GraphRunObject>, context: Arc<Context>) -> Result<Action, Failure> {
+async fn reconcile(run: Arc<GraphRunObject>, context: Arc<Context>) -> Result<Action, Failure> {
+    let uid = run.uid().unwrap_or_default();
+    let is_news = run.metadata.deletion_timestamp.is_some()
+        || run.status.as_ref().and_then(|status| status.observed_generation) != run.metadata.generation;
+    let now = Instant::now();
+    if let Some(looked) = context.looked.get(&uid).filter(|_| !is_news)
+        && let Some(rest) = LOOK.checked_sub(now.duration_since(looked))
+        && rest > SLACK
+    {
+        // What the status says of a run makes it be looked at, too.
+        return Ok(Action::requeue(rest));
+    }
+    context.looked.insert(uid, now);
     let look = Look {
         namespace: run.namespace().unwrap_or_default(),
         before: run.status.clone().unwrap_or_default(),
@@ -114,7 +122,8 @@ impl Look<'_> {
             }
             Err(status) if status.code() == Code::NotFound => {
                 let message = format!("the store has no run \"{}\" any more", self.name);
-                self.say(refused(&self.before, self.run.metadata.generation, "Lost", message, self.at)).await?;
+                self.say(refused(&self.before, self.run.metadata.generation, "Lost", message, self.at))
+                    .await?;
                 Ok(settled())
             }
             Err(status) => self.unreached(&status).await,
@@ -155,11 +164,19 @@ impl Look<'_> {
             OperatingMode::Running => {}
         }
         let graph = &self.run.spec.graph_ref.name;
-        let seen = Seen { context: self.context, namespace: &self.namespace };
-        let referenced = match dereference(&seen, graph) {
-            Ok(referenced) => referenced,
-            Err(error) => return self.wait(error.reason(), error.to_string()).await,
+        let Some(object) = self.context.graphs.named(&self.namespace, graph) else {
+            let message = format!("AgentGraph \"{graph}\" is not there");
+            return self.wait("GraphNotFound", message).await;
         };
+        let known = Namespace { context: self.context, namespace: &self.namespace };
+        let referenced = dereference(&known, &object);
+        if let Some(missing) = referenced.missing.first() {
+            return self.wait(missing.reason, missing.message.clone()).await;
+        }
+        if let Err(problems) = validate(&object.spec.graph) {
+            let problems: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
+            return self.wait("GraphInvalid", problems.join("; ")).await;
+        }
         let continued = match &self.run.spec.continue_from {
             None => None,
             Some(from) => match self.context.runs.named(&self.namespace, &from.name) {
@@ -212,9 +229,9 @@ impl Look<'_> {
         if let Err(status) = asked {
             tracing::info!(run = self.name, %status, "a run does not take its operating mode yet");
         }
-        let place = self.context.place_of(self.run, &self.name);
+        let place = place(self.context, &self.namespace, graph, &self.name);
         let status = of_run(&self.before, self.run.metadata.generation, &found, &place, self.at);
-        super::mirror::mirror(self.context, self.run, &self.name, &found).await?;
+        mirror(self.context, self.run, &self.name, &found).await?;
         let ended = has_ended(&status);
         self.say(status).await?;
         if !ended {
@@ -238,7 +255,8 @@ impl Look<'_> {
             Ok(_) => let_go().await?,
             Err(status) if !may_pass(&status) => let_go().await?,
             Err(status) if is_overdue(asked, self.at) => {
-                let note = format!("the run was not cancelled, as its workers do not answer: {}", status.message());
+                let note =
+                    format!("the run was not cancelled, as its workers do not answer: {}", status.message());
                 self.context.events.say(self.run, EventType::Warning, "NotCancelled", &note).await;
                 let_go().await?;
             }

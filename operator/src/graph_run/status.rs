@@ -86,8 +86,8 @@ pub(super) fn of_run(
         RunPhase::Suspended => Standing::Reconciling { reason: "Suspended", message },
     };
     let ended = matches!(told.phase, RunPhase::Succeeded | RunPhase::Failed | RunPhase::Cancelled);
-    let totals = run.totals.clone().unwrap_or_default();
-    let usage = totals.usage.clone().unwrap_or_default();
+    let totals = run.totals.unwrap_or_default();
+    let usage = totals.usage.unwrap_or_default();
     let started = i64::try_from(run.started_at).ok().filter(|at| *at > 0);
     GraphRunStatus {
         observed_generation: generation,
@@ -130,22 +130,27 @@ fn ended(status: Option<&v1::RunStatus>) -> Told {
     use v1::run_status::Status;
 
     match status.and_then(|status| status.status.as_ref()) {
-        Some(Status::Succeeded(_)) => {
-            Told { phase: RunPhase::Succeeded, reason: None, message: "the run has come to its end".to_owned() }
-        }
+        Some(Status::Succeeded(_)) => Told {
+            phase: RunPhase::Succeeded,
+            reason: None,
+            message: "the run has come to its end".to_owned(),
+        },
         Some(Status::Failed(failed)) => {
             let vertex = failed.activation.as_ref().map(|activation| activation.vertex.as_str());
             let why = failed.failure.as_ref().map(|failure| failure.message.as_str());
-            let message = format!("vertex {:?} failed: {}", vertex.unwrap_or_default(), why.unwrap_or_default());
+            let message =
+                format!("vertex {:?} failed: {}", vertex.unwrap_or_default(), why.unwrap_or_default());
             Told { phase: RunPhase::Failed, reason: Some("VertexFailed"), message }
         }
         Some(Status::LimitReached(limit)) => {
             let message = format!("limits.{limit} is reached; what there is of the output is partial");
             Told { phase: RunPhase::Failed, reason: Some("LimitReached"), message }
         }
-        Some(Status::Cancelled(_)) => {
-            Told { phase: RunPhase::Cancelled, reason: Some("Cancelled"), message: "the run was cancelled".to_owned() }
-        }
+        Some(Status::Cancelled(_)) => Told {
+            phase: RunPhase::Cancelled,
+            reason: Some("Cancelled"),
+            message: "the run was cancelled".to_owned(),
+        },
         None => Told {
             phase: RunPhase::Failed,
             reason: Some("Unknown"),
@@ -166,9 +171,12 @@ fn output(payload: Option<&v1::Payload>, place: &str) -> Option<RunOutput> {
             bytes: json.len() as u64,
             uri,
         }),
-        Form::Blob(blob) => {
-            Some(RunOutput { preview: String::new(), digest: hexadecimal(&blob.hash), bytes: blob.bytes, uri })
-        }
+        Form::Blob(blob) => Some(RunOutput {
+            preview: String::new(),
+            digest: hexadecimal(&blob.hash),
+            bytes: blob.bytes,
+            uri,
+        }),
     }
 }
 
@@ -290,6 +298,9 @@ mod tests {
         let question = v1::Question { id: Some(id), ask: Some(v1::Payload { form: Some(ask) }) };
         let status = said(&v1::Run { questions: vec![question; 20], ..run(v1::RunPhase::Paused) });
         assert_eq!(status.questions.len(), QUESTIONS);
-        assert_eq!((status.questions[0].vertex.as_str(), status.questions[0].prompt.as_str()), ("ask", "Refund?"));
+        assert_eq!(
+            (status.questions[0].vertex.as_str(), status.questions[0].prompt.as_str()),
+            ("ask", "Refund?")
+        );
     }
 }

@@ -4,8 +4,8 @@ use kube::ResourceExt as _;
 use superstep_api::GraphRunObject;
 use superstep_proto::v1;
 
-use super::dereference::Referenced;
 use super::documents::documents;
+use crate::agent_graph::Referenced;
 
 /// The longest part of a run's name that its object gives: with the rest it is one that the store takes.
 const LONGEST: usize = 110;
