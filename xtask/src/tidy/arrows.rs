@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("superstep-proto", &[]),
     ("superstep-transport", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
-    ("superstep-operator", &["api"]),
+    ("superstep-operator", &["api", "graph", "proto", "transport"]),
     (
         "superstep-worker",
         &["wire", "proto", "transport", "provision", "telemetry", "runtime", "graph", "engine", "store"],
