@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value};
 use superstep_engine::Usage;
-use superstep_runtime::{
-    Finish, ModelAnswer, ModelRequest, OnText, TokenLogprob, ToolCall, UsageParts,
-};
+use superstep_runtime::{Finish, ModelAnswer, ModelRequest, OnText, TokenLogprob, ToolCall, UsageParts};
 
 use crate::fault::{Fault, FaultKind};
 

@@ -6,20 +6,20 @@ mod order;
 mod reply;
 mod stream;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 
+use crate::answer::json;
 use crate::desk::Desk;
 use crate::flight::Progress;
-use crate::flights::FlightKey;
+use crate::flights::{FlightKey, Order};
 use crate::refusal::Refusal;
 use order::ChatOrder;
-use reply::Form;
 
 /// The header by which a request is known when it comes again.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -29,12 +29,19 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const FIRST_TEXT: Duration = Duration::from_secs(5);
 
 /// Answers a request for chat completions.
-pub(crate) async fn chat(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Result<Response, Refusal> {
+///
+/// The room that its body takes is given back when the work is done.
+pub(crate) async fn chat(
+    desk: &Desk,
+    headers: &HeaderMap,
+    body: &[u8],
+    room: OwnedSemaphorePermit,
+) -> Result<Response, Refusal> {
     let header = headers.get(IDEMPOTENCY_KEY).filter(|key| !key.is_empty());
     let order = ChatOrder::read(body, desk, header.map(HeaderValue::as_bytes))?;
     let key = header.map(|key| flight_key(key, &order));
-    let ChatOrder { work, form, streams, .. } = order;
-    let board = Arc::clone(&desk.flights).board(key, work);
+    let ChatOrder { model, requests, form, streams, .. } = order;
+    let board = desk.flights.board(key, Order { model, requests, room });
     let mut progress = board.map_err(|full| Refusal::busy(full.0))?;
     if streams {
         begun(&mut progress).await?;
@@ -44,9 +51,7 @@ pub(crate) async fn chat(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Resul
     if let Some(failure) = ended.failure() {
         return Err(Refusal::failed(failure));
     }
-    let body = form.whole(&ended);
-    let kind = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, kind)], body.to_string()).into_response())
+    Ok(json(StatusCode::OK, &form.whole(&ended)))
 }
 
 /// Waits for the first text, for a while.

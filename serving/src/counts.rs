@@ -41,7 +41,7 @@ impl Times {
 /// What a server has done since it began.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// Requests that were answered in full.
+    /// Requests that were answered, or whose stream has begun.
     pub(crate) answered: Count,
     /// Requests that were refused, or failed.
     pub(crate) refused: Count,

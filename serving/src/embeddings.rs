@@ -1,13 +1,14 @@
 //! `POST /v1/embeddings`.
 
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use superstep_runtime::EmbedRequest;
 
+use crate::answer::json as answer;
 use crate::chat::IDEMPOTENCY_KEY;
 use crate::desk::Desk;
 use crate::fields::Fields;
@@ -69,8 +70,7 @@ pub(crate) async fn embeddings(desk: &Desk, headers: &HeaderMap, body: &[u8]) ->
     }).collect();
     let body = json!({"object": "list", "data": data, "model": desk.offered.name(),
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens}});
-    let kind = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, kind)], body.to_string()).into_response())
+    Ok(answer(StatusCode::OK, &body))
 }
 
 fn encoded(vector: &[f32], encoding: Encoding) -> Value {

@@ -26,7 +26,9 @@ impl Fields {
     pub(crate) fn of(place: &str, value: Value) -> Result<Self, Refusal> {
         match value {
             Value::Object(members) => Ok(Self { place: format!("{place}."), members }),
-            _ => Err(Refusal::of_field(place, format!("{place} is an object"))),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Err(Refusal::of_field(place, format!("{place} is an object")))
+            }
         }
     }
 
@@ -49,10 +51,8 @@ impl Fields {
 
     /// Takes a member out that has to be there.
     pub(crate) fn need<T: DeserializeOwned>(&mut self, member: &str) -> Result<T, Refusal> {
-        let missing = || {
-            let name = self.name(member);
-            Refusal::of_field(name.as_str(), format!("{name} is missing"))
-        };
+        let name = self.name(member);
+        let missing = || Refusal::of_field(name.as_str(), format!("{name} is missing"));
         self.take(member)?.ok_or_else(missing)
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use superstep_engine::Failure;
 use superstep_runtime::{Model, ModelAnswer, ModelRequest, OnText};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::watch::{Receiver, Sender};
 
 use crate::counts::Counts;
@@ -28,6 +29,8 @@ pub(crate) type FlightKey = [u8; 32];
 pub(crate) struct Order {
     pub(crate) model: Arc<dyn Model>,
     pub(crate) requests: Vec<ModelRequest>,
+    /// The room that it takes, given back at its end.
+    pub(crate) room: OwnedSemaphorePermit,
 }
 
 /// All work that is on its way.
@@ -89,7 +92,7 @@ impl Flights {
     ) {
         // Whatever happens in a model, nobody boards what will never land.
         let mut landing = Landing { flights: &self, key, sender: Arc::clone(&sender), has_landed: false };
-        let Order { model, requests } = order;
+        let Order { model, requests, room: _room } = order;
         let answers = tickets.into_iter().zip(requests).enumerate();
         let answers = answers.map(|(number, (ticket, request))| {
             let (sender, model) = (Arc::clone(&sender), Arc::clone(&model));

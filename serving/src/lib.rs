@@ -8,6 +8,7 @@
 //!
 //! [`ServeArguments`] is the command around it, which two binaries have.
 
+mod answer;
 mod arguments;
 mod chat;
 mod command;

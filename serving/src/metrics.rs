@@ -40,7 +40,7 @@ fn written(text: &mut String, counts: &Counts, offered: Option<Use<'_>>) -> fmt:
         }
     }
     for (name, help, count) in [
-        ("answered_total", "Requests that were answered in full.", &counts.answered),
+        ("answered_total", "Requests that were answered, or whose stream has begun.", &counts.answered),
         ("refused_total", "Requests that were refused, or failed.", &counts.refused),
         ("turned_away_total", "Requests that found the queue full.", &counts.turned_away),
         ("joined_total", "Requests that came again and got the answer of the first.", &counts.joined),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use superstep_engine::{Failure, FailureClass};
+
+use crate::answer::json;
 
 /// A request that is not answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,14 +106,14 @@ impl Refusal {
 
     /// The body of the answer; in a stream it is an event.
     pub(crate) fn body(&self) -> Value {
-        json!({"error": {
+        serde_json::json!({"error": {
             "message": self.message, "type": self.kind, "param": self.param, "code": self.code}})
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body())).into_response();
+        let mut response = json(self.status, &self.body());
         if let Some(pause) = self.retry_after {
             // Whole seconds, and never none: a client that came back at once would only be refused again.
             let seconds = pause.as_secs_f64().ceil().max(1.0);

@@ -58,7 +58,8 @@ impl ToolUse {
                 Choice::Auto | Choice::Never => None,
             };
             if let Some(field) = field {
-                let message = format!("this model calls tools as it likes, and heeds no {field}: leave it out");
+                let message =
+                    format!("this model calls tools as it likes, and heeds no {field}: leave it out");
                 return Err(Refusal::unsupported(field, message));
             }
         }
@@ -241,11 +242,17 @@ mod tests {
 
     #[test]
     fn calls_and_their_results_are_said_in_words_to_who_calls_no_tools() {
-        let call = ToolCall { id: "c".to_owned(), name: "weather".to_owned(), arguments: json!({"city": "Oslo"}) };
+        let call =
+            ToolCall { id: "c".to_owned(), name: "weather".to_owned(), arguments: json!({"city": "Oslo"}) };
         let asked = ChatMessage { tool_calls: vec![call], ..ChatMessage::new(Role::Assistant, "") };
-        let gave = ChatMessage { answers: Some("c".to_owned()), ..ChatMessage::new(Role::Tool, "{\"celsius\": 7}") };
-        let mut request =
-            request(vec![ChatMessage::new(Role::System, "Be brief."), ChatMessage::new(Role::User, "?"), asked, gave]);
+        let gave =
+            ChatMessage { answers: Some("c".to_owned()), ..ChatMessage::new(Role::Tool, "{\"celsius\": 7}") };
+        let mut request = request(vec![
+            ChatMessage::new(Role::System, "Be brief."),
+            ChatMessage::new(Role::User, "?"),
+            asked,
+            gave,
+        ]);
         tool_use(json!({"tools": [tool("weather")]}), false).unwrap().prepare(&mut request);
         let said: Vec<&str> = request.messages.iter().map(|message| message.content.as_str()).collect();
         assert!(said[0].starts_with("Be brief.\n\nYou can call tools."), "{said:?}");
@@ -268,7 +275,9 @@ mod tests {
             read.prepare(&mut request);
             let schema = superstep_runtime::Schema::compile(request.schema.as_ref().unwrap()).unwrap();
             let call = |name: &str| json!({"call": [{"name": name, "arguments": {"city": "x"}}]});
-            for (value, fits) in [(json!({"answer": "x"}), answers), (call("a"), calls_a), (call("b"), calls_b)] {
+            for (value, fits) in
+                [(json!({"answer": "x"}), answers), (call("a"), calls_a), (call("b"), calls_b)]
+            {
                 assert_eq!(schema.check(&value).is_ok(), fits, "{choice}: {value}");
             }
         }

@@ -125,9 +125,7 @@ fn response_format(flavor: Flavor, name: &str, schema: &Value) -> Option<Value> 
     if !flavor.keeps_schemas {
         return Some(json!({"type": "json_object"}));
     }
-    let held = |schema: &Value, strict: bool| {
-        json!({"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": strict}})
-    };
+    let held = |schema: &Value, strict: bool| json!({"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": strict}});
     if flavor.is_own {
         return Some(held(schema, true));
     }

@@ -52,7 +52,7 @@ fn text(fields: &Fields, content: Value) -> Result<String, Refusal> {
     let parts = match content {
         Value::String(text) => return Ok(text),
         Value::Array(parts) => parts,
-        _ => {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
             let place = fields.name("content");
             return Err(Refusal::of_field(place.as_str(), format!("{place} is a text, or parts of one")));
         }

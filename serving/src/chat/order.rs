@@ -1,18 +1,18 @@
 //! What a request asks for.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
 use superstep_graph::{Sampling, VertexName};
-use superstep_runtime::ModelRequest;
+use superstep_runtime::{Model, ModelRequest};
 
 use super::format::ResponseFormat;
 use super::messages::read_messages;
 use super::reply::Form;
 use crate::desk::Desk;
 use crate::fields::Fields;
-use crate::flights::Order;
 use crate::refusal::Refusal;
 use crate::tool_use::ToolUse;
 
@@ -24,18 +24,14 @@ const MOST_LIKELY: u8 = 20;
 const NOBODY: &str = "request";
 
 /// Fields that change no answer.
-const IGNORED: [&str; 6] = [
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "user",
-];
+const IGNORED: [&str; 6] =
+    ["prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier", "store", "user"];
 
 /// A request for chat completions.
 pub(super) struct ChatOrder {
-    pub(super) work: Order,
+    pub(super) model: Arc<dyn Model>,
+    /// What it is asked, once for each answer.
+    pub(super) requests: Vec<ModelRequest>,
     /// Hash of all that decides the answers.
     pub(super) digest: [u8; 32],
     /// How they are written.
@@ -103,7 +99,8 @@ impl ChatOrder {
         let includes_usage = options.unwrap_or_default().include_usage;
         let calls_before = request.messages.iter().map(|message| message.tool_calls.len()).sum();
         Ok(Self {
-            work: Order { model: model.clone(), requests },
+            model: Arc::clone(model),
+            requests,
             digest,
             form: Form::new(name, tools, calls_before, includes_usage),
             streams,
@@ -156,7 +153,9 @@ fn max_tokens(fields: &mut Fields) -> Result<Option<u32>, Refusal> {
     let old: Option<u32> = fields.take("max_tokens")?;
     let tokens: Option<u32> = fields.take("max_completion_tokens")?;
     match (old, tokens) {
-        (Some(0), _) | (_, Some(0)) => Err(Refusal::of_field("max_completion_tokens", "an answer has a token")),
+        (Some(0), _) | (_, Some(0)) => {
+            Err(Refusal::of_field("max_completion_tokens", "an answer has a token"))
+        }
         (Some(old), Some(tokens)) if old != tokens => {
             let message = "max_tokens and max_completion_tokens differ: leave the first out";
             Err(Refusal::of_field("max_tokens", message))

@@ -128,9 +128,7 @@ pub(super) fn call(call: &ToolCall) -> Value {
 
 /// How likely the tokens were, where the model told.
 pub(super) fn logprobs(answer: &ModelAnswer) -> Value {
-    let likely = |LikelyToken { token, logprob }: &LikelyToken| {
-        json!({"token": token, "logprob": logprob, "bytes": token.as_bytes()})
-    };
+    let likely = |LikelyToken { token, logprob }: &LikelyToken| json!({"token": token, "logprob": logprob, "bytes": token.as_bytes()});
     let told = |TokenLogprob { token, logprob, top }: &TokenLogprob| {
         let top: Vec<Value> = top.iter().map(likely).collect();
         json!({"token": token, "logprob": logprob, "bytes": token.as_bytes(), "top_logprobs": top})
