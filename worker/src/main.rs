@@ -1,15 +1,19 @@
 //! `superstep-worker`: a process that works on runs with others.
 
+mod serve;
 mod trace;
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use superstep_serving::ServeArguments;
 use superstep_store::{ObjectPlace, Store};
 use superstep_transport::{Credentials, LOOK, Security};
 use superstep_worker::{FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Surroundings};
@@ -18,17 +22,41 @@ use tracing_subscriber::EnvFilter;
 
 use trace::TraceArgs;
 
-/// Works on runs, together with the other workers of its group: one of them leads.
+/// Works on runs, together with the other workers of its group: one of them leads. Or serves a model.
 #[derive(Parser)]
 #[command(
     name = "superstep-worker",
     version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
     after_help = "\
 Examples:
   superstep-worker --name a --store file:///var/lib/runs --group /var/lib/group --tls /etc/superstep/a \\
     --listen 0.0.0.0:7101 --address https://a.workers:7101
-  superstep-worker --name a --store file:///tmp/runs --group /tmp/group --plaintext"
+  superstep-worker --name a --store file:///tmp/runs --group /tmp/group --plaintext
+  superstep-worker serve --file /etc/superstep/model/model.yaml --listen 0.0.0.0:8000"
 )]
+struct Whole {
+    #[command(flatten)]
+    work: Option<Arguments>,
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Write log lines as JSON.
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+/// What it does instead of working on runs.
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a model by OpenAI's protocol.
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(ServeArguments),
+}
+
+/// What it needs to work on runs.
+#[derive(Args)]
 struct Arguments {
     /// The name of this worker, unique in its group and the same after a restart.
     #[arg(long, env = "SUPERSTEP_WORKER_NAME")]
@@ -55,23 +83,29 @@ struct Arguments {
     /// Do without encryption and certificates, on loopback only: every process of this machine may ask for anything.
     #[arg(long)]
     plaintext: bool,
-    /// Write log lines as JSON.
-    #[arg(long)]
-    log_json: bool,
     #[command(flatten)]
     trace: TraceArgs,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> Result<ExitCode> {
+    let Whole { work: arguments, command, log_json } = Whole::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if arguments.log_json {
+    if log_json {
         lines.json().flatten_event(true).init();
     } else {
-        lines.init();
+        lines.with_ansi(std::io::stderr().is_terminal()).init();
     }
-    tokio::runtime::Runtime::new()?.block_on(work(arguments))
+    let runtime = tokio::runtime::Runtime::new()?;
+    match (command, arguments) {
+        (Some(Command::Serve(arguments)), _) => runtime.block_on(serve::serve(arguments)),
+        (None, Some(arguments)) => runtime.block_on(work(arguments)).map(|()| ExitCode::SUCCESS),
+        (None, None) => {
+            let what =
+                "a worker needs a name, a store and a group; superstep-worker serve needs none of them";
+            Whole::command().error(ErrorKind::MissingRequiredArgument, what).exit()
+        }
+    }
 }
 
 /// How the worker is kept from others, which nobody may leave out.
@@ -84,7 +118,7 @@ fn security(arguments: &Arguments) -> Result<Security> {
         None => {
             let what =
                 "a worker needs certificates (--tls DIR), or --plaintext to do without, on loopback only";
-            Arguments::command().error(ErrorKind::MissingRequiredArgument, what).exit()
+            Whole::command().error(ErrorKind::MissingRequiredArgument, what).exit()
         }
     }
 }

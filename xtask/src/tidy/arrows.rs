@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -21,13 +21,25 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("superstep", &["runtime", "tools", "graph", "engine", "store"]),
     ("superstep-api", &["graph"]),
     ("superstep-provision", &["runtime", "providers", "tools", "api", "graph", "engine", "store"]),
+    ("superstep-serving", &["provision", "runtime", "api", "graph", "engine"]),
     ("superstep-proto", &[]),
     ("superstep-transport", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
     ("superstep-operator", &["api", "graph", "proto", "transport"]),
     (
         "superstep-worker",
-        &["wire", "proto", "transport", "provision", "telemetry", "runtime", "graph", "engine", "store"],
+        &[
+            "wire",
+            "proto",
+            "transport",
+            "serving",
+            "provision",
+            "telemetry",
+            "runtime",
+            "graph",
+            "engine",
+            "store",
+        ],
     ),
     (
         "superstep-cli",
@@ -35,6 +47,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "wire",
             "proto",
             "transport",
+            "serving",
             "provision",
             "runtime",
             "telemetry",

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::toolbox::Toolbox;
+use crate::tool::ToolSignature;
 
 /// The most calls of one turn.
-const MAX_CALLS: usize = 8;
+pub const MAX_CALLS: usize = 8;
 
 /// Keywords that every constrained decoder knows. Leaving another one out only lets more through, and
 /// arguments are checked against the whole schema before a call.
@@ -25,19 +25,20 @@ const KEPT: [&str; 13] = [
     "maxLength",
 ];
 
-/// The schema of `{"call": …} | {"answer": …}`, where the answer fits `answer`, or is a text.
-pub(super) fn schema(toolbox: &Toolbox, answer: Option<&Value>) -> Value {
-    let call = |tool: &crate::tools::CheckedTool| {
-        let signature = tool.signature();
+/// The schema of `{"call": …} | {"answer": …}`, with at most so many calls of `tools`, where the answer fits
+/// `answer`; without one, of calls alone.
+pub fn schema(tools: &[ToolSignature], most: usize, answer: Option<&Value>) -> Value {
+    let call = |signature: &ToolSignature| {
         let mut arguments = loosened(&signature.parameters);
         if arguments.get("type").is_none() {
             arguments["type"] = json!("object");
         }
         object([("name", json!({"const": signature.name})), ("arguments", arguments)])
     };
-    let calls: Vec<Value> = toolbox.tools().iter().map(call).collect();
-    let calls = json!({"type": "array", "minItems": 1, "maxItems": MAX_CALLS, "items": {"anyOf": calls}});
-    let mut answer = answer.cloned().unwrap_or_else(|| json!({"type": "string"}));
+    let calls: Vec<Value> = tools.iter().map(call).collect();
+    let calls = json!({"type": "array", "minItems": 1, "maxItems": most, "items": {"anyOf": calls}});
+    let Some(answer) = answer else { return object([("call", calls)]) };
+    let mut answer = answer.clone();
     // References of the answer's schema are relative to the root of the whole.
     let definitions: Map<String, Value> = ["$defs", "definitions"]
         .into_iter()
@@ -92,15 +93,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::programs::tests::given::ClosureTool;
     use crate::schema::Schema;
-    use crate::tools::Tools;
 
-    fn toolbox(parameters: Value) -> Toolbox {
-        let mut tools = Tools::default();
-        let tool = ClosureTool::new("book", parameters, |_| Ok(Value::Null));
-        tools.insert("book", [Arc::new(tool) as Arc<dyn crate::tool::Tool>]).unwrap();
-        Toolbox::new(tools.find(&"book".into()).unwrap().to_vec())
+    fn book(parameters: Value) -> [ToolSignature; 1] {
+        let parameters = Arc::new(parameters);
+        [ToolSignature { name: "book".to_owned(), description: String::new(), parameters }]
     }
 
     #[test]
@@ -111,7 +108,9 @@ mod tests {
             "$defs": {"day": {"enum": ["mon", "tue"]}},
         });
         let answer = json!({"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "integer"}}});
-        let held = Schema::compile(&schema(&toolbox(parameters), Some(&answer))).unwrap();
+        let tools = book(parameters);
+        let held = Schema::compile(&schema(&tools, MAX_CALLS, Some(&answer))).unwrap();
+        let calls = Schema::compile(&schema(&tools, 1, None)).unwrap();
         for (value, fits) in [
             (json!({"call": [{"name": "book", "arguments": {"day": "mon", "nights": 2}}]}), true),
             (json!({"call": [{"name": "book", "arguments": {"day": "mon", "nights": 0}}]}), false),
@@ -123,6 +122,7 @@ mod tests {
             (json!({"answer": {"n": 1}, "call": []}), false),
         ] {
             assert_eq!(held.check(&value).is_ok(), fits, "{value}");
+            assert_eq!(calls.check(&value).is_ok(), fits && value.get("call").is_some(), "{value}");
         }
     }
 }

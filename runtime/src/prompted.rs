@@ -5,15 +5,19 @@
 //! said to the model as `{"results": [{"name": …, "result": …}]}`, with `error` in place of `result` where
 //! one failed.
 
+mod held;
+
 use serde_json::{Map, Value, json};
 use superstep_graph::canonical_json;
 
-use super::super::asking::bare;
-use super::toolbox::{Answer, Toolbox};
 use crate::model::{ChatMessage, Role, ToolCall};
+use crate::programs::bare;
+use crate::tool::ToolSignature;
 
-/// What the system message says of tools.
-pub(super) fn instructions(toolbox: &Toolbox, schema: Option<&Value>) -> String {
+pub use held::{MAX_CALLS, schema};
+
+/// What the system message says of `tools`, where the answer is to fit `schema`, or is a text.
+pub fn instructions(tools: &[ToolSignature], schema: Option<&Value>) -> String {
     let answer = match schema {
         None => "{\"answer\": \"…\"}".to_owned(),
         Some(schema) => format!("{{\"answer\": …}}\nwhere the answer fits this JSON schema: {schema}"),
@@ -27,19 +31,15 @@ pub(super) fn instructions(toolbox: &Toolbox, schema: Option<&Value>) -> String 
          {answer}\n\
          These are the tools, with the JSON schema of their arguments:"
     );
-    for tool in toolbox.tools() {
-        let signature = tool.signature();
-        text.push_str(&format!(
-            "\n- {}: {}\n  {}",
-            signature.name, signature.description, signature.parameters
-        ));
+    for tool in tools {
+        text.push_str(&format!("\n- {}: {}\n  {}", tool.name, tool.description, tool.parameters));
     }
     text
 }
 
-/// What the model is told that its calls have given.
-pub(super) fn results(calls: &[ToolCall], answers: Vec<Answer>) -> ChatMessage {
-    let result = |(call, answer): (&ToolCall, Answer)| match answer {
+/// What the model is told that its calls have given: a value each, or why there is none.
+pub fn results(calls: &[ToolCall], answers: Vec<Result<Value, String>>) -> ChatMessage {
+    let result = |(call, answer): (&ToolCall, Result<Value, String>)| match answer {
         Ok(value) => json!({"name": call.name, "result": value}),
         Err(why) => json!({"name": call.name, "error": why}),
     };
@@ -49,7 +49,7 @@ pub(super) fn results(calls: &[ToolCall], answers: Vec<Answer>) -> ChatMessage {
 
 /// What a text of the model says.
 #[derive(Debug, PartialEq)]
-pub(super) enum Said {
+pub enum Said {
     /// Tools to be called.
     Calls(Vec<ToolCall>),
     /// The answer.
@@ -62,7 +62,7 @@ pub(super) enum Said {
 
 /// Reads a text that should be JSON: it may stand in a fence or between words, in several pieces, and a call
 /// may stand without its envelope.
-pub(super) fn read(text: &str) -> Said {
+pub fn read(text: &str) -> Said {
     let values = values(text);
     let mut calls = Vec::new();
     for value in &values {
