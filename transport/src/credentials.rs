@@ -59,6 +59,12 @@ impl Credentials {
         &self.refusals
     }
 
+    /// Whether others who trust the same authorities accept the certificate at this time.
+    #[must_use]
+    pub fn are_valid(&self) -> bool {
+        self.current.borrow().check(UnixTime::now()).is_ok()
+    }
+
     pub(crate) fn now(&self) -> Arc<Material> {
         Arc::clone(&self.current.borrow())
     }

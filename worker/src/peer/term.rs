@@ -14,6 +14,7 @@ use superstep_telemetry::MessageContexts;
 use super::links::Outgoing;
 use super::spans::Spans;
 use super::{Assigned, Peer, ToLeader};
+use crate::counts::Held;
 use crate::off_thread::OffThread;
 use crate::pieces::tell_leader;
 
@@ -34,6 +35,8 @@ pub(super) struct Term {
     position: Position,
     reports: Vec<v1::Report>,
     contexts: Option<MessageContexts>,
+    /// It counts for as long as this is there.
+    _held: Held,
 }
 
 /// A term cannot go on in this worker.
@@ -51,6 +54,7 @@ impl Term {
     pub(super) fn new(
         assigned: &Assigned,
         run: &RunName,
+        held: Held,
         partition: Partition,
         journal: Box<dyn Journal<Record>>,
         contexts: Option<MessageContexts>,
@@ -68,6 +72,7 @@ impl Term {
             position: Position(assign.position),
             reports: Vec::new(),
             contexts,
+            _held: held,
         }
     }
 

@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -23,11 +23,23 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("superstep-provision", &["runtime", "providers", "tools", "api", "graph", "engine", "store"]),
     ("superstep-proto", &[]),
     ("superstep-transport", &[]),
+    ("superstep-leases", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
     ("superstep-operator", &["api"]),
     (
         "superstep-worker",
-        &["wire", "proto", "transport", "provision", "telemetry", "runtime", "graph", "engine", "store"],
+        &[
+            "wire",
+            "proto",
+            "transport",
+            "leases",
+            "provision",
+            "telemetry",
+            "runtime",
+            "graph",
+            "engine",
+            "store",
+        ],
     ),
     (
         "superstep-cli",
