@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
+    "superstep/v1/certificates.proto",
     "superstep/v1/coordination.proto",
     "superstep/v1/messages.proto",
     "superstep/v1/model.proto",

@@ -120,6 +120,17 @@ fn one() -> u32 {
 }
 
 impl ModelServerSpec {
+    /// The server as a cluster has it, where variables have no values and their defaults stand.
+    ///
+    /// # Errors
+    /// What is wrong with it, with paths from the spec.
+    pub fn on_cluster(&self) -> Result<Self, Vec<Problem>> {
+        let mut spec = self.clone();
+        let mut problems = spec.interpolate(&|_| None);
+        problems.extend(spec.problems());
+        if problems.is_empty() { Ok(spec) } else { Err(problems) }
+    }
+
     /// Puts the values of variables into the paths of files and into the digest; what cannot be
     /// put in is a problem, with its path from the spec.
     pub(crate) fn interpolate(&mut self, lookup: &dyn Fn(&str) -> Option<String>) -> Vec<Problem> {

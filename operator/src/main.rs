@@ -1,6 +1,11 @@
 //! `superstep-operator`: Superstep on Kubernetes.
 
+mod apply;
+mod backoff;
+mod conditions;
 mod definitions;
+mod names;
+mod weights;
 
 use std::io::{self, Write};
 
