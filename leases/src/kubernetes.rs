@@ -113,9 +113,7 @@ impl KubernetesLease {
         let (namespace, name) = (self.namespace.clone(), self.name.clone());
         match tokio::time::timeout(self.within, request).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(source)) => {
-                Err(LeaseError::Cluster { what, namespace, name, source: Box::new(source) })
-            }
+            Ok(Err(source)) => Err(LeaseError::Cluster { what, namespace, name, source: Box::new(source) }),
             Err(_) => Err(LeaseError::Silent { what, namespace, name, after: self.within }),
         }
     }

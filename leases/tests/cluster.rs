@@ -48,7 +48,12 @@ async fn fresh(client: &Client, name: &str) -> (Api<Object>, KubernetesLease) {
 
 /// It waits long enough for a server that has much to do.
 fn patient(client: &Client, name: &str) -> KubernetesLease {
-    KubernetesLease::new(client.clone(), "default", name, Pace { gives_up: Duration::from_secs(60), ..quick() })
+    KubernetesLease::new(
+        client.clone(),
+        "default",
+        name,
+        Pace { gives_up: Duration::from_secs(60), ..quick() },
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,6 +164,8 @@ async fn a_server_that_is_silent_is_not_waited_for() {
     let client = Client::try_from(Config::new(url.parse().unwrap())).unwrap();
     let lease: Arc<dyn Leases> = Arc::new(KubernetesLease::new(client, "default", "a", quick()));
     let read = lease.read().await;
-    assert!(matches!(read, Err(LeaseError::Silent { what: "read", after, .. }) if after < quick().gives_up / 2));
+    assert!(
+        matches!(read, Err(LeaseError::Silent { what: "read", after, .. }) if after < quick().gives_up / 2)
+    );
     accepting.abort();
 }

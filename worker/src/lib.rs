@@ -8,6 +8,7 @@
 //! are there is not begun again ([`superstep_runtime::Hands`]).
 
 mod blocking;
+mod certificates;
 mod channels;
 mod counts;
 mod discovery;
@@ -25,6 +26,7 @@ mod services;
 mod stale;
 mod vitals;
 
+pub use certificates::{Signing, SigningError};
 pub use channels::Channels;
 pub use discovery::{Discovery, DiscoveryError, Member, MemberFolder, Pods};
 pub use health::{Health, HealthError};

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::blocking::blocking;
 use crate::channels::Channels;
 use crate::counts::Counts;
 use crate::discovery::{Discovery, Member};
@@ -63,12 +64,11 @@ impl Node {
     pub async fn start(config: NodeConfig, around: Surroundings) -> Result<Self, NodeError> {
         config.check()?;
         let store = around.store.clone();
-        tokio::task::spawn_blocking(move || store.probe()).await.expect("probing does not panic")?;
+        blocking(move || store.probe()).await?;
         let listen = |source| NodeError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let bound = listener.local_addr().map_err(listen)?;
-        let scheme = config.security.scheme();
-        let address = config.address.unwrap_or_else(|| format!("{scheme}://{bound}"));
+        let address = config.address.unwrap_or_else(|| format!("{}://{bound}", config.security.scheme()));
         let me = Member { name: config.name.clone(), address: address.clone() };
         around.discovery.announce(&me).await?;
         let channels = Channels::new(config.security.clone());
@@ -177,4 +177,3 @@ fn incarnation() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     format!("{:08x}", RandomState::new().hash_one(std::process::id()) & 0xffff_ffff)
 }
-

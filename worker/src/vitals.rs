@@ -71,7 +71,11 @@ impl Collector for Vitals {
             ConstGauge::new(value).encode(gauge)?;
         }
         for (name, what, value) in [
-            ("supersteps", "Supersteps that were committed by the worker as a leader", counts.supersteps.get()),
+            (
+                "supersteps",
+                "Supersteps that were committed by the worker as a leader",
+                counts.supersteps.get(),
+            ),
             ("calls", "Calls of models and tools that have ended in the worker", counts.calls.get()),
             ("stale_refused", "What was refused since it was of a term that is over", counts.stale.refused()),
         ] {

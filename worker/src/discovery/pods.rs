@@ -34,17 +34,17 @@ impl Pods {
         format!("{name}.{}", self.service)
     }
 
-    async fn look_up(&self, host: String) -> Result<BTreeSet<IpAddr>, DiscoveryError> {
-        match lookup_host((host.as_str(), self.port)).await {
+    async fn look_up(&self, host: &str) -> Result<BTreeSet<IpAddr>, DiscoveryError> {
+        match lookup_host((host, self.port)).await {
             Ok(found) => Ok(found.map(|address| address.ip()).collect()),
-            Err(source) => Err(DiscoveryError::Lookup { host, source }),
+            Err(source) => Err(DiscoveryError::Lookup { host: host.to_owned(), source }),
         }
     }
 
     /// The service has the addresses of all pods, and the pod's name has its own.
     async fn has_pods_beside(&self, name: &str) -> Result<bool, DiscoveryError> {
-        let all = self.look_up(self.service.clone()).await?;
-        let own = self.look_up(self.host(name)).await?;
+        let all = self.look_up(&self.service).await?;
+        let own = self.look_up(&self.host(name)).await?;
         Ok(!all.is_subset(&own))
     }
 }

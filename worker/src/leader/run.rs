@@ -253,7 +253,8 @@ impl RunLead {
     fn parted(&self, records: &[Record], workers: &[Attendant]) -> Vec<Attendant> {
         let had: BTreeSet<&str> = last_placed(records).map(|placed| placed.worker.as_str()).collect();
         let is_parted = |one: &&Attendant| {
-            had.contains(one.name.as_str()) && !workers.iter().any(|worker| worker.connection == one.connection)
+            had.contains(one.name.as_str())
+                && !workers.iter().any(|worker| worker.connection == one.connection)
         };
         self.members.iter().filter(is_parted).cloned().collect()
     }

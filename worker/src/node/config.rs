@@ -45,9 +45,7 @@ impl NodeConfig {
         }
         match &self.address {
             Some(address) => Ok(check_address(address, &self.security)?),
-            None if self.listen.ip().is_unspecified() => {
-                Err(NodeError::Unreachable { address: self.listen })
-            }
+            None if self.listen.ip().is_unspecified() => Err(NodeError::Unreachable { address: self.listen }),
             None => Ok(()),
         }
     }
@@ -80,7 +78,9 @@ pub enum NodeError {
         address: SocketAddr,
     },
     /// Where it listens is no place that others could be told.
-    #[error("a worker that listens on {address}, which is everywhere, has to say where others reach it: --address URL")]
+    #[error(
+        "a worker that listens on {address}, which is everywhere, has to say where others reach it: --address URL"
+    )]
     Unreachable {
         /// Where it was to listen.
         address: SocketAddr,

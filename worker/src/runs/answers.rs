@@ -112,10 +112,7 @@ pub(super) fn of_log(
 }
 
 /// A page of the runs that are kept. One that begins behind a run that is gone cannot be told: nothing says where that was.
-pub(super) fn page(
-    mut runs: Vec<RunSummary>,
-    request: &v1::ListRequest,
-) -> Result<v1::ListResponse, Status> {
+pub(super) fn page(mut runs: Vec<RunSummary>, request: &v1::ListRequest) -> Result<v1::ListResponse, Status> {
     runs.retain(|run| request.graph.is_empty() || run.graph == request.graph);
     let behind = match runs.iter().position(|run| run.name.as_str() == request.after) {
         Some(at) => at + 1,

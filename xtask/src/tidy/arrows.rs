@@ -25,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("superstep-transport", &[]),
     ("superstep-leases", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
-    ("superstep-operator", &["api", "graph", "proto", "transport"]),
+    ("superstep-operator", &["api", "graph", "proto", "transport", "leases"]),
     (
         "superstep-worker",
         &[
