@@ -21,20 +21,31 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use accounts::ClusterAccounts;
-pub(crate) use clients::Clients;
-pub(crate) use root::Root;
+use clients::Clients;
 use secret::RootSecret;
 use server::{Server, ServerError};
 use service::Signer;
+
+use crate::workers;
 
 /// How certificates are signed.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Signing {
     /// Where workers have their certificates signed
-    #[arg(long = "sign", env = "SUPERSTEP_SIGN", default_value = "0.0.0.0:8443", value_name = "ADDRESS:PORT")]
+    #[arg(
+        long = "sign",
+        env = "SUPERSTEP_SIGN",
+        default_value = "0.0.0.0:8443",
+        value_name = "ADDRESS:PORT"
+    )]
     listen: SocketAddr,
     /// The Secret of the operator's namespace that has the authority; made by whoever installs the operator, and filled by it
-    #[arg(long = "authority-secret", env = "SUPERSTEP_AUTHORITY_SECRET", default_value = "superstep-ca", value_name = "NAME")]
+    #[arg(
+        long = "authority-secret",
+        env = "SUPERSTEP_AUTHORITY_SECRET",
+        default_value = "superstep-ca",
+        value_name = "NAME"
+    )]
     secret: String,
     /// How long certificates of workers are valid, such as 24h, 30m or 90s; they are renewed before half of it has gone
     #[arg(
@@ -49,8 +60,7 @@ pub(crate) struct Signing {
 
 /// The certificates of an installation, as long as this is there.
 pub(crate) struct Certificates {
-    /// Those of the operator in each namespace.
-    pub(crate) clients: Arc<Clients>,
+    clients: Arc<Clients>,
     /// The authorities that are to be trusted, as PEM, once there is one.
     pub(crate) authorities: watch::Receiver<Option<Arc<str>>>,
     going_on: JoinHandle<()>,
@@ -79,6 +89,11 @@ impl Certificates {
             join3(followed, server.serve(root, signer, life), keeping.keep()).await;
         });
         Ok(Self { clients, authorities, going_on })
+    }
+
+    /// Those of the operator in each namespace.
+    pub(crate) fn clients(&self) -> Arc<dyn workers::Certificates> {
+        Arc::clone(&self.clients) as _
     }
 }
 

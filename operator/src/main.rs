@@ -1,16 +1,44 @@
 //! `superstep-operator`: Superstep on Kubernetes.
 
+mod agent_graph;
+mod agent_graph_patch;
 mod apply;
 mod backoff;
+mod certificates;
+mod children;
+mod client;
 mod conditions;
+mod context;
+mod control;
 mod definitions;
+mod effective;
+mod events;
+mod graph_run;
+mod hexadecimal;
+mod http;
+mod lenient;
+mod malformed;
+mod metrics;
 mod names;
+mod network;
+mod pace;
+mod patches;
+mod placed;
+mod pods;
+mod remembered;
+mod run;
+mod settings;
+mod shutdown;
+mod watched;
 mod weights;
+mod workers;
 
 use std::io::{self, Write};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use crate::settings::Settings;
 
 /// Superstep on Kubernetes.
 #[derive(Parser)]
@@ -22,6 +50,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Turn resources into pods, and runs into status
+    #[command(after_help = "\
+Examples:
+  superstep-operator run --worker-image registry.example/superstep/worker:1.0 --store 's3://runs/{namespace}/{graph}'
+  superstep-operator run --worker-image localhost/superstep/worker:dev --namespace team-a,team-b --log-json")]
+    Run(Box<Settings>),
     /// Print the CustomResourceDefinitions
     #[command(after_help = "\
 Examples:
@@ -31,6 +65,7 @@ Examples:
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
+        Command::Run(settings) => run::run(*settings)?,
         Command::Crds => io::stdout().write_all(definitions::yaml()?.as_bytes())?,
     }
     Ok(())

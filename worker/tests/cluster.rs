@@ -23,6 +23,8 @@ use tonic::transport::Channel;
 mod asking;
 #[path = "cluster/health.rs"]
 mod health;
+#[path = "cluster/standing.rs"]
+mod standing;
 #[path = "cluster/watching.rs"]
 mod watching;
 
@@ -284,7 +286,8 @@ fn course<'a>(notices: impl Iterator<Item = &'a Notice>) -> Vec<String> {
             | Notice::JoinIncomplete { .. }
             | Notice::Settled { .. }
             | Notice::Mutated { .. }
-            | Notice::Paused => superstep.push(format!("{notice:?}")),
+            | Notice::Paused
+            | Notice::Suspended => superstep.push(format!("{notice:?}")),
         }
     }
     superstep.sort();

@@ -196,13 +196,18 @@ mod tests {
             "triage-worker",
             "",
         ] {
-            assert!(matches!(of(account, &["triage-worker-0"]), Err(AccountError::Account { .. })), "{account}");
+            assert!(
+                matches!(of(account, &["triage-worker-0"]), Err(AccountError::Account { .. })),
+                "{account}"
+            );
         }
         let account = "system:serviceaccount:shop:triage-worker";
         for pods in [&[][..], &["triage-worker-0", "triage-worker-1"]] {
             assert!(matches!(of(account, pods), Err(AccountError::NoPod { .. })), "{pods:?}");
         }
-        for name in ["triage-worker", "triage-worker-", "triage-worker-x", "other-worker-0", "triage-worker-0-1"] {
+        for name in
+            ["triage-worker", "triage-worker-", "triage-worker-x", "other-worker-0", "triage-worker-0-1"]
+        {
             assert!(matches!(of(account, &[name]), Err(AccountError::Pod { .. })), "{name}");
         }
         let other = review(account, &["triage-worker-0"], "https://kubernetes.default.svc");

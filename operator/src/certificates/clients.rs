@@ -1,6 +1,7 @@
 //! What the operator shows to workers: a certificate in each namespace, which it makes itself.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,14 +64,23 @@ impl Clients {
             let Some(root) = root.borrow_and_update().clone() else { continue };
             let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
             for (namespace, (_, held)) in &*made {
-                let renew = || -> Result<(), ClientError> {
-                    Ok(held.replace(&root.client(namespace, self.life)?)?)
-                };
+                let renew =
+                    || -> Result<(), ClientError> { Ok(held.replace(&root.client(namespace, self.life)?)?) };
                 if let Err(error) = renew() {
-                    tracing::error!(namespace, why = with_causes(&error), "the operator shows the certificate before");
+                    tracing::error!(
+                        namespace,
+                        why = with_causes(&error),
+                        "the operator shows the certificate before"
+                    );
                 }
             }
         }
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Clients").field("life", &self.life).finish_non_exhaustive()
     }
 }
 

@@ -104,7 +104,8 @@ impl Root {
     /// # Errors
     /// The namespace has no name.
     pub(crate) fn client(&self, namespace: &str, life: Duration) -> Result<Issued, IssueError> {
-        let identity = Identity::client(namespace, CLIENT).map_err(|why: IdentityError| IssueError::from(why))?;
+        let identity =
+            Identity::client(namespace, CLIENT).map_err(|why: IdentityError| IssueError::from(why))?;
         let issued = self.signing.issue(&identity, Validity::lasting(life))?;
         Ok(issued.trusting_pem(&*self.trusted))
     }

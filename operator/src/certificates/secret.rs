@@ -38,7 +38,9 @@ pub(super) struct RootSecret {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SecretError {
     /// Whoever installs the operator has not made it.
-    #[error("there is no Secret \"{name}\" in namespace \"{namespace}\": whoever installs the operator makes it, empty")]
+    #[error(
+        "there is no Secret \"{name}\" in namespace \"{namespace}\": whoever installs the operator makes it, empty"
+    )]
     Missing {
         /// Where.
         namespace: String,
@@ -121,7 +123,10 @@ impl RootSecret {
         loop {
             let found = self.ask("read", self.api.get_opt(&self.name)).await?;
             let Some(secret) = found else {
-                return Err(SecretError::Missing { namespace: self.namespace.clone(), name: self.name.clone() });
+                return Err(SecretError::Missing {
+                    namespace: self.namespace.clone(),
+                    name: self.name.clone(),
+                });
             };
             if let Some(root) = root_of(&secret) {
                 return root.map_err(|source| self.useless(source));

@@ -69,7 +69,9 @@ fn status_of(error: &SignError, why: String) -> Status {
         SignError::NoRoot | SignError::Account(AccountError::Cluster(_) | AccountError::Silent) => {
             Status::unavailable(why)
         }
-        SignError::Account(AccountError::Token { .. } | AccountError::Audience) => Status::unauthenticated(why),
+        SignError::Account(AccountError::Token { .. } | AccountError::Audience) => {
+            Status::unauthenticated(why)
+        }
         SignError::Account(
             AccountError::Account { .. }
             | AccountError::NoPod { .. }

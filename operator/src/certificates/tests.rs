@@ -110,7 +110,7 @@ async fn who_asks_is_answered_by_his_token_and_refused_with_the_reason() {
     };
     // Nothing is shown before there is an authority.
     let early = tokio::time::timeout(Duration::from_millis(300), installation.sign(key.der().to_vec(), "a"));
-    assert!(early.await.is_err_or(|answer| answer.is_err()));
+    assert!(!matches!(early.await, Ok(Ok(_))));
     installation.begin(first);
     assert_eq!(refused(key.der(), "somebody").await, Code::Unauthenticated);
     assert_eq!(refused(key.der(), "").await, Code::Unavailable);
@@ -126,16 +126,6 @@ async fn who_asks_is_answered_by_his_token_and_refused_with_the_reason() {
     assert!(foreign.message().contains("connect") || foreign.code() == Code::Unavailable, "{foreign}");
     let channel = channel_to_named(&installation.signer, "another", installation.path("signer.crt")).unwrap();
     assert!(CertificatesClient::new(channel).sign(v1::SignRequest::default()).await.is_err());
-}
-
-trait OrError<T> {
-    fn is_err_or(self, holds: impl FnOnce(T) -> bool) -> bool;
-}
-
-impl<T, E> OrError<T> for Result<T, E> {
-    fn is_err_or(self, holds: impl FnOnce(T) -> bool) -> bool {
-        self.map_or(true, holds)
-    }
 }
 
 /// A worker whose certificate the operator signs.
@@ -265,7 +255,10 @@ async fn certificates_and_their_authority_are_replaced_under_load_and_nobody_is_
     let (old, new) = (Root::make().unwrap(), Root::make().unwrap());
     let of = |signing: &Root, others: &str| Root::of(signing.pair().0, &signing.pair().1, others).unwrap();
     installation.begin(of(&old, ""));
-    assert_eq!(early.await.unwrap().unwrap().identity().to_string(), "spiffe://superstep/ns/shop/graph/triage/worker/triage-worker-0");
+    assert_eq!(
+        early.await.unwrap().unwrap().identity().to_string(),
+        "spiffe://superstep/ns/shop/graph/triage/worker/triage-worker-0"
+    );
 
     // Its process is started again, with what it has kept.
     let workers = [

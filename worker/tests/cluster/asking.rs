@@ -4,7 +4,7 @@ use tonic::Code;
 
 use super::*;
 
-pub(crate) fn asking() -> String {
+pub(super) fn asking() -> String {
     let graph = json!({
         "apiVersion": "superstep.dev/v1alpha1",
         "kind": "AgentGraph",

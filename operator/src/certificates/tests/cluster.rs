@@ -102,7 +102,8 @@ struct Shop {
 
 impl Shop {
     async fn account(&self, name: &str) {
-        create::<ServiceAccount>(&within(&self.client, &self.namespace), json!({"metadata": {"name": name}})).await;
+        create::<ServiceAccount>(&within(&self.client, &self.namespace), json!({"metadata": {"name": name}}))
+            .await;
     }
 
     async fn pod(&self, name: &str, account: &str) -> String {
@@ -185,7 +186,12 @@ async fn a_token_names_the_worker_that_it_was_given_to_and_nobody_else() {
     assert!(matches!(forged, AccountError::Token { .. }), "{forged}");
     // The token of a pod that is gone is worth nothing.
     let pods: Api<Pod> = within(&client, &shop.namespace);
-    pods.delete("triage-worker-0", &DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() }).await.unwrap();
+    pods.delete(
+        "triage-worker-0",
+        &DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() },
+    )
+    .await
+    .unwrap();
     let mut gone = accounts.whose(&token).await;
     // The API server believes a token that it has looked at for some seconds.
     for _ in 0..60 {
