@@ -4,6 +4,7 @@ mod agent_graph;
 mod agent_graph_patch;
 mod apply;
 mod backoff;
+mod certificates;
 mod children;
 mod client;
 mod conditions;

@@ -1,8 +1,9 @@
-//! When a worker takes, renews and gives up a lease: the rules of client-go's leader election.
+//! When one takes, renews and gives up a lease: the rules of client-go's leader election, but that time in which the lease
+//! could not be looked at does not count against its holder.
 
 use std::time::{Duration, Instant};
 
-use super::Lease;
+use crate::lease::Lease;
 
 /// How fast a lease changes hands.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,19 @@ pub struct Pace {
     pub gives_up: Duration,
     /// How often everybody looks, and the holder renews.
     pub looks: Duration,
+}
+
+impl Pace {
+    /// As it is for a lease in a cluster, whose API server has many to keep: another leads within a quarter of a minute of
+    /// a death.
+    #[must_use]
+    pub fn of_cluster() -> Self {
+        Self {
+            lasts: Duration::from_secs(10),
+            gives_up: Duration::from_secs(7),
+            looks: Duration::from_secs(2),
+        }
+    }
 }
 
 impl Default for Pace {
@@ -26,7 +40,7 @@ impl Default for Pace {
     }
 }
 
-/// Where a worker stands.
+/// Where one stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It has the lease.
@@ -37,28 +51,33 @@ pub enum Standing {
     Vacant,
 }
 
-/// What one worker knows of a lease. Time is its own monotonic clock; what others wrote of time means nothing.
+/// What one knows of a lease. Time is its own monotonic clock; what others wrote of time means nothing.
 #[derive(Debug)]
 pub struct Election {
     me: String,
     pace: Pace,
     seen: Option<Lease>,
-    /// When what is seen was seen first.
+    /// From when on it counts that what is seen did not change.
     since: Instant,
+    /// When the lease was looked at last.
+    looked: Instant,
     renewed: Option<Instant>,
     taken_from: Option<String>,
 }
 
 impl Election {
-    /// The election of worker `me`.
+    /// The election as `me` sees it.
     #[must_use]
     pub fn new(me: impl Into<String>, pace: Pace, now: Instant) -> Self {
-        Self { me: me.into(), pace, seen: None, since: now, renewed: None, taken_from: None }
+        Self { me: me.into(), pace, seen: None, since: now, looked: now, renewed: None, taken_from: None }
     }
 
     /// What to write in place of what was read, if anything: to have the lease, or to keep it.
     pub fn look(&mut self, read: Option<Lease>, now: Instant) -> Option<Lease> {
-        if read != self.seen {
+        // After a pause, such as while whoever keeps the lease was away, the holder has its whole time to renew it.
+        let has_paused = now.duration_since(self.looked) >= self.pace.gives_up;
+        self.looked = now;
+        if read != self.seen || has_paused {
             self.seen = read;
             self.since = now;
         }
@@ -142,13 +161,36 @@ mod tests {
         let later = start + 60 * SECOND;
         let mut two = Election::new("two", Pace::default(), later);
         assert_eq!(look(&mut two, &mut lease, later), Standing::Follows("one".to_owned()));
-        assert_eq!(look(&mut two, &mut lease, later + 5 * SECOND), Standing::Follows("one".to_owned()));
+        for second in 1..6 {
+            let now = later + second * SECOND;
+            assert_eq!(look(&mut two, &mut lease, now), Standing::Follows("one".to_owned()));
+        }
         assert_eq!(look(&mut two, &mut lease, later + 6 * SECOND), Standing::Leads);
         assert_eq!(look(&mut two, &mut lease, later + 7 * SECOND), Standing::Leads);
         assert_eq!(two.taken_from(), Some("one"));
         // The first one wakes, and sees it.
         assert_eq!(one.standing(later + 6 * SECOND), Standing::Vacant);
         assert_eq!(look(&mut one, &mut lease, later + 7 * SECOND), Standing::Follows("two".to_owned()));
+    }
+
+    #[test]
+    fn time_in_which_nobody_could_look_does_not_count_against_the_holder() {
+        let start = Instant::now();
+        let mut lease = None;
+        let mut one = Election::new("one", Pace::default(), start);
+        let mut two = Election::new("two", Pace::default(), start);
+        look(&mut one, &mut lease, start);
+        look(&mut two, &mut lease, start);
+        // Whoever keeps the lease is away for a minute, and the other one looks first when it is back.
+        let back = start + 60 * SECOND;
+        assert_eq!(one.standing(back), Standing::Vacant);
+        assert_eq!(look(&mut two, &mut lease, back), Standing::Follows("one".to_owned()));
+        assert_eq!(look(&mut one, &mut lease, back + SECOND), Standing::Leads);
+        // If he is gone, it is taken after its time.
+        for second in 1..7 {
+            look(&mut two, &mut lease, back + second * SECOND);
+        }
+        assert_eq!(look(&mut two, &mut lease, back + 7 * SECOND), Standing::Leads);
     }
 
     #[test]

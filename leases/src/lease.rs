@@ -1,22 +1,12 @@
-//! Who should lead.
-//!
-//! A lease says who should try to lead, and nothing more: who may write to the log of a run is decided there
-//! ([`superstep_engine::Epoch`]). So a leader that loses its lease goes on with its runs until it finds a higher
-//! term in a log, and clocks that disagree do no harm.
-
-mod election;
-mod file;
+//! A lease, and whoever keeps it.
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-pub use election::{Election, Pace, Standing};
-pub use file::FileLease;
-
 /// What a lease says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// The worker that has it; none if it was given back.
+    /// Who has it; none if it was given back.
     pub holder: Option<String>,
     /// How often the lease was written: one more whenever it is.
     pub renewals: u64,
@@ -43,9 +33,35 @@ pub enum LeaseError {
         /// Why.
         source: serde_json::Error,
     },
+    /// The API server says no, or nothing that is understood.
+    #[cfg(feature = "kubernetes")]
+    #[error("cannot {what} lease {name:?} of namespace {namespace:?}")]
+    Cluster {
+        /// What was tried.
+        what: &'static str,
+        /// Where the lease is.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: Box<kube::Error>,
+    },
+    /// The API server does not answer in time.
+    #[cfg(feature = "kubernetes")]
+    #[error("cannot {what} lease {name:?} of namespace {namespace:?}: there is no answer after {after:?}")]
+    Silent {
+        /// What was tried.
+        what: &'static str,
+        /// Where the lease is.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// How long was waited.
+        after: std::time::Duration,
+    },
 }
 
-/// Keeps one lease for a group of workers.
+/// Keeps one lease for those who may have it.
 pub trait Leases: Send + Sync {
     /// What the lease says; none if nobody ever had it.
     fn read(&self) -> BoxFuture<'_, Result<Option<Lease>, LeaseError>>;

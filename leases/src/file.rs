@@ -1,4 +1,4 @@
-//! A lease in files, for workers of one machine or with a shared folder.
+//! A lease in files, for those on one machine or with a shared folder.
 
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use futures::future::{BoxFuture, FutureExt as _};
 
-use super::{Lease, LeaseError, Leases};
-use crate::blocking::blocking;
+use crate::lease::{Lease, LeaseError, Leases};
 
 /// How many of the last files are kept, for those who are about to read one.
 const KEPT: u64 = 4;
@@ -130,6 +129,11 @@ impl Leases for FileLease {
         let lease = self.clone();
         blocking(move || lease.replace_now(seen.as_ref(), &next)).boxed()
     }
+}
+
+/// Does the work on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("what reads and writes files does not panic")
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LeaseError {
