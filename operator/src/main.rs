@@ -15,13 +15,17 @@ mod http;
 mod lenient;
 mod malformed;
 mod metrics;
+mod mistakes;
+mod model_server;
 mod names;
 mod network;
 mod placed;
 mod pods;
+mod rollout;
 mod run;
 mod settings;
 mod shutdown;
+mod volumes;
 mod watched;
 mod weights;
 

@@ -15,12 +15,16 @@ use crate::client::client;
 use crate::context::{Context, Shared};
 use crate::http::{Health, Progress, serve};
 use crate::metrics::Metrics;
+use crate::model_server;
 use crate::settings::Settings;
 use crate::shutdown::{Shutdown, signalled};
 
 /// The controllers of one scope: a future for each kind, which ends some time after the process is to end.
 fn controllers(context: &Arc<Context>, shutdown: &Shutdown) -> Vec<BoxFuture<'static, ()>> {
-    vec![agent_graph::run(Arc::clone(context), shutdown.clone()).boxed()]
+    vec![
+        agent_graph::run(Arc::clone(context), shutdown.clone()).boxed(),
+        model_server::run(Arc::clone(context), shutdown.clone()).boxed(),
+    ]
 }
 
 /// What is seen of the kinds of ours, which all controllers share.
