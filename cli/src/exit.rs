@@ -11,6 +11,7 @@ use superstep_store::{RunName, StoreError};
 use crate::cluster::ProcessError;
 use crate::fork::SetError;
 use crate::input::InputError;
+use crate::kubernetes::KubectlError;
 use crate::log;
 use crate::remote::RemoteError;
 use crate::render::GraphvizError;
@@ -63,6 +64,9 @@ pub(crate) enum CommandError {
     /// A cluster cannot do what is asked.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// `kubectl` has failed.
+    #[error(transparent)]
+    Kubectl(#[from] KubectlError),
     /// Workers cannot be started.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -246,6 +250,7 @@ impl CommandError {
             | Self::Model(_)
             | Self::Provision(_)
             | Self::Remote(_)
+            | Self::Kubectl(_)
             | Self::Process(_)
             | Self::Run(_)
             | Self::NotRemoved { .. }
@@ -296,6 +301,7 @@ impl CommandError {
             | Self::Page { .. }
             | Self::NotRemoved { .. }
             | Self::Graphviz(_)
+            | Self::Kubectl(_)
             | Self::Process(_)
             | Self::Output(_) => Exit::Unusable,
             Self::Remote(error) => {

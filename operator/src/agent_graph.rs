@@ -8,4 +8,5 @@ mod status;
 mod triggers;
 mod validate;
 
+pub(crate) use dereference::{Namespace, Referenced, Server, dereference};
 pub(crate) use reconcile::run;

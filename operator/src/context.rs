@@ -1,6 +1,8 @@
 //! What every controller is given.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
@@ -9,9 +11,13 @@ use tokio::sync::watch;
 
 use crate::backoff::Backoff;
 use crate::events::Events;
+use crate::graph_run::Mirrored;
 use crate::metrics::Metrics;
+use crate::pace::Pace;
+use crate::remembered::Remembered;
 use crate::settings::Settings;
 use crate::watched::Watched;
+use crate::workers::Workers;
 
 /// What the controllers of one namespace, or of all namespaces, share.
 pub(crate) struct Context {
@@ -27,6 +33,14 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     /// The authorities of workers' certificates, as PEM; none as long as nobody has made one.
     pub(crate) authorities: watch::Receiver<Option<Arc<str>>>,
+    /// The workers of graphs.
+    pub(crate) workers: Arc<Workers>,
+    /// How often the status of runs and patches is written at most, all of them together.
+    pub(crate) pace: Arc<Pace>,
+    /// When each run was looked at.
+    pub(crate) looked: Remembered<Instant>,
+    /// How much of what runs changed of their graphs was mirrored.
+    pub(crate) mirrored: Remembered<Mirrored>,
     /// The namespace that is looked after; none is all of them.
     pub(crate) namespace: Option<String>,
     /// The graphs.
@@ -50,12 +64,16 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     /// The authorities of workers' certificates.
     pub(crate) authorities: watch::Receiver<Option<Arc<str>>>,
+    /// The workers of graphs.
+    pub(crate) workers: Arc<Workers>,
+    /// How often the status of runs and patches is written at most.
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Context {
     /// The context of a namespace, or of all of them, of which nothing is known.
     pub(crate) fn new(shared: &Shared, namespace: Option<String>) -> Self {
-        let Shared { client, settings, metrics, authorities } = shared.clone();
+        let Shared { client, settings, metrics, authorities, workers, pace } = shared.clone();
         Self {
             events: Events::new(client.clone(), &settings.name),
             client,
@@ -63,6 +81,10 @@ impl Context {
             metrics,
             backoff: Backoff::default(),
             authorities,
+            workers,
+            pace,
+            looked: Remembered::default(),
+            mirrored: Remembered::default(),
             namespace,
             graphs: Arc::default(),
             patches: Arc::default(),
@@ -80,6 +102,17 @@ impl Context {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         }
+    }
+
+    /// Forgets what is remembered of objects that are gone.
+    pub(crate) fn forget(&self) {
+        let runs: HashSet<String> = self.runs.all().filter_map(|run| run.metadata.uid.clone()).collect();
+        self.looked.keep(|uid| runs.contains(uid));
+        self.mirrored.keep(|uid| runs.contains(uid));
+        self.workers.keep(|namespace, graph| {
+            // What another context looks after is its own.
+            self.namespace.as_ref().is_some_and(|own| own != namespace) || self.graphs.has(namespace, graph)
+        });
     }
 
     /// Waits until the objects of all kinds of ours have been seen once.

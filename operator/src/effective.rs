@@ -1,17 +1,36 @@
-//! A graph with the changes that people made to it for its later runs.
+//! The graph that later runs have: what its document says, with the patches that are for every later run.
 
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
-use superstep_api::{AgentGraphObject, AgentGraphPatchObject, PatchPhase};
+use superstep_api::AgentGraphPatchObject;
 use superstep_graph::{
-    Capabilities, EdgeSpec, GraphSpec, MutationOrder, PriorityClass, ProgramCheck, Request, VertexSpec, fold,
+    Capabilities, EdgeSpec, GraphSpec, Mutation, MutationOrder, PriorityClass, ProgramCheck, Request,
+    Revision, ValidatedGraph, Verdict, VertexSpec, fold,
 };
 
-/// Programs are checked by the workers, which have what runs them.
-struct Unchecked;
+/// A patch as it was folded in.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Folded {
+    /// What became of its mutations, in their order.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// The revision from there on.
+    pub(crate) revision: Revision,
+}
 
-impl ProgramCheck for Unchecked {
+/// A graph with its patches.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Effective {
+    /// The graph.
+    pub(crate) spec: GraphSpec,
+    /// What became of each patch, in the order in which they were given.
+    pub(crate) folded: Vec<Folded>,
+}
+
+/// What only workers can judge, who have the programs: whether expressions and templates are well formed.
+struct ForWorkers;
+
+impl ProgramCheck for ForWorkers {
     fn check_vertex(&self, _: &VertexSpec) -> Result<(), String> {
         Ok(())
     }
@@ -21,47 +40,72 @@ impl ProgramCheck for Unchecked {
     }
 }
 
-/// Those of `patches` that change later runs of a graph, in the order in which they apply.
-pub(crate) fn patches_of(
-    patches: impl Iterator<Item = Arc<AgentGraphPatchObject>>,
-    namespace: &str,
-    graph: &str,
-) -> Vec<Arc<AgentGraphPatchObject>> {
-    let mut own: Vec<_> = patches
-        .filter(|patch| {
-            patch.spec.run_ref.is_none()
-                && patch.spec.graph_ref.name == graph
-                && patch.metadata.namespace.as_deref() == Some(namespace)
-                && patch.metadata.deletion_timestamp.is_none()
-                && is_in_force(patch)
-        })
-        .collect();
-    own.sort_by_cached_key(|patch| {
-        let ordinal = patch.status.as_ref().and_then(|status| status.ordinal).unwrap_or(u64::MAX);
-        (ordinal, patch.creation_timestamp().map(|at| at.0), patch.name_any())
-    });
-    own
+/// The graph that later runs have, from what its document says and from its patches in their order.
+pub(crate) fn with_patches(base: &GraphSpec, patches: &[Arc<AgentGraphPatchObject>]) -> Effective {
+    let names: Vec<String> = patches.iter().map(|patch| patch.name_any()).collect();
+    let mutations = patches.iter().map(|patch| &patch.spec.mutations[..]);
+    effective(base, names.iter().map(String::as_str).zip(mutations))
 }
 
-fn is_in_force(patch: &AgentGraphPatchObject) -> bool {
-    let phase = patch.status.as_ref().and_then(|status| status.phase);
-    match phase {
-        Some(PatchPhase::Accepted | PatchPhase::Applied) => true,
-        Some(PatchPhase::Pending | PatchPhase::Rejected | PatchPhase::Stale) | None => false,
+/// The graph that later runs have, from what its document says and from patches by name, which are folded in one
+/// after another.
+fn effective<'a>(
+    base: &GraphSpec,
+    patches: impl IntoIterator<Item = (&'a str, &'a [Mutation])>,
+) -> Effective {
+    let mut effective = Effective { spec: base.clone(), folded: Vec::new() };
+    for (name, mutations) in patches {
+        let requests: Vec<Request> =
+            (0..).zip(mutations).map(|(number, asked)| request(name, number, asked)).collect();
+        let done = fold(&effective.spec, &requests, u64::MAX, &ForWorkers);
+        let revision = ValidatedGraph::after_mutation(done.spec.clone()).revision();
+        effective.folded.push(Folded { verdicts: done.verdicts, revision });
+        effective.spec = done.spec;
+    }
+    effective
+}
+
+fn request(patch: &str, number: u32, mutation: &Mutation) -> Request {
+    Request {
+        order: MutationOrder { class: PriorityClass::Person, requester: patch.to_owned(), request: number },
+        mutation: mutation.clone(),
+        capabilities: Capabilities::unlimited(),
     }
 }
 
-/// The graph after its patches, each of which applies like those of a barrier.
-pub(crate) fn effective(graph: &AgentGraphObject, patches: &[Arc<AgentGraphPatchObject>]) -> GraphSpec {
-    patches.iter().fold(graph.spec.graph.clone(), |spec, patch| {
-        let requests: Vec<Request> = (0_u32..)
-            .zip(&patch.spec.mutations)
-            .map(|(request, mutation)| Request {
-                order: MutationOrder { class: PriorityClass::Person, requester: patch.name_any(), request },
-                mutation: mutation.clone(),
-                capabilities: Capabilities::unlimited(),
-            })
-            .collect();
-        fold(&spec, &requests, u64::MAX, &Unchecked).spec
-    })
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use superstep_graph::validate;
+
+    use super::*;
+
+    fn graph() -> GraphSpec {
+        let spec = json!({"entry": ["a"], "vertices": [{"name": "a", "function": {"cel": "1"}}]});
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn mutations(written: serde_json::Value) -> Vec<Mutation> {
+        serde_json::from_value(written).unwrap()
+    }
+
+    #[test]
+    fn without_patches_it_is_the_document() {
+        let effective = effective(&graph(), []);
+        assert!(effective.folded.is_empty());
+        let declared = validate(&graph()).unwrap();
+        assert_eq!(validate(&effective.spec).unwrap().revision(), declared.revision());
+    }
+
+    #[test]
+    fn patches_come_one_after_another() {
+        let add = mutations(json!([{"addVertex": {"name": "b", "function": {"cel": "2"}}}]));
+        let again = mutations(json!([{"addVertex": {"name": "b", "function": {"cel": "3"}}},
+            {"addEdge": {"from": "a", "to": "b"}}]));
+        let effective = effective(&graph(), [("one", &add[..]), ("two", &again[..])]);
+        assert_eq!(effective.folded[0].verdicts, [Verdict::Applied]);
+        assert!(matches!(effective.folded[1].verdicts[..], [Verdict::Refused(_), Verdict::Applied]));
+        assert_ne!(effective.folded[0].revision, effective.folded[1].revision);
+        assert_eq!((effective.spec.vertices.len(), effective.spec.edges.len()), (2, 1));
+    }
 }

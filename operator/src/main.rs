@@ -1,6 +1,7 @@
 //! `superstep-operator`: Superstep on Kubernetes.
 
 mod agent_graph;
+mod agent_graph_patch;
 mod apply;
 mod backoff;
 mod children;
@@ -11,6 +12,8 @@ mod control;
 mod definitions;
 mod effective;
 mod events;
+mod graph_run;
+mod hexadecimal;
 mod http;
 mod lenient;
 mod malformed;
@@ -19,8 +22,11 @@ mod mistakes;
 mod model_server;
 mod names;
 mod network;
+mod pace;
+mod patches;
 mod placed;
 mod pods;
+mod remembered;
 mod rollout;
 mod run;
 mod settings;
@@ -28,6 +34,7 @@ mod shutdown;
 mod volumes;
 mod watched;
 mod weights;
+mod workers;
 
 use std::io::{self, Write};
 

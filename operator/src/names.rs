@@ -7,6 +7,9 @@ pub(crate) const MANAGER: &str = "superstep-operator";
 /// The field manager of status.
 pub(crate) const STATUS_MANAGER: &str = "superstep-operator-status";
 
+/// The field manager of what keeps objects from going.
+pub(crate) const FINALIZER_MANAGER: &str = "superstep-operator-finalizer";
+
 /// The port of the services of workers.
 pub(crate) const GRPC: i32 = 7101;
 /// The port where workers say how they are.

@@ -1,6 +1,7 @@
 //! `superstep-operator run`: one process with everything that the operator does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
@@ -10,21 +11,45 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-use crate::agent_graph;
 use crate::client::client;
 use crate::context::{Context, Shared};
 use crate::http::{Health, Progress, serve};
 use crate::metrics::Metrics;
-use crate::model_server;
+use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::shutdown::{Shutdown, signalled};
+use crate::workers::{NoCertificates, Workers};
+use crate::{agent_graph, agent_graph_patch, graph_run, model_server};
+
+/// The domain of services, as every cluster resolves it.
+const SERVICES: &str = "svc";
+/// How many statuses of runs and patches are written in a second at most.
+const STATUSES: u32 = 50;
+
+/// How often what is remembered of objects that are gone is forgotten.
+const FORGETS: Duration = Duration::from_secs(600);
 
 /// The controllers of one scope: a future for each kind, which ends some time after the process is to end.
 fn controllers(context: &Arc<Context>, shutdown: &Shutdown) -> Vec<BoxFuture<'static, ()>> {
     vec![
         agent_graph::run(Arc::clone(context), shutdown.clone()).boxed(),
         model_server::run(Arc::clone(context), shutdown.clone()).boxed(),
+        agent_graph_patch::run(Arc::clone(context), shutdown.clone()).boxed(),
+        graph_run::run(Arc::clone(context), shutdown.clone()).boxed(),
+        forget(Arc::clone(context), shutdown.clone()).boxed(),
     ]
+}
+
+/// Forgets from time to time what is remembered of objects that are gone.
+async fn forget(context: Arc<Context>, shutdown: Shutdown) {
+    let mut ticks = tokio::time::interval(FORGETS);
+    let mut asked = std::pin::pin!(shutdown.asked());
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => context.forget(),
+            () = &mut asked => return,
+        }
+    }
 }
 
 /// What is seen of the kinds of ours, which all controllers share.
@@ -73,7 +98,14 @@ async fn work(settings: Settings) -> Result<()> {
         .with_context(|| format!("cannot listen on {}", settings.health))?;
     let client = client(Arc::clone(&metrics)).await?;
     let (_authorities, authorities) = watch::channel(None);
-    let shared = Shared { client, settings: Arc::new(settings), metrics: Arc::clone(&metrics), authorities };
+    let shared = Shared {
+        client,
+        settings: Arc::new(settings),
+        metrics: Arc::clone(&metrics),
+        authorities,
+        workers: Arc::new(Workers::new(Arc::new(NoCertificates), SERVICES)),
+        pace: Arc::new(Pace::per_second(STATUSES)),
+    };
     let contexts: Vec<Arc<Context>> =
         shared.settings.scopes().into_iter().map(|scope| Arc::new(Context::new(&shared, scope))).collect();
     let (progress, seen) = watch::channel(Progress::Starts);

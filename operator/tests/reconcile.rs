@@ -5,10 +5,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "reconcile/control_plane.rs"]
-mod control_plane;
 #[path = "reconcile/cluster.rs"]
 mod cluster;
+#[path = "reconcile/control_plane.rs"]
+mod control_plane;
 #[path = "reconcile/faults.rs"]
 mod faults;
 #[path = "reconcile/kubelet.rs"]

@@ -85,6 +85,7 @@ impl Activations {
             | Notice::Mutated { .. }
             | Notice::Committed { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. } => {}
         }
     }

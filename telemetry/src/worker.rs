@@ -170,6 +170,7 @@ impl WorkerSpans {
             | Notice::Mutated { .. }
             | Notice::Committed { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. }
             | Notice::Ended { .. } => {}
         }
@@ -296,6 +297,7 @@ impl WorkerPast {
             | Notice::Settled { .. }
             | Notice::Mutated { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. }
             | Notice::Ended { .. } => {}
         }

@@ -22,6 +22,8 @@ use tonic::transport::Channel;
 
 #[path = "cluster/asking.rs"]
 mod asking;
+#[path = "cluster/standing.rs"]
+mod standing;
 #[path = "cluster/watching.rs"]
 mod watching;
 
@@ -282,7 +284,8 @@ fn course<'a>(notices: impl Iterator<Item = &'a Notice>) -> Vec<String> {
             | Notice::JoinIncomplete { .. }
             | Notice::Settled { .. }
             | Notice::Mutated { .. }
-            | Notice::Paused => superstep.push(format!("{notice:?}")),
+            | Notice::Paused
+            | Notice::Suspended => superstep.push(format!("{notice:?}")),
         }
     }
     superstep.sort();

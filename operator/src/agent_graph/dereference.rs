@@ -8,10 +8,11 @@ use superstep_api::{AgentGraphObject, AgentGraphPatchObject, ModelServerObject, 
 use superstep_graph::{GraphSpec, Placement};
 
 use crate::context::Context;
-use crate::effective::{effective, patches_of};
+use crate::effective::with_patches;
+use crate::patches::for_later_runs;
 
 /// Where what a graph names is looked up.
-pub(super) trait Known {
+pub(crate) trait Known {
     /// The graph of this name.
     fn graph(&self, name: &str) -> Option<Arc<AgentGraphObject>>;
     /// The model server of this name.
@@ -23,9 +24,9 @@ pub(super) trait Known {
 }
 
 /// The objects of a namespace.
-pub(super) struct Namespace<'a> {
-    pub(super) context: &'a Context,
-    pub(super) namespace: &'a str,
+pub(crate) struct Namespace<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) namespace: &'a str,
 }
 
 impl Known for Namespace<'_> {
@@ -38,7 +39,7 @@ impl Known for Namespace<'_> {
     }
 
     fn patches(&self, graph: &str) -> Vec<Arc<AgentGraphPatchObject>> {
-        patches_of(self.context.patches.all(), self.namespace, graph)
+        for_later_runs(self.context.patches.all(), self.namespace, graph)
     }
 
     fn is_malformed(&self, kind: &str, name: &str) -> bool {
@@ -51,35 +52,35 @@ impl Known for Namespace<'_> {
 
 /// A model server that graphs name.
 #[derive(Clone, Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// It, with every variable replaced by its default.
-    pub(super) spec: ModelServerSpec,
+    pub(crate) spec: ModelServerSpec,
     /// Whether it runs in the workers.
-    pub(super) in_worker: bool,
+    pub(crate) in_worker: bool,
 }
 
 /// Something that is named and cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Missing {
+pub(crate) struct Missing {
     /// In one word.
-    pub(super) reason: &'static str,
+    pub(crate) reason: &'static str,
     /// In a sentence, with what would help.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 /// What the runs of a graph can come to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Referenced {
+pub(crate) struct Referenced {
     /// The effective graphs by name; the graph itself is among them.
-    pub(super) graphs: BTreeMap<String, GraphSpec>,
+    pub(crate) graphs: BTreeMap<String, GraphSpec>,
     /// The model servers by name.
-    pub(super) servers: BTreeMap<String, Server>,
+    pub(crate) servers: BTreeMap<String, Server>,
     /// What is not there.
-    pub(super) missing: Vec<Missing>,
+    pub(crate) missing: Vec<Missing>,
 }
 
 /// What the runs of a graph can come to.
-pub(super) fn dereference(known: &dyn Known, root: &AgentGraphObject) -> Referenced {
+pub(crate) fn dereference(known: &dyn Known, root: &AgentGraphObject) -> Referenced {
     let mut found = Referenced::default();
     let name = root.name_any();
     let mut work = opened(&mut found, known, root);
@@ -103,7 +104,7 @@ pub(super) fn dereference(known: &dyn Known, root: &AgentGraphObject) -> Referen
 /// Notes a graph, and names those that it can open.
 fn opened(found: &mut Referenced, known: &dyn Known, graph: &AgentGraphObject) -> Vec<(String, String)> {
     let name = graph.name_any();
-    let spec = effective(graph, &known.patches(&name));
+    let spec = with_patches(&graph.spec.graph, &known.patches(&name)).spec;
     let programs = spec.vertices.iter().filter_map(|vertex| Some(&vertex.graph.as_ref()?.reference.name));
     let handed_on = spec.vertices.iter().flat_map(|vertex| &vertex.capabilities.graphs);
     let names = programs.chain(handed_on).map(|other| (name.clone(), other.clone())).collect();

@@ -60,42 +60,54 @@ impl ControlPlane {
             .unwrap();
         assert!(made.success());
         let mut plane = Self { processes: Vec::new(), folder, url };
-        plane.spawn(&programs, "etcd", &[
-            format!("--data-dir={}", plane.folder.path().join("etcd").display()),
-            "--unsafe-no-fsync".to_owned(),
-            "--log-level=warn".to_owned(),
-            format!("--listen-client-urls=http://127.0.0.1:{etcd}"),
-            format!("--advertise-client-urls=http://127.0.0.1:{etcd}"),
-            format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
-        ]);
+        plane.spawn(
+            &programs,
+            "etcd",
+            &[
+                format!("--data-dir={}", plane.folder.path().join("etcd").display()),
+                "--unsafe-no-fsync".to_owned(),
+                "--log-level=warn".to_owned(),
+                format!("--listen-client-urls=http://127.0.0.1:{etcd}"),
+                format!("--advertise-client-urls=http://127.0.0.1:{etcd}"),
+                format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
+            ],
+        );
         let file = |name: &str| identities.join(name).display().to_string();
-        plane.spawn(&programs, "kube-apiserver", &[
-            format!("--etcd-servers=http://127.0.0.1:{etcd}"),
-            format!("--secure-port={port}"),
-            "--bind-address=127.0.0.1".to_owned(),
-            "--authorization-mode=RBAC".to_owned(),
-            "--service-cluster-ip-range=10.97.0.0/16".to_owned(),
-            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-            format!("--service-account-key-file={}", file("service-accounts.pub")),
-            format!("--service-account-signing-key-file={}", file("service-accounts.key")),
-            format!("--client-ca-file={}", file("ca.crt")),
-            format!("--tls-cert-file={}", file("apiserver.crt")),
-            format!("--tls-private-key-file={}", file("apiserver.key")),
-        ]);
+        plane.spawn(
+            &programs,
+            "kube-apiserver",
+            &[
+                format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+                format!("--secure-port={port}"),
+                "--bind-address=127.0.0.1".to_owned(),
+                "--authorization-mode=RBAC".to_owned(),
+                "--service-cluster-ip-range=10.97.0.0/16".to_owned(),
+                "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+                format!("--service-account-key-file={}", file("service-accounts.pub")),
+                format!("--service-account-signing-key-file={}", file("service-accounts.key")),
+                format!("--client-ca-file={}", file("ca.crt")),
+                format!("--tls-cert-file={}", file("apiserver.crt")),
+                format!("--tls-private-key-file={}", file("apiserver.key")),
+            ],
+        );
         let client = plane.until_ready().await;
-        plane.spawn(&programs, "kube-controller-manager", &[
-            format!("--kubeconfig={}", file("admin.kubeconfig")),
-            "--leader-elect=false".to_owned(),
-            "--controllers=garbage-collector-controller,statefulset-controller,deployment-controller,\
+        plane.spawn(
+            &programs,
+            "kube-controller-manager",
+            &[
+                format!("--kubeconfig={}", file("admin.kubeconfig")),
+                "--leader-elect=false".to_owned(),
+                "--controllers=garbage-collector-controller,statefulset-controller,deployment-controller,\
              replicaset-controller,namespace-controller,serviceaccount-controller,disruption-controller,\
              root-ca-certificate-publisher-controller"
-                .to_owned(),
-            format!("--secure-port={}", free()),
-            "--bind-address=127.0.0.1".to_owned(),
-            "--concurrent-gc-syncs=20".to_owned(),
-            format!("--root-ca-file={}", file("ca.crt")),
-            format!("--service-account-private-key-file={}", file("service-accounts.key")),
-        ]);
+                    .to_owned(),
+                format!("--secure-port={}", free()),
+                "--bind-address=127.0.0.1".to_owned(),
+                "--concurrent-gc-syncs=20".to_owned(),
+                format!("--root-ca-file={}", file("ca.crt")),
+                format!("--service-account-private-key-file={}", file("service-accounts.key")),
+            ],
+        );
         super::cluster::define(&client).await;
         Some(plane)
     }

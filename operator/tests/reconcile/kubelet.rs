@@ -3,8 +3,8 @@
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::watcher::{Config, watcher};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -44,7 +44,8 @@ async fn ready(client: &Client, pod: &Pod) {
     if conditions.clone().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
         return;
     }
-    let yes = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let yes =
+        |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let status = json!({"status": {
         "phase": "Running",
         "conditions": [yes("PodScheduled"), yes("Initialized"), yes("ContainersReady"), yes("Ready")],

@@ -58,7 +58,8 @@ pub(crate) async fn live(room: &Room, mut between: impl AsyncFnMut(&'static str)
     steps.push(("scale", seen(room).await));
 
     between("change").await;
-    let external = json!({"provider": "OpenAI", "model": "gpt", "credentialRef": {"name": "openai", "key": "apiKey"}});
+    let external =
+        json!({"provider": "OpenAI", "model": "gpt", "credentialRef": {"name": "openai", "key": "apiKey"}});
     let models = json!([
         {"name": "small", "modelServerRef": {"name": "small"}},
         {"name": "large", "external": external},

@@ -77,7 +77,6 @@ impl Operator {
         let kibibytes = line.and_then(|line| line.split_whitespace().next()).map(|text| text.parse::<u64>());
         kibibytes.map_or(0, |number| number.unwrap_or_default() * 1_024)
     }
-
 }
 
 fn log(folder: &PathBuf, start: u32) -> PathBuf {
@@ -87,7 +86,11 @@ fn log(folder: &PathBuf, start: u32) -> PathBuf {
 fn spawn(folder: &PathBuf, address: &str, start: u32) -> Child {
     let log = File::create(log(folder, start)).unwrap();
     Command::new(env!("CARGO_BIN_EXE_superstep-operator"))
-        .args(["run", "--worker-image=localhost/superstep/worker:dev", "--store=s3://runs/{namespace}/{graph}"])
+        .args([
+            "run",
+            "--worker-image=localhost/superstep/worker:dev",
+            "--store=s3://runs/{namespace}/{graph}",
+        ])
         .arg(format!("--health={address}"))
         .env("KUBECONFIG", folder.join("kubeconfig"))
         .env("RUST_LOG", "info,superstep_operator=debug")

@@ -56,7 +56,9 @@ async fn at_rest(proxy: &Proxy, operator: &mut Operator, room: &Room) {
     let before = proxy.writes();
     for count in 0..100 {
         let touch = json!({"metadata": {"annotations": {"test/touched": count.to_string()}}});
-        for (kind, name) in [("AgentGraph", "triage"), ("ModelServer", "small"), ("ConfigMap", "triage-graph")] {
+        for (kind, name) in
+            [("AgentGraph", "triage"), ("ModelServer", "small"), ("ConfigMap", "triage-graph")]
+        {
             room.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(&touch)).await.unwrap();
         }
     }
@@ -98,14 +100,22 @@ async fn mended(room: &Room) {
     };
     merge("StatefulSet", "triage-worker", json!({"spec": {"replicas": 5}})).await;
     merge("Service", "triage-runs", json!({"spec": {"selector": {"app": "mine"}}})).await;
-    merge("Role", "triage-worker", json!({"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]})).await;
+    merge(
+        "Role",
+        "triage-worker",
+        json!({"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}),
+    )
+    .await;
     merge("ServiceAccount", "triage-worker", json!({"automountServiceAccountToken": true})).await;
     merge("ConfigMap", "triage-graph", json!({"data": {"graph.yaml": null}})).await;
     merge("NetworkPolicy", "triage-worker", json!({"spec": {"ingress": [{}]}})).await;
-    merge("ConfigMap", "small-model", json!({"metadata": {"labels": {"app.kubernetes.io/name": null}}})).await;
+    merge("ConfigMap", "small-model", json!({"metadata": {"labels": {"app.kubernetes.io/name": null}}}))
+        .await;
     merge("Deployment", "small-model", json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})).await;
     merge("Deployment", "small-model", json!({"spec": {"replicas": 0}})).await;
-    for (kind, name) in [("Service", "triage-workers"), ("RoleBinding", "triage-worker"), ("Service", "small-model")] {
+    for (kind, name) in
+        [("Service", "triage-workers"), ("RoleBinding", "triage-worker"), ("Service", "small-model")]
+    {
         room.delete(kind, name).await;
     }
     // What nobody said anything of is not the operator's.
@@ -121,7 +131,8 @@ async fn mended(room: &Room) {
     };
     until("everything is mended", async || {
         let after = room.children().await;
-        after.len() == before.len() && before.iter().all(|(name, object)| after.get(name).map(mended) == Some(mended(object)))
+        after.len() == before.len()
+            && before.iter().all(|(name, object)| after.get(name).map(mended) == Some(mended(object)))
     })
     .await;
     room.until_ready("AgentGraph", "triage").await;
@@ -173,7 +184,8 @@ async fn malformed(room: &Room) {
 
 /// What a graph names may come after it, or go before it.
 async fn in_any_order(room: &Room) {
-    let inner = json!({"entry": ["one"], "models": [], "vertices": [{"name": "one", "function": {"cel": "1"}}]});
+    let inner =
+        json!({"entry": ["one"], "models": [], "vertices": [{"name": "one", "function": {"cel": "1"}}]});
     let outer = json!({
         "models": [{"name": "late", "modelServerRef": {"name": "late"}}],
         "vertices": [{"name": "hello", "graph": {"ref": {"name": "inner"}}}],

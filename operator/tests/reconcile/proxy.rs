@@ -139,9 +139,7 @@ async fn read(proxy: Proxy, path: String, request: Request) -> Response {
     proxy.seen.lock().unwrap().reads += 1;
     // What is named one by one is read from the store itself.
     let is_old = *proxy.old.borrow() && path.contains("limit=");
-    if is_old
-        && let Some(body) = proxy.seen.lock().unwrap().lists.get(&path)
-    {
+    if is_old && let Some(body) = proxy.seen.lock().unwrap().lists.get(&path) {
         return (StatusCode::OK, [("content-type", "application/json")], body.clone()).into_response();
     }
     let answer = proxy.forward(&Method::GET, &path, request).await;

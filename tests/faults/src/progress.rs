@@ -100,6 +100,7 @@ fn step(record: &Record) -> Option<Step> {
         | Record::Continued(_)
         | Record::Placed(_)
         | Record::Compacted(_)
-        | Record::Told(_) => None,
+        | Record::Told(_)
+        | Record::RunSuspended(_) => None,
     }
 }

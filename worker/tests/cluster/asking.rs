@@ -5,7 +5,7 @@ use tonic::Code;
 
 use super::*;
 
-fn asking() -> String {
+pub(super) fn asking() -> String {
     let graph = json!({
         "apiVersion": "superstep.dev/v1alpha1",
         "kind": "AgentGraph",
