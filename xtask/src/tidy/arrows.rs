@@ -7,7 +7,11 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
+<<<<<<< HEAD
 const ARROWS: [(&str, &[&str]); 22] = [
+=======
+const ARROWS: [(&str, &[&str]); 23] = [
+>>>>>>> 3840e93 (wip: chart, install, gitops, e2e)
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -57,7 +61,9 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "store",
         ],
     ),
-    ("superstep-faults", &["worker", "wire", "proto", "transport", "runtime", "engine", "store"]),
+    ("superstep-witness", &["worker", "runtime", "engine", "store"]),
+    ("superstep-faults", &["witness", "worker", "wire", "proto", "transport", "engine", "store"]),
+    ("superstep-e2e", &["witness", "engine", "store"]),
     ("xtask", &[]),
 ];
 
