@@ -68,9 +68,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(programs).chain(env::split_paths(&path));
     harness.env("PATH", env::join_paths(folders)?).env("KUBECONFIG", testbed::kubeconfig()?);
-    harness.args(TAGS.map(OsString::from).iter().zip(["--tag", "--next"]).flat_map(|(tag, option)| {
-        [OsString::from(option), tag.clone()]
-    }));
+    harness.args(
+        TAGS.map(OsString::from)
+            .iter()
+            .zip(["--tag", "--next"])
+            .flat_map(|(tag, option)| [OsString::from(option), tag.clone()]),
+    );
     harness.args(testbed::for_harness()?).arg("--testbed").arg(env::current_exe()?);
     let played = run_process(&mut harness);
     if ours && !arguments.keep {
@@ -81,15 +84,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 
 /// What `cargo xtask test` runs; what of it cannot be done here.
 pub(crate) fn share(workspace: &Workspace) -> Result<Option<&'static str>> {
-    if env::var_os("KUBECONFIG").is_none() {
-        if let Err(error) = testbed::possible(workspace) {
-            // Where everything is tested there must be a cluster.
-            if env::var_os("CI").is_some() {
-                return Err(error.context("there is no cluster to test on"));
-            }
-            println!("nothing is tested on Kubernetes, all scenarios are skipped: {error:#}");
-            return Ok(Some("no cluster: all of it skipped"));
+    let there = env::var_os("KUBECONFIG").map_or_else(|| testbed::possible(workspace), |_| Ok(()));
+    if let Err(error) = there {
+        // Where everything is tested there must be a cluster.
+        if env::var_os("CI").is_some() {
+            return Err(error.context("there is no cluster to test on"));
         }
+        println!("nothing is tested on Kubernetes, all scenarios are skipped: {error:#}");
+        return Ok(Some("no cluster: all of it skipped"));
     }
     let arguments = Arguments { short: true, ..Arguments::default() };
     run(workspace, &arguments).map(|()| None)
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn options_are_handed_on() {
-        let line = ["e2e", "--only", "install", "--only", "odd", "--seed", "3", "--short", "--tag", "v1", "--keep"];
+        let line =
+            ["e2e", "--only", "install", "--only", "odd", "--seed", "3", "--short", "--tag", "v1", "--keep"];
         let arguments = Line::parse_from(line).arguments;
         assert_eq!(arguments.words(), ["--only", "install", "--only", "odd", "--seed", "3", "--short"]);
         assert_eq!(arguments.images(), ["--tag", "v1"]);

@@ -116,7 +116,8 @@ mod tests {
                 "objectRef": {"resource": "agentgraphs", "subresource": "status", "apiGroup": "superstep.dev"},
             }))
         };
-        let right = |verb: &str| ("superstep.dev".to_owned(), "agentgraphs/status".to_owned(), verb.to_owned());
+        let right =
+            |verb: &str| ("superstep.dev".to_owned(), "agentgraphs/status".to_owned(), verb.to_owned());
         assert_eq!(used([event(200)].iter()), BTreeSet::from([right("patch")]));
         assert_eq!(used([event(201)].iter()), BTreeSet::from([right("create"), right("patch")]));
         assert_eq!(used([event(403)].iter()), BTreeSet::new());

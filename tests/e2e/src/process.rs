@@ -18,7 +18,8 @@ pub(crate) fn feed(command: &mut Command, text: &str) -> Result<String> {
     let input = child.stdin.take();
     let fed = text.to_owned();
     // Who writes much before it has read all would wait for this process, and this process for it.
-    let writer = std::thread::spawn(move || input.map_or(Ok(()), |mut input| input.write_all(fed.as_bytes())));
+    let writer =
+        std::thread::spawn(move || input.map_or(Ok(()), |mut input| input.write_all(fed.as_bytes())));
     let output = child.wait_with_output().with_context(|| format!("cannot wait for `{line}`"))?;
     if !output.status.success() {
         bail!("`{line}` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());

@@ -51,9 +51,14 @@ impl Release {
 
     /// `helm uninstall`, and the namespace goes, in which nothing of anybody else is.
     pub(crate) fn uninstall(self) -> Result<()> {
-        process::capture(
-            Command::new("helm").args(["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", PATIENCE]),
-        )?;
+        process::capture(Command::new("helm").args([
+            "uninstall",
+            RELEASE,
+            "--namespace",
+            NAMESPACE,
+            "--wait",
+            PATIENCE,
+        ]))?;
         kubectl::run(&["delete", "namespace", NAMESPACE, "--timeout=60s"]).map(drop)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use superstep_store::RunName;
 
 use crate::kubectl;
-use crate::objects::{condition, is, text, told};
+use crate::objects::{is, text, told};
 
 const VERSION: &str = "superstep.dev/v1alpha1";
 
@@ -50,17 +50,6 @@ pub(crate) fn ready(namespace: &str, kind: &str, name: &str, patience: Duration)
         Ok(found.filter(|object| is(object, "Ready")))
     });
     found.with_context(|| format!("{kind} {name}: {last}"))
-}
-
-/// Waits until an object has a condition of this type that is true, and gives the object.
-pub(crate) fn told_by(namespace: &str, kind: &str, name: &str, condition_type: &str) -> Result<Value> {
-    let what = format!("{kind} {name} is {condition_type}");
-    kubectl::until(&what, Duration::from_secs(30), || {
-        let found = kubectl::get(namespace, kind, name)?;
-        Ok(found.filter(|object| {
-            condition(object, condition_type).is_some_and(|found| text(found, "/status") == "True")
-        }))
-    })
 }
 
 /// Waits until a run has ended, and gives it as it is then.

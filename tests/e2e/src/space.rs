@@ -27,7 +27,8 @@ impl Space {
         let name = format!("e2e-{name}");
         let space = Self { name: name.clone(), volumes: Vec::new(), folder: None };
         let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
         kubectl::feed(&["create"], &[namespace])?;
         Ok(space)
     }

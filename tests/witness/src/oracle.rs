@@ -85,9 +85,10 @@ impl Oracle<'_> {
     /// If the run cannot be read, or has not ended.
     pub fn end(&self, run: &RunName) -> Result<RunEnd> {
         let ended = self.read(run)?;
-        let status = ended.records.iter().rev().find_map(|record| {
-            if let Record::Ended(status) = record { Some(status.clone()) } else { None }
-        });
+        let status =
+            ended.records.iter().rev().find_map(|record| {
+                if let Record::Ended(status) = record { Some(status.clone()) } else { None }
+            });
         let Some(status) = status else { bail!("the log of {run} has no end") };
         Ok(RunEnd { status, outputs: ended.outputs })
     }

@@ -46,9 +46,8 @@ pub(super) fn strangers(workspace: &Workspace, copies: &BTreeMap<String, String>
 fn names(workspace: &Workspace, folder: &str) -> Result<Vec<String>> {
     let entries =
         fs::read_dir(workspace.root.join(folder)).with_context(|| format!("cannot read {folder}"))?;
-    let mut names: Vec<String> = entries
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect::<Result<_>>()?;
+    let mut names: Vec<String> =
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<Result<_>>()?;
     names.sort();
     Ok(names)
 }

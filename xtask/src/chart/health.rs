@@ -44,7 +44,8 @@ pub(super) fn check(workspace: &Workspace) -> Result<bool> {
 fn differences(cases: &[Value], told: &str) -> Vec<String> {
     let mut lines = told.lines();
     let unlike = cases.iter().filter_map(|case| {
-        let wanted = format!("{}\t{}", yaml::text(case, "/health/status"), yaml::text(case, "/health/message"));
+        let wanted =
+            format!("{}\t{}", yaml::text(case, "/health/status"), yaml::text(case, "/health/message"));
         let line = lines.next().unwrap_or_default();
         (line != wanted).then(|| format!("{}: {line:?}", yaml::text(case, "/of")))
     });
@@ -70,7 +71,8 @@ fn literal(value: &Value) -> String {
         Value::String(text) => quoted(text),
         Value::Array(items) => format!("{{{}}}", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| format!("[{}] = {}", quoted(name), literal(value)));
+            let fields =
+                fields.iter().map(|(name, value)| format!("[{}] = {}", quoted(name), literal(value)));
             format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
         }
     }
@@ -94,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_case_that_is_told_otherwise_is_named() {
-        let cases = [json!({"of": "one", "health": {"status": "Healthy", "message": "m"}}), json!({"of": "two"})];
+        let cases =
+            [json!({"of": "one", "health": {"status": "Healthy", "message": "m"}}), json!({"of": "two"})];
         assert_eq!(differences(&cases, "Healthy\tm\n\t\n"), [""; 0]);
         assert_eq!(differences(&cases, "Degraded\tm\n").len(), 2);
     }

@@ -10,7 +10,8 @@ use std::fs;
 
 const FOLDER: &str = "manifests/install";
 /// What is Helm's in an object, a line each.
-const OF_HELM: [&str; 3] = ["app.kubernetes.io/managed-by: Helm", "helm.sh/chart: ", "annotations: {helm.sh/"];
+const OF_HELM: [&str; 3] =
+    ["app.kubernetes.io/managed-by: Helm", "helm.sh/chart: ", "annotations: {helm.sh/"];
 
 /// Examples, and where the values of the chart are in one of their documents.
 const EXAMPLES: [(&str, &str); 2] = [
@@ -22,8 +23,11 @@ const EXAMPLES: [(&str, &str); 2] = [
 pub(super) fn files(rendered: &str) -> BTreeMap<String, String> {
     let (mut definitions, mut others) = (String::new(), String::new());
     for document in yaml::texts(rendered).filter(|document| !document.contains("helm.sh/hook")) {
-        let into =
-            if document.contains("\nkind: CustomResourceDefinition\n") { &mut definitions } else { &mut others };
+        let into = if document.contains("\nkind: CustomResourceDefinition\n") {
+            &mut definitions
+        } else {
+            &mut others
+        };
         into.push_str("---\n");
         for line in document.lines().filter(|line| !line.starts_with("# Source: ") && !is_of_helm(line)) {
             into.push_str(line);

@@ -51,7 +51,8 @@ fn is_for_people(role: &Value) -> bool {
 
 /// What is wrong with a rule.
 fn broken(rule: &Value) -> Vec<String> {
-    let (groups, resources, verbs) = (words(rule, "/apiGroups"), words(rule, "/resources"), words(rule, "/verbs"));
+    let (groups, resources, verbs) =
+        (words(rule, "/apiGroups"), words(rule, "/resources"), words(rule, "/verbs"));
     let mut broken = Vec::new();
     let too_much = verbs.iter().filter(|verb| VERBS.contains(verb));
     broken.extend(too_much.map(|verb| format!("the verb {verb}")));
@@ -75,20 +76,26 @@ fn broken(rule: &Value) -> Vec<String> {
 /// What the strictest policy refuses in a pod, and what ours refuses beyond.
 fn lax<'a>(object: &'a Value, pod: &str) -> impl Iterator<Item = String> + 'a {
     let spec = object.pointer(pod).unwrap_or(&Value::Null);
-    let mut lax = demand(spec, &[
-        ("/securityContext/runAsNonRoot", Value::from(true)),
-        ("/securityContext/seccompProfile/type", Value::from("RuntimeDefault")),
-        ("/enableServiceLinks", Value::from(false)),
-    ]);
+    let mut lax = demand(
+        spec,
+        &[
+            ("/securityContext/runAsNonRoot", Value::from(true)),
+            ("/securityContext/seccompProfile/type", Value::from("RuntimeDefault")),
+            ("/enableServiceLinks", Value::from(false)),
+        ],
+    );
     for field in ["hostNetwork", "hostPID", "hostIPC", "volumes"] {
         lax.extend(spec.get(field).map(|_| format!("{field} is there")));
     }
     for container in list(spec, "/containers") {
-        lax.extend(demand(container, &[
-            ("/securityContext/allowPrivilegeEscalation", Value::from(false)),
-            ("/securityContext/readOnlyRootFilesystem", Value::from(true)),
-            ("/securityContext/capabilities", serde_json::json!({"drop": ["ALL"]})),
-        ]));
+        lax.extend(demand(
+            container,
+            &[
+                ("/securityContext/allowPrivilegeEscalation", Value::from(false)),
+                ("/securityContext/readOnlyRootFilesystem", Value::from(true)),
+                ("/securityContext/capabilities", serde_json::json!({"drop": ["ALL"]})),
+            ],
+        ));
     }
     lax.into_iter()
 }

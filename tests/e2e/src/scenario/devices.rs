@@ -39,18 +39,23 @@ fn waits(bench: &Bench, report: &mut Report, space: &Space) -> Result<()> {
     let waiting = kubectl::until("two workers are ready, and the graph says why not three", PATIENCE, || {
         let Some(graph) = kubectl::get(&space.name, "agentgraph", GRAPH)? else { return Ok(None) };
         let ready = number(&graph, "/status/readyReplicas") == Some(2);
-        let says = condition(&graph, "Ready")
-            .is_some_and(|ready| text(ready, "/status") == "False" && text(ready, "/message").contains(DEVICE));
+        let says = condition(&graph, "Ready").is_some_and(|ready| {
+            text(ready, "/status") == "False" && text(ready, "/message").contains(DEVICE)
+        });
         last = graph;
         Ok((ready && says).then_some(()))
     });
     report.demand(waiting.is_ok(), &format!("the graph names the device that is missing: {}", told(&last)));
     let pods = kubectl::list(&["pods", "--namespace", &space.name])?;
     let pending = pods.iter().filter(|pod| text(pod, "/status/phase") == "Pending").count();
-    report.look("pending workers that are not one of three", 1, match (pending, pods.len()) {
-        (1, 3) => Vec::new(),
-        counts => vec![format!("{counts:?}")],
-    });
+    report.look(
+        "pending workers that are not one of three",
+        1,
+        match (pending, pods.len()) {
+            (1, 3) => Vec::new(),
+            counts => vec![format!("{counts:?}")],
+        },
+    );
     let first = list(&last, "/status/conditions").first().map_or("", |first| text(first, "/message"));
     report.note(format!("the first line of the status: {first}"));
     bench.testbed(&["gpus", "3"])?;

@@ -105,11 +105,11 @@ fn outage(rig: &Rig<'_>, report: &mut Report) -> Result<()> {
         sleep(OUTAGE);
         rig.bench.testbed(&["start", "kube-apiserver"]).map(drop)
     })?;
-    let within = |commits: &[Duration]| {
-        commits.iter().filter(|at| **at >= begun && **at < begun + OUTAGE).count()
-    };
+    let within =
+        |commits: &[Duration]| commits.iter().filter(|at| **at >= begun && **at < begun + OUTAGE).count();
     let (away, there) = (within(&played.commits), within(&undisturbed.commits));
-    report.note(format!("{away} supersteps in {} s without an API server, {there} with it", OUTAGE.as_secs()));
+    report
+        .note(format!("{away} supersteps in {} s without an API server, {there} with it", OUTAGE.as_secs()));
     report.demand(away * 100 >= there * 95 && there > 0, "supersteps go on while the API server is away");
     rig.judge(report, &played, &reference, &undisturbed)
 }
@@ -151,7 +151,13 @@ impl Rig<'_> {
         Oracle { runtime: &self.bench.runtime, store: &self.store, objects: self.folder }
     }
 
-    fn judge(&self, report: &mut Report, played: &Played, reference: &Reference, first: &Played) -> Result<()> {
+    fn judge(
+        &self,
+        report: &mut Report,
+        played: &Played,
+        reference: &Reference,
+        first: &Played,
+    ) -> Result<()> {
         let name = text(&played.object, "/metadata/name");
         let told: RunEnd = self.oracle().end(&played.stored)?;
         let calls = self.bench.ledger.of(name);
@@ -161,7 +167,10 @@ impl Rig<'_> {
         report.look(
             "results whose hash in the status is another one",
             1,
-            differs.then(|| format!("{name}: {} and {}", digest(played), digest(first))).into_iter().collect(),
+            differs
+                .then(|| format!("{name}: {} and {}", digest(played), digest(first)))
+                .into_iter()
+                .collect(),
         );
         Ok(())
     }

@@ -19,8 +19,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// How long garbage may take to go.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What says what happened, follows from other objects, or belongs to the servers of the cluster.
-const LEFT_OUT: [&str; 4] =
-    ["componentstatuses", "endpoints", "endpointslices.discovery.k8s.io", "events"];
+const LEFT_OUT: [&str; 4] = ["componentstatuses", "endpoints", "endpointslices.discovery.k8s.io", "events"];
 /// The end of the names of what the chart leaves.
 const DEFINITIONS: &str = ".superstep.dev";
 
@@ -119,7 +118,11 @@ fn compare(bench: &Bench, report: &mut Report, volumes: &Volumes, example: &Exam
     let revision = revisions.and_then(|steps| steps.last()).map_or("", |step| text(step, "/revision"));
     let same = text(&ended, "/status/revision") == revision;
     let differs = format!("{name}: {} and {revision}", text(&ended, "/status/revision"));
-    report.look("revisions that are not those of the local run", 1, (!same).then_some(differs).into_iter().collect());
+    report.look(
+        "revisions that are not those of the local run",
+        1,
+        (!same).then_some(differs).into_iter().collect(),
+    );
     report.note(format!(
         "{name}: {} supersteps, {} tokens, revision {revision}",
         number(&ended, "/status/superstep").unwrap_or_default(),
@@ -150,7 +153,10 @@ fn agrees(run: &Value, outputs: &Value) -> Result<(), String> {
     if begins && text(run, "/status/output/digest") == digest.as_str() {
         return Ok(());
     }
-    Err(format!("{} on the cluster, {whole} ({digest}) here", run.pointer("/status/output").unwrap_or(&Value::Null)))
+    Err(format!(
+        "{} on the cluster, {whole} ({digest}) here",
+        run.pointer("/status/output").unwrap_or(&Value::Null)
+    ))
 }
 
 /// Looks at what is on the cluster that was not there before.

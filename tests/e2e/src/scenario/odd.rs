@@ -62,7 +62,11 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     let differs = (before.pointer("/status") != after.pointer("/status")).then(|| told(&after));
     report.look("graphs beside that were disturbed", 1, differs.into_iter().collect());
     let now = self::restarts()?;
-    report.look("restarts of the operator", 1, (now != restarts).then(|| format!("{now}")).into_iter().collect());
+    report.look(
+        "restarts of the operator",
+        1,
+        (now != restarts).then(|| format!("{now}")).into_iter().collect(),
+    );
     space.delete()?;
     beside.delete()
 }
@@ -160,7 +164,11 @@ fn accepted(report: &mut Report, namespace: &str, objects: &[Value], outcomes: &
     let looked = kubectl::until("every object has a condition with a reason", PATIENCE, || {
         let all = kubectl::list(&["agentgraphs,agentgraphpatches,modelservers", "--namespace", namespace])?;
         let told: BTreeMap<String, &Value> = all.iter().map(|object| (name_of(object), object)).collect();
-        dumb = names.iter().filter(|name| !told.get(*name).is_some_and(|object| is_told(object))).cloned().collect();
+        dumb = names
+            .iter()
+            .filter(|name| !told.get(*name).is_some_and(|object| is_told(object)))
+            .cloned()
+            .collect();
         Ok(dumb.is_empty().then_some(()))
     });
     if looked.is_ok() {

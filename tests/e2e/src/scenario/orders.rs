@@ -101,7 +101,12 @@ fn end(namespace: &str) -> Result<Value> {
     let ours = settled.with_context(|| last.clone())?;
     let conditions = ours.iter().map(|object| {
         let of_one = list(object, "/status/conditions").iter().map(|condition| {
-            format!("{}={}:{}", text(condition, "/type"), text(condition, "/status"), text(condition, "/reason"))
+            format!(
+                "{}={}:{}",
+                text(condition, "/type"),
+                text(condition, "/status"),
+                text(condition, "/reason")
+            )
         });
         (text(object, "/metadata/name").to_owned(), of_one.collect::<BTreeSet<_>>())
     });
@@ -137,8 +142,10 @@ enum Moment {
 fn goes(bench: &Bench, report: &mut Report, volumes: &Volumes) -> Result<()> {
     let (mut left, mut stuck, mut count) = (Vec::new(), Vec::new(), 0);
     for moment in [Moment::Created, Moment::HasPods, Moment::Ready, Moment::RunGoesOn, Moment::RunEnded] {
-        for propagation in ["background", "foreground", "orphan"].iter().take(if bench.short { 1 } else { 2 }) {
-            let mut space = Space::new(&format!("goes-{}", format!("{moment:?}-{propagation}").to_lowercase()))?;
+        for propagation in ["background", "foreground", "orphan"].iter().take(if bench.short { 1 } else { 2 })
+        {
+            let mut space =
+                Space::new(&format!("goes-{}", format!("{moment:?}-{propagation}").to_lowercase()))?;
             space.share(volumes, RUNS)?;
             let graph = runs::greeting("greeting", &json!({"store": {"claim": {"name": RUNS}}}));
             kubectl::apply(&space.name, &[graph])?;

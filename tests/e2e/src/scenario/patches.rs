@@ -120,9 +120,15 @@ fn by_kubectl(report: &mut Report, namespace: &str) -> Result<()> {
     let applied = text(&patch, "/status/phase") == "Applied"
         && number(&patch, "/status/superstep").is_some()
         && !text(&patch, "/status/revision").is_empty();
-    report.demand(applied, &format!("a patch by kubectl is applied, with superstep and revision: {}", told(&patch)));
+    report.demand(
+        applied,
+        &format!("a patch by kubectl is applied, with superstep and revision: {}", told(&patch)),
+    );
     let run = runs::succeeded(namespace, "by-kubectl", PATIENCE)?;
-    report.demand(output(&run).contains("patched in"), &format!("the run has what was patched in: {}", output(&run)));
+    report.demand(
+        output(&run).contains("patched in"),
+        &format!("the run has what was patched in: {}", output(&run)),
+    );
     report.demand(
         text(&run, "/status/revision") == text(&patch, "/status/revision"),
         "the run has the revision that the patch led to",
@@ -139,7 +145,10 @@ fn by_a_vertex(report: &mut Report, namespace: &str) -> Result<()> {
         Ok(all.into_iter().find(|patch| text(patch, "/spec/runRef/name") == "by-a-vertex"))
     });
     let told = mirrored.as_ref().map(|patch| text(patch, "/status/phase").to_owned());
-    report.demand(told.as_ref().is_ok_and(|phase| phase == "Applied"), &format!("it is shown as applied: {told:?}"));
+    report.demand(
+        told.as_ref().is_ok_and(|phase| phase == "Applied"),
+        &format!("it is shown as applied: {told:?}"),
+    );
     Ok(())
 }
 
@@ -167,7 +176,8 @@ fn by_two(report: &mut Report, namespace: &str) -> Result<()> {
         let refused = list(&second, "/status/refused").iter().map(|one| text(one, "/message").to_owned());
         let refused = refused.collect::<Vec<_>>().join("; ");
         let outcome = (text(&first, "/status/phase"), text(&second, "/status/phase"));
-        let is_so = outcome == ("Applied", "Rejected") && output(&run).contains(&names[0]) && !refused.is_empty();
+        let is_so =
+            outcome == ("Applied", "Rejected") && output(&run).contains(&names[0]) && !refused.is_empty();
         wrong.extend((!is_so).then(|| format!("{outcome:?}, {refused:?}, {}", output(&run))));
         if dispute == 0 {
             report.note(format!("the second of two who set one field hears: {refused}"));
@@ -179,7 +189,8 @@ fn by_two(report: &mut Report, namespace: &str) -> Result<()> {
 
 fn mode(namespace: &str, run: &str, mode: &str) -> Result<()> {
     let change = json!({"spec": {"operatingMode": mode}}).to_string();
-    kubectl::run(&["patch", "graphrun", run, "--namespace", namespace, "--type=merge", "--patch", &change]).map(drop)
+    kubectl::run(&["patch", "graphrun", run, "--namespace", namespace, "--type=merge", "--patch", &change])
+        .map(drop)
 }
 
 /// The graph itself is changed while it runs.

@@ -178,7 +178,8 @@ impl Tool {
         match self {
             Self::Helm => {
                 let mut helm = Command::new("helm");
-                process::capture(helm.args(["uninstall", "graphs", "--namespace", namespace, "--wait"])).map(drop)
+                process::capture(helm.args(["uninstall", "graphs", "--namespace", namespace, "--wait"]))
+                    .map(drop)
             }
             Self::ClientSide | Self::ServerSide | Self::Force => {
                 kubectl::run(&["delete", "agentgraph", GRAPH, "--namespace", namespace]).map(drop)

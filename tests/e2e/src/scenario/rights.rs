@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 
 use crate::audit::{Audit, Line, Right, used};
 use crate::bench::Bench;
-use crate::objects::{list, text};
+use crate::objects::list;
 use crate::release::NAMESPACE;
 use crate::report::Report;
 use crate::space::{RUNS, Space};
 use crate::{kubectl, runs};
 
 const OPERATOR: &str = "superstep-operator";
+/// The one Secret that the operator reads.
+const AUTHORITY: &str = "superstep-ca";
 const GRAPH: &str = "greeting";
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -31,11 +33,8 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     runs::ready(&space.name, "agentgraph", GRAPH, PATIENCE)?;
     kubectl::create(&space.name, &runs::run("first", GRAPH, &json!({"name": "Ada"})))?;
     runs::succeeded(&space.name, "first", PATIENCE)?;
-    let operator = [
-        rules(&["clusterrole", OPERATOR])?,
-        rules(&["role", OPERATOR, "--namespace", NAMESPACE])?,
-    ]
-    .concat();
+    let operator =
+        [rules(&["clusterrole", OPERATOR])?, rules(&["role", OPERATOR, "--namespace", NAMESPACE])?].concat();
     let worker = rules(&["role", &format!("{GRAPH}-worker"), "--namespace", &space.name])?;
     broad(report, &operator, &worker);
     match &bench.audit {
@@ -106,6 +105,9 @@ fn unused(report: &mut Report, who: &'static str, rules: &[Value], lines: &[&Lin
     if whole {
         report.look("rights that were not used", given.len(), unused);
     }
+    let strange = lines.iter().filter(|line| line.resource == "secrets" && line.name != AUTHORITY);
+    let strange = strange.map(|line| format!("{line:?}")).collect();
+    report.look("requests for a Secret of somebody else", lines.len(), strange);
     let refused = lines.iter().filter(|line| !line.was_allowed()).map(|line| format!("{line:?}"));
     report.look("requests that were refused for want of a right", lines.len(), refused.collect());
 }
@@ -136,13 +138,12 @@ fn deputy(report: &mut Report, namespace: &str) -> Result<()> {
     let words = ["create", "--namespace", namespace, &user];
     let harmless = kubectl::feed(&words, &[runs::greeting("harmless", &json!({"replicas": 0}))]);
     report.demand(harmless.is_ok(), &format!("who names no Secret may write graphs: {harmless:?}"));
-    let taken = tries.iter().filter_map(|(what, object)| {
-        match kubectl::feed(&words, std::slice::from_ref(object)) {
+    let taken =
+        tries.iter().filter_map(|(what, object)| match kubectl::feed(&words, std::slice::from_ref(object)) {
             Ok(_) => Some(format!("{what} was taken")),
             Err(error) if format!("{error:#}").contains("you may not read the Secret secret") => None,
             Err(error) => Some(format!("{what} was refused otherwise: {error:#}")),
-        }
-    });
+        });
     report.look("ways to a Secret that are open to who may only write graphs", tries.len(), taken.collect());
     Ok(())
 }
@@ -159,22 +160,41 @@ fn tries() -> Vec<(&'static str, Value)> {
         json!([{"name": "t", "http": {"method": "GET", "url": "http://example.com/{a}", "auth": auth,
             "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}}])
     };
-    let model = |what: &'static str, spec: Value| (what, runs::object("ModelServer", &what.replace(' ', "-"), &spec));
+    let model =
+        |what: &'static str, spec: Value| (what, runs::object("ModelServer", &what.replace(' ', "-"), &spec));
     vec![
-        graph("a model", "models", json!([{"name": "m", "external": {"provider": "OpenAI", "model": "x",
-            "credentialRef": reference}}])),
+        graph(
+            "a model",
+            "models",
+            json!([{"name": "m", "external": {"provider": "OpenAI", "model": "x",
+            "credentialRef": reference}}]),
+        ),
         graph("a bearer", "tools", tool(json!({"bearer": reference}))),
         graph("a header", "tools", tool(json!({"header": {"name": "X-Key", "credentialRef": reference}}))),
-        graph("a server of tools", "tools", json!([{"name": "t", "mcp": {"url": "http://example.com/mcp",
-            "credentialRef": reference}}])),
-        graph("a store", "workers", json!({"replicas": 0,
-            "store": {"object": {"url": "s3://b/p", "secretRef": {"name": "secret"}}}})),
-        model("an engine", json!({"engine": {"external": {"provider": "OpenAI", "model": "x",
-            "credentialRef": reference}}})),
-        model("a source", json!({
-            "model": {"name": "m", "sources": [{"huggingFace": {"repo": "a/b", "file": "c.gguf",
-                "credentialRef": reference}}]},
-            "engine": {"candle": {}}, "devices": {"cpu": {}},
-        })),
+        graph(
+            "a server of tools",
+            "tools",
+            json!([{"name": "t", "mcp": {"url": "http://example.com/mcp",
+            "credentialRef": reference}}]),
+        ),
+        graph(
+            "a store",
+            "workers",
+            json!({"replicas": 0,
+            "store": {"object": {"url": "s3://b/p", "secretRef": {"name": "secret"}}}}),
+        ),
+        model(
+            "an engine",
+            json!({"engine": {"external": {"provider": "OpenAI", "model": "x",
+            "credentialRef": reference}}}),
+        ),
+        model(
+            "a source",
+            json!({
+                "model": {"name": "m", "sources": [{"huggingFace": {"repo": "a/b", "file": "c.gguf",
+                    "credentialRef": reference}}]},
+                "engine": {"candle": {}}, "devices": {"cpu": {}},
+            }),
+        ),
     ]
 }

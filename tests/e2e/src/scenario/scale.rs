@@ -37,7 +37,10 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
         let rest = kubectl::list(&["statefulsets,services", "--namespace", &space.name])?;
         Ok(rest.is_empty().then_some(()))
     })?;
-    report.note(format!("{count} graphs and what was made of them were deleted in {:.1} s", begun.elapsed().as_secs_f64()));
+    report.note(format!(
+        "{count} graphs and what was made of them were deleted in {:.1} s",
+        begun.elapsed().as_secs_f64()
+    ));
     if let Some(bytes) = peak {
         report.note(format!("the operator has {:.1} MB of memory at its peak", bytes as f64 / 1e6));
         report.demand(bytes < MEMORY, "the operator stays below 60 MB");
@@ -111,7 +114,9 @@ fn measure(
     }
     let mut times: Vec<Duration> = settled.into_values().collect();
     times.sort_unstable();
-    let at = |percent: usize| times.get(times.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
+    let at = |percent: usize| {
+        times.get(times.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default()
+    };
     report.note(format!(
         "{} of {count} graphs {what} in {:.1} s, {:.0} a second; status after p50 {:.2} s, p99 {:.2} s",
         times.len(),

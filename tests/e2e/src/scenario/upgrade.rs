@@ -62,7 +62,12 @@ fn both_ways(
     let went_on = bench.ledger.counts("during").0;
     answered(bench, CALLS / 2)?;
     process::capture(Command::new("helm").args([
-        "rollback", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout=3m",
+        "rollback",
+        RELEASE,
+        "--namespace",
+        NAMESPACE,
+        "--wait",
+        "--timeout=3m",
     ]))?;
     replaced(&space.name, &bench.settings.tag)?;
     let ended = runs::succeeded(&space.name, "during", PATIENCE)?;
@@ -73,7 +78,10 @@ fn both_ways(
     ));
     report.demand(went_on < CALLS, "workers are replaced while the run goes on");
     let kept = self::authority()?;
-    report.demand(kept == authority && !kept.is_null(), "an upgrade keeps the authority that certifies workers");
+    report.demand(
+        kept == authority && !kept.is_null(),
+        "an upgrade keeps the authority that certifies workers",
+    );
     judge(bench, report, &folder, (&first, &run))?;
     space.delete()
 }
@@ -90,13 +98,15 @@ fn answered(bench: &Bench, count: usize) -> Result<()> {
 
 /// The data of the Secret in which the authority is.
 fn authority() -> Result<Value> {
-    let secret = kubectl::get(NAMESPACE, "secret", "superstep-ca")?.context("there is a Secret of the authority")?;
+    let secret =
+        kubectl::get(NAMESPACE, "secret", "superstep-ca")?.context("there is a Secret of the authority")?;
     Ok(secret.pointer("/data").cloned().unwrap_or(Value::Null))
 }
 
 /// The images of the workers that run.
 fn images(namespace: &str) -> Result<Vec<String>> {
-    let pods = kubectl::list(&["pods", "--namespace", namespace, "--selector=app.kubernetes.io/component=worker"])?;
+    let pods =
+        kubectl::list(&["pods", "--namespace", namespace, "--selector=app.kubernetes.io/component=worker"])?;
     if pods.is_empty() {
         bail!("there are no workers");
     }

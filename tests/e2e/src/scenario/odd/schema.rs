@@ -62,7 +62,10 @@ fn grow(schema: &Value, depth: usize, random: &mut Random) -> Value {
 fn object(schema: &Value, depth: usize, random: &mut Random) -> Value {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
         let inner = schema.get("additionalProperties");
-        return inner.map_or(json!({}), |inner| json!({ word(&Value::Null, random): grow(inner, depth + 1, random) }));
+        return inner.map_or(
+            json!({}),
+            |inner| json!({ word(&Value::Null, random): grow(inner, depth + 1, random) }),
+        );
     };
     let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     let unions = unions(schema);
@@ -85,7 +88,8 @@ fn object(schema: &Value, depth: usize, random: &mut Random) -> Value {
 
 /// The members of each union of a schema, as its rules tell them: `[has(self.a), has(self.b)].exists_one(…)`.
 fn unions(schema: &Value) -> Vec<Vec<String>> {
-    let rules = schema.get("x-kubernetes-validations").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let rules =
+        schema.get("x-kubernetes-validations").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let rules = rules.iter().filter_map(|rule| rule.get("rule").and_then(Value::as_str));
     let unions = rules.filter(|rule| rule.starts_with("[has(self.") && rule.contains("].exists_one("));
     unions
@@ -124,7 +128,9 @@ fn spoil(schema: &Value, value: &mut Value, random: &mut Random) {
             let at = usize::try_from(random.between(0, items.len() as u64 - 1)).unwrap_or(0);
             spoil(schema.get("items").unwrap_or(&Value::Null), &mut items[at], random);
         }
-        other => *other = odd(schema, other, random),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) | Value::Array(_) => {
+            *value = odd(schema, value, random);
+        }
     }
 }
 
@@ -186,7 +192,9 @@ mod tests {
 
     #[test]
     fn a_spoilt_value_is_another_one_nearly_always() {
-        let schema = Schema::new(json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}));
+        let schema = Schema::new(
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}),
+        );
         let mut random = Random::new(1);
         let changed = (0..100).filter(|_| {
             let value = schema.grow(&mut random);
