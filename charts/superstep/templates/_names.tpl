@@ -1,13 +1,9 @@
 {{/* What the objects of a release are named after. */}}
-{{- define "superstep.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
-{{- end -}}
-
 {{- define "superstep.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- $name := include "superstep.name" . -}}
+{{- $name := .Chart.Name -}}
 {{- if contains $name .Release.Name -}}
 {{- .Release.Name | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
@@ -29,8 +25,9 @@
 {{- default (include "superstep.operator" .) .Values.serviceAccount.name -}}
 {{- end -}}
 
+{{/* Workers let in who has the first and the last of these. */}}
 {{- define "superstep.selector" -}}
-app.kubernetes.io/name: {{ include "superstep.name" . }}
+app.kubernetes.io/name: superstep
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end -}}
@@ -44,6 +41,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "superstep.image" -}}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+
+{{- define "superstep.gpuImage" -}}
+{{- with .Values.worker.gpuImage.repository -}}
+{{- $tag := default $.Chart.AppVersion $.Values.image.tag -}}
+{{- printf "%s:%s" . (default $tag $.Values.worker.gpuImage.tag) -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "superstep.workerImage" -}}

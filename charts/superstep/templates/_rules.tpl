@@ -1,6 +1,7 @@
 {{/*
 What the operator may do in the namespaces that it looks after. An object is made by server-side apply, which takes
-`create` and `patch`. It may write no spec of Superstep's kinds, no scale, and has no right to Secrets.
+`create` and `patch`. Of Superstep's kinds it may change status, and of runs and patches what holds and owns them; their
+specs are kept from it by admission.yaml. It has no right to Secrets.
 */}}
 {{- define "superstep.rules" -}}
 - apiGroups: [superstep.dev]
@@ -9,14 +10,14 @@ What the operator may do in the namespaces that it looks after. An object is mad
 - apiGroups: [superstep.dev]
   resources: [agentgraphs/status, agentgraphpatches/status, graphruns/status, modelservers/status]
   verbs: [patch]
-# Runs go when their time is over.
+# Runs are held until those who work on them know that they go, and deleted when their time is over.
 - apiGroups: [superstep.dev]
   resources: [graphruns]
-  verbs: [delete]
-# A change that a vertex asked for is shown as a patch.
+  verbs: [delete, patch]
+# What a vertex asked for is shown as a patch, and patches of a run go with it.
 - apiGroups: [superstep.dev]
   resources: [agentgraphpatches]
-  verbs: [create]
+  verbs: [create, patch]
 - apiGroups: [""]
   resources: [configmaps, serviceaccounts, services]
   verbs: [create, delete, get, list, patch, watch]
@@ -32,13 +33,13 @@ What the operator may do in the namespaces that it looks after. An object is mad
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [rolebindings, roles]
   verbs: [create, delete, get, list, patch, watch]
-# Workers are given these for the Lease of their graph, and nobody gives what he has not got.
+# It makes the Lease of each graph, and gives workers the right to update it: nobody gives what he has not got.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [create, get, update]
+  verbs: [create, get, patch, update]
 - apiGroups: [""]
-  resources: [persistentvolumeclaims, pods]
-  verbs: [get, list, watch]
+  resources: [pods]
+  verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

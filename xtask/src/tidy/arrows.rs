@@ -7,11 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-<<<<<<< HEAD
-const ARROWS: [(&str, &[&str]); 22] = [
-=======
-const ARROWS: [(&str, &[&str]); 23] = [
->>>>>>> 3840e93 (wip: chart, install, gitops, e2e)
+const ARROWS: [(&str, &[&str]); 24] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
