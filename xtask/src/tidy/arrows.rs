@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -59,7 +59,9 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "store",
         ],
     ),
-    ("superstep-faults", &["worker", "wire", "proto", "transport", "runtime", "engine", "store"]),
+    ("superstep-witness", &["worker", "runtime", "engine", "store"]),
+    ("superstep-faults", &["witness", "worker", "wire", "proto", "transport", "engine", "store"]),
+    ("superstep-e2e", &["witness", "engine", "store"]),
     ("xtask", &[]),
 ];
 

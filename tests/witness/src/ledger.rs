@@ -12,7 +12,7 @@ use serde_json::json;
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// With this answer.
     Answered(String),
     /// The client hung up before it was answered.
@@ -21,33 +21,37 @@ pub(crate) enum End {
 
 /// A request that came.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
+pub struct Call {
     /// The run, as the request says.
-    pub(crate) run: String,
+    pub run: String,
     /// The idempotency key.
-    pub(crate) key: String,
+    pub key: String,
     /// What was asked.
-    pub(crate) request: String,
-    pub(crate) begun: Instant,
-    pub(crate) end: Option<(Instant, End)>,
+    pub request: String,
+    /// When it came.
+    pub begun: Instant,
+    /// When and how it ended.
+    pub end: Option<(Instant, End)>,
 }
 
 impl Call {
-    pub(crate) fn answered(&self) -> Option<(Instant, &str)> {
+    /// The answer, and when it was given.
+    pub fn answered(&self) -> Option<(Instant, &str)> {
         match &self.end {
             Some((at, End::Answered(answer))) => Some((*at, answer)),
             Some((_, End::Cut)) | None => None,
         }
     }
 
-    pub(crate) fn is_cut(&self) -> bool {
+    /// Whether the client hung up.
+    pub fn is_cut(&self) -> bool {
         matches!(self.end, Some((_, End::Cut)))
     }
 }
 
 /// The ledger of one model server. Clones are the same.
 #[derive(Clone)]
-pub(crate) struct Ledger(Arc<Inner>);
+pub struct Ledger(Arc<Inner>);
 
 struct Inner {
     start: Instant,
@@ -59,7 +63,11 @@ struct Inner {
 
 impl Ledger {
     /// A ledger that is also written to `path`, a line of JSON for each request that comes or ends.
-    pub(crate) fn new(path: &Path, latency: Duration) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be made.
+    pub fn new(path: &Path, latency: Duration) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self(Arc::new(Inner {
             start: Instant::now(),
@@ -71,12 +79,18 @@ impl Ledger {
     }
 
     /// How long an answer takes on average.
-    pub(crate) fn latency(&self) -> Duration {
+    pub fn latency(&self) -> Duration {
         Duration::from_millis(self.0.latency_millis.load(Ordering::Relaxed))
     }
 
+    /// From here on an answer takes so long on average.
+    pub fn set_latency(&self, latency: Duration) {
+        let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        self.0.latency_millis.store(millis, Ordering::Relaxed);
+    }
+
     /// From here on each answer is another one, or the same for the same request.
-    pub(crate) fn set_nonce(&self, nonce: bool) {
+    pub fn set_nonce(&self, nonce: bool) {
         self.0.nonce.store(nonce, Ordering::Relaxed);
     }
 
@@ -85,12 +99,12 @@ impl Ledger {
     }
 
     /// Every request of a run, in the order in which they came.
-    pub(crate) fn of(&self, run: &str) -> Vec<Call> {
+    pub fn of(&self, run: &str) -> Vec<Call> {
         self.calls().iter().filter(|call| call.run == run).cloned().collect()
     }
 
     /// How many requests of a run were answered, and how many are under way.
-    pub(crate) fn counts(&self, run: &str) -> (usize, usize) {
+    pub fn counts(&self, run: &str) -> (usize, usize) {
         let calls = self.calls();
         let of_run = || calls.iter().filter(|call| call.run == run);
         let answered = of_run().filter(|call| call.answered().is_some()).count();
@@ -98,7 +112,7 @@ impl Ledger {
     }
 
     /// A request has come.
-    pub(crate) fn begin(&self, run: &str, key: &str, request: &str) -> UnderWay {
+    pub fn begin(&self, run: &str, key: &str, request: &str) -> UnderWay {
         let begun = Instant::now();
         let call =
             Call { run: run.to_owned(), key: key.to_owned(), request: request.to_owned(), begun, end: None };
@@ -130,7 +144,7 @@ impl Ledger {
 }
 
 /// A request that is not answered yet. If it is dropped before, its client has hung up.
-pub(crate) struct UnderWay {
+pub struct UnderWay {
     ledger: Ledger,
     number: usize,
     ended: bool,
@@ -138,7 +152,7 @@ pub(crate) struct UnderWay {
 
 impl UnderWay {
     /// The answer to the request, which is in the ledger before anybody has it.
-    pub(crate) fn answer(mut self) -> String {
+    pub fn answer(mut self) -> String {
         let request = self.ledger.calls()[self.number].request.clone();
         let nonce = if self.ledger.0.nonce.load(Ordering::Relaxed) {
             format!("-{}", self.number)

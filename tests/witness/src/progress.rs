@@ -12,7 +12,7 @@ use superstep_store::{Follower, Position, RunName, Store};
 const LOOKS: Duration = Duration::from_millis(25);
 
 /// A thread that reads on in the log of a run.
-pub(crate) struct Progress {
+pub struct Progress {
     seen: Arc<Mutex<Vec<(Instant, Step)>>>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -20,7 +20,7 @@ pub(crate) struct Progress {
 
 /// What moves a run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// A term has begun.
     Term,
     /// A call has ended, and how is durable.
@@ -32,7 +32,8 @@ pub(crate) enum Step {
 }
 
 impl Progress {
-    pub(crate) fn follow(store: &Store<Record>, run: &RunName) -> Self {
+    /// Reads on until it is dropped.
+    pub fn follow(store: &Store<Record>, run: &RunName) -> Self {
         let (seen, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (store, run) = (store.clone(), run.clone());
         let (into, stops) = (Arc::clone(&seen), Arc::clone(&over));
@@ -57,13 +58,13 @@ impl Progress {
     }
 
     /// When each step was seen that `wanted` wants.
-    pub(crate) fn times(&self, wanted: impl Fn(Step) -> bool) -> Vec<Instant> {
+    pub fn times(&self, wanted: impl Fn(Step) -> bool) -> Vec<Instant> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().filter(|(_, step)| wanted(*step)).map(|(at, _)| *at).collect()
     }
 
     /// Waits until the end of the run was read, for a while.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         for _ in 0..200 {
             if !self.times(|step| step == Step::Ended).is_empty() {
                 return;
@@ -77,7 +78,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            crate::say("the thread that reads a log has panicked");
+            eprintln!("the thread that reads a log has panicked");
         }
     }
 }

@@ -16,8 +16,12 @@ use tokio::net::TcpListener;
 
 use crate::ledger::Ledger;
 
-/// Serves on `listen`; where that is.
-pub(crate) async fn serve(listen: SocketAddr, ledger: Ledger) -> Result<SocketAddr> {
+/// Serves on `listen`, for as long as the process lives; where that is.
+///
+/// # Errors
+///
+/// If nobody can listen there.
+pub async fn serve(listen: SocketAddr, ledger: Ledger) -> Result<SocketAddr> {
     let listener = TcpListener::bind(listen).await.context("the model server cannot listen")?;
     let address = listener.local_addr()?;
     let router = Router::new().route("/v1/chat/completions", post(complete)).with_state(ledger);

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 /// The generator splitmix64 (Steele, Lea and Flood, 2014).
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// What this seed determines.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -19,17 +20,17 @@ impl Random {
     }
 
     /// A number from `low` to `high`, both included.
-    pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.bits() % (high - low + 1)
     }
 
     /// A time from `low` to `high` milliseconds.
-    pub(crate) fn millis(&mut self, low: u64, high: u64) -> Duration {
+    pub fn millis(&mut self, low: u64, high: u64) -> Duration {
         Duration::from_millis(self.between(low, high))
     }
 
     /// One of `items`, of which there is one at least.
-    pub(crate) fn pick<T: Clone>(&mut self, items: &[T]) -> T {
+    pub fn pick<T: Clone>(&mut self, items: &[T]) -> T {
         let at = self.between(0, items.len() as u64 - 1);
         items[usize::try_from(at).unwrap_or(0)].clone()
     }

@@ -16,12 +16,12 @@ use superstep_worker::{Loader, Provisions as _};
 use tokio::runtime::Runtime;
 
 use crate::checks::Checks;
-use crate::group::RunEnd;
 use crate::ledger::Call;
+use crate::run_end::RunEnd;
 
 /// What a run has come to that nothing has disturbed.
 #[derive(Clone, Debug)]
-pub(crate) struct Reference {
+pub struct Reference {
     outputs: Value,
     messages: Messages,
 }
@@ -30,11 +30,13 @@ pub(crate) struct Reference {
 type Messages = BTreeMap<String, u64>;
 
 /// Where runs are, and what looks at them.
-pub(crate) struct Oracle<'a> {
-    pub(crate) runtime: &'a Runtime,
-    pub(crate) store: &'a Store<Record>,
+pub struct Oracle<'a> {
+    /// Where futures are driven.
+    pub runtime: &'a Runtime,
+    /// Where the runs are.
+    pub store: &'a Store<Record>,
     /// The folder in which the objects of the store lie.
-    pub(crate) objects: &'a Path,
+    pub objects: &'a Path,
 }
 
 /// A run that has ended.
@@ -67,13 +69,36 @@ impl Oracle<'_> {
     }
 
     /// What later runs are compared with.
-    pub(crate) fn reference(&self, run: &RunName) -> Result<Reference> {
+    ///
+    /// # Errors
+    ///
+    /// If the run cannot be read.
+    pub fn reference(&self, run: &RunName) -> Result<Reference> {
         let ended = self.read(run)?;
         Ok(Reference { outputs: ended.outputs, messages: ended.messages })
     }
 
+    /// How a run has ended, as its log has it.
+    ///
+    /// # Errors
+    ///
+    /// If the run cannot be read, or has not ended.
+    pub fn end(&self, run: &RunName) -> Result<RunEnd> {
+        let ended = self.read(run)?;
+        let status =
+            ended.records.iter().rev().find_map(|record| {
+                if let Record::Ended(status) = record { Some(status.clone()) } else { None }
+            });
+        let Some(status) = status else { bail!("the log of {run} has no end") };
+        Ok(RunEnd { status, outputs: ended.outputs })
+    }
+
     /// Judges a run that has ended. `reference` has the same answers of the model server unless `nonce`.
-    pub(crate) fn judge(
+    ///
+    /// # Errors
+    ///
+    /// If the run cannot be read.
+    pub fn judge(
         &self,
         run: &RunName,
         told: &RunEnd,

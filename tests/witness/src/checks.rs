@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// Counts of what must not be, each with how many were looked at.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Checks {
+pub struct Checks {
     rows: Vec<Row>,
 }
 
@@ -23,12 +23,13 @@ const SHOWN: usize = 1_000;
 
 impl Checks {
     /// Adds to what was looked at; `broken` tells of what is wrong.
-    pub(crate) fn look(&mut self, what: &'static str, of: usize, broken: Vec<String>) {
+    pub fn look(&mut self, what: &'static str, of: usize, broken: Vec<String>) {
         let row = Row { what, broken: broken.len() as u64, of: of as u64, examples: broken };
         self.add_row(row);
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
+    /// Adds what somebody else looked at.
+    pub fn add(&mut self, other: Self) {
         other.rows.into_iter().for_each(|row| self.add_row(row));
     }
 
@@ -46,11 +47,12 @@ impl Checks {
     }
 
     /// Whether all is as it should be.
-    pub(crate) fn hold(&self) -> bool {
+    pub fn hold(&self) -> bool {
         self.rows.iter().all(|row| row.broken == 0)
     }
 
-    pub(crate) fn lines(&self) -> Vec<String> {
+    /// A line for each kind of what must not be, and examples of it.
+    pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for row in &self.rows {
             let mark = if row.broken == 0 { "" } else { "  <== WRONG" };
@@ -61,7 +63,8 @@ impl Checks {
         lines
     }
 
-    pub(crate) fn json(&self) -> Value {
+    /// The same, for a program.
+    pub fn json(&self) -> Value {
         let row = |row: &Row| json!({"what": row.what, "broken": row.broken, "of": row.of, "examples": row.examples});
         self.rows.iter().map(row).collect()
     }
