@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -17,6 +17,7 @@ use crate::caller::Certified;
 use crate::connection::Connection;
 use crate::credentials::Credentials;
 use crate::limits::{HANDSHAKE, HANDSHAKES, WAITING};
+use crate::network::{Arrived, Listener};
 use crate::refusals::Refusal;
 use crate::security::Security;
 use crate::verify::{refusal, words};
@@ -26,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The connections that come to a listener, each when it is known who it is. Nothing is accepted any more when the
 /// stream is dropped.
-pub fn accept(listener: TcpListener, security: Security) -> ReceiverStream<io::Result<Connection>> {
+pub fn accept(listener: Listener, security: Security) -> ReceiverStream<io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(WAITING);
     tokio::spawn(Accepting { security, ready, handshakes: JoinSet::new() }.go_on(listener));
     ReceiverStream::new(connections)
@@ -39,13 +40,14 @@ struct Accepting {
 }
 
 impl Accepting {
-    async fn go_on(mut self, listener: TcpListener) {
+    async fn go_on(mut self, mut listener: Listener) {
         loop {
             tokio::select! {
                 () = self.ready.closed() => return,
                 Some(_) = self.handshakes.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, address)) => self.begin(stream, address),
+                    Ok(Arrived::Machine(stream, address)) => self.begin(stream, address),
+                    Ok(Arrived::Within(link, address)) => self.hand_on(Connection::within(link, Some(address))),
                     Err(error) => {
                         tracing::warn!(%error, "a connection cannot be accepted");
                         sleep(PAUSE).await;
@@ -53,6 +55,15 @@ impl Accepting {
                 },
             }
         }
+    }
+
+    fn hand_on(&mut self, connection: Connection) {
+        let ready = self.ready.clone();
+        self.handshakes.spawn(async move {
+            if ready.send(Ok(connection)).await.is_err() {
+                tracing::debug!("a caller came when nobody serves any more");
+            }
+        });
     }
 
     fn begin(&mut self, stream: TcpStream, address: SocketAddr) {
@@ -68,7 +79,7 @@ impl Accepting {
         let (security, ready) = (self.security.clone(), self.ready.clone());
         self.handshakes.spawn(async move {
             let connection = match security {
-                Security::Plaintext => Some(Connection::plain(stream)),
+                Security::Plaintext | Security::Within(_) => Some(Connection::plain(stream)),
                 Security::Mutual(credentials) => greet(stream, address, &credentials).await,
             };
             if let Some(connection) = connection

@@ -4,7 +4,7 @@
 //! signed by an authority of their `ca.crt`; a client checks that it has reached a worker of the group that it wants,
 //! and a [`Gate`] before each service lets in only whom the service is for. [`Credentials`] follow the files that
 //! they are read from: what begins after a change begins with what is there then, and what goes on goes on.
-//! Without encryption ([`Security::Plaintext`]) nothing leaves the machine.
+//! Without encryption ([`Security::Plaintext`]) nothing leaves the machine; a test may bring a [`Network`] of its own.
 
 mod accept;
 mod caller;
@@ -19,6 +19,7 @@ mod identity;
 mod issue;
 mod limits;
 mod material;
+mod network;
 mod refusals;
 mod security;
 mod verify;
@@ -35,5 +36,6 @@ pub use identity::{Group, Identity, IdentityError, Name};
 #[cfg(feature = "issue")]
 pub use issue::{Authority, IssueError, Issued, Validity};
 pub use limits::{CONNECT, KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE};
+pub use network::{Arrivals, Link, Listener, Network};
 pub use refusals::{Refusal, Refusals};
 pub use security::{Security, is_of_this_machine};

@@ -10,9 +10,8 @@ use superstep_proto::v1;
 use superstep_store::{Store, StoreError};
 use superstep_telemetry::Traces;
 use superstep_transport::{
-    AddressError, Gate, Identity, Refusals, Security, check_address, is_of_this_machine,
+    AddressError, Gate, Identity, Listener, Refusals, Security, check_address, is_of_this_machine,
 };
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -52,7 +51,7 @@ impl NodeConfig {
             Security::Plaintext if !is_of_this_machine(&self.listen.ip().to_string()) => {
                 return Err(NodeError::Plaintext { address: self.listen });
             }
-            Security::Plaintext => {}
+            Security::Plaintext | Security::Within(_) => {}
             Security::Mutual(credentials) => match credentials.identity() {
                 Identity::Worker { name, .. } if name.as_str() == self.name => {}
                 identity @ (Identity::Worker { .. } | Identity::Client { .. }) => {
@@ -149,8 +148,8 @@ impl Node {
         let store = around.store.clone();
         tokio::task::spawn_blocking(move || store.probe()).await.expect("probing does not panic")?;
         let listen = |source| NodeError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-        let bound = listener.local_addr().map_err(listen)?;
+        let listener = Listener::bind(config.listen, &config.security).await.map_err(listen)?;
+        let bound = listener.address();
         let scheme = config.security.scheme();
         let address = config.address.unwrap_or_else(|| format!("{scheme}://{bound}"));
         let me = Member { name: config.name.clone(), address: address.clone() };

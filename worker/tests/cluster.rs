@@ -22,6 +22,8 @@ use tonic::transport::Channel;
 
 #[path = "cluster/asking.rs"]
 mod asking;
+#[path = "cluster/network.rs"]
+mod network;
 #[path = "cluster/standing.rs"]
 mod standing;
 #[path = "cluster/watching.rs"]
