@@ -20,7 +20,7 @@ use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::shutdown::{Shutdown, signalled};
 use crate::workers::Workers;
-use crate::{agent_graph, agent_graph_patch, graph_run};
+use crate::{agent_graph, agent_graph_patch, graph_run, model_server};
 
 /// The domain of services, as every cluster resolves it.
 const SERVICES: &str = "svc";
@@ -34,6 +34,7 @@ const FORGETS: Duration = Duration::from_secs(600);
 fn controllers(context: &Arc<Context>, shutdown: &Shutdown) -> Vec<BoxFuture<'static, ()>> {
     vec![
         agent_graph::run(Arc::clone(context), shutdown.clone()).boxed(),
+        model_server::run(Arc::clone(context), shutdown.clone()).boxed(),
         agent_graph_patch::run(Arc::clone(context), shutdown.clone()).boxed(),
         graph_run::run(Arc::clone(context), shutdown.clone()).boxed(),
         forget(Arc::clone(context), shutdown.clone()).boxed(),
@@ -152,7 +153,7 @@ async fn answers(client: &Client, shutdown: &Shutdown) -> bool {
             }
             Err(error) => error,
         };
-        let wait = waits.next().unwrap_or(std::time::Duration::from_secs(30));
+        let wait = waits.next().unwrap_or(Duration::from_secs(30));
         tracing::warn!(%error, "the API server does not answer");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -17,6 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::caller::Certified;
 use crate::connection::Connection;
 use crate::limits::{HANDSHAKE, HANDSHAKES, WAITING};
+use crate::network::{Arrived, Listener};
 use crate::refusals::{Refusal, Refusals};
 use crate::security::Security;
 use crate::shown::Shown;
@@ -27,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The connections that come to a listener, each when it is known who it is. Nothing is accepted any more when the
 /// stream is dropped.
-pub fn accept(listener: TcpListener, security: Security) -> ReceiverStream<io::Result<Connection>> {
+pub fn accept(listener: Listener, security: Security) -> ReceiverStream<io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(WAITING);
     let refusals = security.refusals();
     let doors = Doors::For(security);
@@ -36,7 +37,7 @@ pub fn accept(listener: TcpListener, security: Security) -> ReceiverStream<io::R
 }
 
 /// The connections of whoever comes to a listener, who is shown a certificate and shows none.
-pub fn accept_anybody(listener: TcpListener, shown: &Shown) -> ReceiverStream<io::Result<Connection>> {
+pub fn accept_anybody(listener: Listener, shown: &Shown) -> ReceiverStream<io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(WAITING);
     let (doors, refusals) = (Doors::Open(shown.follow()), Refusals::default());
     tokio::spawn(Accepting { doors, refusals, ready, handshakes: JoinSet::new() }.go_on(listener));
@@ -58,13 +59,14 @@ struct Accepting {
 }
 
 impl Accepting {
-    async fn go_on(mut self, listener: TcpListener) {
+    async fn go_on(mut self, mut listener: Listener) {
         loop {
             tokio::select! {
                 () = self.ready.closed() => return,
                 Some(_) = self.handshakes.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, address)) => self.begin(stream, address),
+                    Ok(Arrived::Machine(stream, address)) => self.begin(stream, address),
+                    Ok(Arrived::Within(link, address)) => self.hand_on(Connection::within(link, Some(address))),
                     Err(error) => {
                         tracing::warn!(%error, "a connection cannot be accepted");
                         sleep(PAUSE).await;
@@ -72,6 +74,15 @@ impl Accepting {
                 },
             }
         }
+    }
+
+    fn hand_on(&mut self, connection: Connection) {
+        let ready = self.ready.clone();
+        self.handshakes.spawn(async move {
+            if ready.send(Ok(connection)).await.is_err() {
+                tracing::debug!("a caller came when nobody serves any more");
+            }
+        });
     }
 
     fn begin(&mut self, stream: TcpStream, address: SocketAddr) {
@@ -87,7 +98,7 @@ impl Accepting {
         let (doors, refusals, ready) = (self.doors.clone(), self.refusals.clone(), self.ready.clone());
         self.handshakes.spawn(async move {
             let connection = match doors {
-                Doors::For(Security::Plaintext) => Some(Connection::plain(stream)),
+                Doors::For(Security::Plaintext | Security::Within(_)) => Some(Connection::plain(stream)),
                 Doors::For(Security::Mutual(credentials)) => {
                     let server = credentials.now().server();
                     greet(stream, address, server, &refusals).await.and_then(named)

@@ -7,6 +7,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::connect::{Connector, Expected};
 use crate::identity::Name;
 use crate::limits::{CONNECT, KEEPALIVE, KEEPALIVE_ANSWER};
+use crate::network::Within;
 use crate::security::{Security, is_of_this_machine};
 
 /// Why an address is not used.
@@ -79,6 +80,7 @@ pub fn channel(address: &str, security: &Security, graph: Option<&Name>) -> Resu
         .tcp_nodelay(true);
     Ok(match security {
         Security::Plaintext => endpoint.connect_lazy(),
+        Security::Within(network) => endpoint.connect_with_connector_lazy(Within(Arc::clone(network))),
         Security::Mutual(credentials) => {
             let mut expected = Expected::by(credentials.identity());
             if let Some(graph) = graph {
@@ -114,11 +116,16 @@ fn endpoint(address: &str, security: &Security) -> Result<Endpoint, AddressError
     let is_here = endpoint.uri().host().is_some_and(is_of_this_machine);
     match (endpoint.uri().scheme_str(), security) {
         (Some("https"), Security::Mutual(_)) => Ok(endpoint),
-        (Some("https"), Security::Plaintext) => Err(AddressError::NoCertificates { address }),
+        (Some("https"), Security::Plaintext | Security::Within(_)) => {
+            Err(AddressError::NoCertificates { address })
+        }
+        (Some("http"), Security::Within(_)) => Ok(endpoint),
         (Some("http"), Security::Mutual(_)) => Err(AddressError::NotEncrypted { address }),
         (Some("http"), Security::Plaintext) if is_here => Ok(endpoint),
         (Some("http"), Security::Plaintext) => Err(AddressError::Plaintext { address }),
-        (_, Security::Plaintext | Security::Mutual(_)) => Err(AddressError::Scheme { address }),
+        (_, Security::Plaintext | Security::Within(_) | Security::Mutual(_)) => {
+            Err(AddressError::Scheme { address })
+        }
     }
 }
 

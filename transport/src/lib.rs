@@ -5,7 +5,7 @@
 //! and a [`Gate`] before each service lets in only whom the service is for. [`Credentials`] follow the files that
 //! they are read from: what begins after a change begins with what is there then, and what goes on goes on.
 //! Whoever has no certificate yet asks for one at a server that shows everybody its own, by name ([`channel_to_named`]).
-//! Without encryption ([`Security::Plaintext`]) nothing leaves the machine.
+//! Without encryption ([`Security::Plaintext`]) nothing leaves the machine; a test may bring a [`Network`] of its own.
 
 mod accept;
 mod caller;
@@ -23,6 +23,7 @@ mod issued;
 mod limits;
 mod material;
 mod named;
+mod network;
 mod refusals;
 #[cfg(feature = "request")]
 mod request;
@@ -47,6 +48,7 @@ pub use issue::{Authority, Validity};
 pub use issued::{IssueError, Issued};
 pub use limits::{CONNECT, KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE};
 pub use named::channel_to_named;
+pub use network::{Arrivals, Link, Listener, Network};
 pub use refusals::{Refusal, Refusals};
 #[cfg(feature = "request")]
 pub use request::KeyRequest;

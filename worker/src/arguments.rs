@@ -3,15 +3,20 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
+use superstep_serving::ServeArguments;
 
 use crate::trace::TraceArgs;
+use crate::tunnel::TunnelArgs;
 
-/// Works on runs, together with the other workers of its group: one of them leads.
+/// Works on runs, together with the other workers of its group: one of them leads. Or serves a model.
 #[derive(Parser)]
 #[command(
     name = "superstep-worker",
     version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
     after_help = "\
 Examples:
   superstep-worker --name a --store file:///var/lib/runs --group /var/lib/group --tls /etc/superstep/a \\
@@ -20,8 +25,31 @@ Examples:
   superstep-worker --kubernetes --name $(POD_NAME) --namespace $(POD_NAMESPACE) --graph triage \\
     --service triage-workers --lease triage-worker --store s3://runs/triage --tls /run/superstep/tls \\
     --signer https://superstep-operator.superstep.svc:8443 --signer-ca /run/account/signer.crt \\
-    --token /run/account/superstep --listen 0.0.0.0:7101 --health 0.0.0.0:7102"
+    --token /run/account/superstep --listen 0.0.0.0:7101 --health 0.0.0.0:7102
+  superstep-worker serve --file /etc/superstep/model/model.yaml --listen 0.0.0.0:8000"
 )]
+pub(crate) struct Whole {
+    #[command(flatten)]
+    pub(crate) work: Option<Arguments>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Write log lines as JSON.
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
+}
+
+/// What it does instead of working on runs.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Serve a model by OpenAI's protocol.
+    #[command(after_help = crate::serve::EXAMPLES)]
+    Serve(ServeArguments),
+    /// Carry bytes between stdin and stdout and the worker beside this process.
+    Tunnel(TunnelArgs),
+}
+
+/// What it needs to work on runs.
+#[derive(Args)]
 pub(crate) struct Arguments {
     /// The name of this worker, unique in its group and the same after a restart; that of the pod, if it is one.
     #[arg(long, env = "SUPERSTEP_WORKER_NAME")]
@@ -58,9 +86,6 @@ pub(crate) struct Arguments {
     /// Do without encryption and certificates, on loopback only: every process of this machine may ask for anything.
     #[arg(long)]
     pub(crate) plaintext: bool,
-    /// Write log lines as JSON.
-    #[arg(long)]
-    pub(crate) log_json: bool,
     #[cfg(feature = "kubernetes")]
     #[command(flatten)]
     pub(crate) pod: PodArgs,

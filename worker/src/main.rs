@@ -1,11 +1,14 @@
 //! `superstep-worker`: a process that works on runs with others.
 
 mod arguments;
+mod serve;
 mod surroundings;
 mod trace;
+mod tunnel;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
@@ -17,22 +20,37 @@ use superstep_worker::{Health, Loader, Node, NodeConfig, Surroundings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use arguments::Arguments;
+use arguments::{Arguments, Command, Whole};
 use surroundings::Group;
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> Result<ExitCode> {
+    let Whole { work: arguments, command, log_json } = Whole::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    if arguments.log_json {
+    if log_json {
         lines.json().flatten_event(true).init();
     } else {
         lines.init();
     }
-    tokio::runtime::Runtime::new()?.block_on(work(arguments))
+    let runtime = tokio::runtime::Runtime::new()?;
+    match (command, arguments) {
+        (Some(Command::Serve(arguments)), _) => runtime.block_on(serve::serve(arguments)),
+        (Some(Command::Tunnel(arguments)), _) => {
+            let done = runtime.block_on(tunnel::tunnel(arguments)).map(|()| ExitCode::SUCCESS);
+            // A read of stdin that is under way holds nobody up.
+            runtime.shutdown_background();
+            done
+        }
+        (None, Some(arguments)) => runtime.block_on(work(arguments)).map(|()| ExitCode::SUCCESS),
+        (None, None) => {
+            let what =
+                "a worker needs a name, a store and a group; superstep-worker serve needs none of them";
+            Whole::command().error(ErrorKind::MissingRequiredArgument, what).exit()
+        }
+    }
 }
 
 /// How the worker is kept from others, which nobody may leave out.
@@ -42,7 +60,7 @@ async fn security(arguments: &Arguments, group: &Group) -> Result<Security> {
             return Ok(Security::Plaintext);
         }
         let what = "a worker needs certificates (--tls DIR), or --plaintext to do without, on loopback only";
-        Arguments::command().error(ErrorKind::MissingRequiredArgument, what).exit()
+        Whole::command().error(ErrorKind::MissingRequiredArgument, what).exit()
     };
     let credentials = match &group.signing {
         Some(signing) => signing.clone().credentials(LOOK).await,

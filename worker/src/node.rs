@@ -12,8 +12,7 @@ use superstep_leases::{Election, Leases};
 use superstep_proto::v1;
 use superstep_store::Store;
 use superstep_telemetry::Traces;
-use superstep_transport::{Gate, Refusals, Security};
-use tokio::net::TcpListener;
+use superstep_transport::{Gate, Listener, Refusals, Security};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -67,8 +66,8 @@ impl Node {
         let store = around.store.clone();
         blocking(move || store.probe()).await?;
         let listen = |source| NodeError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-        let bound = listener.local_addr().map_err(listen)?;
+        let listener = Listener::bind(config.listen, &config.security).await.map_err(listen)?;
+        let bound = listener.address();
         let address = config.address.unwrap_or_else(|| format!("{}://{bound}", config.security.scheme()));
         let me = Member { name: config.name.clone(), address: address.clone() };
         around.discovery.announce(&me).await?;

@@ -3,6 +3,7 @@
 mod attend;
 mod blobs;
 mod exchange;
+mod fetching;
 mod links;
 mod run;
 mod spans;

@@ -37,7 +37,7 @@ impl Vitals {
             Security::Mutual(credentials) if !credentials.are_valid() => {
                 Some("the certificate is not valid at this time")
             }
-            Security::Mutual(_) | Security::Plaintext => None,
+            Security::Mutual(_) | Security::Plaintext | Security::Within(_) => None,
         }
     }
 

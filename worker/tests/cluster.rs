@@ -23,6 +23,8 @@ use tonic::transport::Channel;
 mod asking;
 #[path = "cluster/health.rs"]
 mod health;
+#[path = "cluster/network.rs"]
+mod network;
 #[path = "cluster/standing.rs"]
 mod standing;
 #[path = "cluster/watching.rs"]
@@ -384,6 +386,64 @@ fn a_run_on_three_workers_comes_to_what_it_comes_to_alone() {
     assert_eq!(group.end("mixed"), (status, outputs));
     let seen = group.watched("mixed");
     assert_eq!(course(notices(&seen)), course(told.iter()));
+}
+
+/// Lists and texts of 200 KB go to vertices that the partition looks into, to one that keeps them, and to one that a
+/// mutation makes such a vertex while they wait for its join.
+#[test]
+fn long_messages_are_folded_listed_and_handed_to_sub_graphs_as_short_ones_are() {
+    let inner = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "inner"},
+        "spec": {"entry": ["first"], "vertices": [{"name": "first", "function": {"cel": "size(input)"}}]},
+    });
+    let function = |name: &str, cel: &str| json!({"name": name, "function": {"cel": cel}});
+    let mut each = function("each", "size(element)");
+    each["forEach"] = json!({});
+    let mut folded = function("folded", "message.map(one, size(one))");
+    folded["combiner"] = json!("Append");
+    let mut late = function("late", "messages.map(one, size(one.payload))");
+    late["join"] = json!({"mode": "All"});
+    let mut changes = function("changes", "message");
+    changes["effects"] =
+        json!({"mutations": "[{'set': {'vertex': 'late', 'field': 'combiner', 'value': 'Append'}}]"});
+    let mut all = function("all", "[from.each, from.folded, from.opens, from.kept, from.late]");
+    all["join"] = json!({"mode": "All"});
+    let edge = |from: &str, to: &str| json!({"from": from, "to": to});
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "looked"},
+        "spec": {
+            "entry": ["list", "text", "slow"],
+            "mutations": {"allow": ["Set"]},
+            "vertices": [
+                function("list", "[input, input]"), function("text", "input"), function("slow", "superstep"),
+                function("slower", "message"), each, folded,
+                {"name": "opens", "graph": {"ref": {"name": "inner"}}},
+                function("kept", "size(from.text)"), late, changes, all,
+            ],
+            "edges": [
+                edge("list", "each"), edge("text", "folded"), edge("text", "opens"),
+                {"from": "text", "to": "kept", "delivery": "Passive"}, edge("slow", "slower"),
+                edge("slower", "kept"), edge("text", "late"), edge("slow", "changes"), edge("slower", "late"),
+                edge("each", "all"), edge("folded", "all"), edge("opens", "all"), edge("kept", "all"),
+                edge("late", "all"),
+            ],
+            "outputs": [{"vertex": "all"}],
+            "limits": {"mutations": 4},
+        },
+    });
+    let documents = [graph.to_string(), inner.to_string()];
+    let input = Value::from("0123456789abcdef".repeat(100_000 / 8));
+    let (status, outputs, told) = alone(&documents, &input);
+    assert_eq!(status, RunStatus::Succeeded, "{outputs}");
+    let group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    group.submit("looked", &documents, &input);
+    assert_eq!(group.end("looked"), (status, outputs));
+    assert_eq!(course(notices(&group.watched("looked"))), course(told.iter()));
 }
 
 /// Texts of 4 MB from twelve vertices meet at one, whose result of 48 MB goes to another: every message is longer than

@@ -175,10 +175,7 @@ impl Session {
                 self.assigned.remove(&release.run);
                 self.tell(&release.run, ToRun::Release(release.epoch));
             }
-            LeaderSaid::Relayed(batch) => {
-                let peer = self.peer.clone();
-                tokio::spawn(async move { peer.deliver(batch, None).await });
-            }
+            LeaderSaid::Relayed(batch) => self.peer.deliver(batch, None),
             LeaderSaid::Piece(piece) => match self.pieces.take::<v1::FromLeader>(&piece) {
                 Ok(whole) => {
                     if let Some(said) = whole.and_then(|whole| whole.said) {

@@ -144,11 +144,25 @@ impl PeerRun {
         let timeout = sleep_until(self.clock.at(due));
         let gives_up = OptionFuture::from(self.gives_up.map(sleep_until));
         let deed = OptionFuture::from(self.hands.as_mut().map(Hands::next));
-        let appended = OptionFuture::from(self.term.as_mut().map(Term::appended));
+        let (appended, fetched) = match &mut self.term {
+            Some(term) => {
+                let (appended, fetched) = term.waits();
+                (Some(appended), Some(fetched))
+            }
+            None => (None, None),
+        };
+        let (appended, fetched) = (OptionFuture::from(appended), OptionFuture::from(fetched));
         let text = OptionFuture::from(self.texts.as_mut().zip(self.texts_to.clone()).map(next_text));
         tokio::select! {
             Some(told) = self.inbox.recv() => self.told(told).await,
             Some(deed) = deed => self.done(deed),
+            Some(fetched) = fetched => {
+                let now = self.clock.now();
+                if let (Some(term), Some(hands)) = (&mut self.term, &mut self.hands) {
+                    let started = term.fetched(fetched, hands, now);
+                    self.unless_lost(started);
+                }
+            }
             Some(appended) = appended => {
                 let now = self.clock.now();
                 if let Some(term) = &mut self.term {
@@ -221,7 +235,7 @@ impl PeerRun {
             }
             ToRun::Commands(commands) => match (&mut self.term, &mut self.hands) {
                 (Some(term), Some(hands)) if term.epoch == commands.epoch => {
-                    let done = term.commands(commands, hands, &mut self.spans, now);
+                    let done = term.commands(commands, &self.peer, hands, &mut self.spans, now).await;
                     self.unless_lost(done);
                 }
                 // Those of a term that this worker has given up are not refused: its leader hears of that.
@@ -261,6 +275,10 @@ impl PeerRun {
             drop(granted);
             self.early.push(batch);
             return;
+        }
+        let whole = self.term.as_ref().map(|term| term.taken_whole(&batch)).unwrap_or_default();
+        if !whole.is_empty() {
+            return self.peer.fetch(self.run.clone(), batch, granted, whole);
         }
         let (superstep, now) = (batch.superstep, self.clock.now());
         self.spans.came(&batch);
