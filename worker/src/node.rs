@@ -102,7 +102,7 @@ impl Node {
             election: Election::new(config.name.clone(), config.pace, Instant::now()),
             around: around.clone(),
             me: me.clone(),
-            here: here(&config.security, bound),
+            here: here(&config.security, bound, &address),
             leader_here,
             leader_address,
             looked: watch::channel(Instant::now()).0,
@@ -173,8 +173,11 @@ impl Drop for Node {
     }
 }
 
-/// Where this process reaches itself, whoever knows its name.
-fn here(security: &Security, bound: SocketAddr) -> Arc<str> {
+/// Where this process reaches itself: on its machine, whoever knows its name.
+fn here(security: &Security, bound: SocketAddr, address: &str) -> Arc<str> {
+    if let Security::Within(_) = security {
+        return address.into();
+    }
     let ip = match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
