@@ -90,6 +90,19 @@ impl OfModelServer<'_> {
     }
 }
 
+/// Why the objects of this name cannot have children, if they cannot.
+pub(crate) fn misnamed(kind: &str, name: &str) -> Option<String> {
+    let begins = name.starts_with(|letter: char| letter.is_ascii_lowercase());
+    let is_label = begins && !name.contains('.');
+    if is_label && name.len() <= LONGEST {
+        return None;
+    }
+    Some(format!(
+        "the name {name:?} gives its pods and services no names: a {kind} that a cluster runs has at most {LONGEST} of a-z, \
+         0-9 and -, and begins with a letter; create it under such a name"
+    ))
+}
+
 fn labels(component: &str, owner: &str, name: &str) -> BTreeMap<String, String> {
     let mut labels = selector(component, owner, name);
     labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());

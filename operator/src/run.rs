@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+use crate::certificates::Certificates;
 use crate::client::client;
 use crate::context::{Context, Shared};
 use crate::http::{Health, Progress, serve};
@@ -18,8 +19,8 @@ use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::shutdown::{Shutdown, signalled};
-use crate::workers::{NoCertificates, Workers};
-use crate::{agent_graph, agent_graph_patch, graph_run};
+use crate::workers::Workers;
+use crate::{agent_graph, agent_graph_patch, graph_run, model_server};
 
 /// The domain of services, as every cluster resolves it.
 const SERVICES: &str = "svc";
@@ -33,6 +34,7 @@ const FORGETS: Duration = Duration::from_secs(600);
 fn controllers(context: &Arc<Context>, shutdown: &Shutdown) -> Vec<BoxFuture<'static, ()>> {
     vec![
         agent_graph::run(Arc::clone(context), shutdown.clone()).boxed(),
+        model_server::run(Arc::clone(context), shutdown.clone()).boxed(),
         agent_graph_patch::run(Arc::clone(context), shutdown.clone()).boxed(),
         graph_run::run(Arc::clone(context), shutdown.clone()).boxed(),
         forget(Arc::clone(context), shutdown.clone()).boxed(),
@@ -96,13 +98,14 @@ async fn work(settings: Settings) -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", settings.health))?;
     let client = client(Arc::clone(&metrics)).await?;
-    let (_authorities, authorities) = watch::channel(None);
+    let certificates =
+        Certificates::begin(&settings.signing, client.clone(), &settings.own_namespace).await?;
     let shared = Shared {
         client,
         settings: Arc::new(settings),
         metrics: Arc::clone(&metrics),
-        authorities,
-        workers: Arc::new(Workers::new(Arc::new(NoCertificates), SERVICES)),
+        authorities: certificates.authorities.clone(),
+        workers: Arc::new(Workers::new(certificates.clients(), SERVICES)),
         pace: Arc::new(Pace::per_second(STATUSES)),
     };
     let contexts: Vec<Arc<Context>> =
@@ -150,7 +153,7 @@ async fn answers(client: &Client, shutdown: &Shutdown) -> bool {
             }
             Err(error) => error,
         };
-        let wait = waits.next().unwrap_or(std::time::Duration::from_secs(30));
+        let wait = waits.next().unwrap_or(Duration::from_secs(30));
         tracing::warn!(%error, "the API server does not answer");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

@@ -36,6 +36,12 @@ pub enum AddressError {
         /// The address.
         address: String,
     },
+    /// A server cannot be called so.
+    #[error("{name:?} is no name of a server")]
+    Name {
+        /// What it was to be.
+        name: String,
+    },
     /// It wants certificates, and there are none.
     #[error("{address} needs certificates: --tls DIR, a folder with ca.crt, tls.crt and tls.key")]
     NoCertificates {
@@ -85,16 +91,28 @@ pub fn channel(address: &str, security: &Security, graph: Option<&Name>) -> Resu
     })
 }
 
-fn endpoint(address: &str, security: &Security) -> Result<Endpoint, AddressError> {
+/// An address that is encrypted.
+pub(crate) fn encrypted(address: &str) -> Result<Endpoint, AddressError> {
+    let endpoint = parsed(address)?;
+    if endpoint.uri().scheme_str() == Some("https") {
+        Ok(endpoint)
+    } else {
+        Err(AddressError::NotEncrypted { address: address.to_owned() })
+    }
+}
+
+fn parsed(address: &str) -> Result<Endpoint, AddressError> {
     let address = address.to_owned();
     // Some other schemes mean something to the library.
     if !["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
         return Err(AddressError::Scheme { address });
     }
-    let endpoint = match Endpoint::from_shared(address.clone()) {
-        Ok(endpoint) => endpoint,
-        Err(source) => return Err(AddressError::Invalid { address, source }),
-    };
+    Endpoint::from_shared(address.clone()).map_err(|source| AddressError::Invalid { address, source })
+}
+
+fn endpoint(address: &str, security: &Security) -> Result<Endpoint, AddressError> {
+    let endpoint = parsed(address)?;
+    let address = address.to_owned();
     let is_here = endpoint.uri().host().is_some_and(is_of_this_machine);
     match (endpoint.uri().scheme_str(), security) {
         (Some("https"), Security::Mutual(_)) => Ok(endpoint),

@@ -48,6 +48,12 @@ impl Connection {
         Self { io: Io::Encrypted(Box::new(stream)), first, read: 0, caller }
     }
 
+    /// The other end shows nothing of who it is, or only its name.
+    pub(crate) fn unnamed(stream: TlsStream<TcpStream>) -> Self {
+        let caller = Caller { address: stream.get_ref().0.peer_addr().ok(), certified: None };
+        Self { io: Io::Encrypted(Box::new(stream)), first: Vec::new(), read: 0, caller }
+    }
+
     /// Who is at the other end.
     #[must_use]
     pub fn other(&self) -> &Caller {

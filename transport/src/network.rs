@@ -37,14 +37,11 @@ pub trait Network: Send + Sync {
 }
 
 /// Where connections come to.
-pub struct Listener {
-    pub(crate) at: SocketAddr,
-    pub(crate) kind: Kind,
-}
+pub struct Listener(Kind);
 
-pub(crate) enum Kind {
+enum Kind {
     Machine(TcpListener),
-    Within(Arrivals),
+    Within(SocketAddr, Arrivals),
 }
 
 /// Someone who has come, and from where.
@@ -60,27 +57,32 @@ impl Listener {
     /// It is not possible there.
     pub async fn bind(at: SocketAddr, security: &Security) -> io::Result<Self> {
         match security {
-            Security::Plaintext | Security::Mutual(_) => TcpListener::bind(at).await?.try_into(),
+            Security::Plaintext | Security::Mutual(_) => Ok(TcpListener::bind(at).await?.into()),
             Security::Within(network) => {
                 let (at, arrivals) = network.listen(at).await?;
-                Ok(Self { at, kind: Kind::Within(arrivals) })
+                Ok(Self(Kind::Within(at, arrivals)))
             }
         }
     }
 
     /// Where.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.at
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Kind::Machine(listener) => listener.local_addr(),
+            Kind::Within(at, _) => Ok(*at),
+        }
     }
 
     pub(crate) async fn accept(&mut self) -> io::Result<Arrived> {
-        match &mut self.kind {
+        match &mut self.0 {
             Kind::Machine(listener) => {
                 let (stream, address) = listener.accept().await?;
                 Ok(Arrived::Machine(stream, address))
             }
-            Kind::Within(arrivals) => match arrivals.next().await {
+            Kind::Within(_, arrivals) => match arrivals.next().await {
                 Some(arrived) => arrived.map(|(link, address)| Arrived::Within(link, address)),
                 None => std::future::pending().await,
             },
@@ -88,11 +90,9 @@ impl Listener {
     }
 }
 
-impl TryFrom<TcpListener> for Listener {
-    type Error = io::Error;
-
-    fn try_from(listener: TcpListener) -> io::Result<Self> {
-        Ok(Self { at: listener.local_addr()?, kind: Kind::Machine(listener) })
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self(Kind::Machine(listener))
     }
 }
 

@@ -9,19 +9,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use superstep_engine::{Home, Homes, Notice, Record, RunStatus};
+use superstep_leases::{FileLease, Pace};
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_runtime::{Happening, Run, Seen, Setup};
 use superstep_store::Store;
 use superstep_transport::Security;
-use superstep_worker::{
-    Channels, FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Provisions as _, Surroundings,
-};
+use superstep_worker::{Channels, Loader, MemberFolder, Node, NodeConfig, Provisions as _, Surroundings};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
 #[path = "cluster/asking.rs"]
 mod asking;
+#[path = "cluster/health.rs"]
+mod health;
 #[path = "cluster/network.rs"]
 mod network;
 #[path = "cluster/standing.rs"]
@@ -56,6 +57,7 @@ fn quick() -> Pace {
 impl Group {
     fn new(names: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("election")).unwrap();
         let client = Runtime::new().unwrap();
         let mut group = Self { folder, store: Store::memory(), workers: Vec::new(), client };
         names.iter().for_each(|name| group.start(name));
@@ -75,7 +77,7 @@ impl Group {
         let runtime = Runtime::new().unwrap();
         let around = Surroundings {
             store: self.store.clone(),
-            leases: Arc::new(FileLease::new(self.folder.path().join("leader"))),
+            leases: Arc::new(FileLease::new(self.folder.path().join("election/leader"))),
             discovery: Arc::new(MemberFolder::new(self.folder.path().join("members")).unwrap()),
             provisions: Arc::new(Loader::new(self.store.clone())),
             traces: None,
@@ -570,6 +572,33 @@ fn a_leader_that_leaves_makes_nothing_be_done_again() {
     group.drain(&leader);
     assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
     assert!(counts(&ledger).values().all(|counts| *counts == (1, 1)), "{:?}", counts(&ledger));
+}
+
+#[test]
+fn runs_go_on_and_begin_while_nobody_can_look_at_the_lease() {
+    let group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let leader = group.leader();
+    let (before, during) = (group.folder.path().join("before"), group.folder.path().join("during"));
+    group.submit("before", &working(&before, "1"), &Value::Null);
+    let (election, away) = (group.folder.path().join("election"), group.folder.path().join("away"));
+    std::fs::rename(&election, &away).unwrap();
+    // Longer than a lease lasts.
+    std::thread::sleep(2 * quick().lasts);
+    group.submit("during", &working(&during, "0.1"), &Value::Null);
+    for (run, ledger) in [("before", &before), ("during", &during)] {
+        assert_eq!(group.end(run), (RunStatus::Succeeded, json!({"all": 24})));
+        let counts = counts(ledger);
+        assert!(counts.len() == 24 && counts.values().all(|counts| *counts == (1, 1)), "{counts:?}");
+    }
+    std::fs::rename(&away, &election).unwrap();
+    std::thread::sleep(2 * quick().lasts);
+    assert_eq!(group.leader(), leader);
+    let taken = |run: &str| {
+        let records = group.store.read_only(&run.parse().unwrap()).unwrap().records;
+        records.iter().filter(|record| matches!(record, Record::EpochTaken { .. })).count()
+    };
+    assert_eq!((taken("before"), taken("during")), (1, 1));
 }
 
 #[test]

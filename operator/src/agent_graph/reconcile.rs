@@ -18,12 +18,12 @@ use super::dereference::{Namespace, Referenced, dereference};
 use super::needs::{Needs, needs};
 use super::status::{Found, status};
 use super::triggers::{is_active, triggers};
-use super::validate::{check, misnamed};
+use super::validate::check;
 use crate::apply::say;
 use crate::children::{Children, Owner};
 use crate::context::Context;
 use crate::control::{Failure, control, settled};
-use crate::names::{GRAPH, OfGraph};
+use crate::names::{GRAPH, OfGraph, misnamed};
 use crate::placed::{Placed, place};
 use crate::pods::Pods;
 use crate::shutdown::Shutdown;
@@ -97,7 +97,7 @@ async fn reconcile(
     let referenced = dereference(&known, &graph);
     let needs = needs(&referenced);
     let checked = check(&graph, &referenced, &needs, &context.settings.store);
-    let misnamed = misnamed("graph", &owner.name);
+    let misnamed = misnamed("AgentGraph", &owner.name);
     let placed = if checked.is_ok() && misnamed.is_none() && referenced.missing.is_empty() {
         make(&graph, &context, &own, &owner, (&referenced, &needs)).await?
     } else {

@@ -10,12 +10,13 @@ use superstep_graph::{Problem, ValidatedGraph};
 use super::dereference::Missing;
 use crate::children::Seen;
 use crate::conditions::{Finding, Standing, conditions};
+use crate::mistakes::listed;
 use crate::names::OfGraph;
 use crate::placed::Placed;
-use crate::pods::trouble;
+use crate::rollout::{Available, Rollout};
 
-/// How many mistakes a condition tells of.
-const MISTAKES: usize = 8;
+/// How many absent objects a condition tells of.
+const SHOWN: usize = 8;
 
 /// What is known of a graph.
 pub(super) struct Found<'a> {
@@ -43,8 +44,18 @@ pub(super) struct Found<'a> {
 
 /// What is to be said of it.
 pub(super) fn status(before: &AgentGraphStatus, found: &Found<'_>, at: Timestamp) -> AgentGraphStatus {
-    let available = available(found);
-    let findings = [valid(found), resolved(found), available.finding()];
+    let name = OfGraph(found.name).worker();
+    let rollout = Rollout {
+        kind: "StatefulSet",
+        name: &name,
+        what: "workers",
+        wanted: found.wanted,
+        seen: found.set,
+        pods: found.pods,
+        placed: found.placed,
+    };
+    let available = rollout.available();
+    let findings = [valid(found), resolved(found), available.finding("WorkersAvailable")];
     let standing = standing(found, &findings, &available);
     let selector = OfGraph(found.name).selector();
     let selector: Vec<String> = selector.iter().map(|(label, value)| format!("{label}={value}")).collect();
@@ -82,80 +93,17 @@ fn valid(found: &Found<'_>) -> Finding {
     }
 }
 
-fn listed(problems: &[Problem]) -> String {
-    let shown: Vec<String> =
-        problems.iter().take(MISTAKES).map(|problem| format!("spec.{problem}")).collect();
-    let more = problems.len().saturating_sub(MISTAKES);
-    let rest = if more == 0 { String::new() } else { format!("; and {more} more") };
-    format!("{}{rest}", shown.join("; "))
-}
-
 fn resolved(found: &Found<'_>) -> Finding {
     let kind = "ResolvedRefs";
     let Some(first) = found.missing.first() else {
         let message = "everything that it names is there".to_owned();
         return Finding { kind, holds: Some(true), reason: "Resolved", message };
     };
-    let all: Vec<&str> =
-        found.missing.iter().take(MISTAKES).map(|missing| missing.message.as_str()).collect();
+    let all: Vec<&str> = found.missing.iter().take(SHOWN).map(|missing| missing.message.as_str()).collect();
     Finding { kind, holds: Some(false), reason: first.reason, message: all.join("; ") }
 }
 
-/// How the workers are.
-struct Workers {
-    are_available: bool,
-    reason: &'static str,
-    message: String,
-}
-
-impl Workers {
-    fn finding(&self) -> Finding {
-        Finding {
-            kind: "WorkersAvailable",
-            holds: Some(self.are_available),
-            reason: self.reason,
-            message: self.message.clone(),
-        }
-    }
-}
-
-fn available(found: &Found<'_>) -> Workers {
-    let worker = OfGraph(found.name).worker();
-    let wanted = i32::try_from(found.wanted).unwrap_or(i32::MAX);
-    let Some(set) = found.set else {
-        let message = format!("StatefulSet {worker} has no pods");
-        return Workers { are_available: false, reason: "NoWorkers", message };
-    };
-    let (all, ready, updated) =
-        (set.count("replicas"), set.count("readyReplicas"), set.count("updatedReplicas"));
-    // What the set says may be of an older spec.
-    let observed = set.status().get("observedGeneration").and_then(serde_json::Value::as_i64);
-    let is_current = observed == set.generation && !matches!(found.placed, Placed::Done { is_changed: true });
-    if is_current && wanted == 0 {
-        let message = format!("StatefulSet {worker} is scaled to no pods; kubectl scale gives it some");
-        return Workers { are_available: all == 0, reason: "ScaledToZero", message };
-    }
-    let told = format!("{ready} of {wanted} workers are ready");
-    if is_current && ready >= wanted && updated >= wanted && all == wanted {
-        return Workers { are_available: true, reason: "Available", message: told };
-    }
-    match trouble(found.pods) {
-        Some(trouble) => Workers {
-            are_available: false,
-            reason: trouble.reason,
-            message: format!("{told}: {}", trouble.message),
-        },
-        None if is_current && all < wanted => {
-            let message = format!(
-                "{told}: StatefulSet {worker} has made {all} pods; see kubectl describe statefulset {worker}"
-            );
-            Workers { are_available: false, reason: "PodsMissing", message }
-        }
-        None => Workers { are_available: false, reason: "RollingOut", message: told },
-    }
-}
-
-fn standing(found: &Found<'_>, findings: &[Finding; 3], available: &Workers) -> Standing {
+fn standing(found: &Found<'_>, findings: &[Finding; 3], available: &Available) -> Standing {
     if let Some(message) = &found.misnamed {
         return Standing::Stalled { reason: "NameUnusable", message: message.clone() };
     }
@@ -167,13 +115,5 @@ fn standing(found: &Found<'_>, findings: &[Finding; 3], available: &Workers) -> 
         // It comes by itself when what is named is created.
         return Standing::Reconciling { reason: resolved.reason, message: resolved.message.clone() };
     }
-    if let Some(standing) = found.placed.standing() {
-        return standing;
-    }
-    let (reason, message) = (available.reason, available.message.clone());
-    if available.are_available {
-        Standing::Ready { reason, message }
-    } else {
-        Standing::Reconciling { reason, message }
-    }
+    found.placed.standing().unwrap_or_else(|| available.standing())
 }

@@ -5,7 +5,6 @@ use superstep_graph::{FieldPath, Placement, Problem, Problems, Severity, Validat
 
 use super::dereference::Referenced;
 use super::needs::Needs;
-use crate::names::LONGEST;
 use crate::settings::DefaultStore;
 
 /// The graph, if nothing is wrong with it.
@@ -31,19 +30,6 @@ pub(super) fn check(
             Err(problems)
         }
     }
-}
-
-/// Why the objects of this name cannot have children, if they cannot.
-pub(crate) fn misnamed(kind: &str, name: &str) -> Option<String> {
-    let begins = name.starts_with(|letter: char| letter.is_ascii_lowercase());
-    let is_label = begins && !name.contains('.');
-    if is_label && name.len() <= LONGEST {
-        return None;
-    }
-    Some(format!(
-        "the name {name:?} gives its pods and services no names: a {kind} that a cluster runs has at most {LONGEST} of a-z, \
-         0-9 and -, and begins with a letter; create it under such a name"
-    ))
 }
 
 /// Several workers share a store.

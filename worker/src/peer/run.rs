@@ -18,6 +18,7 @@ use super::exchange::Granted;
 use super::spans::Spans;
 use super::term::{Lost, Term};
 use super::{Assigned, Peer, TextsToLeader, ToRun};
+use crate::counts::Held;
 use crate::log_span;
 use crate::provisions::ProvisionsError;
 
@@ -191,8 +192,10 @@ impl PeerRun {
     }
 
     fn done(&mut self, deed: Deed) {
-        if let Deed::Finished { .. } = deed {
-            self.send_texts();
+        match deed {
+            Deed::Finished { .. } => self.send_texts(),
+            Deed::Ended { .. } => drop(self.peer.counts.calls.inc()),
+            Deed::Asked { .. } => {}
         }
         let now = self.clock.now();
         if let Some(term) = &mut self.term {
@@ -237,7 +240,7 @@ impl PeerRun {
                 }
                 // Those of a term that this worker has given up are not refused: its leader hears of that.
                 _ if commands.epoch < self.epoch => {
-                    self.peer.stale.refuse(&self.run, "commands", commands.epoch);
+                    self.peer.counts.stale.refuse(&self.run, "commands", commands.epoch);
                 }
                 _ => {}
             },
@@ -253,7 +256,7 @@ impl PeerRun {
                 self.released = true;
                 self.peer.links.forget(&self.run, u64::MAX);
             }
-            ToRun::Release(epoch) => self.peer.stale.refuse(&self.run, "a release", epoch),
+            ToRun::Release(epoch) => self.peer.counts.stale.refuse(&self.run, "a release", epoch),
             ToRun::Listen(true) => {
                 self.texts.get_or_insert_with(|| self.hub.events());
             }
@@ -264,7 +267,7 @@ impl PeerRun {
     fn batch(&mut self, batch: v1::Batch, granted: Option<Granted>) {
         let present = self.term.as_ref().map(|term| term.epoch);
         if batch.epoch < self.epoch || (batch.epoch == self.epoch && present.is_none()) {
-            self.peer.stale.refuse(&self.run, "messages", batch.epoch);
+            self.peer.counts.stale.refuse(&self.run, "messages", batch.epoch);
             return;
         }
         if present != Some(batch.epoch) {
@@ -290,7 +293,7 @@ impl PeerRun {
     async fn assign(&mut self, assigned: Assigned) {
         let epoch = assigned.assign.epoch;
         if epoch <= self.epoch {
-            self.peer.stale.refuse(&self.run, "an assignment", epoch);
+            self.peer.counts.stale.refuse(&self.run, "an assignment", epoch);
             return;
         }
         self.epoch = epoch;
@@ -357,7 +360,8 @@ impl PeerRun {
         }
         self.spans.take_up(past, assign.epoch, &homes_of(assign), PartitionId(assign.partition));
         let contexts = self.spans.contexts();
-        Ok(Term::new(assigned, &self.run, partition, journal, contexts))
+        let held = Held::new(&self.peer.counts.partitions);
+        Ok(Term::new(assigned, &self.run, held, partition, journal, contexts))
     }
 }
 

@@ -17,6 +17,7 @@ use super::fetching::{self, Fetched, Fetching};
 use super::links::Outgoing;
 use super::spans::Spans;
 use super::{Assigned, Peer, ToLeader};
+use crate::counts::Held;
 use crate::off_thread::OffThread;
 use crate::pieces::tell_leader;
 
@@ -38,6 +39,8 @@ pub(super) struct Term {
     reports: Vec<v1::Report>,
     contexts: Option<MessageContexts>,
     fetching: Fetching,
+    /// It counts for as long as this is there.
+    _held: Held,
 }
 
 /// A term cannot go on in this worker.
@@ -55,6 +58,7 @@ impl Term {
     pub(super) fn new(
         assigned: &Assigned,
         run: &RunName,
+        held: Held,
         partition: Partition,
         journal: Box<dyn Journal<Record>>,
         contexts: Option<MessageContexts>,
@@ -73,6 +77,7 @@ impl Term {
             reports: Vec::new(),
             contexts,
             fetching: Fetching::default(),
+            _held: held,
         }
     }
 

@@ -8,8 +8,9 @@ use std::sync::Mutex;
 
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use futures::stream::{StreamExt as _, try_unfold};
+use superstep_leases::{Lease, LeaseError, Leases};
 use superstep_transport::{Arrivals, Link, Network};
-use superstep_worker::{Discovery, DiscoveryError, Lease, LeaseError, Leases, Member};
+use superstep_worker::{Discovery, DiscoveryError, Member};
 use tokio::time::{sleep, timeout};
 use turmoil::Sim;
 use turmoil::net::{TcpListener, TcpStream};

@@ -1,23 +1,20 @@
 //! The pods of a graph.
 
-use k8s_openapi::api::apps::v1::{
-    StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
-};
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{
     ConfigMapProjection, Container, DownwardAPIProjection, DownwardAPIVolumeFile, EnvVar, EnvVarSource,
-    KeyToPath, ObjectFieldSelector, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodTemplateSpec,
-    ProjectedVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
-    VolumeResourceRequirements,
+    KeyToPath, ObjectFieldSelector, PersistentVolumeClaim, PodTemplateSpec, ProjectedVolumeSource,
+    ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use superstep_api::{NewVolume, Volume as VolumeSpec};
+use superstep_api::Volume as VolumeSpec;
 
 use super::Plan;
 use super::configuration::AUTHORITIES;
 use super::store::{Store, store};
 use crate::names::{GRPC, HEALTH};
 use crate::pods;
+use crate::volumes::{made, with_the_set};
 use crate::weights::{CLAIMS, MODELS};
 
 /// Where the processes of a cluster look for what the API server knows them by.
@@ -201,31 +198,5 @@ fn cache(spec: Option<&VolumeSpec>) -> (Option<Volume>, Option<PersistentVolumeC
         (Some(claim), _) => (Some(pods::claimed("cache", &claim.name, false)), None),
         (None, Some(new)) => (None, Some(made("cache", new))),
         (None, None) => (Some(pods::ephemeral("cache", false)), None),
-    }
-}
-
-/// Volumes that were made for pods go with all of them, and not with one.
-pub(crate) fn with_the_set() -> StatefulSetPersistentVolumeClaimRetentionPolicy {
-    StatefulSetPersistentVolumeClaimRetentionPolicy {
-        when_deleted: Some("Delete".to_owned()),
-        when_scaled: Some("Retain".to_owned()),
-    }
-}
-
-/// A volume that is made for each pod.
-pub(crate) fn made(name: &str, new: &NewVolume) -> PersistentVolumeClaim {
-    let size = Quantity(new.size.as_str().to_owned());
-    PersistentVolumeClaim {
-        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-            resources: Some(VolumeResourceRequirements {
-                requests: Some([("storage".to_owned(), size)].into()),
-                limits: None,
-            }),
-            storage_class_name: new.storage_class_name.clone(),
-            ..PersistentVolumeClaimSpec::default()
-        }),
-        status: None,
     }
 }
