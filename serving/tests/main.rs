@@ -8,5 +8,6 @@ mod embeddings;
 mod given;
 mod health;
 mod idempotency;
+mod openai;
 mod provider;
 mod streams;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -37,10 +37,10 @@ pub fn accept(listener: Listener, security: Security) -> ReceiverStream<io::Resu
 }
 
 /// The connections of whoever comes to a listener, who is shown a certificate and shows none.
-pub fn accept_anybody(listener: TcpListener, shown: &Shown) -> ReceiverStream<io::Result<Connection>> {
+pub fn accept_anybody(listener: Listener, shown: &Shown) -> ReceiverStream<io::Result<Connection>> {
     let (ready, connections) = mpsc::channel(WAITING);
     let (doors, refusals) = (Doors::Open(shown.follow()), Refusals::default());
-    tokio::spawn(Accepting { doors, refusals, ready, handshakes: JoinSet::new() }.go_on(listener.into()));
+    tokio::spawn(Accepting { doors, refusals, ready, handshakes: JoinSet::new() }.go_on(listener));
     ReceiverStream::new(connections)
 }
 

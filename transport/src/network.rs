@@ -37,11 +37,14 @@ pub trait Network: Send + Sync {
 }
 
 /// Where connections come to.
-pub struct Listener(Kind);
+pub struct Listener {
+    pub(crate) at: SocketAddr,
+    pub(crate) kind: Kind,
+}
 
-enum Kind {
+pub(crate) enum Kind {
     Machine(TcpListener),
-    Within(SocketAddr, Arrivals),
+    Within(Arrivals),
 }
 
 /// Someone who has come, and from where.
@@ -57,32 +60,27 @@ impl Listener {
     /// It is not possible there.
     pub async fn bind(at: SocketAddr, security: &Security) -> io::Result<Self> {
         match security {
-            Security::Plaintext | Security::Mutual(_) => Ok(TcpListener::bind(at).await?.into()),
+            Security::Plaintext | Security::Mutual(_) => TcpListener::bind(at).await?.try_into(),
             Security::Within(network) => {
                 let (at, arrivals) = network.listen(at).await?;
-                Ok(Self(Kind::Within(at, arrivals)))
+                Ok(Self { at, kind: Kind::Within(arrivals) })
             }
         }
     }
 
     /// Where.
-    ///
-    /// # Errors
-    /// The system does not say.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        match &self.0 {
-            Kind::Machine(listener) => listener.local_addr(),
-            Kind::Within(at, _) => Ok(*at),
-        }
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.at
     }
 
     pub(crate) async fn accept(&mut self) -> io::Result<Arrived> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Machine(listener) => {
                 let (stream, address) = listener.accept().await?;
                 Ok(Arrived::Machine(stream, address))
             }
-            Kind::Within(_, arrivals) => match arrivals.next().await {
+            Kind::Within(arrivals) => match arrivals.next().await {
                 Some(arrived) => arrived.map(|(link, address)| Arrived::Within(link, address)),
                 None => std::future::pending().await,
             },
@@ -90,9 +88,11 @@ impl Listener {
     }
 }
 
-impl From<TcpListener> for Listener {
-    fn from(listener: TcpListener) -> Self {
-        Self(Kind::Machine(listener))
+impl TryFrom<TcpListener> for Listener {
+    type Error = io::Error;
+
+    fn try_from(listener: TcpListener) -> io::Result<Self> {
+        Ok(Self { at: listener.local_addr()?, kind: Kind::Machine(listener) })
     }
 }
 

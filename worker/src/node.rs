@@ -3,6 +3,7 @@
 mod config;
 mod elections;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use superstep_leases::{Election, Leases};
 use superstep_proto::v1;
 use superstep_store::Store;
 use superstep_telemetry::Traces;
-use superstep_transport::{Gate, Listener, Refusals};
+use superstep_transport::{Gate, Listener, Refusals, Security};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -66,7 +67,7 @@ impl Node {
         blocking(move || store.probe()).await?;
         let listen = |source| NodeError::Listen { address: config.listen, source };
         let listener = Listener::bind(config.listen, &config.security).await.map_err(listen)?;
-        let bound = listener.address().map_err(listen)?;
+        let bound = listener.address();
         let address = config.address.unwrap_or_else(|| format!("{}://{bound}", config.security.scheme()));
         let me = Member { name: config.name.clone(), address: address.clone() };
         around.discovery.announce(&me).await?;
@@ -101,6 +102,7 @@ impl Node {
             election: Election::new(config.name.clone(), config.pace, Instant::now()),
             around: around.clone(),
             me: me.clone(),
+            here: here(&config.security, bound, &address),
             leader_here,
             leader_address,
             looked: watch::channel(Instant::now()).0,
@@ -169,6 +171,19 @@ impl Drop for Node {
         self.attending.abort();
         self.others.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// Where this process reaches itself: on its machine, whoever knows its name.
+fn here(security: &Security, bound: SocketAddr, address: &str) -> Arc<str> {
+    if let Security::Within(_) = security {
+        return address.into();
+    }
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    format!("{}://{}", security.scheme(), SocketAddr::new(ip, bound.port())).into()
 }
 
 /// Tells this process from others under the same name.

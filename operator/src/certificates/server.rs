@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use superstep_proto::v1::certificates_server::CertificatesServer;
-use superstep_transport::{CredentialsError, IssueError, KEEPALIVE, KEEPALIVE_ANSWER, Shown, accept_anybody};
+use superstep_transport::{CredentialsError, IssueError, KEEPALIVE, KEEPALIVE_ANSWER, Listener, Shown, accept_anybody};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -42,16 +42,15 @@ enum ShowError {
 
 /// A server that listens and serves nobody yet.
 pub(super) struct Server {
-    listener: TcpListener,
+    listener: Listener,
     address: SocketAddr,
 }
 
 impl Server {
     pub(super) async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
         let failed = |source| ServerError { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        let listener = Listener::try_from(TcpListener::bind(address).await.map_err(failed)?).map_err(failed)?;
+        Ok(Self { address: listener.address(), listener })
     }
 
     /// Where it listens.

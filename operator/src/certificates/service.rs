@@ -6,17 +6,21 @@ use std::time::Duration;
 use superstep_proto::v1;
 use superstep_proto::v1::certificates_server::Certificates;
 use superstep_transport::IssueError;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use super::accounts::{AccountError, Accounts};
 use super::root::Root;
 use super::secret::with_causes;
 
+/// How many tokens the API server is asked about at once: anybody can send one.
+const REVIEWS: usize = 16;
+
 /// Signs for whom a token says who it is.
 pub(super) struct Signer {
     root: watch::Receiver<Option<Arc<Root>>>,
     accounts: Arc<dyn Accounts>,
+    reviews: Semaphore,
     life: Duration,
 }
 
@@ -37,12 +41,15 @@ impl Signer {
         accounts: Arc<dyn Accounts>,
         life: Duration,
     ) -> Self {
-        Self { root, accounts, life }
+        Self { root, accounts, reviews: Semaphore::new(REVIEWS), life }
     }
 
     async fn sign_for(&self, asked: &v1::SignRequest) -> Result<v1::SignResponse, SignError> {
         let root = self.root.borrow().clone().ok_or(SignError::NoRoot)?;
-        let identity = self.accounts.whose(&asked.token).await?;
+        let identity = {
+            let _turn = self.reviews.acquire().await.expect("it is never closed");
+            self.accounts.whose(&asked.token).await?
+        };
         let signed = root.sign(&asked.request, &identity, self.life)?;
         tracing::info!(%identity, "a certificate is signed");
         let authorities = root.trusted().to_string();

@@ -16,6 +16,8 @@ pub(super) struct Elections {
     pub(super) election: Election,
     pub(super) around: Surroundings,
     pub(super) me: Member,
+    /// Where it reaches itself.
+    pub(super) here: Arc<str>,
     pub(super) leader_here: watch::Sender<Option<LeaderHandle>>,
     pub(super) leader_address: watch::Sender<Option<Arc<str>>>,
     /// When the lease was looked at last, whatever came of it.
@@ -61,7 +63,7 @@ impl Elections {
                     tracing::info!(worker = self.me.name, "this worker leads");
                     self.leader_here.send_replace(Some(self.begin()));
                 }
-                self.set_address(Some(self.me.address.as_str().into()));
+                self.set_address(Some(Arc::clone(&self.here)));
             }
             Standing::Follows(name) => {
                 match self.around.discovery.find(&name).await {

@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What says what happened, follows from other objects, or belongs to the servers of the cluster.
 const LEFT_OUT: [&str; 4] = ["componentstatuses", "endpoints", "endpointslices.discovery.k8s.io", "events"];
+/// The installation without Helm.
+const PLAIN: &str = "manifests/install";
 /// The end of the names of what the chart leaves.
 const DEFINITIONS: &str = ".superstep.dev";
 
@@ -50,7 +52,17 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     report.demand(tested.is_ok(), &format!("helm test passes: {tested:?}"));
     release.uninstall()?;
     played?;
-    left(report, &before)
+    left(report, &before)?;
+    plain(report)
+}
+
+/// The installation without Helm: what is applied again changes nothing.
+fn plain(report: &mut Report) -> Result<()> {
+    kubectl::run(&["apply", "--kustomize", PLAIN])?;
+    let again = kubectl::run(&["apply", "--kustomize", PLAIN])?;
+    let changed = again.lines().filter(|line| !line.ends_with(" unchanged")).map(str::to_owned).collect();
+    report.look("objects of manifests/install that change when they are applied again", again.lines().count(), changed);
+    kubectl::run(&["delete", "--kustomize", PLAIN, "--timeout=60s"]).map(drop)
 }
 
 fn examples(bench: &Bench, report: &mut Report, volumes: &Volumes, begun: Instant) -> Result<()> {
