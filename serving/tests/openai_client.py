@@ -145,7 +145,7 @@ def check_a_model_without_tool_calling_calls_tools():
 
 
 def check_a_tool_that_is_named_is_called():
-    conversation(TINY, tool_choice={"type": "function", "function": {"name": "get_weather"}}, max_tokens=64)
+    conversation(TINY, tool_choice={"type": "function", "function": {"name": "get_weather"}}, max_tokens=256)
 
 
 def check_a_model_with_tool_calling_calls_tools():
