@@ -76,7 +76,7 @@ pub struct PatchSpec {
 
 impl PatchSpec {
     /// What is wrong with it, with paths from the spec.
-    pub(crate) fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<Problem> {
         let root = FieldPath::default().field("mutations");
         if self.mutations.is_empty() {
             return vec![Problem::error(root, "the patch has no mutation")];

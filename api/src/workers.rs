@@ -41,7 +41,7 @@ impl WorkersSpec {
     }
 
     /// What is wrong with it, with paths from the spec of the graph.
-    pub(crate) fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<Problem> {
         let root = FieldPath::default().field("workers");
         let mut problems = Vec::new();
         if let Some(store) = &self.store {

@@ -17,7 +17,7 @@ use crate::log::LogFormat;
 use cluster::ClusterArgs;
 use conformance::ConformanceArgs;
 use models::ModelsArgs;
-use reach::{CancelArgs, PatchArgs, WatchArgs};
+use reach::{CancelArgs, PatchArgs, SuspendArgs, WatchArgs};
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
 use runs::{AnswerArgs, DiffArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store, WhyArgs};
 use superstep_serving::ServeArguments;
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Answer(AnswerArgs),
     /// Change the graph of a run.
     Patch(PatchArgs),
+    /// Let a run stand still at its next barrier, or go on.
+    Suspend(SuspendArgs),
     /// End a run with what it has.
     Cancel(CancelArgs),
     /// Run what a run did again, and compare.

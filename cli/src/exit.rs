@@ -12,6 +12,7 @@ use superstep_store::{RunName, StoreError};
 use crate::cluster::ProcessError;
 use crate::fork::SetError;
 use crate::input::InputError;
+use crate::kubernetes::KubectlError;
 use crate::log;
 use crate::remote::RemoteError;
 use crate::render::GraphvizError;
@@ -64,6 +65,9 @@ pub(crate) enum CommandError {
     /// A cluster cannot do what is asked.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// `kubectl` has failed.
+    #[error(transparent)]
+    Kubectl(#[from] KubectlError),
     /// Workers cannot be started.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -250,6 +254,7 @@ impl CommandError {
             | Self::Model(_)
             | Self::Provision(_)
             | Self::Remote(_)
+            | Self::Kubectl(_)
             | Self::Process(_)
             | Self::Run(_)
             | Self::NotRemoved { .. }
@@ -301,6 +306,7 @@ impl CommandError {
             | Self::Page { .. }
             | Self::NotRemoved { .. }
             | Self::Graphviz(_)
+            | Self::Kubectl(_)
             | Self::Process(_)
             | Self::Output(_) => Exit::Unusable,
             Self::Serve(error) => invalid_or_unusable(error.is_invalid()),

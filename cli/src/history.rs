@@ -133,6 +133,7 @@ impl Story {
             | Notice::Opened { .. }
             | Notice::Retrying { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. } => {}
         }
     }

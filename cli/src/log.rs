@@ -120,6 +120,7 @@ impl Logged {
                 line!(completed, %revision, "superstep committed");
             }
             Notice::Paused => line!("paused"),
+            Notice::Suspended => line!("suspended"),
             Notice::Resumed { epoch } => line!(epoch = epoch.0, "resumed"),
             Notice::Ended { status, totals } => {
                 let (tokens, calls) = (totals.usage.tokens(), totals.usage.calls);

@@ -15,6 +15,7 @@ mod given;
 mod history;
 mod input;
 mod kept;
+mod kubernetes;
 mod log;
 mod manifests;
 mod models;
@@ -32,6 +33,7 @@ mod run;
 mod runs;
 mod serve;
 mod signals;
+mod suspend;
 #[cfg(feature = "otlp")]
 mod trace;
 #[cfg(not(feature = "otlp"))]
@@ -47,6 +49,9 @@ use crate::args::{Cli, Command};
 use crate::exit::Exit;
 
 fn main() -> std::process::ExitCode {
+    if kubernetes::is_plugin(std::env::args_os().next().as_deref()) {
+        return kubernetes::main().unwrap_or_else(|error| error.report()).into();
+    }
     let cli = Cli::parse();
     log::begin(cli.log);
     let done = match &cli.command {
@@ -65,6 +70,7 @@ fn main() -> std::process::ExitCode {
         Command::Watch(args) => watch::watch(args),
         Command::Answer(args) => answer::answer(args),
         Command::Patch(args) => patch::patch(args),
+        Command::Suspend(args) => suspend::suspend(args),
         Command::Cancel(args) => cancel::cancel(args),
         Command::Replay(args) => replay::replay(args),
         Command::Fork(args) => fork::fork(args),

@@ -112,11 +112,8 @@ impl State {
                 Some(Progress::Completed { vertex, preview, tokens: usage.tokens(), cached, millis })
             }
             Notice::Mutated { requester, mutation, verdict, .. } => {
-                let refused = match verdict {
-                    Verdict::Applied | Verdict::Collapsed => None,
-                    Verdict::Refused(refusal) => Some(refusal.to_string()),
-                };
-                Some(Progress::Mutated { requester: requester.clone(), change: change(mutation), refused })
+                let (change, refused) = (change(mutation), refusal(verdict));
+                Some(Progress::Mutated { requester: requester.clone(), change, refused })
             }
             Notice::Committed { superstep, .. } => {
                 Some(Progress::SuperstepCommitted { superstep: *superstep })
@@ -155,7 +152,16 @@ impl State {
             | Notice::Opened { .. }
             | Notice::Resumed { .. }
             | Notice::Paused => None,
+            Notice::Suspended => Some(Progress::Suspended),
         }
+    }
+}
+
+/// Why a mutation was refused, if it was.
+fn refusal(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Applied | Verdict::Collapsed => None,
+        Verdict::Refused(refusal) => Some(refusal.to_string()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs on a cluster, reached through any of its workers.
 
 mod follow;
+mod pods;
 mod reach;
 mod tries;
 
@@ -31,7 +32,8 @@ use crate::signals::Signals;
 use crate::watch::{Viewer, write_end};
 use crate::{given, log, manifests};
 
-pub(crate) use reach::{answer, cancel, patch, runs};
+use pods::{NoPods, Pods};
+pub(crate) use reach::{answer, cancel, patch, runs, suspend};
 use tries::Tries;
 
 /// How long a worker may take to say who the others are.
@@ -45,6 +47,9 @@ pub(crate) enum RemoteError {
     /// The address is none, or does not fit the certificates.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// It names no graph.
+    #[error(transparent)]
+    Pods(#[from] NoPods),
     /// There are no certificates.
     #[error("no certificates can be shown")]
     Credentials(#[from] CredentialsError),
@@ -78,7 +83,7 @@ impl RemoteError {
     /// Whether what was asked for is wrong, and not the cluster.
     pub(crate) fn is_invalid(&self) -> bool {
         match self {
-            Self::Address(_) | Self::Credentials(_) => true,
+            Self::Address(_) | Self::Pods(_) | Self::Credentials(_) => true,
             Self::Refused { status, .. } => {
                 matches!(
                     status.code(),
@@ -98,7 +103,11 @@ struct Place {
 
 impl Place {
     fn new(url: &str, security: &Security, workers_of: Option<&Name>) -> Result<Self, RemoteError> {
-        let client = RunsClient::new(channel(url, security, workers_of)?);
+        let channel = match Pods::at(url) {
+            Some(pods) => pods?.channel(),
+            None => channel(url, security, workers_of)?,
+        };
+        let client = RunsClient::new(channel);
         let client = client.max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE);
         Ok(Self { url: url.to_owned(), client })
     }

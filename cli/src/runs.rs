@@ -71,7 +71,10 @@ impl Row {
         let phase = match run.phase() {
             v1::RunPhase::Ended => RunPhase::Ended(superstep_wire::status_of(run.status)?),
             v1::RunPhase::Unspecified => RunPhase::Unreadable(run.waits_for),
-            v1::RunPhase::Pending | v1::RunPhase::Running | v1::RunPhase::Paused => RunPhase::Unfinished,
+            v1::RunPhase::Pending
+            | v1::RunPhase::Running
+            | v1::RunPhase::Paused
+            | v1::RunPhase::Suspended => RunPhase::Unfinished,
         };
         let totals = superstep_wire::totals_of(run.totals);
         Ok(Self {

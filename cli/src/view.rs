@@ -47,6 +47,8 @@ pub(crate) enum Progress {
         /// Of which vertex.
         vertex: String,
     },
+    /// The run stands still, because somebody has suspended it.
+    Suspended,
     /// A join that nothing can complete any more did what it says for that.
     Incomplete {
         /// Whose join.
@@ -143,6 +145,10 @@ impl<W: Write> View<W> {
                 self.writing.retain(|(name, _)| name != vertex);
                 let mark = self.colored("33", "–");
                 self.line(&format!("  {mark} {vertex}  cancelled"))
+            }
+            Progress::Suspended => {
+                let mark = self.colored("33", "–");
+                self.line(&format!("  {mark} suspended"))
             }
             Progress::Incomplete { vertex, action, missing } => {
                 let mark = self.colored("33", "–");

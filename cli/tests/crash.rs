@@ -111,7 +111,8 @@ fn faults(records: &[Record], kills: u32) -> Vec<String> {
             | Record::Continued(_)
             | Record::Placed(_)
             | Record::Compacted(_)
-            | Record::Told(_) => {}
+            | Record::Told(_)
+            | Record::RunSuspended(_) => {}
         }
     }
     if answered.len() != CALLS {

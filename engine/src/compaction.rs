@@ -58,7 +58,8 @@ impl Remains {
             | Record::Forked { .. }
             | Record::Continued(_)
             | Record::Placed(_)
-            | Record::Told(_) => None,
+            | Record::Told(_)
+            | Record::RunSuspended(_) => None,
         })
     }
 }
@@ -123,6 +124,7 @@ fn is_start(record: &Record) -> bool {
         | Record::Measured(_)
         | Record::Placed(_)
         | Record::Compacted(_)
-        | Record::Told(_) => false,
+        | Record::Told(_)
+        | Record::RunSuspended(_) => false,
     }
 }

@@ -12,6 +12,7 @@ mod ledger;
 mod opening;
 mod outside;
 mod reach;
+mod standstill;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use frame::FrameState;
 pub use frame::Opener;
 use outside::OpenQuestion;
 pub use outside::PatchStanding;
+use standstill::Standstill;
 
 /// All that a run begins with.
 #[derive(Clone, Debug)]
@@ -64,6 +66,8 @@ pub enum CoordinatorEvent {
     /// From outside: an answer to a question. Taken in once it is durable, and ignored where nothing
     /// waits for it.
     Answer(QuestionId, Payload),
+    /// From outside: stand still at the next barrier, or go on.
+    Suspend(bool),
     /// From outside: end the run with what it has.
     Cancel,
 }
@@ -95,6 +99,8 @@ enum Phase {
     Committing(Token),
     /// Everything in flight waits for the outside.
     Paused,
+    /// Somebody has suspended the run: nothing is delivered until it goes on.
+    Still,
     Ending(Token),
     Ended,
 }
@@ -141,6 +147,7 @@ pub struct Coordinator {
     measured: Vec<Measured>,
     answering: BTreeMap<Token, (QuestionId, Payload)>,
     patching: BTreeMap<Token, Patch>,
+    standstill: Standstill,
     ending: Option<RunStatus>,
     close_now: bool,
     pause_after_start: bool,
@@ -185,6 +192,7 @@ impl Coordinator {
             committing: None,
             answering: BTreeMap::new(),
             patching: BTreeMap::new(),
+            standstill: Standstill::default(),
             ending: None,
             close_now: false,
             pause_after_start: false,
@@ -238,6 +246,7 @@ impl Coordinator {
             CoordinatorEvent::Durable(token) => self.durable(token, now),
             CoordinatorEvent::Patch(patch) => self.take_patch(patch),
             CoordinatorEvent::Answer(question, answer) => self.take_answer(question, answer),
+            CoordinatorEvent::Suspend(suspended) => self.take_suspension(suspended),
             CoordinatorEvent::Cancel => self.close(RunStatus::Cancelled, now),
         }
     }
@@ -369,6 +378,10 @@ impl Coordinator {
             self.patched(patch, now);
             return;
         }
+        if let Some(suspended) = self.asked_with(token) {
+            self.suspension_durable(token, suspended, now);
+            return;
+        }
         match self.phase {
             Phase::Recording(expected) if expected == token => self.open_root(now),
             Phase::Committing(expected) if expected == token => self.committed(now),
@@ -380,6 +393,7 @@ impl Coordinator {
             | Phase::Running
             | Phase::Committing(_)
             | Phase::Paused
+            | Phase::Still
             | Phase::Ending(_)
             | Phase::Ended => {}
         }

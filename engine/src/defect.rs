@@ -32,11 +32,15 @@ pub enum Defect {
     JoinsLeft,
     /// How often a vertex was tried is forgotten at a resumption.
     AttemptsForgotten,
+    /// A run that is suspended goes on.
+    SuspensionIgnored,
+    /// A run that is suspended goes on after a crash.
+    SuspensionForgotten,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::ResultsBeforeCommit,
         Self::OutcomeBeforeRecord,
         Self::MutationAtOnce,
@@ -50,6 +54,8 @@ impl Defect {
         Self::DebtForgotten,
         Self::JoinsLeft,
         Self::AttemptsForgotten,
+        Self::SuspensionIgnored,
+        Self::SuspensionForgotten,
     ];
 }
 

@@ -201,7 +201,8 @@ fn own_part(records: &[Record]) -> impl Iterator<Item = Record> {
         | Record::Ended(_)
         | Record::Known(_)
         | Record::Compacted(_)
-        | Record::Told(_) => false,
+        | Record::Told(_)
+        | Record::RunSuspended(_) => false,
         Record::CallIntent { call, .. } => ended.contains(call),
         Record::CallEnded { .. }
         | Record::AttemptFailed { .. }
@@ -246,7 +247,8 @@ fn calls_that_ended(records: &[Record]) -> BTreeSet<CallKey> {
             | Record::Continued(_)
             | Record::Placed(_)
             | Record::Compacted(_)
-            | Record::Told(_) => {}
+            | Record::Told(_)
+            | Record::RunSuspended(_) => {}
         }
     }
     ended

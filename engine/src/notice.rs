@@ -142,6 +142,8 @@ pub enum Notice {
         /// What it used.
         totals: Totals,
     },
+    /// The run stands still, because somebody has suspended it.
+    Suspended,
 }
 
 /// A call that has ended.

@@ -96,6 +96,8 @@ pub enum Record {
     Compacted(Arc<Remains>),
     /// What a record told that is gone.
     Told(Box<Notice>),
+    /// Somebody wants the run to stand still at its next barrier, or to go on. Commits behind it in the log obey it.
+    RunSuspended(bool),
 }
 
 impl Record {
@@ -119,7 +121,8 @@ impl Record {
             | Self::Continued(_)
             | Self::Placed(_)
             | Self::Compacted(_)
-            | Self::Told(_) => None,
+            | Self::Told(_)
+            | Self::RunSuspended(_) => None,
         });
         known.unwrap_or_default()
     }

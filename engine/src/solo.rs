@@ -52,6 +52,8 @@ pub enum Event {
     Patch(Patch),
     /// An answer to a question; ignored where nothing waits for it.
     Answer(QuestionId, Payload),
+    /// Stand still at the next barrier, or go on.
+    Suspend(bool),
     /// End the run with what it has.
     Cancel,
 }
@@ -212,11 +214,12 @@ impl Solo {
                 self.coordinator.replay_answer(question, answer, kept);
             }
             Record::Patched(patch) => self.coordinator.replay_patch(patch),
+            Record::RunSuspended(suspended) => self.coordinator.replay_suspension(*suspended, now),
             Record::Committed(commit) => {
                 self.take_completions(commit, now)?;
                 self.coordinator.replay_commit(commit, now)?;
             }
-            Record::Ended(status) => self.coordinator.replay_end(status),
+            Record::Ended(status) => self.coordinator.replay_end(status, now),
             Record::Known(costs) if self.coordinator.began_with(costs) => {}
             Record::Known(_) => return Err(Misfit::OtherCosts),
             Record::Measured(measured) => self.coordinator.replay_measured(measured),
@@ -269,6 +272,9 @@ impl Solo {
             Event::Patch(patch) => self.coordinator.handle(CoordinatorEvent::Patch(patch), now),
             Event::Answer(question, answer) => {
                 self.coordinator.handle(CoordinatorEvent::Answer(question, answer), now);
+            }
+            Event::Suspend(suspended) => {
+                self.coordinator.handle(CoordinatorEvent::Suspend(suspended), now);
             }
             Event::Cancel => self.coordinator.handle(CoordinatorEvent::Cancel, now),
         }

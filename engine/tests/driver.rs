@@ -113,6 +113,8 @@ impl Driver {
             }
             "patch" => self.patch(word(0), input),
             "cancel" => self.event(Event::Cancel),
+            "suspend" => self.event(Event::Suspend(true)),
+            "go-on" => self.event(Event::Suspend(false)),
             "sleep" => {
                 self.now += word(0).parse::<u64>().unwrap() * 1_000;
                 let now = Timestamp(self.now);
@@ -409,6 +411,7 @@ impl Driver {
             }
             Notice::Resumed { epoch } => writeln!(text, "resumed in epoch {}", epoch.0).unwrap(),
             Notice::Paused => writeln!(text, "paused").unwrap(),
+            Notice::Suspended => writeln!(text, "stands still").unwrap(),
             Notice::Ended { status, totals } => {
                 let supersteps = totals.supersteps;
                 writeln!(
@@ -457,6 +460,8 @@ impl Driver {
                 Record::Placed(placed) => writeln!(text, "placed on {} workers", placed.len()),
                 Record::Compacted(remains) => writeln!(text, "compacted to superstep {}", remains.from),
                 Record::Told(notice) => writeln!(text, "told {notice:?}"),
+                Record::RunSuspended(true) => writeln!(text, "suspended"),
+                Record::RunSuspended(false) => writeln!(text, "goes on"),
             }
             .unwrap();
         }

@@ -7,6 +7,9 @@ pub(crate) const MANAGER: &str = "superstep-operator";
 /// The field manager of status.
 pub(crate) const STATUS_MANAGER: &str = "superstep-operator-status";
 
+/// The field manager of what keeps objects from going.
+pub(crate) const FINALIZER_MANAGER: &str = "superstep-operator-finalizer";
+
 /// The port of the services of workers.
 pub(crate) const GRPC: i32 = 7101;
 /// The port where workers say how they are.
@@ -21,8 +24,9 @@ pub(crate) const MODEL_SERVER: &str = "superstep.dev/model-server";
 /// Names who made an object.
 pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
-/// The longest name of a graph or a model server: its pods, `NAME-worker-N`, are names of hosts.
-pub(crate) const LONGEST: usize = 48;
+/// The longest name of a graph or a model server: a label of the pods of a StatefulSet has `NAME-worker` and a hash of ten
+/// letters, and no label is longer than 63.
+pub(crate) const LONGEST: usize = 45;
 
 /// The names of a graph's children.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +88,19 @@ impl OfModelServer<'_> {
     pub(crate) fn selector(self) -> BTreeMap<String, String> {
         selector("model-server", MODEL_SERVER, self.0)
     }
+}
+
+/// Why the objects of this name cannot have children, if they cannot.
+pub(crate) fn misnamed(kind: &str, name: &str) -> Option<String> {
+    let begins = name.starts_with(|letter: char| letter.is_ascii_lowercase());
+    let is_label = begins && !name.contains('.');
+    if is_label && name.len() <= LONGEST {
+        return None;
+    }
+    Some(format!(
+        "the name {name:?} gives its pods and services no names: a {kind} that a cluster runs has at most {LONGEST} of a-z, \
+         0-9 and -, and begins with a letter; create it under such a name"
+    ))
 }
 
 fn labels(component: &str, owner: &str, name: &str) -> BTreeMap<String, String> {

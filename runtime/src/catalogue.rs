@@ -63,7 +63,8 @@ impl Origin {
                 | Record::Committed(_)
                 | Record::Measured(_)
                 | Record::Ended(_)
-                | Record::Told(_) => break,
+                | Record::Told(_)
+                | Record::RunSuspended(_) => break,
             }
         }
         origin
@@ -269,7 +270,8 @@ impl Note {
                 | Record::Forked { .. }
                 | Record::Continued(_)
                 | Record::Placed(_)
-                | Record::Told(_) => {}
+                | Record::Told(_)
+                | Record::RunSuspended(_) => {}
             }
         }
         note

@@ -72,9 +72,10 @@ pub use recorded::RecordedAnswer;
 pub use retention::{Removal, Retention, retain};
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{
-    AnswerError, Compaction, CostsError, Difference, NewRun, Observer, PatchError, Replayed, Requests, Run,
-    RunEnd, RunError, RunHandle, RunState, Setup, Taken, answer_left, carried, compact, follow, fork,
-    graph_before, open_questions, parts_of, read_run, record_run, replay, tell,
+    AnswerError, Compaction, CostsError, Difference, JudgedPatch, LogStanding, NewRun, Observer, PatchError,
+    Replayed, Requests, Run, RunEnd, RunError, RunHandle, RunState, Setup, Taken, answer_left, carried,
+    compact, follow, fork, graph_before, judged, open_questions, parts_of, read_run, record_run, replay,
+    standing, tell,
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 #[cfg(feature = "inference")]

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::control::{Asked, ControlError, Refusal, Reply, Request, ask};
 use crate::programs::Programs;
-use crate::runner::{RunError, RunState, answer_left, cancel_left, patch_left, read_run};
+use crate::runner::{RunError, RunState, answer_left, cancel_left, patch_left, read_run, suspend_left};
 
 /// One who has a log and does not listen may be about to: so long he is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -76,6 +76,15 @@ impl Reach {
     /// As [`cancel`](Self::cancel); another patch has the name, or the run has ended.
     pub async fn patch(&self, patch: Patch) -> Result<Reached, RunError> {
         self.recorded(&Request::Patch(patch)).await
+    }
+
+    /// Lets the run stand still at its next barrier, or go on from there. That is durable when this returns; a run that
+    /// nobody drives does so once it is resumed.
+    ///
+    /// # Errors
+    /// As [`cancel`](Self::cancel); the run has ended.
+    pub async fn suspend(&self, suspended: bool) -> Result<Reached, RunError> {
+        self.recorded(&Request::Suspend(suspended)).await
     }
 
     /// Answers a question.
@@ -169,7 +178,8 @@ impl Reach {
                 let is_it = |record: &Record| matches!(record, Record::Answered { question: of, answer: given } if of == question && given == answer);
                 sent && has(&is_it)
             }
-            Request::Get | Request::Watch { .. } | Request::Cancel => false,
+            // Asked for again, it is not recorded again.
+            Request::Suspend(_) | Request::Get | Request::Watch { .. } | Request::Cancel => false,
         };
         if recorded {
             return Ok(Some(Done::Recorded(Reached::Driver)));
@@ -189,6 +199,9 @@ impl Reach {
             Request::Patch(patch) => patch_left(store, run, programs, owner, patch).await.map(recorded),
             Request::Answer { question, answer } => {
                 answer_left(store, run, programs, owner, (question, answer)).await.map(recorded)
+            }
+            Request::Suspend(suspended) => {
+                suspend_left(store, run, programs, owner, suspended).await.map(recorded)
             }
             Request::Get | Request::Watch { .. } => Err(self.misunderstood("it changes nothing")),
         }

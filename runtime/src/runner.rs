@@ -7,11 +7,13 @@ mod drive;
 mod embedded;
 mod fork;
 mod handle;
+mod judged;
 mod left;
 mod questions;
 mod replay;
 mod requests;
 mod run_error;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,13 +39,15 @@ pub use compact::{Compaction, compact};
 pub use costs::CostsError;
 pub use fork::{carried, fork, graph_before};
 pub use handle::{PatchError, RunHandle, RunState};
+pub use judged::{JudgedPatch, judged};
 pub use left::{answer_left, open_questions};
-pub(crate) use left::{cancel_left, patch_left};
+pub(crate) use left::{cancel_left, patch_left, suspend_left};
 pub use questions::AnswerError;
 pub(crate) use questions::wall_clock;
 pub use replay::{Difference, Replayed, replay};
 pub use requests::{Requests, Taken};
 pub use run_error::RunError;
+pub use standing::{LogStanding, standing};
 
 /// Is told what happens in a run. It is called by the task that drives the run and must not block.
 pub trait Observer: Send + Sync {

@@ -39,7 +39,8 @@ pub(crate) fn run_again(solo: &mut Solo, record: &Record) -> Result<u64, String>
         | Record::Continued(_)
         | Record::Placed(_)
         | Record::Compacted(_)
-        | Record::Told(_) => Ok(0),
+        | Record::Told(_)
+        | Record::RunSuspended(_) => Ok(0),
     }
 }
 

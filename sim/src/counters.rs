@@ -81,6 +81,8 @@ counters! {
     questions,
     /// Answers from the outside.
     answers,
+    /// How often a run was found to stand still.
+    stood_still,
     /// Calls sent.
     calls_sent,
     /// Calls whose outcome became durable.

@@ -43,6 +43,8 @@ pub struct Faults {
     pub crash_at: Vec<(u64, Side)>,
     /// A crash before the event of this number, from 0.
     pub crash_before: Option<u64>,
+    /// When somebody suspends the run, and how long he waits until he wants it to go on.
+    pub suspensions: Vec<(u64, u64)>,
     /// What else goes wrong.
     pub hazards: Hazards,
     /// A defect of the driver that a checker should find.
@@ -83,6 +85,12 @@ impl Faults {
     /// Nothing goes wrong, and things take no time but that of programs and calls.
     pub fn none(seed: u64) -> Self {
         Self { seed, partitions: 1, ..Self::default() }
+    }
+
+    /// What somebody does who suspends the run now and then.
+    pub fn suspensions(random: &mut Random) -> Vec<(u64, u64)> {
+        let times = if random.chance(30) { random.between(1, 4) } else { 0 };
+        (0..times).map(|_| (random.between(0, 200_000), random.between(0, 100_000))).collect()
     }
 
     /// Much goes wrong.

@@ -61,6 +61,7 @@ fn fact(notice: &Notice) -> Option<String> {
         | Notice::Retrying { .. }
         | Notice::Asked { .. }
         | Notice::Paused
+        | Notice::Suspended
         | Notice::Resumed { .. } => None,
         Notice::Completed { activation, output, failure, .. } => {
             let output = output.as_ref().map(|output| output.value().to_string());

@@ -120,7 +120,8 @@ impl ModelServer {
                 | Record::Continued(_)
                 | Record::Placed(_)
                 | Record::Compacted(_)
-                | Record::Told(_) => {}
+                | Record::Told(_)
+                | Record::RunSuspended(_) => {}
             }
         }
         let unknown = self.ledger.iter().find(|line| !intents.contains(&line.key));

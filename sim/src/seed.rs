@@ -59,6 +59,8 @@ impl Seed {
                 (faults.partitions, faults.latency) = (4, true);
             }
         }
+        // Drawn apart, so that everything else of a seed stays as it is.
+        faults.suspensions = Faults::suspensions(&mut Random::new(!self.number));
         (scenario, faults)
     }
 }

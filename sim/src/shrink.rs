@@ -168,6 +168,7 @@ fn calmer(faults: &Faults) -> Vec<Faults> {
         with(&|it| it.crash = 0),
         with(&|it| it.store = 0),
         with(&|it| it.recovery = 0),
+        with(&|it| it.suspensions.clear()),
     ];
     if faults.most_crashes > 0 {
         found.push(with(&|it| it.most_crashes = 0));

@@ -52,6 +52,10 @@ pub(crate) struct Store {
     /// How long that ledger is.
     pub(crate) ledger: usize,
     pub(crate) ended: bool,
+    /// Whether somebody wants the run to stand still.
+    pub(crate) suspended: bool,
+    /// Whether a commit was written behind that: then nothing may start.
+    pub(crate) held: bool,
     /// Whether a term was taken since the last crash.
     pub(crate) led: bool,
 }
@@ -123,6 +127,7 @@ impl Store {
                     ));
                 }
                 self.commits += 1;
+                self.held = self.suspended;
             }
             Record::EpochTaken { epoch, .. } => {
                 if *epoch <= self.epoch {
@@ -140,6 +145,10 @@ impl Store {
                 }
             }
             Record::Ended(_) => self.ended = true,
+            Record::RunSuspended(suspended) => {
+                self.suspended = *suspended;
+                self.held &= *suspended;
+            }
             Record::RunStarted(_)
             | Record::AttemptFailed { .. }
             | Record::Suspended { .. }
@@ -201,7 +210,8 @@ impl Store {
                 | Record::Continued(_)
                 | Record::Placed(_)
                 | Record::Compacted(_)
-                | Record::Told(_) => {}
+                | Record::Told(_)
+                | Record::RunSuspended(_) => {}
             }
         }
         (calls, tokens)

@@ -58,6 +58,7 @@ enum Item {
     LeaderWakes,
     Answer(QuestionId),
     Patch(Patch),
+    Suspend(bool),
     Cancel,
 }
 
@@ -112,6 +113,8 @@ pub(crate) struct World<'a> {
     wake_at: Option<u64>,
     dies_at_first_write: Option<Side>,
     to_answer: BTreeSet<QuestionId>,
+    /// Whether what is told is of the past.
+    telling_past: bool,
     notices: Vec<Notice>,
     status: Option<RunStatus>,
     counters: Counters,
@@ -147,6 +150,7 @@ impl<'a> World<'a> {
             wake_at: None,
             dies_at_first_write: None,
             to_answer: BTreeSet::new(),
+            telling_past: false,
             notices: Vec::new(),
             status: None,
             counters: Counters::default(),
@@ -174,6 +178,10 @@ impl<'a> World<'a> {
         }
         if let Some(at) = self.scenario.cancel_at {
             self.outside_at(at, Item::Cancel);
+        }
+        for (at, pause) in &self.faults.suspensions.clone() {
+            self.outside_at(*at, Item::Suspend(true));
+            self.outside_at(at + pause, Item::Suspend(false));
         }
         self.recover();
         self.pump();
@@ -292,6 +300,7 @@ impl<'a> World<'a> {
             Item::LeaderWakes => self.wake_sleeper(),
             Item::Answer(activation) => self.answer(activation),
             Item::Patch(patch) => self.hand_in(Item::Patch(patch.clone()), CoordinatorEvent::Patch(patch)),
+            Item::Suspend(suspended) => self.suspend(suspended),
             Item::Cancel => self.hand_in(Item::Cancel, CoordinatorEvent::Cancel),
         }
     }

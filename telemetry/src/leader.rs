@@ -148,6 +148,7 @@ impl LeaderPast {
             | Notice::JoinIncomplete { .. }
             | Notice::Mutated { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. }
             | Notice::Ended { .. } => self.supersteps.notice(notice, SystemTime::now()),
         }

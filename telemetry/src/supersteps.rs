@@ -83,7 +83,7 @@ impl Supersteps {
                 }
                 self.end_superstep(now);
             }
-            Notice::Paused => self.committed_at = None,
+            Notice::Paused | Notice::Suspended => self.committed_at = None,
             Notice::Ended { status, totals } => self.ended(status, totals, now),
             Notice::Started { .. }
             | Notice::Opened { .. }

@@ -170,6 +170,7 @@ impl WorkerSpans {
             | Notice::Mutated { .. }
             | Notice::Committed { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. }
             | Notice::Ended { .. } => {}
         }
@@ -187,6 +188,11 @@ impl WorkerSpans {
     pub fn opened(&mut self, frame: FrameId, spec: &GraphSpec, (outer, vertex): (FrameId, VertexName)) {
         let by = Place { frame: outer, vertex, superstep: self.superstep };
         self.activations.opened(frame, spec, by);
+    }
+
+    /// A frame is over.
+    pub fn closed(&mut self, frame: FrameId) {
+        self.activations.closed(frame);
     }
 
     /// The superstep's activations are about to start.
@@ -232,6 +238,7 @@ impl WorkerSpans {
         if let Some(share) = self.share.take().filter(|share| share.superstep == superstep) {
             self.activations.over.finish(share.end(), now);
         }
+        self.activations.committed(superstep);
         self.superstep = superstep + 1;
         self.committed_at = Some(now);
         self.send();
@@ -296,6 +303,7 @@ impl WorkerPast {
             | Notice::Settled { .. }
             | Notice::Mutated { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. }
             | Notice::Ended { .. } => {}
         }

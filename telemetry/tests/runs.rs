@@ -127,6 +127,7 @@ pub(crate) fn account(store: &Store<Record>, name: &str) -> Account {
         | Notice::JoinIncomplete { .. }
         | Notice::Mutated { .. }
         | Notice::Paused
+        | Notice::Suspended
         | Notice::Resumed { .. }
         | Notice::Ended { .. } => {}
     })

@@ -99,9 +99,10 @@ fn notice(notice: &Notice) -> Option<What> {
         Notice::Committed { superstep, completed, revision } => What::Committed(v1::SuperstepCommitted {
             superstep: *superstep,
             completed: *completed,
-            revision: crate::names::packed(revision),
+            revision: crate::revision(revision),
         }),
         Notice::Paused => What::Paused(v1::Paused {}),
+        Notice::Suspended => What::Suspended(v1::Suspended {}),
         Notice::Ended { status: how, totals: used } => {
             What::Ended(v1::Ended { status: Some(status(how)), totals: Some(totals(used)) })
         }
@@ -194,6 +195,7 @@ pub fn seen_of(event: v1::Event) -> Result<Seen, WireError> {
         | What::Mutated(_)
         | What::Committed(_)
         | What::Paused(_)
+        | What::Suspended(_)
         | What::Ended(_)) => Happening::Notice(notice_of(what)?),
     };
     let (offset, superstep) = (event.offset, event.superstep);
@@ -262,6 +264,7 @@ fn notice_of(what: What) -> Result<Notice, WireError> {
             revision: crate::names::unpacked::<Revision>(&of.revision, "a revision")?,
         },
         What::Paused(_) => Notice::Paused,
+        What::Suspended(_) => Notice::Suspended,
         What::Ended(of) => Notice::Ended { status: status_of(of.status)?, totals: totals_of(of.totals) },
         What::Text(_) | What::MissedBytes(_) | What::Taken(_) | What::Answered(_) | What::Patched(_) => {
             return Err(WireError::Missing { what: "a notice" });

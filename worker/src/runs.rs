@@ -90,12 +90,12 @@ impl RunsService {
     async fn in_log(
         &self,
         run: &RunName,
-        is_it: impl Fn(&Record) -> bool + Send + 'static,
+        is_it: impl Fn(&[Record]) -> bool + Send + 'static,
     ) -> Result<(), Status> {
         let (store, name) = (self.store.clone(), run.clone());
         let read = blocking(move || read_run(&store, &name).map_err(|error| status_of(&error)));
         let (_, records) = read.await?;
-        if records.iter().any(is_it) { Ok(()) } else { Err(self.not_led(run).await) }
+        if is_it(&records) { Ok(()) } else { Err(self.not_led(run).await) }
     }
 
     /// Why a run cannot be reached: it is not there, or has ended.
@@ -193,7 +193,7 @@ impl Runs for RunsService {
         let request = request.into_inner();
         let store = self.store.clone();
         let runs = blocking(move || list_runs(&store).map_err(|error| status_of(&error))).await?;
-        Ok(Response::new(answers::page(runs, &request)))
+        Ok(Response::new(answers::page(runs, &request)?))
     }
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
@@ -221,7 +221,10 @@ impl Runs for RunsService {
         match self.ask(&leader, &run, |reply| Ask::Answer(asked, given, reply)).await {
             Some(Ok(())) => {}
             Some(Err(source)) => return Err(status_of(&RunError::Answer { run, source })),
-            None => self.in_log(&run, answers::is_answer(question, answer)).await?,
+            None => {
+                let is_it = answers::is_answer(question, answer);
+                self.in_log(&run, move |records| records.iter().any(&is_it)).await?;
+            }
         }
         Ok(Response::new(v1::AnswerResponse {}))
     }
@@ -264,10 +267,42 @@ impl Runs for RunsService {
             None => {
                 let is_it =
                     move |record: &Record| matches!(record, Record::Patched(other) if *other == patch);
-                self.in_log(&run, is_it).await?;
+                self.in_log(&run, move |records| records.iter().any(&is_it)).await?;
             }
         }
         Ok(Response::new(v1::PatchResponse {}))
+    }
+
+    async fn suspend(
+        &self,
+        request: Request<v1::SuspendRequest>,
+    ) -> Result<Response<v1::SuspendResponse>, Status> {
+        let Some(leader) = self.leader() else {
+            return self
+                .hand_on(request, |mut client, request| {
+                    Box::pin(async move { client.suspend(request).await })
+                })
+                .await;
+        };
+        let v1::SuspendRequest { run, suspended } = request.into_inner();
+        let run = answers::run_name(&run)?;
+        if self.ask(&leader, &run, |reply| Ask::Suspend(suspended, reply)).await.is_none() {
+            self.in_log(&run, move |records| answers::is_so(records, suspended)).await?;
+        }
+        Ok(Response::new(v1::SuspendResponse {}))
+    }
+
+    async fn mutations(
+        &self,
+        request: Request<v1::MutationsRequest>,
+    ) -> Result<Response<v1::MutationsResponse>, Status> {
+        let v1::MutationsRequest { run, from_superstep } = request.into_inner();
+        let run = answers::run_name(&run)?;
+        let (store, provisions) = (self.store.clone(), Arc::clone(&self.provisions));
+        let mut judged = blocking(move || answers::judged(&store, &*provisions, &run)).await?;
+        judged.retain(|judged| judged.superstep >= from_superstep);
+        let patches = judged.iter().map(superstep_wire::judged).collect();
+        Ok(Response::new(v1::MutationsResponse { patches }))
     }
 
     async fn cluster(

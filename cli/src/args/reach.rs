@@ -95,6 +95,31 @@ pub(crate) struct PatchArgs {
     pub(crate) output: OutputFormat,
 }
 
+/// Arguments of `suspend`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep suspend triage-k3v9q2
+  superstep suspend triage-k3v9q2 --off
+  superstep suspend triage-k3v9q2 --connect http://127.0.0.1:7101
+
+What is in flight ends and is committed, and then nothing is delivered or started until --off lets the
+run go on from there, whatever processes come and go meanwhile. It is durable when the command ends.")]
+pub(crate) struct SuspendArgs {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Let it go on.
+    #[arg(long)]
+    pub(crate) off: bool,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// Who works on it, if not a process of this machine's store.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
+}
+
 /// Arguments of `cancel`.
 #[derive(Args, Debug)]
 #[command(after_help = "\

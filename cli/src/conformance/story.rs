@@ -101,6 +101,7 @@ impl Story {
             | Notice::Asked { .. }
             | Notice::Cancelled { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. }
             | Notice::Ended { .. } => {}
         }

@@ -118,7 +118,8 @@ impl Told {
             | Notice::Opened { .. }
             | Notice::Called(_)
             | Notice::Resumed { .. }
-            | Notice::Paused => {}
+            | Notice::Paused
+            | Notice::Suspended => {}
         }
     }
 

@@ -87,6 +87,7 @@ impl Verdicts {
             | Notice::JoinIncomplete { .. }
             | Notice::Settled { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. }
             | Notice::Ended { .. } => {}
         }

@@ -15,12 +15,12 @@ use tonic::transport::Channel;
 
 use super::{Remote, tls_of};
 use crate::answer::given;
-use crate::args::reach::{CancelArgs, PatchArgs};
+use crate::args::reach::{CancelArgs, PatchArgs, SuspendArgs};
 use crate::args::runs::{AnswerArgs, RunsArgs};
 use crate::exit::{CommandError, Exit};
 use crate::patch::{Verdicts, read};
 use crate::runs::{Row, chosen, write};
-use crate::{cancel, log, output};
+use crate::{cancel, log, output, suspend};
 
 /// Answers a question of a run, or shows its open questions.
 ///
@@ -81,6 +81,22 @@ pub(crate) fn patch(args: &PatchArgs, url: &str) -> Result<Exit, CommandError> {
     output::write(&verdicts.shown(), args.output, &mut io::stdout().lock())?;
     verdicts.advise(&name, &format!(" --connect {url}{}", tls_of(&args.connect.trust)), true);
     Ok(if verdicts.any_refused() { Exit::RunFailed } else { Exit::Success })
+}
+
+/// Lets a run stand still at its next barrier, or go on.
+///
+/// # Errors
+/// There is no such run, or nobody can be reached.
+pub(crate) fn suspend(args: &SuspendArgs, url: &str) -> Result<Exit, CommandError> {
+    let name = run_name(&args.run)?;
+    runtime()?.block_on(async {
+        let mut remote = Remote::new(url, &args.connect.trust)?;
+        remote.learn().await;
+        let request = v1::SuspendRequest { run: args.run.clone(), suspended: !args.off };
+        remote.ask(async |mut client: RunsClient<Channel>| client.suspend(request.clone()).await).await?;
+        suspend::tell(&name, !args.off);
+        Ok(Exit::Success)
+    })
 }
 
 /// Ends a run, and writes what it had given.

@@ -65,6 +65,7 @@ fn is_seen(notice: &Notice, drawn: Option<u64>) -> bool {
         | Notice::Settled { .. }
         | Notice::Mutated { .. }
         | Notice::Paused
+        | Notice::Suspended
         | Notice::Ended { .. } => false,
     }
 }
@@ -113,6 +114,7 @@ impl Stage {
             | Notice::Called(_)
             | Notice::Resumed { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Ended { .. } => {}
         }
     }

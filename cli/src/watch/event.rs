@@ -114,6 +114,7 @@ fn notice(notice: &Notice) -> Value {
             json!({"event": "committed", "completed": completed, "revision": revision.to_string()})
         }
         Notice::Paused => json!({"event": "paused"}),
+        Notice::Suspended => json!({"event": "suspended"}),
         Notice::Resumed { epoch } => json!({"event": "resumed", "epoch": epoch.0}),
         Notice::Ended { status, totals } => joined(json!({"event": "ended"}), summary(Some(status), totals)),
     }

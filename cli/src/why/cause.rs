@@ -152,6 +152,7 @@ impl Causes {
             | Notice::Called(_)
             | Notice::Resumed { .. }
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Ended { .. } => {}
         }
     }

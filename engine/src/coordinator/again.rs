@@ -88,9 +88,8 @@ impl Coordinator {
         self.epoch = epoch;
         match self.phase {
             Phase::Ended => {}
-            Phase::Paused if !self.patches.is_empty() => self.go_on_and_commit(now),
-            Phase::Paused if !self.answers.is_empty() => self.wake(now),
-            Phase::Paused => {}
+            Phase::Paused => self.leave_pause(now),
+            Phase::Still => {}
             Phase::Ending(_) => {
                 if let Some(status) = self.ending.clone() {
                     self.finish(status, now);

@@ -22,13 +22,13 @@ impl Coordinator {
         }
     }
 
-    /// The rule of the barrier. A run that is ending waits for what is in flight: calls under way
-    /// are paid for, and their results are kept.
+    /// The rule of the barrier. A run that is ending, or is to stand still, waits for what is in flight: calls
+    /// under way are paid for, and their results are kept.
     fn rule(&self) -> BarrierSpec {
         let root = self.frames.get(&FrameId::ROOT);
-        match (&self.ending, root) {
-            (None, Some(root)) => root.graph.spec().barrier,
-            (Some(_), _) | (None, None) => BarrierSpec::default(),
+        match root {
+            Some(root) if self.ending.is_none() && !self.is_suspended() => root.graph.spec().barrier,
+            Some(_) | None => BarrierSpec::default(),
         }
     }
 
@@ -44,6 +44,11 @@ impl Coordinator {
             Phase::Paused => {
                 if let Some(status) = self.ending.clone() {
                     self.finish(status, now);
+                }
+            }
+            Phase::Still => {
+                if let Some(status) = self.ending.clone() {
+                    self.end_standing(status, now);
                 }
             }
             Phase::New
@@ -67,7 +72,10 @@ impl Coordinator {
     }
 
     /// Ends the run as its log says.
-    pub(crate) fn replay_end(&mut self, status: &RunStatus) {
+    pub(crate) fn replay_end(&mut self, status: &RunStatus, now: Timestamp) {
+        if self.phase == Phase::Still {
+            return self.end_standing(status.clone(), now);
+        }
         self.refuse_patches();
         if let Phase::Ending(_) = self.phase {
             self.ending = Some(status.clone());

@@ -7,8 +7,9 @@ use superstep_graph::{
     Capabilities, Fold, MutationOrder, PriorityClass, Request, ValidatedGraph, Verdict, VertexName, fold,
 };
 
+use super::standstill::Beginning;
 use super::{Coordinator, Phase};
-use crate::costs::{EdgeCosts, Measured};
+use crate::costs::Measured;
 use crate::defect::{self, Defect};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::notice::{Notice, RunStatus};
@@ -24,6 +25,8 @@ pub(super) struct Committing {
     changes: Vec<Change>,
     /// What those have cost of which it is worth to be kept.
     pub(super) measured: Vec<Measured>,
+    /// Whether the run stands still behind it.
+    pub(super) holds: bool,
 }
 
 /// What the mutations of a barrier make of one frame's graph.
@@ -89,7 +92,8 @@ impl Coordinator {
         };
         let measured = completed.values_mut().filter_map(|completed| completed.measured.take());
         let measured = measured.map(|measured| *measured).collect();
-        self.committing = Some(Committing { record: Arc::new(record), completed, changes, measured });
+        let holds = self.is_suspended();
+        self.committing = Some(Committing { record: Arc::new(record), completed, changes, measured, holds });
     }
 
     /// Judges the mutations asked for at this barrier, frame by frame.
@@ -152,7 +156,8 @@ impl Coordinator {
     /// The commit is durable: its effects become true.
     pub(super) fn committed(&mut self, now: Timestamp) {
         let Some(committing) = self.committing.take() else { return };
-        let Committing { record, completed, changes, measured } = committing;
+        let Committing { record, completed, changes, measured, holds } = committing;
+        let appended = if let Phase::Committing(token) = self.phase { Some(token) } else { None };
         self.learn(&measured);
         self.totals.supersteps = record.superstep + 1;
         if !self.replaying {
@@ -189,14 +194,15 @@ impl Coordinator {
             self.finish(status, now);
             return;
         }
-        self.deliver(aggregates, weighed);
+        let beginning = Beginning { aggregates, costs: weighed };
+        if holds && !defect::is(Defect::SuspensionIgnored) {
+            self.stand_still(appended, beginning, now);
+        } else {
+            self.deliver(beginning);
+        }
     }
 
-    fn deliver(
-        &mut self,
-        aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, crate::payload::Payload>>)>,
-        costs: Vec<(FrameId, Arc<EdgeCosts>)>,
-    ) {
+    pub(super) fn deliver(&mut self, Beginning { aggregates, costs }: Beginning) {
         self.phase = Phase::Delivering(self.config.homes.count());
         let superstep = self.superstep;
         if self.config.homes.count() == 1 {

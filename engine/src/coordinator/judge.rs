@@ -19,6 +19,9 @@ type Live = BTreeMap<FrameId, BTreeSet<VertexIx>>;
 impl Coordinator {
     /// Judges what delivery has led to, and starts the superstep.
     pub(super) fn judge(&mut self, now: Timestamp) {
+        if self.ends_in_place_of_starting(now) {
+            return;
+        }
         let mut planned = std::mem::take(&mut self.planned);
         let joins = std::mem::take(&mut self.joins);
         planned.sort_by_key(|planned| planned.place);
@@ -79,6 +82,7 @@ impl Coordinator {
     pub(super) fn pause(&mut self, now: Timestamp) {
         if self.phase != Phase::Paused {
             self.notify(Notice::Paused);
+            self.tell_suspended();
         }
         self.stop_clock(now);
         self.phase = Phase::Paused;
@@ -86,9 +90,11 @@ impl Coordinator {
             && let Some(status) = self.ending.clone()
         {
             self.finish(status, now);
-        } else if !self.answers.is_empty() && !self.replaying {
+        } else if self.replaying || self.must_stand() {
+            // What comes from outside waits.
+        } else if !self.answers.is_empty() {
             self.wake(now);
-        } else if !self.patches.is_empty() && !self.replaying {
+        } else if !self.patches.is_empty() {
             self.go_on_and_commit(now);
         }
     }

@@ -55,7 +55,7 @@ impl Coordinator {
     /// An answer is durable.
     pub(super) fn answered(&mut self, id: QuestionId, answer: Payload, now: Timestamp) {
         self.answers.push((id, answer));
-        if self.phase == Phase::Paused {
+        if self.phase == Phase::Paused && !self.must_stand() {
             self.wake(now);
         }
     }
@@ -151,14 +151,15 @@ impl Coordinator {
     pub(super) fn patched(&mut self, patch: Patch, now: Timestamp) {
         self.patches.push(patch);
         match self.phase {
-            Phase::Paused => self.go_on_and_commit(now),
+            Phase::Paused => self.leave_pause(now),
             Phase::Ending(_) | Phase::Ended => self.refuse_patches(),
             Phase::New
             | Phase::Recording(_)
             | Phase::Delivering(_)
             | Phase::Starting(_)
             | Phase::Running
-            | Phase::Committing(_) => {}
+            | Phase::Committing(_)
+            | Phase::Still => {}
         }
     }
 

@@ -35,6 +35,8 @@ pub(crate) enum Request {
     Cancel,
     /// A change at the next barrier.
     Patch(Patch),
+    /// That the run stands still at its next barrier, or goes on.
+    Suspend(bool),
 }
 
 /// What whoever drives a run replies.
@@ -60,7 +62,7 @@ pub(crate) enum Reply {
         /// How much, in bytes.
         bytes: u64,
     },
-    /// To `answer` and `patch`: it is durable.
+    /// To `answer`, `patch` and `suspend`: it is durable.
     Recorded,
     /// To `cancel`: the run has ended, durably.
     Ended {
@@ -204,6 +206,7 @@ mod tests {
             (r#"{"version":1,"run":"r","request":"get"}"#, Request::Get),
             (r#"{"version":1,"run":"r","request":"cancel"}"#, Request::Cancel),
             (r#"{"version":1,"run":"r","request":{"watch":{"from":2}}}"#, Request::Watch { from: 2 }),
+            (r#"{"version":1,"run":"r","request":{"suspend":true}}"#, Request::Suspend(true)),
         ] {
             assert_eq!(read_request(line.as_bytes(), "r"), Ok(expected));
         }

@@ -131,6 +131,7 @@ impl Visit {
             Ok(Request::Watch { from }) => return self.watch(handle, from).await,
             Ok(Request::Get) => handle.state().await.map(Reply::State),
             Ok(Request::Cancel) => handle.cancelled().await.map(|status| Reply::Ended { status }),
+            Ok(Request::Suspend(suspended)) => handle.suspend(suspended).await.then_some(Reply::Recorded),
             Ok(Request::Answer { question, answer }) => match handle.answer(question, answer).await {
                 Ok(()) => Some(Reply::Recorded),
                 Err(AnswerError::Gone) => None,

@@ -18,6 +18,8 @@ pub(super) struct Offered<T, E> {
 pub(super) enum Expected {
     Answer(QuestionId, oneshot::Sender<Result<(), AnswerError>>),
     Patch(String, oneshot::Sender<Result<(), PatchError>>),
+    /// That the run stands still, or goes on.
+    Suspension(bool, oneshot::Sender<()>),
 }
 
 impl Expected {
@@ -25,7 +27,8 @@ impl Expected {
         match (self, record) {
             (Self::Answer(expected, _), Record::Answered { question, .. }) => expected == question,
             (Self::Patch(expected, _), Record::Patched(patch)) => *expected == patch.requester,
-            (Self::Answer(..) | Self::Patch(..), _) => false,
+            (Self::Suspension(expected, _), Record::RunSuspended(suspended)) => expected == suspended,
+            (Self::Answer(..) | Self::Patch(..) | Self::Suspension(..), _) => false,
         }
     }
 
@@ -33,7 +36,8 @@ impl Expected {
         match (self, other) {
             (Self::Patch(one, _), Self::Patch(two, _)) => one == two,
             (Self::Answer(one, _), Self::Answer(two, _)) => one == two,
-            (Self::Patch(..), Self::Answer(..)) | (Self::Answer(..), Self::Patch(..)) => false,
+            (Self::Suspension(one, _), Self::Suspension(two, _)) => one == two,
+            (Self::Patch(..) | Self::Answer(..) | Self::Suspension(..), _) => false,
         }
     }
 
@@ -41,6 +45,7 @@ impl Expected {
         let heard = match self {
             Self::Answer(_, reply) => reply.send(Ok(())).is_ok(),
             Self::Patch(_, reply) => reply.send(Ok(())).is_ok(),
+            Self::Suspension(_, reply) => reply.send(()).is_ok(),
         };
         if !heard {
             tracing::trace!("nobody waits for what becomes of a request");
@@ -66,9 +71,10 @@ impl<T: Copy + PartialEq> Acknowledgements<T> {
         self.expected.push(expected);
     }
 
-    /// Acknowledges what the run knows: now, or together with the same that is on its way to the log.
+    /// Acknowledges what the run knows: now, or together with the same that is on its way to the log, the last one if
+    /// there are several.
     pub(super) fn known(&mut self, again: Expected) {
-        if let Some((token, _)) = self.appending.iter().find(|(_, other)| other.is_same(&again)) {
+        if let Some((token, _)) = self.appending.iter().rfind(|(_, other)| other.is_same(&again)) {
             self.appending.push((*token, again));
         } else if self.expected.iter().any(|other| other.is_same(&again)) {
             self.expected.push(again);

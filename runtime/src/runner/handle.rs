@@ -45,6 +45,12 @@ pub struct RunState {
     pub epoch: u64,
     /// Whether everything in flight waits for an answer from outside.
     pub paused: bool,
+    /// Whether it is suspended, or is to be at its next barrier.
+    #[serde(default)]
+    pub suspended: bool,
+    /// Whether it stands still because of that.
+    #[serde(default)]
+    pub stands_still: bool,
     /// The questions that wait for an answer.
     pub questions: Vec<QuestionId>,
     /// What was used so far.
@@ -58,6 +64,8 @@ pub(super) enum Control {
     Cancel(Option<oneshot::Sender<RunStatus>>),
     Answer(Offered<(QuestionId, Payload), AnswerError>),
     Patch(Offered<Patch, PatchError>),
+    /// Told once that is durable.
+    Suspend(bool, oneshot::Sender<()>),
     State(oneshot::Sender<RunState>),
     Detach,
 }
@@ -115,6 +123,15 @@ impl RunHandle {
         let (reply, taken) = oneshot::channel();
         self.send(Control::Patch(Offered { what: patch, reply }));
         async move { taken.await.unwrap_or(Err(PatchError::Gone)) }
+    }
+
+    /// Lets the run stand still at its next barrier, or go on from there. It is on its way when this returns; the future
+    /// tells whether the run has taken it in, once it is durable, and need not be awaited. It has not if it is not driven
+    /// any more: then the log tells. A run that is over stays as it is.
+    pub fn suspend(&self, suspended: bool) -> impl Future<Output = bool> + Send + use<> {
+        let (reply, taken) = oneshot::channel();
+        self.send(Control::Suspend(suspended, reply));
+        async move { taken.await.is_ok() }
     }
 
     /// Where the run stands; none if it is not driven any more.

@@ -71,6 +71,25 @@ pub(crate) async fn patch_left(
     }
 }
 
+/// Lets a run that nobody drives stand still at its next barrier, or go on, once it is resumed.
+///
+/// # Errors
+/// As [`answer_left`].
+pub(crate) async fn suspend_left(
+    store: &Store<Record>,
+    name: &RunName,
+    programs: &Arc<Programs>,
+    owner: &str,
+    suspended: bool,
+) -> Result<(), RunError> {
+    let mut left = Left::open(store, name, programs, owner)?;
+    let coordinator = left.solo.coordinator();
+    if coordinator.has_ended() || coordinator.is_suspended() == suspended {
+        return Ok(());
+    }
+    left.append(owner, Record::RunSuspended(suspended)).await
+}
+
 /// Ends a run that nobody drives with what it has; one that has ended stays as it is. Tells how it ended.
 ///
 /// # Errors

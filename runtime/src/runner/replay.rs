@@ -171,7 +171,8 @@ impl Replay {
             | Record::Continued(_)
             | Record::Placed(_)
             | Record::Compacted(_)
-            | Record::Told(_) => true,
+            | Record::Told(_)
+            | Record::RunSuspended(_) => true,
         }
     }
 

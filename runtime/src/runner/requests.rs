@@ -126,6 +126,23 @@ impl<T: Copy + PartialEq> Requests<T> {
         }
     }
 
+    /// Takes in that the run is to stand still, or to go on; what the coordinator is to be told, if anything. One that
+    /// is over stays as it is.
+    pub fn suspend(
+        &mut self,
+        coordinator: &Coordinator,
+        suspended: bool,
+        reply: oneshot::Sender<()>,
+    ) -> Option<CoordinatorEvent> {
+        let expected = Expected::Suspension(suspended, reply);
+        if coordinator.is_over() || coordinator.is_suspended() == suspended {
+            self.acknowledgements.known(expected);
+            return None;
+        }
+        self.acknowledgements.expect(expected);
+        Some(CoordinatorEvent::Suspend(suspended))
+    }
+
     /// These records are on their way to the log.
     pub fn appending(&mut self, token: T, records: &[Record]) {
         // A deadline answers too.
@@ -162,6 +179,8 @@ impl RunState {
             superstep: coordinator.superstep(),
             epoch: coordinator.epoch().0,
             paused: coordinator.is_paused(),
+            suspended: coordinator.is_suspended(),
+            stands_still: coordinator.stands_still(),
             questions: coordinator.questions().map(|(id, _)| id.clone()).collect(),
             totals: coordinator.totals(),
         }

@@ -204,6 +204,7 @@ fn of_record(record: &Record) -> Option<Happening> {
         | Record::Continued(_)
         | Record::Placed(_)
         | Record::Compacted(_)
-        | Record::Told(_) => None,
+        | Record::Told(_)
+        | Record::RunSuspended(_) => None,
     }
 }

@@ -166,6 +166,7 @@ impl World<'_> {
         let actions: Vec<Action> = std::iter::from_fn(|| solo.poll_action()).collect();
         let (coordinator, partitions) = solo.into_parts();
         self.process = Some(Process { coordinator, partitions });
+        self.telling_past = true;
         for action in actions {
             match action {
                 Action::Append(token, records) => self.append(token.partition(), token.token(), records),
@@ -176,6 +177,7 @@ impl World<'_> {
                 Action::Ended(status) => self.ended(status),
             }
         }
+        self.telling_past = false;
     }
 
     /// The log as a resumed run reads it, spoilt by some defects.

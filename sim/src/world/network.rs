@@ -183,6 +183,9 @@ impl World<'_> {
                 self.broken("the run is shown as ended, and that is not durable");
             }
             Notice::Asked { id, .. } => self.question(id),
+            Notice::Started { activation, .. } if self.store.held && !self.telling_past => {
+                self.broken(format!("{activation} has started, and the run is suspended"));
+            }
             Notice::Started { .. }
             | Notice::SuperstepStarted { .. }
             | Notice::Retrying { .. }
@@ -195,6 +198,7 @@ impl World<'_> {
             | Notice::Opened { .. }
             | Notice::Called(_)
             | Notice::Paused
+            | Notice::Suspended
             | Notice::Resumed { .. }
             | Notice::Ended { .. } => {}
         }
@@ -237,6 +241,7 @@ impl World<'_> {
             | Notice::Called(_)
             | Notice::Paused
             | Notice::Resumed { .. } => {}
+            Notice::Suspended => counters.stood_still += 1,
             Notice::Ended { status, .. } => match status {
                 RunStatus::Succeeded => counters.ended_succeeded += 1,
                 RunStatus::Failed { .. } => counters.ended_failed += 1,

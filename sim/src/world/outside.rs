@@ -4,6 +4,7 @@ use serde_json::json;
 use superstep_engine::{CoordinatorEvent, Payload, QuestionId, Record};
 
 use super::{Item, World};
+use crate::store::Append;
 
 impl World<'_> {
     /// Somebody will answer, whatever becomes of the process until then.
@@ -35,6 +36,17 @@ impl World<'_> {
         let waiting = self.store.waiting.iter().flat_map(|append| &append.records);
         let is = |record: &Record| matches!(record, Record::Answered { question, .. } if question == wanted);
         self.store.log.iter().chain(waiting).any(is)
+    }
+
+    /// Somebody suspends the run, or lets it go on, which he asks for until it is so: nothing else would move it.
+    pub(super) fn suspend(&mut self, suspended: bool) {
+        let waits =
+            |append: &Append| append.records.iter().any(|of| matches!(of, Record::RunSuspended(true)));
+        let open = self.store.suspended || self.store.waiting.iter().any(waits);
+        if !suspended && (open || self.process.is_none()) {
+            self.outside_at(self.now + 5_000, Item::Suspend(false));
+        }
+        self.coordinator(CoordinatorEvent::Suspend(suspended));
     }
 
     /// Hands something in from outside, which tries again while the process is down.

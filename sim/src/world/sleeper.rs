@@ -140,6 +140,7 @@ impl Sleeper {
             | Item::LeaderWakes
             | Item::Answer(_)
             | Item::Patch(_)
+            | Item::Suspend(_)
             | Item::Cancel => {}
         }
     }

@@ -1,6 +1,7 @@
 //! What is asked of a run that goes on.
 
 use superstep_engine::{Patch, Payload, Question, QuestionId, RunStatus};
+use superstep_graph::Revision;
 use superstep_runtime::{AnswerError, PatchError, RunEvents, RunState, Taken};
 use tokio::sync::oneshot;
 
@@ -13,6 +14,8 @@ pub(crate) enum Ask {
     Answer(Option<QuestionId>, Payload, Taken<AnswerError>),
     /// Change the graph.
     Patch(Patch, Taken<PatchError>),
+    /// Stand still at the next barrier, or go on. Told once that is durable.
+    Suspend(bool, oneshot::Sender<()>),
     /// End with what there is. Told how the run ended.
     Cancel(oneshot::Sender<RunStatus>),
     /// Tell what its models write from now on, whichever terms it goes through here.
@@ -24,6 +27,8 @@ pub(crate) struct Standing {
     pub(crate) graph: String,
     pub(crate) started_at: u64,
     pub(crate) state: RunState,
+    /// Of the run's own graph.
+    pub(crate) revision: Option<Revision>,
     pub(crate) outputs: Payload,
     pub(crate) questions: Vec<(QuestionId, Question)>,
 }

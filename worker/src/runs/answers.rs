@@ -3,7 +3,7 @@
 use serde_json::Value;
 use superstep_engine::{Payload, Question, QuestionId, Record, RunStarted, Totals};
 use superstep_proto::v1;
-use superstep_runtime::{NewRun, RunPhase, RunSummary, fresh_name, open_questions, read_run, tell};
+use superstep_runtime::{JudgedPatch, NewRun, RunPhase, RunSummary, fresh_name, read_run};
 use superstep_store::{RunName, Store};
 use tonic::Status;
 
@@ -54,10 +54,37 @@ pub(super) fn is_answer(
     }
 }
 
+/// Whether the records of a run say that it is suspended, or that it is not; one that has ended stays as it is.
+pub(super) fn is_so(records: &[Record], suspended: bool) -> bool {
+    let last = records
+        .iter()
+        .rev()
+        .find_map(|record| if let Record::RunSuspended(last) = record { Some(*last) } else { None });
+    let ended = records.iter().any(|record| matches!(record, Record::Ended(_)));
+    ended || last.unwrap_or(false) == suspended
+}
+
+/// What became of the mutations of a run.
+pub(super) fn judged(
+    store: &Store<Record>,
+    provisions: &dyn Provisions,
+    run: &RunName,
+) -> Result<Vec<JudgedPatch>, Status> {
+    let (started, records) = read_run(store, run).map_err(|error| status_of(&error))?;
+    let programs = provisions
+        .not_loaded(run, &started)
+        .map_err(|error| Status::failed_precondition(with_causes(&*error)))?;
+    superstep_runtime::judged(run, &records, &programs).map_err(|error| status_of(&error))
+}
+
 /// Where a run stands that goes on.
 pub(super) fn of_standing(run: &RunName, standing: &Standing) -> v1::Run {
     let state = &standing.state;
-    let phase = if state.paused { v1::RunPhase::Paused } else { v1::RunPhase::Running };
+    let phase = match (state.stands_still, state.paused) {
+        (true, _) => v1::RunPhase::Suspended,
+        (false, true) => v1::RunPhase::Paused,
+        (false, false) => v1::RunPhase::Running,
+    };
     v1::Run {
         name: run.to_string(),
         graph: standing.graph.clone(),
@@ -69,6 +96,8 @@ pub(super) fn of_standing(run: &RunName, standing: &Standing) -> v1::Run {
         epoch: state.epoch,
         superstep: state.superstep,
         started_at: standing.started_at,
+        revision: standing.revision.as_ref().map(superstep_wire::revision).unwrap_or_default(),
+        suspended: state.suspended,
         ..v1::Run::default()
     }
 }
@@ -87,38 +116,50 @@ pub(super) fn of_log(
     let programs = provisions
         .not_loaded(run, &started)
         .map_err(|error| Status::failed_precondition(with_causes(&*error)))?;
-    let (outputs, totals) = tell(run, &records, &programs, |_| {}).map_err(|error| status_of(&error))?;
+    let standing =
+        superstep_runtime::standing(run, &records, &programs).map_err(|error| status_of(&error))?;
     let ended = records
         .iter()
         .find_map(|record| if let Record::Ended(status) = record { Some(status) } else { None });
     let epoch = records.iter().filter(|record| matches!(record, Record::EpochTaken { .. })).count();
-    let questions = match ended {
-        Some(_) => Vec::new(),
-        None => open_questions(run, &records, &programs).map_err(|error| status_of(&error))?,
+    let questions = if ended.is_some() { &[] } else { standing.questions.as_slice() };
+    let phase = match (ended, standing.stands_still) {
+        (Some(_), _) => v1::RunPhase::Ended,
+        (None, true) => v1::RunPhase::Suspended,
+        (None, false) => v1::RunPhase::Pending,
     };
     Ok(v1::Run {
         name: run.to_string(),
         graph: started.root.clone(),
-        phase: if ended.is_some() { v1::RunPhase::Ended } else { v1::RunPhase::Pending }.into(),
+        phase: phase.into(),
         status: ended.map(superstep_wire::status),
-        totals: Some(superstep_wire::totals(&totals)),
-        outputs: Some(superstep_wire::payload(&outputs)),
+        totals: Some(superstep_wire::totals(&standing.totals)),
+        outputs: Some(superstep_wire::payload(&standing.outputs)),
         questions: questions.iter().map(|(id, question)| asked(id, question)).collect(),
         epoch: epoch as u64,
-        superstep: totals.supersteps,
+        superstep: standing.totals.supersteps,
         started_at: started.started_at,
+        revision: standing.revision.as_ref().map(superstep_wire::revision).unwrap_or_default(),
+        suspended: standing.suspended && ended.is_none(),
         ..v1::Run::default()
     })
 }
 
-/// A page of the runs that are kept.
-pub(super) fn page(mut runs: Vec<RunSummary>, request: &v1::ListRequest) -> v1::ListResponse {
+/// A page of the runs that are kept. One that begins behind a run that is gone cannot be told: nothing says where that was.
+pub(super) fn page(mut runs: Vec<RunSummary>, request: &v1::ListRequest) -> Result<v1::ListResponse, Status> {
     runs.retain(|run| request.graph.is_empty() || run.graph == request.graph);
-    let behind = runs.iter().position(|run| run.name.as_str() == request.after).map_or(0, |at| at + 1);
+    let behind = match runs.iter().position(|run| run.name.as_str() == request.after) {
+        Some(at) => at + 1,
+        None if request.after.is_empty() => 0,
+        None => {
+            let gone = format!("there is no run {:?} behind which others could be listed", request.after);
+            return Err(Status::not_found(gone));
+        }
+    };
     let limit = if request.limit == 0 { PAGE } else { request.limit as usize };
     let more = runs.len() > behind + limit;
     let runs = runs.into_iter().skip(behind).take(limit).map(listed).collect();
-    v1::ListResponse { runs, more }
+    Ok(v1::ListResponse { runs, more })
 }
 
 fn listed(run: RunSummary) -> v1::Run {

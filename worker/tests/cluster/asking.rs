@@ -1,11 +1,10 @@
 //! What is asked of runs, and asked again because nobody knows whether it was done.
 
-use superstep_worker::Discovery as _;
 use tonic::Code;
 
 use super::*;
 
-fn asking() -> String {
+pub(super) fn asking() -> String {
     let graph = json!({
         "apiVersion": "superstep.dev/v1alpha1",
         "kind": "AgentGraph",

@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -24,14 +24,16 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("superstep-serving", &["provision", "runtime", "api", "graph", "engine"]),
     ("superstep-proto", &[]),
     ("superstep-transport", &[]),
+    ("superstep-leases", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
-    ("superstep-operator", &["api", "graph", "proto", "transport"]),
+    ("superstep-operator", &["api", "graph", "proto", "transport", "leases"]),
     (
         "superstep-worker",
         &[
             "wire",
             "proto",
             "transport",
+            "leases",
             "serving",
             "provision",
             "telemetry",
@@ -57,7 +59,9 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "store",
         ],
     ),
-    ("superstep-faults", &["worker", "wire", "proto", "transport", "runtime", "engine", "store"]),
+    ("superstep-witness", &["worker", "runtime", "engine", "store"]),
+    ("superstep-faults", &["witness", "worker", "wire", "proto", "transport", "engine", "store"]),
+    ("superstep-e2e", &["witness", "engine", "store"]),
     ("xtask", &[]),
 ];
 

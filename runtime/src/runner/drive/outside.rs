@@ -22,6 +22,10 @@ impl Driver {
                 let event = self.requests.patch(self.solo.coordinator(), what, reply);
                 self.take(event);
             }
+            Control::Suspend(suspended, reply) => {
+                let event = self.requests.suspend(self.solo.coordinator(), suspended, reply);
+                self.take(event);
+            }
             Control::State(reply) => {
                 if reply.send(RunState::of(self.solo.coordinator())).is_err() {
                     tracing::trace!("nobody waits for the state of the run");
@@ -35,6 +39,7 @@ impl Driver {
         let event = match event {
             Some(CoordinatorEvent::Answer(question, answer)) => Event::Answer(question, answer),
             Some(CoordinatorEvent::Patch(patch)) => Event::Patch(patch),
+            Some(CoordinatorEvent::Suspend(suspended)) => Event::Suspend(suspended),
             // Requests ask for nothing else.
             Some(CoordinatorEvent::Report(..) | CoordinatorEvent::Durable(_) | CoordinatorEvent::Cancel)
             | None => return,

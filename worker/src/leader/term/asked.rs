@@ -1,6 +1,7 @@
 //! What is asked of a run from outside.
 
-use superstep_engine::CoordinatorEvent;
+use superstep_engine::{CoordinatorEvent, FrameId};
+use superstep_graph::ValidatedGraph;
 use superstep_runtime::RunState;
 use tokio::time::Instant;
 
@@ -37,6 +38,7 @@ impl Term {
                 None
             }
             Ask::Patch(patch, reply) => self.requests.patch(&self.coordinator, patch, reply),
+            Ask::Suspend(suspended, reply) => self.requests.suspend(&self.coordinator, suspended, reply),
             Ask::Cancel(reply) => {
                 self.cancelling.push(reply);
                 Some(CoordinatorEvent::Cancel)
@@ -53,6 +55,7 @@ impl Term {
             graph: self.started.root.clone(),
             started_at: self.started.started_at,
             state: RunState::of(&self.coordinator),
+            revision: self.coordinator.graph(FrameId::ROOT).map(ValidatedGraph::revision),
             outputs: self.coordinator.outputs(),
             questions: questions.map(|(id, question)| (id.clone(), question.clone())).collect(),
         }

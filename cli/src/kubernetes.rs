@@ -1,0 +1,172 @@
+//! `kubectl superstep`: runs of a cluster by the names of their objects.
+//!
+//! What concerns objects is done by `kubectl`, which knows the cluster and who asks; what concerns a run itself goes to
+//! its workers, through `kubectl exec`. So RBAC decides what anybody may do.
+
+mod args;
+mod kubectl;
+mod objects;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use clap::Parser as _;
+use serde_json::{Value, json};
+
+use crate::args::cluster::{Connect, Trust};
+use crate::args::reach::{CancelArgs, PatchArgs, WatchArgs, WatchFormat};
+use crate::args::runs::{AnswerArgs, Store};
+use crate::exit::{CommandError, Exit};
+use crate::input::read;
+use crate::{answer, cancel, log, patch, watch};
+
+use args::{Plugin, PluginCommand, RunArgs};
+use kubectl::Kubectl;
+pub(crate) use kubectl::KubectlError;
+use objects::{Located, Mode};
+
+/// The name under which `kubectl` finds this command.
+const NAME: &str = "kubectl-superstep";
+
+/// Whether this process was called as the plugin.
+pub(crate) fn is_plugin(called: Option<&OsStr>) -> bool {
+    called.map(Path::new).and_then(Path::file_stem).is_some_and(|name| name == NAME)
+}
+
+/// Does what the plugin is asked for.
+pub(crate) fn main() -> Result<Exit, CommandError> {
+    let plugin = Plugin::parse();
+    log::begin(plugin.log);
+    let kubectl = Kubectl::new(&plugin.cluster)?;
+    match &plugin.command {
+        PluginCommand::Run(args) => run(&kubectl, args),
+        PluginCommand::Watch(args) => watched(&Located::find(&kubectl, &args.run)?, args.output),
+        PluginCommand::Answer(args) => {
+            let found = Located::find(&kubectl, &args.run)?;
+            answer::answer(&AnswerArgs {
+                run: found.run.clone(),
+                answer: args.answer.clone(),
+                vertex: args.vertex.clone(),
+                store: nowhere(),
+                connect: found.connect(),
+                output: args.output,
+            })
+        }
+        PluginCommand::Patch(args) => {
+            let found = Located::find(&kubectl, &args.run)?;
+            patch::patch(&PatchArgs {
+                run: found.run.clone(),
+                files: args.files.clone(),
+                store: nowhere(),
+                connect: found.connect(),
+                no_wait: args.no_wait,
+                output: args.output,
+            })
+        }
+        PluginCommand::Cancel(args) => {
+            // The object says what is wanted of the run, so that no controller takes it back.
+            objects::set_mode(&kubectl, &args.run, Mode::Cancelled)?;
+            let found = Located::find(&kubectl, &args.run)?;
+            cancel::cancel(&CancelArgs {
+                run: found.run.clone(),
+                store: nowhere(),
+                connect: found.connect(),
+                output: args.output,
+            })
+        }
+        PluginCommand::Suspend(args) => mode(&kubectl, &args.run, Mode::Suspended),
+        PluginCommand::Resume(args) => mode(&kubectl, &args.run, Mode::Running),
+        PluginCommand::List => kubectl.show(&["get", "graphruns"]),
+        PluginCommand::Inspect(args) => kubectl.show(&["describe", "graphrun", &args.run]),
+        PluginCommand::Promote(args) => {
+            objects::promote(&kubectl, &args.graph)?;
+            Ok(Exit::Success)
+        }
+        PluginCommand::Logs(args) => {
+            let selector = format!("superstep.dev/graph={}", args.graph);
+            let mut asked =
+                vec!["logs", "--selector", &selector, "--container", "worker", "--prefix", "--tail=-1"];
+            if args.follow {
+                asked.push("--follow");
+            }
+            kubectl.show(&asked)
+        }
+    }
+}
+
+/// Creates a run, and shows what happens in it.
+fn run(kubectl: &Kubectl, args: &RunArgs) -> Result<Exit, CommandError> {
+    let given = |argument: &Option<String>| {
+        argument.as_deref().map(|argument| read(argument, &mut std::io::stdin())).transpose()
+    };
+    let input = given(&args.input)?.map(|given| json!({"inline": given.value}));
+    let parameters = given(&args.parameters)?.map(|given| given.value);
+    let mut spec = json!({"graphRef": {"name": args.graph}});
+    let members = [
+        ("input", input),
+        ("parameters", parameters),
+        ("continueFrom", args.continue_from.as_ref().map(|run| json!({"name": run}))),
+        ("ttlAfterFinished", args.ttl.clone().map(Value::from)),
+    ];
+    for (name, value) in members {
+        if let Some(value) = value {
+            spec[name] = value;
+        }
+    }
+    let name = objects::create(kubectl, args.name.as_deref(), &args.graph, &spec)?;
+    if args.no_watch {
+        log::say(&format!("the run is {name}; kubectl superstep watch {name} shows it"));
+        return Ok(Exit::Success);
+    }
+    watched(&objects::begun(kubectl, &name)?, args.output)
+}
+
+fn watched(found: &Located, output: WatchFormat) -> Result<Exit, CommandError> {
+    watch::watch(&WatchArgs {
+        run: found.run.clone(),
+        from: None,
+        offset: None,
+        after: None,
+        store: nowhere(),
+        connect: found.connect(),
+        output,
+        progress: crate::args::runs::ShowProgress::Auto,
+    })
+}
+
+fn mode(kubectl: &Kubectl, run: &str, mode: Mode) -> Result<Exit, CommandError> {
+    objects::set_mode(kubectl, run, mode)?;
+    Ok(Exit::Success)
+}
+
+/// A run of a cluster is kept nowhere on this machine.
+fn nowhere() -> Store {
+    Store { folder: None }
+}
+
+impl Located {
+    /// Where its workers are.
+    fn connect(&self) -> Connect {
+        Connect {
+            connect: Some(format!("kubectl:{}/{}{}", self.namespace, self.graph, self.cluster)),
+            trust: Trust::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubectl_finds_it_by_its_name() {
+        for (called, is) in [
+            ("/usr/local/bin/kubectl-superstep", true),
+            ("kubectl-superstep", true),
+            ("/usr/local/bin/superstep", false),
+        ] {
+            assert_eq!(is_plugin(Some(OsStr::new(called))), is, "{called}");
+        }
+        assert!(!is_plugin(None));
+    }
+}

@@ -1,0 +1,12 @@
+//! Graphs: worker pods, and what these need to find each other, to be asked, and to reach nothing else.
+
+mod build;
+mod dereference;
+mod needs;
+mod reconcile;
+mod status;
+mod triggers;
+mod validate;
+
+pub(crate) use dereference::{Namespace, Referenced, Server, dereference};
+pub(crate) use reconcile::run;

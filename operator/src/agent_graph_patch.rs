@@ -1,0 +1,7 @@
+//! Changes of graphs: handed to the run that they are for, or folded into what later runs have.
+
+mod judged;
+mod reconcile;
+
+pub(crate) use judged::{Judged, judged, status_of};
+pub(crate) use reconcile::run;

@@ -1,0 +1,104 @@
+//! Whether an object is what it is to be.
+
+use serde_json::{Map, Value};
+
+/// Texts that are longer are only compared by their digest, so that they need not be kept.
+const LONG: usize = 512;
+
+/// What of an object is compared: not who and when, nor its status.
+pub(super) fn essence(object: &Value) -> Value {
+    let mut kept = Map::new();
+    let metadata = object.get("metadata").and_then(Value::as_object);
+    let of_metadata: Map<String, Value> = metadata
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| matches!(name.as_str(), "labels" | "annotations" | "ownerReferences"))
+        .map(|(name, value)| (name.clone(), shortened(value)))
+        .collect();
+    kept.insert("metadata".to_owned(), Value::Object(of_metadata));
+    for (name, value) in object.as_object().into_iter().flatten() {
+        if !matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "status") {
+            kept.insert(name.clone(), shortened(value));
+        }
+    }
+    Value::Object(kept)
+}
+
+fn shortened(value: &Value) -> Value {
+    match value {
+        Value::String(text) if text.len() > LONG => blake3::hash(text.as_bytes()).to_hex().as_str().into(),
+        Value::Array(items) => items.iter().map(shortened).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), shortened(value))).collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// Whether `live` is at least what is `wanted`: it may have more members of objects, which are those of others or
+/// filled in by the API server, and no more items of lists.
+pub(super) fn covers(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(name, wanted)| {
+            // What is empty may be left out.
+            live.get(name).map_or_else(|| is_empty(wanted), |live| covers(live, wanted))
+        }),
+        (Value::Array(live), Value::Array(wanted)) => {
+            live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted))
+        }
+        _ => live == wanted,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Null => true,
+        Value::Object(_) | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// A digest of a value.
+pub(super) fn digest(value: &Value) -> String {
+    blake3::hash(value.to_string().as_bytes()).to_hex()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_others_add_is_no_drift_and_what_they_change_is() {
+        let wanted = json!({"spec": {"ports": [{"port": 1}], "selector": {"a": "b"}, "egress": []}});
+        for (live, covered) in [
+            (
+                json!({"spec": {"ports": [{"port": 1, "protocol": "TCP"}], "selector": {"a": "b", "c": "d"}}}),
+                true,
+            ),
+            (json!({"spec": {"ports": [{"port": 2}], "selector": {"a": "b"}}}), false),
+            (json!({"spec": {"ports": [{"port": 1}, {"port": 2}], "selector": {"a": "b"}}}), false),
+            (json!({"spec": {"ports": [{"port": 1}], "selector": {}}}), false),
+            (json!({"spec": {"ports": [{"port": 1}]}}), false),
+            (json!({"spec": {"ports": [{"port": 1}], "selector": {"a": "b"}, "egress": [{}]}}), false),
+        ] {
+            assert_eq!(covers(&live, &wanted), covered, "{live}");
+        }
+    }
+
+    #[test]
+    fn status_and_versions_are_no_part_of_it() {
+        let object = |version: &str, text: &str| {
+            json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "status": version, "data": {"a": text},
+                "metadata": {"name": "a", "resourceVersion": version, "labels": {"a": "b"}},
+            })
+        };
+        let long = "x".repeat(LONG + 1);
+        let one = essence(&object("1", &long));
+        assert_eq!(one, essence(&object("2", &long)));
+        assert_ne!(one, essence(&object("2", &"y".repeat(LONG + 1))));
+        assert!(one.to_string().len() < LONG);
+    }
+}

@@ -1,0 +1,98 @@
+//! A child as it was seen, with no more of it than is needed.
+
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use serde_json::Value;
+
+use super::Key;
+use super::child::{Owner, WANTED};
+use super::drift::{digest, essence};
+
+/// Who a child says it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OwnedBy {
+    /// Its kind.
+    pub(crate) kind: String,
+    /// Its name.
+    pub(crate) name: String,
+    uid: String,
+}
+
+/// A child as it was seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// What tells it from one that had its name before.
+    pub(crate) uid: String,
+    /// The version of the object.
+    pub(crate) version: String,
+    /// The version of its spec; none of kinds without one.
+    pub(crate) generation: Option<i64>,
+    /// Whether it is being deleted.
+    pub(crate) is_leaving: bool,
+    /// Who controls it.
+    pub(crate) owner: Option<OwnedBy>,
+    /// What it was last wanted to be.
+    pub(super) wanted: Option<String>,
+    /// What is compared of it, as JSON.
+    essence: Box<str>,
+    /// The digest of that.
+    pub(super) digest: String,
+    /// Its status, of the kinds that have one.
+    status: Option<Box<str>>,
+}
+
+impl Seen {
+    /// What is kept of an object, and under which key; none if it has no name.
+    pub(super) fn of(kind: &str, object: DynamicObject) -> Option<(Key, Self)> {
+        let name = object.metadata.name.clone()?;
+        let key = Key { kind: kind.to_owned(), namespace: object.namespace().unwrap_or_default(), name };
+        let controller =
+            object.owner_references().iter().find(|reference| reference.controller == Some(true));
+        let owner = controller.map(|reference| OwnedBy {
+            kind: reference.kind.clone(),
+            name: reference.name.clone(),
+            uid: reference.uid.clone(),
+        });
+        let whole = serde_json::to_value(&object).unwrap_or(Value::Null);
+        let essence = essence(&whole);
+        let seen = Self {
+            uid: object.uid().unwrap_or_default(),
+            version: object.resource_version().unwrap_or_default(),
+            generation: object.metadata.generation,
+            is_leaving: object.metadata.deletion_timestamp.is_some(),
+            owner,
+            wanted: object.annotations().get(WANTED).cloned(),
+            digest: digest(&essence),
+            essence: essence.to_string().into(),
+            status: whole.get("status").map(|status| status.to_string().into()),
+        };
+        Some((key, seen))
+    }
+
+    /// Whether this owner has it.
+    pub(crate) fn is_of(&self, owner: &Owner) -> bool {
+        self.owner.as_ref().is_some_and(|by| by.uid == owner.uid)
+    }
+
+    /// Whether it belonged to one that had the name of this owner.
+    pub(super) fn is_of_a_former(&self, owner: &Owner) -> bool {
+        let by = self.owner.as_ref();
+        by.is_some_and(|by| by.uid != owner.uid && by.kind == owner.kind && by.name == owner.name)
+    }
+
+    /// What is compared of it.
+    pub(super) fn essence(&self) -> Value {
+        serde_json::from_str(&self.essence).unwrap_or(Value::Null)
+    }
+
+    /// Its status.
+    pub(crate) fn status(&self) -> Value {
+        self.status.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+    }
+
+    /// A number of its status; 0 where it is left out.
+    pub(crate) fn count(&self, name: &str) -> i32 {
+        let number = self.status().get(name).and_then(Value::as_i64);
+        number.and_then(|number| i32::try_from(number).ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,186 @@
+//! Making a child what it is to be.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::Api;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+
+use super::child::{Child, Owner};
+use super::drift::{covers, essence};
+use super::seen::Seen;
+use super::{Children, Written};
+use crate::context::Context;
+use crate::names::MANAGER;
+
+/// How long a child that is not followed is believed to be there.
+const TRUSTED: Duration = Duration::from_secs(60);
+
+/// How a child stands.
+#[derive(Clone, Debug)]
+pub(crate) enum Settled {
+    /// It was what it is to be, as far as is known.
+    There,
+    /// It was made so.
+    Applied,
+    /// It was made so a while ago, and is not followed.
+    Unseen,
+    /// One that had its name is being deleted first.
+    Leaving,
+}
+
+/// Why a child is not what it is to be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unsettled {
+    /// Somebody else has an object of that name.
+    #[error("{kind} {name} belongs to {by}: delete it, or give this object another name")]
+    Taken {
+        /// The kind of the child.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Whose it is.
+        by: String,
+    },
+    /// The API server does not take it.
+    #[error("{kind} {name} is refused: {why}")]
+    Refused {
+        /// The kind of the child.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What the API server says.
+        why: String,
+    },
+    /// The API server cannot be asked.
+    #[error("{kind} {name} cannot be written")]
+    Away {
+        /// The kind of the child.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: kube::Error,
+    },
+}
+
+impl Children {
+    /// Makes a child what it is to be, unless it is so already.
+    ///
+    /// # Errors
+    /// Somebody else has the name, the API server refuses it, or cannot be reached.
+    pub(crate) async fn settle(
+        &self,
+        context: &Context,
+        owner: &Owner,
+        child: &Child,
+    ) -> Result<Settled, Unsettled> {
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(context.client.clone(), &owner.namespace, &child.resource);
+        let live = match self.seen(child.kind(), &owner.namespace, child.name()) {
+            Some(seen) => Some(seen),
+            None if self.was_written(child) => return Ok(Settled::Unseen),
+            // What bears no label of ours is not followed, and neither is what was made a moment ago.
+            None => {
+                let found = api.get_opt(child.name()).await.map_err(|error| away(child, error))?;
+                found.and_then(|object| Seen::of(child.kind(), object)).map(|(_, seen)| Arc::new(seen))
+            }
+        };
+        if let Some(seen) = &live {
+            if !seen.is_of(owner) {
+                return former(seen, owner, child);
+            }
+            if seen.is_leaving {
+                return Ok(Settled::Leaving);
+            }
+            if self.is_settled(child, seen) {
+                return Ok(Settled::There);
+            }
+        }
+        let how = PatchParams::apply(MANAGER).force();
+        let patch = Patch::Apply(&child.object);
+        let now = api.patch(child.name(), &how, &patch).await.map_err(|error| refused(child, error))?;
+        let before = live.map_or_else(String::new, |seen| seen.version.clone());
+        let Some((key, seen)) = Seen::of(child.kind(), now) else { return Ok(Settled::Leaving) };
+        let written =
+            Written { wanted: child.wanted.clone(), before, after: seen.digest, at: Instant::now() };
+        tracing::debug!(kind = child.kind(), name = child.name(), "applied");
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(key, written);
+        Ok(Settled::Applied)
+    }
+
+    /// Whether one that is not followed was written so short a time ago that nobody looks.
+    fn was_written(&self, child: &Child) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = written.get(&child.key).filter(|last| last.wanted == child.wanted);
+        !self.follows(child.kind()) && last.is_some_and(|last| last.at.elapsed() < TRUSTED)
+    }
+
+    fn is_settled(&self, child: &Child, seen: &Seen) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = written.get(&child.key).filter(|last| last.wanted == child.wanted);
+        // It was written and nothing else has been seen since, or what is seen is what came of it.
+        let is_written = last.is_some_and(|last| last.before == seen.version || last.after == seen.digest);
+        is_written
+            || (seen.wanted.as_ref() == Some(&child.wanted)
+                && covers(&seen.essence(), &essence(&child.object)))
+    }
+
+    /// Deletes those of the owner's children that are none of `wanted`.
+    ///
+    /// # Errors
+    /// The API server refuses it or cannot be reached.
+    pub(crate) async fn sweep(
+        &self,
+        context: &Context,
+        owner: &Owner,
+        wanted: &[Child],
+    ) -> Result<(), kube::Error> {
+        for (key, seen) in self.of(owner) {
+            if seen.is_leaving || wanted.iter().any(|child| child.key == key) {
+                continue;
+            }
+            let Some(resource) = self.kinds.iter().find(|resource| resource.kind == key.kind) else {
+                continue;
+            };
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(context.client.clone(), &owner.namespace, resource);
+            let exactly =
+                Preconditions { uid: Some(seen.uid.clone()), resource_version: Some(seen.version.clone()) };
+            let how = DeleteParams { preconditions: Some(exactly), ..DeleteParams::background() };
+            match api.delete(&key.name, &how).await {
+                Ok(_) => tracing::info!(kind = key.kind, name = key.name, "deleted: nobody wants it"),
+                // Another look is taken when it has been seen as it is.
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn former(seen: &Seen, owner: &Owner, child: &Child) -> Result<Settled, Unsettled> {
+    if seen.is_of_a_former(owner) {
+        return Ok(Settled::Leaving);
+    }
+    let by = seen
+        .owner
+        .as_ref()
+        .map_or_else(|| "nobody that the operator knows".to_owned(), |by| format!("{} {}", by.kind, by.name));
+    Err(Unsettled::Taken { kind: child.kind().to_owned(), name: child.name().to_owned(), by })
+}
+
+/// A refusal that stays one while nothing is changed, or else a failure.
+fn refused(child: &Child, error: kube::Error) -> Unsettled {
+    if let kube::Error::Api(status) = &error
+        && matches!(status.code, 400 | 403 | 413 | 422)
+    {
+        let why = status.message.clone();
+        return Unsettled::Refused { kind: child.kind().to_owned(), name: child.name().to_owned(), why };
+    }
+    away(child, error)
+}
+
+fn away(child: &Child, source: kube::Error) -> Unsettled {
+    Unsettled::Away { kind: child.kind().to_owned(), name: child.name().to_owned(), source }
+}

@@ -1,0 +1,15 @@
+//! Runs: handed to the workers of their graph, and told of in their status.
+
+mod documents;
+mod ending;
+mod mirror;
+mod place;
+mod reconcile;
+mod status;
+mod submission;
+mod triggers;
+
+pub(crate) use ending::has_ended;
+pub(crate) use mirror::{MIRRORED, Mirrored};
+pub(crate) use reconcile::run;
+pub(crate) use submission::name_of;

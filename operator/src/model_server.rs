@@ -1,0 +1,9 @@
+//! Models: the pods that serve them, whatever the engine, and where they are asked.
+
+mod build;
+mod fit;
+mod reconcile;
+mod status;
+mod validate;
+
+pub(crate) use reconcile::run;

@@ -1,0 +1,23 @@
+//! The operator as a process, at a real API server, behind a proxy that plays its faults.
+//!
+//! What comes of create, scale, change, delete and recreate must be the same whatever happens on the way. There is no
+//! kubelet: a task of the test says of each pod that it is ready.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "reconcile/cluster.rs"]
+mod cluster;
+#[path = "reconcile/control_plane.rs"]
+mod control_plane;
+#[path = "reconcile/faults.rs"]
+mod faults;
+#[path = "reconcile/kubelet.rs"]
+mod kubelet;
+#[path = "reconcile/life.rs"]
+mod life;
+#[path = "reconcile/operator.rs"]
+mod operator;
+#[path = "reconcile/others.rs"]
+mod others;
+#[path = "reconcile/proxy.rs"]
+mod proxy;

@@ -1,0 +1,103 @@
+//! The life of a graph and of a model server: created, scaled, changed, deleted, created again.
+
+use std::collections::BTreeMap;
+
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::cluster::Room;
+
+/// What was there after each step.
+pub(crate) type Steps = Vec<(&'static str, BTreeMap<String, Value>)>;
+
+/// A graph of one model, with what a test adds to its spec.
+pub(crate) fn graph(name: &str, more: &Value) -> Value {
+    let mut spec = json!({
+        "entry": ["hello"],
+        "models": [{"name": "small", "modelServerRef": {"name": "small"}}],
+        "vertices": [{"name": "hello", "prompt": {"model": "small", "template": "hi"}}],
+    });
+    for (member, value) in more.as_object().unwrap() {
+        spec[member] = value.clone();
+    }
+    json!({
+        "apiVersion": "superstep.dev/v1alpha1", "kind": "AgentGraph", "metadata": {"name": name}, "spec": spec,
+    })
+}
+
+/// A model server on our own engine.
+pub(crate) fn server(name: &str, context: u32) -> Value {
+    json!({
+        "apiVersion": "superstep.dev/v1alpha1", "kind": "ModelServer", "metadata": {"name": name},
+        "spec": {
+            "model": {"name": "tiny", "sources": [{"file": {"path": "tiny.gguf"}}]},
+            "engine": {"candle": {"contextLength": context}},
+        },
+    })
+}
+
+/// Runs `kubectl scale`.
+pub(crate) async fn scale(room: &Room, kind: &str, name: &str, replicas: u32) {
+    let scale = json!({"spec": {"replicas": replicas}});
+    room.api(kind).patch_scale(name, &PatchParams::default(), &Patch::Merge(scale)).await.unwrap();
+}
+
+/// Lives it; `between` is called before each step.
+pub(crate) async fn live(room: &Room, mut between: impl AsyncFnMut(&'static str)) -> Steps {
+    let mut steps = Vec::new();
+    between("create").await;
+    room.apply(graph("triage", &json!({}))).await;
+    room.apply(server("small", 512)).await;
+    both_ready(room).await;
+    steps.push(("create", seen(room).await));
+
+    between("scale").await;
+    scale(room, "AgentGraph", "triage", 3).await;
+    scale(room, "ModelServer", "small", 2).await;
+    both_ready(room).await;
+    steps.push(("scale", seen(room).await));
+
+    between("change").await;
+    let external =
+        json!({"provider": "OpenAI", "model": "gpt", "credentialRef": {"name": "openai", "key": "apiKey"}});
+    let models = json!([
+        {"name": "small", "modelServerRef": {"name": "small"}},
+        {"name": "large", "external": external},
+    ]);
+    room.apply(graph("triage", &json!({"models": models}))).await;
+    room.apply(server("small", 1_024)).await;
+    both_ready(room).await;
+    steps.push(("change", seen(room).await));
+
+    between("delete").await;
+    room.delete("AgentGraph", "triage").await;
+    room.delete("ModelServer", "small").await;
+    room.until_empty().await;
+
+    between("recreate").await;
+    room.apply(server("small", 512)).await;
+    room.apply(graph("triage", &json!({}))).await;
+    both_ready(room).await;
+    steps.push(("recreate", seen(room).await));
+
+    between("end").await;
+    room.delete("ModelServer", "small").await;
+    room.delete("AgentGraph", "triage").await;
+    room.until_empty().await;
+    steps
+}
+
+async fn both_ready(room: &Room) {
+    room.until_ready("ModelServer", "small").await;
+    room.until_ready("AgentGraph", "triage").await;
+}
+
+/// What is there, with the name of the namespace left out.
+async fn seen(room: &Room) -> BTreeMap<String, Value> {
+    let children = room.children().await;
+    let neutral = |value: Value| {
+        let text = value.to_string().replace(&room.namespace, "NAMESPACE");
+        serde_json::from_str(&text).unwrap()
+    };
+    children.into_iter().map(|(name, value)| (name, neutral(value))).collect()
+}

@@ -1,0 +1,210 @@
+//! What others do to objects of the operator, and to its own.
+
+use std::time::Duration;
+
+use kube::api::{DynamicObject, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::cluster::{Room, until};
+use super::control_plane::ControlPlane;
+use super::kubelet::Kubelet;
+use super::life::{graph, server};
+use super::operator::Operator;
+use super::proxy::Proxy;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_do_is_mended_or_told() {
+    let Some(plane) = ControlPlane::start().await else { return };
+    let client = plane.client().await;
+    let _kubelet = Kubelet::start(client.clone());
+    let (proxy, url, _deaths) = Proxy::start(&plane.url, &plane.identities()).await;
+    let mut operator = Operator::start(&url);
+    let room = Room::new(&client, "others").await;
+    room.apply(server("small", 512)).await;
+    room.apply(graph("triage", &json!({}))).await;
+    room.until_ready("AgentGraph", "triage").await;
+    room.until_ready("ModelServer", "small").await;
+    served(&operator).await;
+
+    at_rest(&proxy, &mut operator, &room).await;
+    mended(&room).await;
+    taken(&room).await;
+    malformed(&room).await;
+    in_any_order(&room).await;
+    assert_eq!(operator.terminate(), Some(0), "{}", operator.log());
+}
+
+/// Health and metrics.
+async fn served(operator: &Operator) {
+    for path in ["/livez", "/healthz", "/readyz"] {
+        assert_eq!(operator.ask(path).await.unwrap().0, 200, "{path}");
+    }
+    let (_, metrics) = operator.ask("/metrics").await.unwrap();
+    for line in [
+        r#"superstep_operator_objects{kind="AgentGraph",ready="True"} 1"#,
+        r#"superstep_operator_reconciles_total{kind="AgentGraph",outcome="ok"}"#,
+        r#"superstep_operator_api_calls_total{verb="patch",code="200"}"#,
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}
+
+/// Nothing is written where nothing has to be: not while nothing happens, not when objects are touched, not after a
+/// start.
+async fn at_rest(proxy: &Proxy, operator: &mut Operator, room: &Room) {
+    settle(proxy).await;
+    let before = proxy.writes();
+    for count in 0..100 {
+        let touch = json!({"metadata": {"annotations": {"test/touched": count.to_string()}}});
+        for (kind, name) in
+            [("AgentGraph", "triage"), ("ModelServer", "small"), ("ConfigMap", "triage-graph")]
+        {
+            room.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(&touch)).await.unwrap();
+        }
+    }
+    settle(proxy).await;
+    assert_eq!(writes_since(proxy, before), Vec::<String>::new());
+    operator.restart();
+    until("the operator works", async || {
+        operator.ask("/readyz").await.is_some_and(|(status, _)| status == 200)
+    })
+    .await;
+    settle(proxy).await;
+    assert_eq!(writes_since(proxy, before), Vec::<String>::new());
+}
+
+fn writes_since(proxy: &Proxy, before: usize) -> Vec<String> {
+    proxy.seen.lock().unwrap().writes[before..].to_vec()
+}
+
+/// Waits until nobody has asked for two seconds.
+async fn settle(proxy: &Proxy) {
+    let count = |proxy: &Proxy| {
+        let seen = proxy.seen.lock().unwrap();
+        seen.writes.len() + seen.reads
+    };
+    loop {
+        let before = count(proxy);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        if count(proxy) == before {
+            return;
+        }
+    }
+}
+
+/// What somebody changes or deletes is what it was soon after.
+async fn mended(room: &Room) {
+    let before = room.children().await;
+    let merge = async |kind: &str, name: &str, change: Value| {
+        room.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(&change)).await.unwrap();
+    };
+    merge("StatefulSet", "triage-worker", json!({"spec": {"replicas": 5}})).await;
+    merge("Service", "triage-runs", json!({"spec": {"selector": {"app": "mine"}}})).await;
+    merge(
+        "Role",
+        "triage-worker",
+        json!({"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}),
+    )
+    .await;
+    merge("ServiceAccount", "triage-worker", json!({"automountServiceAccountToken": true})).await;
+    merge("ConfigMap", "triage-graph", json!({"data": {"graph.yaml": null}})).await;
+    merge("NetworkPolicy", "triage-worker", json!({"spec": {"ingress": [{}]}})).await;
+    merge("ConfigMap", "small-model", json!({"metadata": {"labels": {"app.kubernetes.io/name": null}}}))
+        .await;
+    merge("Deployment", "small-model", json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})).await;
+    merge("Deployment", "small-model", json!({"spec": {"replicas": 0}})).await;
+    for (kind, name) in
+        [("Service", "triage-workers"), ("RoleBinding", "triage-worker"), ("Service", "small-model")]
+    {
+        room.delete(kind, name).await;
+    }
+    // What nobody said anything of is not the operator's.
+    let mended = |object: &Value| {
+        let mut object = object.clone();
+        if let Some(spec) = object.pointer_mut("/data/spec/template/spec").and_then(Value::as_object_mut) {
+            spec.remove("hostNetwork");
+        }
+        if let Some(annotations) = object["annotations"].as_object_mut() {
+            annotations.remove("test/touched");
+        }
+        object
+    };
+    until("everything is mended", async || {
+        let after = room.children().await;
+        after.len() == before.len()
+            && before.iter().all(|(name, object)| after.get(name).map(mended) == Some(mended(object)))
+    })
+    .await;
+    room.until_ready("AgentGraph", "triage").await;
+    room.until_ready("ModelServer", "small").await;
+}
+
+/// An object of somebody else is not touched, and its graph says so until it is gone.
+async fn taken(room: &Room) {
+    let mine = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other-graph"}, "data": {"mine": "yes"},
+    });
+    room.apply(mine.clone()).await;
+    room.apply(graph("other", &json!({}))).await;
+    let message = room.until_reason("AgentGraph", "other", "NameTaken").await;
+    assert!(message.contains("ConfigMap other-graph"), "{message}");
+    let [stalled, ..] = room.condition("AgentGraph", "other", "Stalled").await.unwrap();
+    assert_eq!(stalled, "True");
+    let found: DynamicObject = room.api("ConfigMap").get("other-graph").await.unwrap();
+    assert_eq!(found.data["data"], mine["data"]);
+    room.delete("ConfigMap", "other-graph").await;
+    room.until_ready("AgentGraph", "other").await;
+    room.delete("AgentGraph", "other").await;
+}
+
+/// What the schema lets through and what cannot be read is told in the status, and holds up nobody.
+async fn malformed(room: &Room) {
+    let mut odd = graph("odd", &json!({}));
+    odd["spec"]["vertices"][0]["sends"] = json!({"to": "everybody"});
+    room.apply(odd).await;
+    let message = room.until_reason("AgentGraph", "odd", "Malformed").await;
+    assert!(message.starts_with("spec.vertices[0].sends"), "{message}");
+    room.apply(graph("fine", &json!({}))).await;
+    room.until_ready("AgentGraph", "fine").await;
+    room.apply(graph("odd", &json!({}))).await;
+    room.until_ready("AgentGraph", "odd").await;
+    for (name, more, reason) in [
+        ("dangling", json!({"entry": ["nobody"]}), "Invalid"),
+        ("alone", json!({"workers": {"replicas": 2, "store": {"ephemeral": {}}}}), "Invalid"),
+        ("a.b", json!({}), "NameUnusable"),
+    ] {
+        room.apply(graph(name, &more)).await;
+        room.until_reason("AgentGraph", name, reason).await;
+        room.delete("AgentGraph", name).await;
+    }
+    for name in ["odd", "fine"] {
+        room.delete("AgentGraph", name).await;
+    }
+}
+
+/// What a graph names may come after it, or go before it.
+async fn in_any_order(room: &Room) {
+    let inner =
+        json!({"entry": ["one"], "models": [], "vertices": [{"name": "one", "function": {"cel": "1"}}]});
+    let outer = json!({
+        "models": [{"name": "late", "modelServerRef": {"name": "late"}}],
+        "vertices": [{"name": "hello", "graph": {"ref": {"name": "inner"}}}],
+    });
+    room.apply(graph("outer", &outer)).await;
+    let message = room.until_reason("AgentGraph", "outer", "AgentGraphMissing").await;
+    assert!(message.contains("\"inner\"") && message.contains("\"late\""), "{message}");
+    room.apply(graph("inner", &inner)).await;
+    room.until_reason("AgentGraph", "outer", "ModelServerMissing").await;
+    room.apply(server("late", 256)).await;
+    room.until_ready("AgentGraph", "outer").await;
+    let children = room.children().await.len();
+    room.delete("ModelServer", "late").await;
+    room.until_reason("AgentGraph", "outer", "ModelServerMissing").await;
+    let kept = room.children().await;
+    assert!(kept.contains_key("StatefulSet outer-worker") && kept.len() < children);
+    room.delete("AgentGraph", "outer").await;
+    room.delete("AgentGraph", "inner").await;
+    room.delete("ModelServer", "small").await;
+    room.delete("AgentGraph", "triage").await;
+    room.until_empty().await;
+}
