@@ -31,6 +31,8 @@ mod rollout;
 mod run;
 mod settings;
 mod shutdown;
+#[cfg(test)]
+mod testing;
 mod volumes;
 mod watched;
 mod weights;

@@ -151,7 +151,7 @@ async fn answers(client: &Client, shutdown: &Shutdown) -> bool {
             }
             Err(error) => error,
         };
-        let wait = waits.next().unwrap_or(std::time::Duration::from_secs(30));
+        let wait = waits.next().unwrap_or(Duration::from_secs(30));
         tracing::warn!(%error, "the API server does not answer");
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
