@@ -20,6 +20,7 @@ use models::ModelsArgs;
 use reach::{CancelArgs, PatchArgs, SuspendArgs, WatchArgs};
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
 use runs::{AnswerArgs, DiffArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store, WhyArgs};
+use superstep_serving::ServeArguments;
 use travel::{ForkArgs, ReplayArgs};
 
 /// Runs agent graphs as Pregel programs.
@@ -70,6 +71,9 @@ pub(crate) enum Command {
     Render(RenderArgs),
     /// Fetch, list and measure models.
     Models(ModelsArgs),
+    /// Serve a model by OpenAI's protocol.
+    #[command(after_help = crate::serve::EXAMPLES)]
+    Serve(ServeArguments),
     /// Start workers on this machine, or show those of a cluster.
     Cluster(ClusterArgs),
     /// Run graphs and compare what they do with what cases expect.

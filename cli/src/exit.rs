@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use superstep_api::NoGraph;
 use superstep_provision::{ModelError, ProvisionError, with_causes};
 use superstep_runtime::RunError;
+use superstep_serving::ServeError;
 use superstep_store::{RunName, StoreError};
 
 use crate::cluster::ProcessError;
@@ -222,6 +223,9 @@ pub(crate) enum CommandError {
     /// An image would be written to a terminal.
     #[error("an image is no text for a terminal: write it to a file, as in superstep render … > graph.png")]
     ImageOnTerminal,
+    /// A model cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[from] io::Error),
@@ -260,6 +264,7 @@ impl CommandError {
             | Self::Page { .. }
             | Self::Graphviz(_)
             | Self::ImageOnTerminal
+            | Self::Serve(_)
             | Self::Output(_) => {}
             #[cfg(feature = "otlp")]
             Self::Traces(_) | Self::TraceElsewhere => {}
@@ -304,13 +309,8 @@ impl CommandError {
             | Self::Kubectl(_)
             | Self::Process(_)
             | Self::Output(_) => Exit::Unusable,
-            Self::Remote(error) => {
-                if error.is_invalid() {
-                    Exit::Invalid
-                } else {
-                    Exit::Unusable
-                }
-            }
+            Self::Serve(error) => invalid_or_unusable(error.is_invalid()),
+            Self::Remote(error) => invalid_or_unusable(error.is_invalid()),
             Self::Provision(ProvisionError::Attachment { .. }) => Exit::CorruptStore,
             Self::Run(error) => match error {
                 RunError::Store(
@@ -343,6 +343,10 @@ impl CommandError {
             },
         }
     }
+}
+
+fn invalid_or_unusable(is_invalid: bool) -> Exit {
+    if is_invalid { Exit::Invalid } else { Exit::Unusable }
 }
 
 /// `1 mistake`, `2 mistakes`.

@@ -31,6 +31,7 @@ mod report;
 mod retention;
 mod run;
 mod runs;
+mod serve;
 mod signals;
 mod suspend;
 #[cfg(feature = "otlp")]
@@ -76,6 +77,7 @@ fn main() -> std::process::ExitCode {
         Command::Runs(args) => runs::runs(args),
         Command::Inspect(args) => history::inspect(args),
         Command::Models(args) => models::models(args),
+        Command::Serve(args) => serve::serve(args),
         Command::Cluster(args) => cluster::cluster(args),
         Command::Conformance(args) => conformance::conformance(args),
     };

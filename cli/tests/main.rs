@@ -32,6 +32,7 @@ mod render;
 mod retrieval;
 mod run;
 mod runs;
+mod serve;
 #[cfg(feature = "otlp")]
 mod telemetry;
 mod travel;

@@ -42,7 +42,7 @@ pub use message::{MessageKey, MessageStatus, Routed, Target, Trail};
 pub use misfit::Misfit;
 pub use notice::{Called, LimitKind, Notice, RunStatus};
 pub use partition::{Again, CallDecision, Effect, Job, Partition, PartitionEvent, Recall};
-pub use payload::Payload;
+pub use payload::{Payload, Reference};
 pub use program::{
     Direct, Emission, Failure, FailureClass, Outcome, ProgramResult, Question, Received, Resumption, Scene,
     Usage, ValueChange, View,

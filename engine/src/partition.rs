@@ -6,6 +6,7 @@ mod again;
 mod calls;
 mod delivery;
 mod element;
+mod fetching;
 mod flight;
 mod frame;
 mod journal;

@@ -8,12 +8,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 mod checked;
+mod reference;
 
 use checked::Checked;
+pub use reference::Reference;
 
 /// An immutable JSON value. Cloning shares it, and a list of payloads shares its items: it becomes one
 /// value only for those who ask for that. Binary formats store it as JSON text, for they cannot
 /// describe it themselves; what comes from there stays text until somebody asks for the value.
+///
+/// A payload may be [kept elsewhere](Self::reference). Then it says nothing: it is null to whoever asks, and whoever
+/// hands it to a program fetches it first.
 #[derive(Clone)]
 pub struct Payload(Arc<Form>);
 
@@ -28,7 +33,12 @@ enum Form {
         text: Box<str>,
         whole: OnceLock<Value>,
     },
+    /// Text that is kept elsewhere.
+    Kept(Reference),
 }
+
+/// What a payload says that is kept elsewhere.
+static NOTHING: Value = Value::Null;
 
 /// Whether lists and objects are nested more than `levels` deep in `value`.
 pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
@@ -60,10 +70,24 @@ impl Payload {
         Ok(Self(Arc::new(Form::Text { text, whole: OnceLock::new() })))
     }
 
+    /// A payload whose text is kept elsewhere.
+    pub fn kept(reference: Reference) -> Self {
+        Self(Arc::new(Form::Kept(reference)))
+    }
+
+    /// Where its text is, if it is kept elsewhere.
+    pub fn reference(&self) -> Option<Reference> {
+        match &*self.0 {
+            Form::Kept(reference) => Some(*reference),
+            Form::Value(_) | Form::List { .. } | Form::Text { .. } => None,
+        }
+    }
+
     /// It as JSON text.
     pub fn to_json(&self) -> Cow<'_, str> {
         match &*self.0 {
             Form::Text { text, .. } => Cow::Borrowed(text),
+            Form::Kept(_) => Cow::Borrowed("null"),
             Form::Value(_) | Form::List { .. } => {
                 Cow::Owned(serde_json::to_string(&Plain(self)).expect("a value of JSON is JSON"))
             }
@@ -74,6 +98,7 @@ impl Payload {
     pub fn value(&self) -> &Value {
         match &*self.0 {
             Form::Value(value) => value,
+            Form::Kept(_) => &NOTHING,
             Form::Text { text, whole } => {
                 whole.get_or_init(|| serde_json::from_str(text).expect("it was seen to be JSON"))
             }
@@ -90,7 +115,7 @@ impl Payload {
 
     fn is_deeper(&self, levels: usize) -> bool {
         match &*self.0 {
-            Form::Value(_) | Form::Text { .. } => is_deeper(self.value(), levels),
+            Form::Value(_) | Form::Text { .. } | Form::Kept(_) => is_deeper(self.value(), levels),
             Form::List { items, .. } => levels == 0 || items.iter().any(|item| item.is_deeper(levels - 1)),
         }
     }
@@ -106,7 +131,7 @@ impl Payload {
         match &*self.0 {
             Form::Value(value) => value.is_null(),
             Form::Text { text, .. } => text.trim_ascii() == "null",
-            Form::List { .. } => false,
+            Form::List { .. } | Form::Kept(_) => false,
         }
     }
 
@@ -119,7 +144,7 @@ impl Payload {
     pub fn items(&self) -> Option<Cow<'_, [Self]>> {
         match &*self.0 {
             Form::List { items, .. } => Some(Cow::Borrowed(items)),
-            Form::Value(_) | Form::Text { .. } => {
+            Form::Value(_) | Form::Text { .. } | Form::Kept(_) => {
                 let items = self.value().as_array()?;
                 Some(items.iter().cloned().map(Self::from).collect())
             }
@@ -130,7 +155,7 @@ impl Payload {
     pub fn len_of_list(&self) -> Option<usize> {
         match &*self.0 {
             Form::List { items, .. } => Some(items.len()),
-            Form::Value(_) | Form::Text { .. } => self.value().as_array().map(Vec::len),
+            Form::Value(_) | Form::Text { .. } | Form::Kept(_) => self.value().as_array().map(Vec::len),
         }
     }
 
@@ -178,7 +203,10 @@ impl PartialEq for Payload {
         {
             return true;
         }
-        self.is_same(other) || self.value() == other.value()
+        match (self.reference(), other.reference()) {
+            (None, None) => self.is_same(other) || self.value() == other.value(),
+            (one, two) => one == two,
+        }
     }
 }
 
@@ -197,7 +225,7 @@ struct Plain<'a>(&'a Payload);
 impl Serialize for Plain<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &*self.0.0 {
-            Form::Value(_) | Form::Text { .. } => self.0.value().serialize(serializer),
+            Form::Value(_) | Form::Text { .. } | Form::Kept(_) => self.0.value().serialize(serializer),
             Form::List { items, .. } => serializer.collect_seq(items.iter().map(Plain)),
         }
     }
@@ -338,6 +366,19 @@ mod tests {
             expected.append(Payload::from(json!(7)));
             assert_eq!(appended, expected);
         }
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_says_nothing_and_is_nothing_else() {
+        let reference = |bytes| Reference { digest: [7; 32], bytes };
+        let kept = Payload::kept(reference(9));
+        assert_eq!(kept.reference(), Some(reference(9)));
+        assert_eq!(kept, Payload::kept(reference(9)));
+        assert_ne!(kept, Payload::kept(reference(8)));
+        assert_ne!(kept, Payload::null());
+        assert!(!kept.is_null() && kept.items().is_none() && kept.len_of_list().is_none());
+        assert_eq!((kept.value(), &*kept.to_json()), (&json!(null), "null"));
+        assert_eq!(Payload::from(json!("x")).reference(), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod agent_graph;
 mod agent_graph_patch;
 mod apply;
 mod backoff;
+mod certificates;
 mod children;
 mod client;
 mod conditions;
@@ -26,6 +27,7 @@ mod pace;
 mod patches;
 mod placed;
 mod pods;
+mod ready;
 mod remembered;
 mod rollout;
 mod run;
@@ -61,6 +63,15 @@ Examples:
   superstep-operator run --worker-image registry.example/superstep/worker:1.0 --store 's3://runs/{namespace}/{graph}'
   superstep-operator run --worker-image localhost/superstep/worker:dev --namespace team-a,team-b --log-json")]
     Run(Box<Settings>),
+    /// Ask an operator whether it is ready, as `helm test` does
+    #[command(after_help = "\
+Examples:
+  superstep-operator ready superstep-operator.superstep-system.svc:8080")]
+    Ready {
+        /// Where its health is served
+        #[arg(value_name = "HOST:PORT")]
+        address: String,
+    },
     /// Print the CustomResourceDefinitions
     #[command(after_help = "\
 Examples:
@@ -71,6 +82,7 @@ Examples:
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Run(settings) => run::run(*settings)?,
+        Command::Ready { address } => writeln!(io::stdout(), "{}", ready::ask(&address)?)?,
         Command::Crds => io::stdout().write_all(definitions::yaml()?.as_bytes())?,
     }
     Ok(())

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+use crate::certificates::Certificates;
 use crate::client::client;
 use crate::context::{Context, Shared};
 use crate::http::{Health, Progress, serve};
@@ -18,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::shutdown::{Shutdown, signalled};
-use crate::workers::{NoCertificates, Workers};
+use crate::workers::Workers;
 use crate::{agent_graph, agent_graph_patch, graph_run, model_server};
 
 /// The domain of services, as every cluster resolves it.
@@ -97,13 +98,14 @@ async fn work(settings: Settings) -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}", settings.health))?;
     let client = client(Arc::clone(&metrics)).await?;
-    let (_authorities, authorities) = watch::channel(None);
+    let certificates =
+        Certificates::begin(&settings.signing, client.clone(), &settings.own_namespace).await?;
     let shared = Shared {
         client,
         settings: Arc::new(settings),
         metrics: Arc::clone(&metrics),
-        authorities,
-        workers: Arc::new(Workers::new(Arc::new(NoCertificates), SERVICES)),
+        authorities: certificates.authorities.clone(),
+        workers: Arc::new(Workers::new(certificates.clients(), SERVICES)),
         pace: Arc::new(Pace::per_second(STATUSES)),
     };
     let contexts: Vec<Arc<Context>> =

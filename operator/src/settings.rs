@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
+use crate::certificates::Signing;
+
 /// What `superstep-operator run` is given.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Settings {
@@ -26,6 +28,8 @@ pub(crate) struct Settings {
     /// Where workers have their certificates signed, such as <https://superstep-operator.superstep.svc:8443>
     #[arg(long, env = "SUPERSTEP_SIGNER_ADDRESS", value_name = "URL")]
     pub(crate) signer_address: Option<String>,
+    #[command(flatten)]
+    pub(crate) signing: Signing,
     /// Addresses and ports of the API server that pods may reach, such as 10.0.0.1:6443; if left out, the usual
     /// ports everywhere
     #[arg(long = "api-server", env = "SUPERSTEP_API_SERVERS", value_delimiter = ',', value_name = "IP:PORT")]

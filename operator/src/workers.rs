@@ -57,16 +57,6 @@ pub(crate) trait Certificates: std::fmt::Debug + Send + Sync {
     fn for_namespace(&self, namespace: &str) -> Result<Security, CertificateError>;
 }
 
-/// Nothing signs certificates.
-#[derive(Debug)]
-pub(crate) struct NoCertificates;
-
-impl Certificates for NoCertificates {
-    fn for_namespace(&self, _: &str) -> Result<Security, CertificateError> {
-        Err("the operator has no authority".into())
-    }
-}
-
 /// The workers of all graphs.
 #[derive(Debug)]
 pub(crate) struct Workers {

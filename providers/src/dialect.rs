@@ -128,11 +128,12 @@ struct Settings<'a> {
     sampling: &'a Sampling,
     body: Map<String, Value>,
     refused: Option<&'static str>,
+    tells_logprobs: bool,
 }
 
 impl<'a> Settings<'a> {
     fn new(sampling: &'a Sampling) -> Self {
-        Self { sampling, body: Map::new(), refused: None }
+        Self { sampling, body: Map::new(), refused: None, tells_logprobs: false }
     }
 
     /// Sets what the user set. `name` is none where the dialect does not have it.
@@ -152,10 +153,17 @@ impl<'a> Settings<'a> {
         self
     }
 
+    /// Whether it tells how likely tokens were; default it does not.
+    fn tells_logprobs(&mut self, tells: bool) -> &mut Self {
+        self.tells_logprobs = tells;
+        self
+    }
+
     fn finish(&mut self) -> Result<Map<String, Value>, Fault> {
         match self.refused {
-            _ if self.sampling.logprobs.is_some() => {
-                let detail = "log-probabilities are told by local models only: leave sampling.logprobs out";
+            _ if self.sampling.logprobs.is_some() && !self.tells_logprobs => {
+                let detail = "log-probabilities are told by Superstep's own models only: leave \
+                              sampling.logprobs out";
                 Err(Fault::new(FaultKind::Invalid, detail))
             }
             None => Ok(std::mem::take(&mut self.body)),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use superstep_engine::Usage;
-use superstep_runtime::{Finish, ModelAnswer, ModelRequest, OnText, ToolCall, UsageParts};
+use superstep_runtime::{Finish, ModelAnswer, ModelRequest, OnText, TokenLogprob, ToolCall, UsageParts};
 
 use crate::fault::{Fault, FaultKind};
 
@@ -18,6 +18,8 @@ pub(crate) struct Draft {
     /// Why it ends; while it is none, the answer is not complete.
     pub(crate) finish: Option<Finish>,
     pub(crate) usage: Tokens,
+    /// How likely tokens were, where that was asked for.
+    pub(crate) logprobs: Option<Vec<TokenLogprob>>,
     /// What the provider wants back; see [`ModelAnswer::keepsake`].
     pub(crate) keepsake: Option<Value>,
     /// Content blocks of Anthropic that are wanted back, by their index.
@@ -109,7 +111,7 @@ impl Draft {
             parts: self.usage.parts,
             keepsake: self.keepsake,
             stand_in: None,
-            logprobs: None,
+            logprobs: self.logprobs,
         })
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn well_known(provider: Provider) -> &'static str {
         Provider::Together => "together",
         Provider::Cohere => "cohere",
         Provider::Ollama => "ollama",
+        Provider::Superstep => "superstep",
     }
 }
 
@@ -40,6 +41,7 @@ pub(crate) fn home(provider: Provider) -> Home {
             Flavor { max_tokens: "max_completion_tokens", more_sampling: false, ..plain },
         ),
         Provider::OpenAICompatible => open_ai("", plain),
+        Provider::Superstep => open_ai("", Flavor { is_own: true, ..plain }),
         Provider::Groq => open_ai("https://api.groq.com/openai/v1", Flavor { more_sampling: false, ..plain }),
         Provider::DeepSeek => open_ai(
             "https://api.deepseek.com/v1",

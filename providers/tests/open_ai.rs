@@ -197,7 +197,8 @@ async fn relatives_are_asked_in_their_own_words() {
     let fake = Fake::new(ok(completion(text("{}"), "stop"))).await;
     for (provider, has, has_not) in [
         ("OpenAICompatible", &["max_tokens", "seed"][..], &["max_completion_tokens"][..]),
-        ("Groq", &["max_tokens", "seed", "response_format"], &[]),
+        ("Superstep", &["max_tokens", "seed", "response_format", "metadata"], &[]),
+        ("Groq", &["max_tokens", "seed", "response_format"], &["metadata"]),
         ("DeepSeek", &["max_tokens", "response_format"], &["seed"]),
         ("Mistral", &["max_tokens", "random_seed"], &["seed", "stream_options"]),
         ("OpenRouter", &["max_tokens"], &[]),

@@ -21,7 +21,7 @@ pub use error::ProvisionError;
 pub use manifests::{Manifests, read_documents, read_files, write_documents};
 pub use models::{
     CacheUse, Cached, Downloads, FetchError, HubFile, ModelCache, ModelError, ModelPlan, Quiet, Search,
-    digest,
+    Served, digest, load_server,
 };
 #[cfg(feature = "inference")]
 pub use models::{load_options, sentence_model, sentence_options};

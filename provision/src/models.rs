@@ -19,12 +19,11 @@ use superstep_api::{ModelServer, ModelServerSpec, ResourceSet};
 use superstep_graph::{GraphSpec, VertexName};
 use superstep_runtime::{Model as _, Models, NotLoaded, Scripted, ScriptedModel, ToolSignature, Tools};
 
-use served::Served;
-
 pub use cache::{Cached, ModelCache, digest};
 pub use downloads::{Downloads, Quiet};
 pub use fetch_error::FetchError;
 pub use hub::HubFile;
+pub use served::Served;
 #[cfg(feature = "inference")]
 pub use sources::sentence_model;
 pub use sources::{CacheUse, Search};
@@ -211,6 +210,14 @@ fn calls_tools(spec: &ModelServerSpec) -> bool {
         (None, Some(external)) => external::calls_tools(external),
         (None, None) => false,
     }
+}
+
+/// What `server` serves, fetched where that is needed. It blocks the thread, which may be one of a tokio runtime.
+///
+/// # Errors
+/// The model cannot be used.
+pub fn load_server(server: &ModelServer, downloads: &dyn Downloads) -> Result<Served, ModelError> {
+    load(&server.metadata.name, &server.spec, downloads, &mut external::Asked::default())
 }
 
 fn load(

@@ -20,6 +20,7 @@ mod models;
 mod process;
 mod program;
 mod programs;
+pub mod prompted;
 mod question;
 mod reach;
 mod recorded;

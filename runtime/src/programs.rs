@@ -37,6 +37,7 @@ use crate::template::Template;
 use crate::tool::Tool;
 use crate::tools::{CheckedTool, ToolError, Tools};
 
+pub(crate) use asking::bare;
 pub use effects::EffectExpressions;
 pub(crate) use function::seen;
 use graphs::PreparedGraphs;

@@ -29,6 +29,8 @@ pub(crate) struct Activations {
     links: BTreeMap<Place, Vec<Link>>,
     calls: BTreeMap<CallKey, Draft>,
     openers: BTreeMap<FrameId, Place>,
+    /// The frames that are open, by who opened them.
+    opened: BTreeMap<Place, Vec<FrameId>>,
     /// Senders whose spans are not those that follow from the run, as came with their messages.
     strangers: BTreeMap<Place, SpanContext>,
     /// Numbers the calls of activations that are over.
@@ -45,6 +47,7 @@ impl Activations {
             links: BTreeMap::new(),
             calls: BTreeMap::new(),
             openers: BTreeMap::new(),
+            opened: BTreeMap::new(),
             strangers: BTreeMap::new(),
             late: late(Epoch(1)),
         }
@@ -57,7 +60,7 @@ impl Activations {
             Notice::Opened { frame, graph, by } => {
                 self.graphs.opened(*frame, graph);
                 let (vertex, superstep) = (by.vertex.clone(), by.superstep);
-                self.openers.insert(*frame, Place { frame: by.frame, vertex, superstep });
+                self.open_by(*frame, Place { frame: by.frame, vertex, superstep });
             }
             Notice::Called(called) => self.called(called, now),
             Notice::Retrying { activation, attempts, failure } => {
@@ -80,10 +83,10 @@ impl Activations {
                 self.graphs.mutated(*frame, mutation);
             }
             Notice::Ended { .. } => self.ended(now),
+            Notice::Committed { superstep, .. } => self.committed(*superstep),
             Notice::SuperstepStarted { .. }
             | Notice::JoinIncomplete { .. }
             | Notice::Mutated { .. }
-            | Notice::Committed { .. }
             | Notice::Paused
             | Notice::Suspended
             | Notice::Resumed { .. } => {}
@@ -93,7 +96,39 @@ impl Activations {
     /// A frame has this graph, and was opened by the activation at `by`.
     pub(crate) fn opened(&mut self, frame: FrameId, spec: &GraphSpec, by: Place) {
         self.graphs.opened_as(frame, spec);
+        self.open_by(frame, by);
+    }
+
+    fn open_by(&mut self, frame: FrameId, by: Place) {
+        self.opened.entry(by.clone()).or_default().push(frame);
         self.openers.insert(frame, by);
+    }
+
+    /// A frame is over: nothing starts in it any more, and nothing of it need be known.
+    pub(crate) fn closed(&mut self, frame: FrameId) {
+        self.graphs.closed(frame);
+        self.links.retain(|place, _| place.frame != frame);
+        self.strangers.retain(|place, _| place.frame != frame);
+        let Some(by) = self.openers.remove(&frame) else { return };
+        if let Some(frames) = self.opened.get_mut(&by) {
+            frames.retain(|other| *other != frame);
+            if frames.is_empty() {
+                self.opened.remove(&by);
+            }
+        }
+    }
+
+    /// The activation at `place` is over, and so are the frames that it has opened.
+    fn over_at(&mut self, place: &Place) -> Option<Activation> {
+        for frame in self.opened.get(place).cloned().unwrap_or_default() {
+            self.closed(frame);
+        }
+        self.open.remove(place)
+    }
+
+    /// A superstep is durable: what was to start in it has started.
+    pub(crate) fn committed(&mut self, superstep: u64) {
+        self.links.retain(|place, _| place.superstep > superstep);
     }
 
     /// Mutations have made this graph of a frame's.
@@ -251,7 +286,7 @@ impl Activations {
         now: SystemTime,
     ) {
         // A join that can never be complete fails its vertex without a start.
-        let known = self.open.remove(&activation::place_of(id)).map(|activation| activation.draft);
+        let known = self.over_at(&activation::place_of(id)).map(|activation| activation.draft);
         let mut draft = known.unwrap_or_else(|| self.begin(id, now));
         if usage.calls > 0 {
             draft.count("superstep.usage.calls", usage.calls);
@@ -266,7 +301,7 @@ impl Activations {
 
     fn cancelled(&mut self, id: &ActivationId, now: SystemTime) {
         // One that was cancelled before it started has no span.
-        let Some(Activation { mut draft, .. }) = self.open.remove(&activation::place_of(id)) else { return };
+        let Some(Activation { mut draft, .. }) = self.over_at(&activation::place_of(id)) else { return };
         draft.fail("cancelled", None);
         self.over.finish(draft, now);
     }
@@ -354,6 +389,45 @@ mod tests {
         activations.notice(&completed("b", 1), now);
         let spans = activations.over.take();
         spans.into_iter().flat_map(|span| span.links.links).map(|link| link.span_context).collect()
+    }
+
+    /// How many things are known of frames, and of links of activations that are about to start.
+    fn known(activations: &Activations) -> [usize; 5] {
+        let Activations { graphs, openers, opened, links, strangers, .. } = activations;
+        [graphs.count(), openers.len(), opened.len(), links.len(), strangers.len()]
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_however_many_frames_a_run_opens() {
+        let inner = GraphSpec::default();
+        let mut activations = activations();
+        let now = SystemTime::now();
+        let before = known(&activations);
+        let mut frame = FrameId::ROOT;
+        for superstep in 0..1_000 {
+            activations.notice(&started("opener", superstep), now);
+            let by = Place { frame: FrameId::ROOT, vertex: "opener".into(), superstep };
+            // Two elements of a group, the first of which opens one inside.
+            for by in [by.clone(), by.clone(), Place { frame: FrameId(frame.0 + 1), ..by }] {
+                frame = FrameId(frame.0 + 1);
+                activations.opened(frame, &inner, by);
+            }
+            let within = ActivationId { frame, ..id("within", superstep) };
+            activations.notice(&Notice::Started { activation: within.clone(), elements: None }, now);
+            let other = TraceIds::of("other", 7);
+            let sender = Place { frame, vertex: "within".into(), superstep };
+            activations.came(sender.clone(), other.context(other.activation(&sender)));
+            let (from, to, port) = ("within".into(), "never".into(), Port::default());
+            let (sent, taken, status) = (superstep, Some(superstep), MessageStatus::Delivered);
+            activations.notice(&Notice::Settled { frame, from, port, to, sent, taken, status }, now);
+            activations.notice(&Notice::Cancelled { activation: within }, now);
+            // The one inside is closed by whoever closes it, where several work on the run, the others with their opener.
+            activations.closed(frame);
+            activations.notice(&completed("opener", superstep), now);
+            activations.committed(superstep);
+            activations.over.take();
+            assert_eq!(known(&activations), before, "superstep {superstep}");
+        }
     }
 
     #[test]

@@ -80,6 +80,17 @@ impl Graphs {
         self.open.insert(frame, Arc::new(vertices(spec)));
     }
 
+    /// A frame is over: nothing starts in it any more.
+    pub(crate) fn closed(&mut self, frame: FrameId) {
+        self.open.remove(&frame);
+    }
+
+    /// How many are open.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.open.len()
+    }
+
     /// Follows mutations as [`Self::mutated`] does, by the graph that they have led to.
     pub(crate) fn changed(&mut self, frame: FrameId, spec: &GraphSpec, removed: &[VertexName]) {
         let Some(known) = self.open.get_mut(&frame) else { return };

@@ -190,6 +190,11 @@ impl WorkerSpans {
         self.activations.opened(frame, spec, by);
     }
 
+    /// A frame is over.
+    pub fn closed(&mut self, frame: FrameId) {
+        self.activations.closed(frame);
+    }
+
     /// The superstep's activations are about to start.
     pub fn begins(&mut self, superstep: u64) {
         if self.share.as_ref().is_some_and(|share| share.superstep == superstep) {
@@ -233,6 +238,7 @@ impl WorkerSpans {
         if let Some(share) = self.share.take().filter(|share| share.superstep == superstep) {
             self.activations.over.finish(share.end(), now);
         }
+        self.activations.committed(superstep);
         self.superstep = superstep + 1;
         self.committed_at = Some(now);
         self.send();

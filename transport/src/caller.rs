@@ -32,6 +32,6 @@ impl Certified {
 pub struct Caller {
     /// From where, if that is known.
     pub address: Option<SocketAddr>,
-    /// Who; none without encryption, on this machine.
+    /// Who; none without encryption, on this machine, or where everybody may ask.
     pub certified: Option<Arc<Certified>>,
 }

@@ -7,6 +7,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::connect::{Connector, Expected};
 use crate::identity::Name;
 use crate::limits::{CONNECT, KEEPALIVE, KEEPALIVE_ANSWER};
+use crate::network::Within;
 use crate::security::{Security, is_of_this_machine};
 
 /// Why an address is not used.
@@ -34,6 +35,12 @@ pub enum AddressError {
     Plaintext {
         /// The address.
         address: String,
+    },
+    /// A server cannot be called so.
+    #[error("{name:?} is no name of a server")]
+    Name {
+        /// What it was to be.
+        name: String,
     },
     /// It wants certificates, and there are none.
     #[error("{address} needs certificates: --tls DIR, a folder with ca.crt, tls.crt and tls.key")]
@@ -73,6 +80,7 @@ pub fn channel(address: &str, security: &Security, graph: Option<&Name>) -> Resu
         .tcp_nodelay(true);
     Ok(match security {
         Security::Plaintext => endpoint.connect_lazy(),
+        Security::Within(network) => endpoint.connect_with_connector_lazy(Within(Arc::clone(network))),
         Security::Mutual(credentials) => {
             let mut expected = Expected::by(credentials.identity());
             if let Some(graph) = graph {
@@ -83,24 +91,41 @@ pub fn channel(address: &str, security: &Security, graph: Option<&Name>) -> Resu
     })
 }
 
-fn endpoint(address: &str, security: &Security) -> Result<Endpoint, AddressError> {
+/// An address that is encrypted.
+pub(crate) fn encrypted(address: &str) -> Result<Endpoint, AddressError> {
+    let endpoint = parsed(address)?;
+    if endpoint.uri().scheme_str() == Some("https") {
+        Ok(endpoint)
+    } else {
+        Err(AddressError::NotEncrypted { address: address.to_owned() })
+    }
+}
+
+fn parsed(address: &str) -> Result<Endpoint, AddressError> {
     let address = address.to_owned();
     // Some other schemes mean something to the library.
     if !["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
         return Err(AddressError::Scheme { address });
     }
-    let endpoint = match Endpoint::from_shared(address.clone()) {
-        Ok(endpoint) => endpoint,
-        Err(source) => return Err(AddressError::Invalid { address, source }),
-    };
+    Endpoint::from_shared(address.clone()).map_err(|source| AddressError::Invalid { address, source })
+}
+
+fn endpoint(address: &str, security: &Security) -> Result<Endpoint, AddressError> {
+    let endpoint = parsed(address)?;
+    let address = address.to_owned();
     let is_here = endpoint.uri().host().is_some_and(is_of_this_machine);
     match (endpoint.uri().scheme_str(), security) {
         (Some("https"), Security::Mutual(_)) => Ok(endpoint),
-        (Some("https"), Security::Plaintext) => Err(AddressError::NoCertificates { address }),
+        (Some("https"), Security::Plaintext | Security::Within(_)) => {
+            Err(AddressError::NoCertificates { address })
+        }
+        (Some("http"), Security::Within(_)) => Ok(endpoint),
         (Some("http"), Security::Mutual(_)) => Err(AddressError::NotEncrypted { address }),
         (Some("http"), Security::Plaintext) if is_here => Ok(endpoint),
         (Some("http"), Security::Plaintext) => Err(AddressError::Plaintext { address }),
-        (_, Security::Plaintext | Security::Mutual(_)) => Err(AddressError::Scheme { address }),
+        (_, Security::Plaintext | Security::Within(_) | Security::Mutual(_)) => {
+            Err(AddressError::Scheme { address })
+        }
     }
 }
 

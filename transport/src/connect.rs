@@ -120,10 +120,9 @@ impl Connector {
     /// # Errors
     /// Nobody is there, it is another, or it refuses.
     pub async fn connect(&self, uri: &Uri) -> Result<Connection, ConnectError> {
-        let host = uri.host().ok_or_else(|| ConnectError::NoHost { uri: uri.clone() })?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let (host, port) = host_of(uri)?;
         let failed = |why| ConnectError::Tcp { uri: uri.clone(), why };
-        let tcp = TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await.map_err(failed)?;
+        let tcp = TcpStream::connect((host, port)).await.map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
         let broken = |why: String| ConnectError::Tls { uri: uri.clone(), why };
         let config = self.credentials.now().client(self.expected.clone());
@@ -142,7 +141,14 @@ impl Connector {
     }
 }
 
-fn why(error: &io::Error) -> String {
+/// The host of a URI, without the brackets of an address, and its port.
+pub(crate) fn host_of(uri: &Uri) -> Result<(&str, u16), ConnectError> {
+    let host = uri.host().ok_or_else(|| ConnectError::NoHost { uri: uri.clone() })?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    Ok((host, uri.port_u16().unwrap_or(443)))
+}
+
+pub(crate) fn why(error: &io::Error) -> String {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     cause.map_or_else(|| error.to_string(), words)
 }

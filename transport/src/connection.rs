@@ -1,6 +1,7 @@
 //! A connection, encrypted or not.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use tokio_rustls::TlsStream;
 use tonic::transport::server::Connected;
 
 use crate::caller::{Caller, Certified};
+use crate::network::Link;
 
 /// A connection whose other end is known.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ pub struct Connection {
 enum Io {
     Plain(TcpStream),
     Encrypted(Box<TlsStream<TcpStream>>),
+    Within(Box<dyn Link>),
 }
 
 impl Connection {
@@ -34,10 +37,21 @@ impl Connection {
         Self { io: Io::Plain(stream), first: Vec::new(), read: 0, caller }
     }
 
+    pub(crate) fn within(link: Box<dyn Link>, address: Option<SocketAddr>) -> Self {
+        let caller = Caller { address, certified: None };
+        Self { io: Io::Within(link), first: Vec::new(), read: 0, caller }
+    }
+
     pub(crate) fn encrypted(stream: TlsStream<TcpStream>, certified: Certified, first: Vec<u8>) -> Self {
         let address = stream.get_ref().0.peer_addr().ok();
         let caller = Caller { address, certified: Some(Arc::new(certified)) };
         Self { io: Io::Encrypted(Box::new(stream)), first, read: 0, caller }
+    }
+
+    /// The other end shows nothing of who it is, or only its name.
+    pub(crate) fn unnamed(stream: TlsStream<TcpStream>) -> Self {
+        let caller = Caller { address: stream.get_ref().0.peer_addr().ok(), certified: None };
+        Self { io: Io::Encrypted(Box::new(stream)), first: Vec::new(), read: 0, caller }
     }
 
     /// Who is at the other end.
@@ -72,6 +86,7 @@ impl AsyncRead for Connection {
         match &mut this.io {
             Io::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Io::Encrypted(stream) => Pin::new(stream).poll_read(context, buffer),
+            Io::Within(link) => Pin::new(link).poll_read(context, buffer),
         }
     }
 }
@@ -85,6 +100,7 @@ impl AsyncWrite for Connection {
         match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Io::Encrypted(stream) => Pin::new(stream).poll_write(context, bytes),
+            Io::Within(link) => Pin::new(link).poll_write(context, bytes),
         }
     }
 
@@ -96,6 +112,7 @@ impl AsyncWrite for Connection {
         match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, parts),
             Io::Encrypted(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Io::Within(link) => Pin::new(link).poll_write_vectored(context, parts),
         }
     }
 
@@ -103,6 +120,7 @@ impl AsyncWrite for Connection {
         match &self.io {
             Io::Plain(stream) => stream.is_write_vectored(),
             Io::Encrypted(stream) => stream.is_write_vectored(),
+            Io::Within(link) => link.is_write_vectored(),
         }
     }
 
@@ -110,6 +128,7 @@ impl AsyncWrite for Connection {
         match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_flush(context),
             Io::Encrypted(stream) => Pin::new(stream).poll_flush(context),
+            Io::Within(link) => Pin::new(link).poll_flush(context),
         }
     }
 
@@ -117,6 +136,7 @@ impl AsyncWrite for Connection {
         match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Io::Encrypted(stream) => Pin::new(stream).poll_shutdown(context),
+            Io::Within(link) => Pin::new(link).poll_shutdown(context),
         }
     }
 }

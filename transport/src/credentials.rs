@@ -1,4 +1,4 @@
-//! Certificates that are followed: when the files change, what begins after that uses them.
+//! Certificates that are followed, or replaced: when they change, what begins after that uses them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use tokio::sync::watch;
 
 use crate::files::{CHAIN, CredentialsError, Files};
 use crate::identity::Identity;
+#[cfg(feature = "request")]
+use crate::issued::Issued;
 use crate::material::Material;
 use crate::refusals::Refusals;
 use crate::verify::words;
@@ -16,7 +18,7 @@ use crate::verify::words;
 /// How often the files are looked at.
 pub const LOOK: Duration = Duration::from_secs(2);
 
-/// Who a process is, and whom it trusts: the files `ca.crt`, `tls.crt` and `tls.key` of a folder.
+/// Who a process is, and whom it trusts: the files `ca.crt`, `tls.crt` and `tls.key` of a folder, or the same in memory.
 pub struct Credentials {
     identity: Identity,
     current: watch::Receiver<Arc<Material>>,
@@ -41,6 +43,18 @@ impl Credentials {
         Ok(Arc::new(Self { identity, current, refusals: Refusals::default() }))
     }
 
+    /// Those of a certificate that was issued to this process, until it is replaced by what is given back with them.
+    ///
+    /// # Errors
+    /// Its parts do not belong together, or would be refused by whoever trusts the same authorities.
+    #[cfg(feature = "request")]
+    pub fn held(issued: &Issued) -> Result<(Arc<Self>, Held), CredentialsError> {
+        let material = Material::of(&issued.files(), Path::new(""))?;
+        let identity = material.me.identity.clone();
+        let (sender, current) = watch::channel(Arc::new(material));
+        Ok((Arc::new(Self { identity, current, refusals: Refusals::default() }), Held(sender)))
+    }
+
     /// Who the process is, as long as it lives.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -59,8 +73,32 @@ impl Credentials {
         &self.refusals
     }
 
+    /// Whether others who trust the same authorities accept the certificate at this time.
+    #[must_use]
+    pub fn are_valid(&self) -> bool {
+        self.current.borrow().check(UnixTime::now()).is_ok()
+    }
+
     pub(crate) fn now(&self) -> Arc<Material> {
         Arc::clone(&self.current.borrow())
+    }
+}
+
+/// Replaces credentials that are held in memory.
+#[cfg(feature = "request")]
+pub struct Held(watch::Sender<Arc<Material>>);
+
+#[cfg(feature = "request")]
+impl Held {
+    /// What begins after this uses another certificate, which names the same.
+    ///
+    /// # Errors
+    /// It names another, or cannot be used. Those before it are used on.
+    pub fn replace(&self, issued: &Issued) -> Result<(), CredentialsError> {
+        let material = Material::of(&issued.files(), Path::new(""))?;
+        let material = is_the_same(&self.0.borrow(), material, Path::new(CHAIN))?;
+        self.0.send_replace(Arc::new(material));
+        Ok(())
     }
 }
 
@@ -95,9 +133,11 @@ impl Follower {
             self.check();
             return;
         }
-        match Material::of(&files, &self.folder).and_then(|material| self.is_the_same(material)) {
+        let before = Arc::clone(&self.sender.borrow());
+        let same = |material| is_the_same(&before, material, &self.folder.join(CHAIN));
+        match Material::of(&files, &self.folder).and_then(same) {
             Ok(material) => {
-                let (serial, before) = (material.me.serial.clone(), self.sender.borrow().me.serial.clone());
+                let (serial, before) = (&material.me.serial, &before.me.serial);
                 tracing::info!(serial, before, "the certificates were replaced");
                 self.sender.send_replace(Arc::new(material));
                 self.files = files;
@@ -116,19 +156,6 @@ impl Follower {
         }
     }
 
-    fn is_the_same(&self, material: Material) -> Result<Material, CredentialsError> {
-        let was = self.sender.borrow().me.identity.clone();
-        let is = material.me.identity.clone();
-        if was == is {
-            return Ok(material);
-        }
-        Err(CredentialsError::Another { path: self.path(), was: Box::new(was), is: Box::new(is) })
-    }
-
-    fn path(&self) -> PathBuf {
-        Path::join(&self.folder, CHAIN)
-    }
-
     fn warn(&mut self, error: &CredentialsError) {
         let why = with_causes(error);
         if why != self.warned {
@@ -136,6 +163,15 @@ impl Follower {
             self.warned = why;
         }
     }
+}
+
+/// The material, if it is of whom it was before.
+fn is_the_same(before: &Material, material: Material, path: &Path) -> Result<Material, CredentialsError> {
+    let (was, is) = (before.me.identity.clone(), material.me.identity.clone());
+    if was == is {
+        return Ok(material);
+    }
+    Err(CredentialsError::Another { path: path.to_owned(), was: Box::new(was), is: Box::new(is) })
 }
 
 /// An error with what has led to it.

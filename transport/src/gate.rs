@@ -42,7 +42,7 @@ impl Gate {
 
     fn new(security: &Security, clients: bool) -> Self {
         let guard = match security {
-            Security::Plaintext => Guard::Open,
+            Security::Plaintext | Security::Within(_) => Guard::Open,
             Security::Mutual(credentials) => match credentials.identity() {
                 Identity::Worker { group, .. } => Guard::Of { group: group.clone(), clients },
                 Identity::Client { .. } => Guard::Closed,

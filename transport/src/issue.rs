@@ -1,18 +1,18 @@
-//! An authority that makes certificates, for groups on one machine and for tests.
+//! An authority that makes certificates: for groups on one machine, for a cluster, and for tests.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 
-use crate::files::{AUTHORITIES, CHAIN, KEY};
-use crate::identity::{Identity, IdentityError};
+use crate::files::AUTHORITIES;
+use crate::identity::Identity;
+use crate::issued::{IssueError, Issued, make_folder, write};
 
 /// The key of an authority.
 const AUTHORITY_KEY: &str = "ca.key";
@@ -20,25 +20,6 @@ const AUTHORITY_KEY: &str = "ca.key";
 const SKEW: Duration = Duration::from_secs(15 * 60);
 /// How long an authority is one.
 const AUTHORITY_LASTS: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
-
-/// Why a certificate cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum IssueError {
-    /// Its parts do not fit.
-    #[error("cannot make a certificate")]
-    Make(#[from] rcgen::Error),
-    /// Whom it should name is nobody.
-    #[error("cannot make a certificate")]
-    Name(#[from] IdentityError),
-    /// A file cannot be written or read.
-    #[error("cannot keep certificates in {path}")]
-    Keep {
-        /// The folder.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-}
 
 /// From when to when a certificate is valid.
 #[derive(Clone, Copy, Debug)]
@@ -62,13 +43,6 @@ impl Validity {
 pub struct Authority {
     certificate: String,
     issuer: Issuer<'static, KeyPair>,
-}
-
-/// A certificate with its key and its authority, each as PEM.
-pub struct Issued {
-    authorities: String,
-    chain: String,
-    key: String,
 }
 
 impl Authority {
@@ -106,10 +80,26 @@ impl Authority {
         Ok(Self { certificate, issuer: Issuer::new(params_of_authority(name), key) })
     }
 
+    /// The one that has this certificate and this key, each as PEM.
+    ///
+    /// # Errors
+    /// One of them is none.
+    pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IssueError> {
+        let key = KeyPair::from_pem(key)?;
+        let issuer = Issuer::from_ca_cert_pem(certificate, key)?;
+        Ok(Self { certificate: certificate.to_owned(), issuer })
+    }
+
     /// Its certificate, as PEM.
     #[must_use]
     pub fn certificate(&self) -> &str {
         &self.certificate
+    }
+
+    /// Its key, as PEM.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// A certificate for one who is both client and server.
@@ -125,26 +115,62 @@ impl Authority {
     /// # Errors
     /// One is not of ASCII.
     pub fn issue_uris(&self, uris: &[&str], validity: Validity) -> Result<Issued, IssueError> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.subject_alt_names = uris
-            .iter()
-            .map(|uri| Ok(SanType::URI((*uri).try_into()?)))
-            .collect::<Result<_, rcgen::Error>>()?;
-        params.not_before = validity.begins.into();
-        params.not_after = validity.ends.into();
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(Issued {
-            authorities: self.certificate.clone(),
-            chain: certificate.pem(),
-            key: key.serialize_pem(),
-        })
+        self.issue_params(params_of_uris(uris, validity)?)
     }
+
+    /// A certificate for a server that is called by this name, and is nobody in a group.
+    ///
+    /// # Errors
+    /// The name is none.
+    pub fn issue_server(&self, name: &str, validity: Validity) -> Result<Issued, IssueError> {
+        let mut params = params(validity);
+        params.subject_alt_names = vec![SanType::DnsName(name.try_into()?)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.issue_params(params)
+    }
+
+    fn issue_params(&self, params: CertificateParams) -> Result<Issued, IssueError> {
+        let key = KeyPair::generate()?;
+        let chain = params.signed_by(&key, &self.issuer)?.pem();
+        Ok(Issued { authorities: self.certificate.clone(), chain, key: key.serialize_pem() })
+    }
+
+    /// A certificate for whoever has the key of a request (PKCS #10, as DER), as PEM. Whom it names is said here, whatever
+    /// the request says.
+    ///
+    /// # Errors
+    /// The request is none, or is not signed by its key.
+    pub fn sign(
+        &self,
+        request: &[u8],
+        identity: &Identity,
+        validity: Validity,
+    ) -> Result<String, IssueError> {
+        let request = CertificateSigningRequestParams::from_der(&request.into())
+            .map_err(|source| IssueError::Request { source })?;
+        let params = params_of_uris(&[&identity.to_string()], validity)?;
+        Ok(params.signed_by(&request.public_key, &self.issuer)?.pem())
+    }
+}
+
+/// Of one who is both client and server.
+fn params_of_uris(uris: &[&str], validity: Validity) -> Result<CertificateParams, IssueError> {
+    let mut params = params(validity);
+    params.subject_alt_names =
+        uris.iter().map(|uri| Ok(SanType::URI((*uri).try_into()?))).collect::<Result<_, rcgen::Error>>()?;
+    Ok(params)
+}
+
+fn params(validity: Validity) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.not_before = validity.begins.into();
+    params.not_after = validity.ends.into();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    params
 }
 
 fn params_of_authority(name: &str) -> CertificateParams {
@@ -173,26 +199,45 @@ impl Issued {
         self.authorities.clear();
         self.trusting_also(others)
     }
+}
 
-    /// Writes the files that [`Credentials`](crate::Credentials) follow, each as a whole.
-    ///
-    /// # Errors
-    /// The folder cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), IssueError> {
-        let files = [(AUTHORITIES, &self.authorities), (KEY, &self.key), (CHAIN, &self.chain)];
-        let written = make_folder(folder)
-            .and_then(|()| files.into_iter().try_for_each(|(name, text)| write(&folder.join(name), text)));
-        written.map_err(|source| IssueError::Keep { path: folder.display().to_string(), source })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::KeyRequest;
+
+    fn hour() -> Validity {
+        Validity::lasting(Duration::from_secs(3_600))
     }
-}
 
-fn make_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
+    #[test]
+    fn what_is_signed_names_whom_the_authority_says_and_whoever_asks_keeps_the_key() {
+        let authority = Authority::new("one").unwrap();
+        let authority = Authority::from_pem(authority.certificate(), &authority.key()).unwrap();
+        let identity = Identity::worker("shop", "triage", "triage-worker-0").unwrap();
+        let request = KeyRequest::new().unwrap();
+        let chain = authority.sign(request.der(), &identity, hour()).unwrap();
+        let issued = request.answered(chain.clone(), authority.certificate().to_owned());
+        assert_eq!(issued.identity().unwrap(), identity);
+        // Another has not its key, and another authority has not signed it.
+        let other = KeyRequest::new().unwrap().answered(chain, authority.certificate().to_owned());
+        assert!(matches!(other.identity(), Err(crate::CredentialsError::Pair { .. })));
+        let stranger = Authority::new("one").unwrap();
+        let issued = issued.trusting(&[&stranger]);
+        assert!(matches!(issued.identity(), Err(crate::CredentialsError::Refused { .. })));
+    }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&new, path)
+    #[test]
+    fn no_request_that_was_changed_is_signed() {
+        let authority = Authority::new("one").unwrap();
+        let identity = Identity::worker("shop", "triage", "a").unwrap();
+        let request = KeyRequest::new().unwrap();
+        for at in 0..request.der().len() {
+            let mut changed = request.der().to_vec();
+            changed[at] ^= 0x40;
+            let signed = authority.sign(&changed, &identity, hour());
+            assert!(matches!(signed, Err(IssueError::Request { .. })), "byte {at}");
+        }
+        assert!(matches!(authority.sign(&[], &identity, hour()), Err(IssueError::Request { .. })));
+    }
 }

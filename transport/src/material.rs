@@ -19,7 +19,7 @@ use crate::identity::Identity;
 use crate::verify::{ExpectedWorkers, NamedCallers, by_another, is_signed, provider, words};
 
 /// What is spoken inside.
-const HTTP2: &[u8] = b"h2";
+pub(crate) const HTTP2: &[u8] = b"h2";
 
 /// Authorities, certificate and key that belong together.
 pub(crate) struct Material {
@@ -33,19 +33,16 @@ pub(crate) struct Material {
 impl Material {
     /// Reads what files hold, and checks that others would accept it.
     pub(crate) fn of(files: &Files, folder: &Path) -> Result<Self, CredentialsError> {
-        let roots = Arc::new(authorities(&files.authorities, folder)?);
+        let roots = Arc::new(roots(&files.authorities, &folder.join(AUTHORITIES))?);
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider());
         let signed = builder
             .build()
             .map_err(|source| CredentialsError::Verifier { path: folder.join(AUTHORITIES), source })?;
-        let chain = certificates(&files.chain, folder, CHAIN)?;
-        let key = PrivateKeyDer::from_pem_slice(&files.key)
-            .map_err(|source| CredentialsError::Pem { path: folder.join(KEY), source })?;
-        let me = Certified::of(&chain[0])
+        let key = pair(files, folder)?;
+        let me = Certified::of(&key.cert[0])
             .map_err(|source| CredentialsError::Identity { path: folder.join(CHAIN), source })?;
-        let pair = |source| CredentialsError::Pair { folder: folder.to_owned(), source };
-        let key = Arc::new(CertifiedKey::from_der(chain, key, &provider()).map_err(pair)?);
-        let server = Arc::new(server(Arc::clone(&signed), Arc::clone(&key)).map_err(pair)?);
+        let unusable = |source| CredentialsError::Pair { folder: folder.to_owned(), source };
+        let server = Arc::new(server(Arc::clone(&signed), Arc::clone(&key)).map_err(unusable)?);
         let material = Self { me, roots, signed, key, server };
         material
             .check(UnixTime::now())
@@ -82,33 +79,52 @@ impl Material {
     }
 }
 
+/// A certificate and its key.
+fn pair(files: &Files, folder: &Path) -> Result<Arc<CertifiedKey>, CredentialsError> {
+    let chain = certificates(&files.chain, &folder.join(CHAIN))?;
+    let key = PrivateKeyDer::from_pem_slice(&files.key)
+        .map_err(|source| CredentialsError::Pem { path: folder.join(KEY), source })?;
+    let pair = CertifiedKey::from_der(chain, key, &provider());
+    pair.map(Arc::new).map_err(|source| CredentialsError::Pair { folder: folder.to_owned(), source })
+}
+
 fn server(signed: Arc<dyn ClientCertVerifier>, key: Arc<CertifiedKey>) -> Result<ServerConfig, Error> {
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(Arc::new(NamedCallers { signed }))
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    Ok(without_sessions(config))
+}
+
+/// What a server does that everybody may ask.
+#[cfg(feature = "request")]
+pub(crate) fn server_for_anybody(files: &Files, folder: &Path) -> Result<ServerConfig, CredentialsError> {
+    let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13]);
+    let builder = builder.map_err(|source| CredentialsError::Pair { folder: folder.to_owned(), source })?;
+    let resolver = Arc::new(SingleCertAndKey::from(pair(files, folder)?));
+    Ok(without_sessions(builder.with_no_client_auth().with_cert_resolver(resolver)))
+}
+
+fn without_sessions(mut config: ServerConfig) -> ServerConfig {
     config.alpn_protocols = vec![HTTP2.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    config
 }
 
-fn authorities(bytes: &[u8], folder: &Path) -> Result<RootCertStore, CredentialsError> {
+/// The authorities that a file holds.
+pub(crate) fn roots(bytes: &[u8], path: &Path) -> Result<RootCertStore, CredentialsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(bytes, folder, AUTHORITIES)? {
-        let unusable = |source| CredentialsError::Authority { path: folder.join(AUTHORITIES), source };
+    for certificate in certificates(bytes, path)? {
+        let unusable = |source| CredentialsError::Authority { path: path.to_owned(), source };
         roots.add(certificate).map_err(unusable)?;
     }
     Ok(roots)
 }
 
 /// At least one.
-fn certificates(
-    bytes: &[u8],
-    folder: &Path,
-    file: &str,
-) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+fn certificates(bytes: &[u8], path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
-    let read = read.map_err(|source| CredentialsError::Pem { path: folder.join(file), source })?;
-    if read.is_empty() { Err(CredentialsError::NoCertificate { path: folder.join(file) }) } else { Ok(read) }
+    let read = read.map_err(|source| CredentialsError::Pem { path: path.to_owned(), source })?;
+    if read.is_empty() { Err(CredentialsError::NoCertificate { path: path.to_owned() }) } else { Ok(read) }
 }

@@ -28,6 +28,35 @@ pub enum Refusal {
 
 const REASONS: usize = 8;
 
+impl Refusal {
+    /// Every reason.
+    pub const ALL: [Self; REASONS] = [
+        Self::Plaintext,
+        Self::NoCertificate,
+        Self::Untrusted,
+        Self::Expired,
+        Self::Unnamed,
+        Self::Foreign,
+        Self::Slow,
+        Self::Crowded,
+    ];
+
+    /// The reason in one word, for whoever counts.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Plaintext => "plaintext",
+            Self::NoCertificate => "no_certificate",
+            Self::Untrusted => "untrusted",
+            Self::Expired => "expired",
+            Self::Unnamed => "unnamed",
+            Self::Foreign => "foreign",
+            Self::Slow => "slow",
+            Self::Crowded => "crowded",
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::credentials::Credentials;
+use crate::network::Network;
 use crate::refusals::Refusals;
 
 /// How connections are kept from others.
@@ -13,6 +14,8 @@ pub enum Security {
     Plaintext,
     /// By TLS in which both sides show certificates.
     Mutual(Arc<Credentials>),
+    /// Not at all, on a network that nobody else reaches.
+    Within(Arc<dyn Network>),
 }
 
 impl Security {
@@ -20,7 +23,7 @@ impl Security {
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         match self {
-            Self::Plaintext => "http",
+            Self::Plaintext | Self::Within(_) => "http",
             Self::Mutual(_) => "https",
         }
     }
@@ -29,7 +32,7 @@ impl Security {
     #[must_use]
     pub fn refusals(&self) -> Refusals {
         match self {
-            Self::Plaintext => Refusals::default(),
+            Self::Plaintext | Self::Within(_) => Refusals::default(),
             Self::Mutual(credentials) => credentials.refusals().clone(),
         }
     }

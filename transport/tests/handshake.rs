@@ -48,7 +48,8 @@ impl Listening {
         let credentials = Credentials::open(folder.path().join("a"), LOOK).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let uri = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let mut connections = accept(listener, Security::Mutual(Arc::clone(&credentials)));
+        let mut connections =
+            accept(listener.try_into().unwrap(), Security::Mutual(Arc::clone(&credentials)));
         tokio::spawn(async move {
             while let Some(connection) = connections.next().await {
                 let mut connection = connection.unwrap();

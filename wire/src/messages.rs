@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use superstep_engine::{FrameId, MessageKey, Payload, Routed, Target};
+use superstep_engine::{FrameId, MessageKey, Payload, Reference, Routed, Target};
 use superstep_graph::{Port, VertexName};
 use superstep_proto::v1;
 use superstep_proto::v1::payload::Form;
@@ -74,7 +74,33 @@ pub(crate) fn json(payload: &Payload) -> Form {
     Form::Json(payload.to_json().into_owned().into())
 }
 
-/// The messages of a batch, whose blobs have been fetched.
+/// A payload that is kept elsewhere.
+#[must_use]
+pub fn blob(reference: &Reference) -> v1::Blob {
+    v1::Blob { hash: reference.digest.to_vec().into(), bytes: reference.bytes }
+}
+
+/// # Errors
+/// Its hash is none.
+pub fn reference_of(blob: &v1::Blob) -> Result<Reference, WireError> {
+    let digest = blob.hash.as_ref().try_into().map_err(|_| WireError::Value {
+        what: "the hash of a blob",
+        value: format!("{} bytes", blob.hash.len()),
+    })?;
+    Ok(Reference { digest, bytes: blob.bytes })
+}
+
+/// The places of the messages of a batch whose payloads are blobs, with their frames and receivers.
+pub fn blobs_in(batch: &v1::Batch) -> impl Iterator<Item = (usize, FrameId, VertexName)> {
+    let is_blob = |payload: &v1::Payload| matches!(payload.form, Some(Form::Blob(_)));
+    let messages = batch.messages.iter().enumerate();
+    messages.filter(move |(_, message)| message.payload.as_ref().is_some_and(is_blob)).map(|(at, message)| {
+        let to = batch.names.get(message.to as usize).map(String::as_str).unwrap_or_default();
+        (at, FrameId(message.frame), VertexName::from(to))
+    })
+}
+
+/// The messages of a batch. Payloads that are blobs are kept elsewhere.
 ///
 /// # Errors
 /// A payload is not there, or no JSON, or a name is none of the batch.
@@ -116,6 +142,13 @@ impl Known<'_> {
     }
 }
 
+fn said_by(payload: Option<v1::Payload>) -> Result<Payload, WireError> {
+    match payload {
+        Some(v1::Payload { form: Some(Form::Blob(blob)) }) => Ok(Payload::kept(reference_of(&blob)?)),
+        payload => payload_of(payload),
+    }
+}
+
 fn message_of(message: v1::Message, names: &mut Known<'_>) -> Result<Routed, WireError> {
     let mut trail = Vec::with_capacity(message.trail.len());
     for firing in message.trail {
@@ -132,7 +165,7 @@ fn message_of(message: v1::Message, names: &mut Known<'_>) -> Result<Routed, Wir
             port: names.port(message.port)?,
             ordinal: message.ordinal,
         },
-        payload: payload_of(message.payload)?,
+        payload: said_by(message.payload)?,
         trail: (!trail.is_empty()).then(|| Arc::new(trail)),
         orphan: message.orphan,
         passive: message.passive,

@@ -20,9 +20,9 @@ use superstep_telemetry::Traces;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument as _;
 
+use crate::counts::Counts;
 use crate::log_span;
 use crate::provisions::Provisions;
-use crate::stale::Stale;
 
 pub(crate) use ask::{Ask, Standing};
 pub(crate) use coordination::Attendance;
@@ -77,8 +77,7 @@ pub(crate) struct Shared {
     pub(crate) trusts: Duration,
     /// Who led before and let the lease run out. Nobody waits for him, though he is taken again if he comes.
     pub(crate) silent: Option<Arc<str>>,
-    /// What was of a term that is over.
-    pub(crate) stale: Stale,
+    pub(crate) counts: Counts,
     /// Where traces go, if they are wanted.
     pub(crate) traces: Option<Arc<Traces>>,
 }

@@ -1,6 +1,6 @@
 //! The process that works on runs: as leader, as peer, or both.
 //!
-//! Workers of a group elect a leader ([`Leases`]). It has a task for every run that goes on, with the run's
+//! Workers of a group elect a leader ([`superstep_leases`]). It has a task for every run that goes on, with the run's
 //! coordinator and its log, and gives the run's partitions to the workers that attend to it; itself it is one of them.
 //! Messages between vertices go from worker to worker. What a worker notes of its calls stands in journals beside
 //! the run's log. Whatever happens to a worker or the leader, the run goes on in another *term*: its log and journals
@@ -8,10 +8,12 @@
 //! are there is not begun again ([`superstep_runtime::Hands`]).
 
 mod blocking;
+mod certificates;
 mod channels;
+mod counts;
 mod discovery;
+mod health;
 mod leader;
-mod leases;
 mod limits;
 mod log_span;
 mod node;
@@ -22,11 +24,14 @@ mod provisions;
 mod runs;
 mod services;
 mod stale;
+mod vitals;
 
+pub use certificates::{Signing, SigningError};
 pub use channels::Channels;
-pub use discovery::{Discovery, DiscoveryError, Member, MemberFolder};
-pub use leases::{Election, FileLease, Lease, LeaseError, Leases, Pace, Standing};
+pub use discovery::{Discovery, DiscoveryError, Member, MemberFolder, Pods};
+pub use health::{Health, HealthError};
 pub use node::{Node, NodeConfig, NodeError, Surroundings};
 pub use provisions::{Loader, Provisions, ProvisionsError};
+pub use vitals::Vitals;
 
 use superstep_provision::with_causes;

@@ -15,6 +15,9 @@ pub(crate) const INLINE: usize = 64 << 10;
 pub(crate) const BATCH: usize = 1 << 20;
 /// How many bytes of batches one sender may have under way to one receiver.
 pub(crate) const WINDOW: u64 = 8 << 20;
+/// How many bytes of long messages the programs of one partition may see at once that run; one that sees more runs
+/// alone.
+pub(crate) const FETCHED: u64 = 32 << 20;
 /// How many texts of models one worker may have on the way to its leader, each of at most 16 KiB.
 pub(crate) const TEXTS: usize = 64;
 /// The most streams that one connection may have at once.

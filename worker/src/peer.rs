@@ -3,6 +3,7 @@
 mod attend;
 mod blobs;
 mod exchange;
+mod fetching;
 mod links;
 mod run;
 mod spans;
@@ -17,8 +18,8 @@ use superstep_store::{RunName, Store};
 use tokio::sync::mpsc;
 
 use crate::channels::Channels;
+use crate::counts::Counts;
 use crate::provisions::Provisions;
-use crate::stale::Stale;
 
 pub(crate) use attend::{Attending, LeaderAddress, attend};
 pub(crate) use exchange::Exchange;
@@ -64,8 +65,7 @@ pub(crate) struct Peer {
     pub(crate) provisions: Arc<dyn Provisions>,
     links: Links,
     runs: Arc<Mutex<HashMap<RunName, mpsc::UnboundedSender<ToRun>>>>,
-    /// What was of a term that is over.
-    stale: Stale,
+    counts: Counts,
     tracer: Tracer,
 }
 
@@ -74,11 +74,11 @@ impl Peer {
         store: Store<Record>,
         provisions: Arc<dyn Provisions>,
         channels: Channels,
-        stale: Stale,
+        counts: Counts,
         tracer: Tracer,
     ) -> Self {
         let links = Links::new(channels, store.clone());
-        Self { store, provisions, links, runs: Arc::default(), stale, tracer }
+        Self { store, provisions, links, runs: Arc::default(), counts, tracer }
     }
 
     /// Tells the part of a run in this worker, which begins with what it is told first.

@@ -193,7 +193,7 @@ impl Runs for RunsService {
         let request = request.into_inner();
         let store = self.store.clone();
         let runs = blocking(move || list_runs(&store).map_err(|error| status_of(&error))).await?;
-        Ok(Response::new(answers::page(runs, &request)))
+        Ok(Response::new(answers::page(runs, &request)?))
     }
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

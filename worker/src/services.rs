@@ -3,8 +3,7 @@
 use superstep_proto::v1::coordination_server::CoordinationServer;
 use superstep_proto::v1::messages_server::MessagesServer;
 use superstep_proto::v1::runs_server::RunsServer;
-use superstep_transport::{Gate, Security, accept};
-use tokio::net::TcpListener;
+use superstep_transport::{Gate, Listener, Security, accept};
 use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
@@ -19,7 +18,7 @@ use crate::runs::RunsService;
 /// # Errors
 /// The services cannot describe themselves.
 pub(crate) fn serve(
-    listener: TcpListener,
+    listener: Listener,
     security: &Security,
     attendance: Attendance,
     peer: Peer,

@@ -9,19 +9,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use superstep_engine::{Home, Homes, Notice, Record, RunStatus};
+use superstep_leases::{FileLease, Pace};
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_runtime::{Happening, Run, Seen, Setup};
 use superstep_store::Store;
 use superstep_transport::Security;
-use superstep_worker::{
-    Channels, FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Provisions as _, Surroundings,
-};
+use superstep_worker::{Channels, Loader, MemberFolder, Node, NodeConfig, Provisions as _, Surroundings};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
 #[path = "cluster/asking.rs"]
 mod asking;
+#[path = "cluster/health.rs"]
+mod health;
+#[path = "cluster/network.rs"]
+mod network;
 #[path = "cluster/standing.rs"]
 mod standing;
 #[path = "cluster/watching.rs"]
@@ -54,6 +57,7 @@ fn quick() -> Pace {
 impl Group {
     fn new(names: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("election")).unwrap();
         let client = Runtime::new().unwrap();
         let mut group = Self { folder, store: Store::memory(), workers: Vec::new(), client };
         names.iter().for_each(|name| group.start(name));
@@ -73,7 +77,7 @@ impl Group {
         let runtime = Runtime::new().unwrap();
         let around = Surroundings {
             store: self.store.clone(),
-            leases: Arc::new(FileLease::new(self.folder.path().join("leader"))),
+            leases: Arc::new(FileLease::new(self.folder.path().join("election/leader"))),
             discovery: Arc::new(MemberFolder::new(self.folder.path().join("members")).unwrap()),
             provisions: Arc::new(Loader::new(self.store.clone())),
             traces: None,
@@ -384,6 +388,64 @@ fn a_run_on_three_workers_comes_to_what_it_comes_to_alone() {
     assert_eq!(course(notices(&seen)), course(told.iter()));
 }
 
+/// Lists and texts of 200 KB go to vertices that the partition looks into, to one that keeps them, and to one that a
+/// mutation makes such a vertex while they wait for its join.
+#[test]
+fn long_messages_are_folded_listed_and_handed_to_sub_graphs_as_short_ones_are() {
+    let inner = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "inner"},
+        "spec": {"entry": ["first"], "vertices": [{"name": "first", "function": {"cel": "size(input)"}}]},
+    });
+    let function = |name: &str, cel: &str| json!({"name": name, "function": {"cel": cel}});
+    let mut each = function("each", "size(element)");
+    each["forEach"] = json!({});
+    let mut folded = function("folded", "message.map(one, size(one))");
+    folded["combiner"] = json!("Append");
+    let mut late = function("late", "messages.map(one, size(one.payload))");
+    late["join"] = json!({"mode": "All"});
+    let mut changes = function("changes", "message");
+    changes["effects"] =
+        json!({"mutations": "[{'set': {'vertex': 'late', 'field': 'combiner', 'value': 'Append'}}]"});
+    let mut all = function("all", "[from.each, from.folded, from.opens, from.kept, from.late]");
+    all["join"] = json!({"mode": "All"});
+    let edge = |from: &str, to: &str| json!({"from": from, "to": to});
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "looked"},
+        "spec": {
+            "entry": ["list", "text", "slow"],
+            "mutations": {"allow": ["Set"]},
+            "vertices": [
+                function("list", "[input, input]"), function("text", "input"), function("slow", "superstep"),
+                function("slower", "message"), each, folded,
+                {"name": "opens", "graph": {"ref": {"name": "inner"}}},
+                function("kept", "size(from.text)"), late, changes, all,
+            ],
+            "edges": [
+                edge("list", "each"), edge("text", "folded"), edge("text", "opens"),
+                {"from": "text", "to": "kept", "delivery": "Passive"}, edge("slow", "slower"),
+                edge("slower", "kept"), edge("text", "late"), edge("slow", "changes"), edge("slower", "late"),
+                edge("each", "all"), edge("folded", "all"), edge("opens", "all"), edge("kept", "all"),
+                edge("late", "all"),
+            ],
+            "outputs": [{"vertex": "all"}],
+            "limits": {"mutations": 4},
+        },
+    });
+    let documents = [graph.to_string(), inner.to_string()];
+    let input = Value::from("0123456789abcdef".repeat(100_000 / 8));
+    let (status, outputs, told) = alone(&documents, &input);
+    assert_eq!(status, RunStatus::Succeeded, "{outputs}");
+    let group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    group.submit("looked", &documents, &input);
+    assert_eq!(group.end("looked"), (status, outputs));
+    assert_eq!(course(notices(&group.watched("looked"))), course(told.iter()));
+}
+
 /// Texts of 4 MB from twelve vertices meet at one, whose result of 48 MB goes to another: every message is longer than
 /// what travels itself, and what workers and leader say of it is longer than what is sent at once.
 #[test]
@@ -510,6 +572,33 @@ fn a_leader_that_leaves_makes_nothing_be_done_again() {
     group.drain(&leader);
     assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
     assert!(counts(&ledger).values().all(|counts| *counts == (1, 1)), "{:?}", counts(&ledger));
+}
+
+#[test]
+fn runs_go_on_and_begin_while_nobody_can_look_at_the_lease() {
+    let group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    let leader = group.leader();
+    let (before, during) = (group.folder.path().join("before"), group.folder.path().join("during"));
+    group.submit("before", &working(&before, "1"), &Value::Null);
+    let (election, away) = (group.folder.path().join("election"), group.folder.path().join("away"));
+    std::fs::rename(&election, &away).unwrap();
+    // Longer than a lease lasts.
+    std::thread::sleep(2 * quick().lasts);
+    group.submit("during", &working(&during, "0.1"), &Value::Null);
+    for (run, ledger) in [("before", &before), ("during", &during)] {
+        assert_eq!(group.end(run), (RunStatus::Succeeded, json!({"all": 24})));
+        let counts = counts(ledger);
+        assert!(counts.len() == 24 && counts.values().all(|counts| *counts == (1, 1)), "{counts:?}");
+    }
+    std::fs::rename(&away, &election).unwrap();
+    std::thread::sleep(2 * quick().lasts);
+    assert_eq!(group.leader(), leader);
+    let taken = |run: &str| {
+        let records = group.store.read_only(&run.parse().unwrap()).unwrap().records;
+        records.iter().filter(|record| matches!(record, Record::EpochTaken { .. })).count()
+    };
+    assert_eq!((taken("before"), taken("during")), (1, 1));
 }
 
 #[test]

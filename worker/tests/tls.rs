@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use superstep_engine::{Record, RunStatus};
+use superstep_leases::{FileLease, Pace};
 use superstep_proto::v1;
 use superstep_proto::v1::coordination_client::CoordinationClient;
 use superstep_proto::v1::from_worker::Said;
@@ -19,7 +20,7 @@ use superstep_store::Store;
 use superstep_transport::{
     Authority, Connector, Credentials, Expected, Identity, Issued, Refusal, Security, Validity, channel,
 };
-use superstep_worker::{FileLease, Loader, MemberFolder, Node, NodeConfig, NodeError, Pace, Surroundings};
+use superstep_worker::{Loader, MemberFolder, Node, NodeConfig, NodeError, Surroundings};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -446,6 +447,10 @@ fn a_worker_is_who_its_certificate_names_and_is_reached_as_safely_as_it_is() {
     assert!(matches!(start(address("http://10.0.0.1:1", Security::Plaintext)), NodeError::Address(_)));
     let everywhere = NodeConfig { listen: "0.0.0.0:0".parse().unwrap(), ..config("a", Security::Plaintext) };
     assert!(matches!(start(everywhere), NodeError::Plaintext { .. }));
+    let everywhere = NodeConfig { listen: "0.0.0.0:0".parse().unwrap(), ..config("a", security("a")) };
+    assert!(matches!(start(everywhere), NodeError::Unreachable { .. }));
+    let name = "a".repeat(64);
+    assert!(matches!(start(config(&name, Security::Plaintext)), NodeError::Name { .. }));
 }
 
 #[test]
@@ -465,6 +470,9 @@ fn the_process_starts_only_with_certificates_or_when_it_is_told_to_do_without() 
     assert!(said.contains("listens on loopback only, and 0.0.0.0:0 is not"), "{said}");
     let said = start(&["--plaintext", "--listen", "127.0.0.1:0", "--address", "http://10.0.0.1:7101"]);
     assert!(said.contains("http://10.0.0.1:7101 is not on this machine"), "{said}");
+    assert!(!said.contains('\x1b'), "{said:?}");
+    let said = start(&["--listen", "127.0.0.1:0", "--kubernetes"]);
+    assert!(said.contains("'--kubernetes' cannot be used with '--group <DIR>'"), "{said}");
     let said = start(&["--listen", "127.0.0.1:0", "--tls", "/nowhere"]);
     assert!(said.contains("cannot read /nowhere/ca.crt"), "{said}");
 }

@@ -16,15 +16,14 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::Event};
 use serde_json::{Value, json};
 use superstep_engine::Record;
+use superstep_leases::{FileLease, Pace};
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_runtime::{Run, Setup};
 use superstep_store::Store;
 use superstep_telemetry::{TraceOptions, Traces};
 use superstep_transport::Security;
-use superstep_worker::{
-    Channels, FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Provisions as _, Surroundings,
-};
+use superstep_worker::{Channels, Loader, MemberFolder, Node, NodeConfig, Provisions as _, Surroundings};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 

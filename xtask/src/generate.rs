@@ -1,10 +1,11 @@
 //! `cargo xtask generate`: the parts of the documents that are written by the `superstep` command itself, or follow from
-//! other files; the CustomResourceDefinitions; and the baseline of the services.
+//! other files; the CustomResourceDefinitions; what the chart renders to; and the baseline of the services.
 
 mod definitions;
 mod gallery;
 
 use crate::binary::{self, Profile};
+use crate::chart;
 use crate::process::capture;
 use crate::protocol;
 use crate::quickstart::MANIFESTS;
@@ -14,6 +15,8 @@ use clap::Args;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+pub(crate) use definitions::FOLDER as CRDS;
 
 /// Options of `cargo xtask generate`.
 #[derive(Args)]
@@ -62,7 +65,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
     }
     let crds = definitions::files(&superstep.with_file_name("superstep-operator"))?;
-    let unlike = definitions::write(workspace, &crds, arguments.check)?;
+    let mut unlike = definitions::write(workspace, &crds, arguments.check)?;
+    unlike.extend(chart::stale(workspace, !arguments.check)?);
     if !stale.is_empty() || !unlike.is_empty() {
         let stale: Vec<&str> = stale.into_iter().chain(unlike.iter().map(String::as_str)).collect();
         bail!("stale, write them again with `cargo xtask generate`: {}", stale.join(", "));

@@ -10,7 +10,7 @@ use crate::workspace::{Package, Workspace};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) use buildah::{Built, archive};
 
@@ -104,6 +104,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Builds these images with this tag into a folder.
+pub(crate) fn build(workspace: &Workspace, only: &[&str], tag: &str, out: &Path) -> Result<()> {
+    let only = only.iter().map(|name| (*name).to_owned()).collect();
+    run(workspace, &Arguments { only, out: Some(out.to_owned()), tag: tag.to_owned() })
+}
+
 /// Those that are asked for, of those that these packages have.
 fn chosen(only: &[String], packages: &[Package]) -> Result<Vec<Image>> {
     let images: Vec<Image> = IMAGES.into_iter().filter(|image| image.exists(packages)).collect();
@@ -143,7 +149,6 @@ fn megabytes(bytes: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn packages(features: &[&str]) -> Vec<Package> {
         let binary = |name: &str, binary: &str, features: &[&str]| Package {

@@ -1,15 +1,18 @@
-//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `sim`, `faults`, `fuzz`, `generate`,
-//! `images`, `testbed` and `tidy`.
+//! The project's own commands: `cargo xtask test`, `quickstart`, `bench`, `sim`, `faults`, `e2e`, `fuzz`,
+//! `generate`, `images`, `testbed` and `tidy`.
 #![expect(clippy::print_stdout, reason = "these commands report to the person who typed them")]
 
 mod bench;
 mod binary;
 mod cache;
+mod chart;
 mod deny;
+mod e2e;
 mod faults;
 mod fuzz;
 mod gateway;
 mod generate;
+mod go_tool;
 mod images;
 mod machine;
 mod model;
@@ -48,6 +51,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Kill, stop, cut off and starve real worker processes, and judge their runs.
     Faults(faults::Arguments),
+    /// Install Superstep on a real Kubernetes, and do with it what users and accidents do.
+    E2e(e2e::Arguments),
     /// Write the generated parts of the documents again, and the baseline of the services.
     Generate(generate::Arguments),
     /// Build the images of the cluster's parts, each an archive of its own.
@@ -77,6 +82,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Command::Fuzz(arguments) => fuzz::run(&workspace, arguments),
         Command::Sim(arguments) => sim::run(&workspace, arguments),
         Command::Faults(arguments) => faults::run(&workspace, arguments),
+        Command::E2e(arguments) => e2e::run(&workspace, arguments),
         Command::Generate(arguments) => generate::run(&workspace, arguments),
         Command::Images(arguments) => images::run(&workspace, arguments),
         Command::Testbed(arguments) => testbed::run(&workspace, arguments),

@@ -3,7 +3,7 @@
 use crate::binary::Profile;
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
-use crate::{deny, faults, gateway, generate, model, protocol, quickstart, sim, tidy};
+use crate::{chart, deny, e2e, faults, gateway, generate, model, protocol, quickstart, sim, tidy};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::fmt;
@@ -31,10 +31,12 @@ enum Stage {
     Fmt,
     Tidy,
     Protocol,
+    Chart,
     Clippy,
     Test,
     Sim,
     Faults,
+    E2e,
     Bench,
     Generated,
     Quickstart,
@@ -107,10 +109,12 @@ impl Stage {
             Self::Fmt => "the formatting of rustfmt",
             Self::Tidy => "the house rules that a program can check",
             Self::Protocol => "the services can still be spoken with as before",
+            Self::Chart => "the chart: lint, what it renders to, its rights, and what follows from it",
             Self::Clippy => "clippy with the house lints, warnings denied",
             Self::Test => "every test of the workspace",
             Self::Sim => "a share of the simulator's seeds, crashes and planted mistakes",
             Self::Faults => "a few kills, stops and cuts of real worker processes",
+            Self::E2e => "a share of what is done on a real Kubernetes",
             Self::Bench => "the smallest run of every shape that the benchmark measures",
             Self::Generated => "generated parts of documents are fresh",
             Self::Quickstart => "the quickstart, with the real model",
@@ -134,6 +138,7 @@ impl Stage {
             Self::Fmt => run_process(&mut cargo(&["fmt", "--all", "--check"])),
             Self::Tidy => tidy::run(workspace),
             Self::Protocol => protocol::check(workspace),
+            Self::Chart => return chart::check(workspace),
             Self::Clippy => run_process(&mut cargo(&[
                 "clippy",
                 "--workspace",
@@ -146,6 +151,7 @@ impl Stage {
             Self::Test => return test(workspace),
             Self::Sim => sim::share(workspace),
             Self::Faults => faults::share(workspace),
+            Self::E2e => return e2e::share(workspace),
             Self::Bench => smoke(workspace),
             Self::Generated => {
                 generate::run(workspace, &generate::Arguments { check: true, break_protocol: false })
@@ -164,7 +170,7 @@ impl Stage {
 ///
 /// With its variable set, a test that needs a model or a server fails without it, and does not skip.
 fn test(workspace: &Workspace) -> Result<Option<&'static str>> {
-    let server = gateway::obtain(workspace)?;
+    let server = gateway::obtain(workspace);
     let mut tests = cargo();
     tests
         .current_dir(&workspace.root)
@@ -200,10 +206,12 @@ impl fmt::Display for Stage {
             Self::Fmt => "fmt",
             Self::Tidy => "tidy",
             Self::Protocol => "protocol",
+            Self::Chart => "chart",
             Self::Clippy => "clippy",
             Self::Test => "test",
             Self::Sim => "sim",
             Self::Faults => "faults",
+            Self::E2e => "e2e",
             Self::Bench => "bench",
             Self::Generated => "generated",
             Self::Quickstart => "quickstart",

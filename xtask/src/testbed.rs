@@ -21,8 +21,10 @@ use clap::{Args, Subcommand};
 use component::Component;
 use keeper::Keeper;
 use programs::Programs;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+
+pub(crate) use programs::{HELM, KUBERNETES};
 
 /// The folder of its sources and settings, relative to the root.
 const SOURCES: &str = "tests/e2e/testbed";
@@ -82,6 +84,64 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
         Command::Status => status::print(&Programs::find(workspace)?),
     }
+}
+
+/// One of the programs, if they are built.
+pub(crate) fn program(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+    Ok(Programs::find(workspace)?.folder.join(name))
+}
+
+/// Whether a cluster is up.
+pub(crate) fn is_up() -> Result<bool> {
+    Ok(Keeper::find()?.is_some() && state::finished().is_file())
+}
+
+/// Fails unless one can be started here.
+pub(crate) fn possible(workspace: &Workspace) -> Result<()> {
+    crate::machine::require_root()?;
+    if Programs::find(workspace).is_err() {
+        crate::machine::require_go()?;
+    }
+    Ok(())
+}
+
+/// Sees to it that one is up; the folder of its programs.
+pub(crate) fn bring_up(workspace: &Workspace) -> Result<PathBuf> {
+    up::run(workspace)?;
+    Ok(Programs::find(workspace)?.folder)
+}
+
+/// Stops it, and takes away what it made.
+pub(crate) fn take_down() -> Result<()> {
+    state::clear()
+}
+
+/// The administrator's kubeconfig.
+pub(crate) fn kubeconfig() -> Result<PathBuf> {
+    state::kubeconfig()
+}
+
+/// Gives the node the images of an archive.
+pub(crate) fn give(archive: &Path) -> Result<()> {
+    load(&Keeper::running()?, archive)
+}
+
+/// What scenarios are told of it: the folder that this machine and pods share, here and there, the address of this
+/// machine, and the audit log.
+pub(crate) fn for_harness() -> Result<Vec<String>> {
+    let volumes = state::folder().join("volumes");
+    fs::create_dir_all(&volumes).with_context(|| format!("cannot make {}", volumes.display()))?;
+    let audit = state::folder().join("audit.log");
+    let words = [
+        "--volumes".to_owned(),
+        volumes.display().to_string(),
+        "/run/testbed/volumes".to_owned(),
+        "--machine".to_owned(),
+        address::MACHINE.to_owned(),
+        "--audit".to_owned(),
+        audit.display().to_string(),
+    ];
+    Ok(words.into())
 }
 
 /// Puts the images of an archive where the kubelet looks for them.

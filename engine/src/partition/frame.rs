@@ -141,6 +141,11 @@ impl Vertices {
         self.incarnations.insert(name.clone(), next);
     }
 
+    /// The states that there are.
+    pub(super) fn states_mut(&mut self) -> impl Iterator<Item = &mut VertexState> {
+        self.states.iter_mut().filter_map(Option::as_deref_mut)
+    }
+
     /// The states that there are, with the places of their vertices.
     pub(super) fn into_states(self) -> impl Iterator<Item = (VertexIx, VertexState)> {
         let states = (0u32..).zip(self.states);

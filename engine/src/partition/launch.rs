@@ -7,6 +7,7 @@ use superstep_graph::{Delivery, GraphProgram, Program};
 use super::activation::over_limit;
 use super::delivery::elements;
 use super::element::{Element, Elements, Stage};
+use super::fetching::not_fetched;
 use super::flight::Flight;
 use super::vertex::{Kept, Queued};
 use super::{Effect, Partition};
@@ -118,7 +119,8 @@ impl Partition {
             }
             let payloads: Vec<&Payload> = group.iter().map(|message| &message.payload).collect();
             let head = &group[0].key;
-            match combine(combiner, &payloads) {
+            let combined = not_fetched(payloads.iter().copied());
+            match combined.map_or_else(|| combine(combiner, &payloads), Err) {
                 Ok(payload) => {
                     folded.push(Received { from: head.from.clone(), port: head.port.clone(), payload })
                 }
@@ -133,6 +135,9 @@ impl Partition {
     fn launch(&mut self, launch: Launch, begun: &mut Begun, now: Timestamp) {
         let Launch { place, id, trail, scene, failed, spec } = launch;
         let grouped = spec.for_each.is_some();
+        let whole = grouped || matches!(spec.program(), Some(Program::Graph(_)));
+        let payloads = || scene.messages.iter().map(|message| &message.payload);
+        let failed = failed.or_else(|| if whole { not_fetched(payloads()) } else { None });
         let elements = match failed {
             Some(failure) => Err(failure),
             None if grouped => self.group(place, scene),

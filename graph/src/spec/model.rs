@@ -57,7 +57,7 @@ pub struct ExternalModel {
     pub provider: Provider,
     /// The name that the provider knows it by.
     pub model: String,
-    /// Where it is, when that is not the provider's own address; needed by `OpenAICompatible`.
+    /// Where it is, when that is not the provider's own address; needed by `Superstep` and `OpenAICompatible`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// The secret that is sent with each request. Default: none.
@@ -107,6 +107,8 @@ pub enum Provider {
     Cohere,
     /// A local Ollama.
     Ollama,
+    /// A `ModelServer` that Superstep itself serves at `baseUrl`: OpenAI's chat completions without their losses.
+    Superstep,
 }
 
 /// A key of a secret. A local run reads an environment variable in its place: the name of the secret

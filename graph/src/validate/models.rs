@@ -38,8 +38,9 @@ pub fn check_external(path: &FieldPath, external: &ExternalModel, problems: &mut
         problems.push(problem.hint("give the name by which the provider knows it"));
     }
     match &external.base_url {
-        None if external.provider == Provider::OpenAICompatible => {
-            let problem = Problem::error(path.clone(), "provider OpenAICompatible has no address of its own");
+        None if matches!(external.provider, Provider::OpenAICompatible | Provider::Superstep) => {
+            let message = format!("provider {:?} has no address of its own", external.provider);
+            let problem = Problem::error(path.clone(), message);
             problems.push(problem.hint("give baseUrl, for example http://localhost:8000/v1"));
         }
         None => {}
@@ -53,7 +54,8 @@ pub fn check_external(path: &FieldPath, external: &ExternalModel, problems: &mut
     if external.timeout.is_some_and(|timeout| timeout.as_millis() == 0) {
         problems.push(Problem::error(path.field("timeout"), "a request takes some time"));
     }
-    let is_open = matches!(external.provider, Provider::Ollama | Provider::OpenAICompatible);
+    let is_open =
+        matches!(external.provider, Provider::Ollama | Provider::OpenAICompatible | Provider::Superstep);
     if external.credential_ref.is_none() && external.base_url.is_none() && !is_open {
         let message = format!("provider {:?} takes no request without a credential", external.provider);
         let hint =

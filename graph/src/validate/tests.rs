@@ -177,6 +177,8 @@ fn a_model_is_in_one_place_and_can_be_asked() {
         {"name": "closed", "external": {"provider": "Anthropic", "model": "m"}},
         {"name": "odd", "external": {"provider": "Ollama", "model": " ", "timeout": "0s", "prices": {
             "promptPerMillion": -1.0, "completionPerMillion": 1.0}}},
+        {"name": "unserved", "external": {"provider": "Superstep", "model": "m"}},
+        {"name": "served", "external": {"provider": "Superstep", "model": "m", "baseUrl": "http://m.ns.svc:8000/v1"}},
     ]));
     for expected in [
         "models[0]: model \"nowhere\" is nowhere (give modelServerRef",
@@ -187,6 +189,7 @@ fn a_model_is_in_one_place_and_can_be_asked() {
         "models[6].external.model: \" \" is no name of a model",
         "models[6].external.timeout: a request takes some time",
         "models[6].external.prices.promptPerMillion: a price is 0 or more",
+        "models[7].external: provider Superstep has no address of its own (give baseUrl",
     ] {
         assert!(text.contains(expected), "{expected}\nin\n{text}");
     }

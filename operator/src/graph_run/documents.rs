@@ -40,13 +40,13 @@ fn for_workers(server: &Server, name: &str, namespace: &str) -> ModelServerSpec 
         }
         Some(model) if !is_outside => {
             let served = ExternalModel {
-                provider: Provider::OpenAICompatible,
+                provider: Provider::Superstep,
                 model: model.name.clone(),
                 base_url: Some(OfModelServer(name).url(namespace)),
                 credential_ref: None,
                 timeout: None,
                 prices: None,
-                calls_tools: None,
+                calls_tools: Some(false),
                 keeps_schemas: None,
             };
             let engine = Engine { external: Some(served), ..Engine::default() };
@@ -92,7 +92,8 @@ mod tests {
         let documents = of(false, json!({"candle": {}}));
         assert_eq!(documents[0]["kind"], "AgentGraph");
         let engine = json!({"external": {
-            "provider": "OpenAICompatible", "model": "tiny", "baseUrl": "http://small-model.team.svc:8000/v1",
+            "provider": "Superstep", "model": "tiny", "baseUrl": "http://small-model.team.svc:8000/v1",
+            "callsTools": false,
         }});
         assert_eq!(
             (&documents[1]["spec"]["engine"], &documents[1]["spec"]["model"]),

@@ -27,6 +27,10 @@ pub(crate) struct Flavor {
     pub(crate) keeps_schemas: bool,
     /// Whether it wants the reasoning before calls of tools back.
     pub(crate) wants_reasoning: bool,
+    /// Whether it is a server of ours: it takes what the protocol has no place for, so that a model answers as it
+    /// does in the process that asks. That is any seed of 64 bits, any schema as it stands, the vertex that asks
+    /// (`metadata.vertex`), and a keepsake with its message (`keepsake`).
+    pub(crate) is_own: bool,
 }
 
 impl Default for Flavor {
@@ -38,9 +42,13 @@ impl Default for Flavor {
             more_sampling: true,
             keeps_schemas: true,
             wants_reasoning: false,
+            is_own: false,
         }
     }
 }
+
+/// The member of a message of ours that keeps a keepsake as it is.
+const KEEPSAKE: &str = "keepsake";
 
 /// The member of a keepsake.
 const REASONING: &str = "reasoning_content";
@@ -64,6 +72,9 @@ pub(super) fn write(flavor: Flavor, question: &Question<'_>) -> Result<Wire, Fau
     }
     if !request.tools.is_empty() {
         body.insert("tools".to_owned(), request.tools.iter().map(tool).collect());
+    }
+    if flavor.is_own {
+        body.insert("metadata".to_owned(), json!({"vertex": request.vertex}));
     }
     if stream {
         body.insert("stream".to_owned(), json!(true));
@@ -92,9 +103,15 @@ fn settings(flavor: Flavor, question: &Question<'_>) -> Result<Map<String, Value
         .set("minP", more("min_p"), |sampling| sampling.min_p)
         .set("repetitionPenalty", more("repetition_penalty"), |sampling| sampling.repetition_penalty)
         .set("seed", flavor.seed, |sampling| sampling.seed)
+        .tells_logprobs(flavor.is_own)
         .finish()?;
     if let Some(seed) = flavor.seed {
-        body.insert(seed.to_owned(), small_seed(request));
+        let value = if flavor.is_own { json!(request.seed()) } else { small_seed(request) };
+        body.insert(seed.to_owned(), value);
+    }
+    if let Some(top) = request.sampling.logprobs {
+        body.insert("logprobs".to_owned(), json!(true));
+        body.insert("top_logprobs".to_owned(), json!(top));
     }
     body.insert(flavor.max_tokens.to_owned(), json!(request.max_tokens()));
     if !request.sampling.stop.is_empty() {
@@ -108,13 +125,15 @@ fn response_format(flavor: Flavor, name: &str, schema: &Value) -> Option<Value> 
     if !flavor.keeps_schemas {
         return Some(json!({"type": "json_object"}));
     }
-    let closed = schema::within(schema, schema::OPEN_AI);
-    let strict = closed.is_some();
+    let held = |schema: &Value, strict: bool| json!({"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": strict}});
+    if flavor.is_own {
+        return Some(held(schema, true));
+    }
     let is_object = schema.get("type").is_some_and(|kind| kind == "object");
-    let schema = closed.unwrap_or_else(|| schema.clone());
-    is_object.then(
-        || json!({"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": strict}}),
-    )
+    is_object.then(|| match schema::within(schema, schema::OPEN_AI) {
+        Some(closed) => held(&closed, true),
+        None => held(schema, false),
+    })
 }
 
 fn written(flavor: Flavor, message: &ChatMessage) -> Value {
@@ -139,6 +158,9 @@ fn written(flavor: Flavor, message: &ChatMessage) -> Value {
         if message.content.is_empty() {
             written["content"] = Value::Null;
         }
+    }
+    if let Some(keepsake) = message.keepsake.as_ref().filter(|_| flavor.is_own) {
+        written[KEEPSAKE] = keepsake.clone();
     }
     let reasoning = message.keepsake.as_ref().and_then(|keepsake| keepsake.get(REASONING));
     if let Some(reasoning) = reasoning.filter(|_| flavor.wants_reasoning) {

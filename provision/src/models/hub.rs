@@ -31,6 +31,12 @@ impl TryFrom<HuggingFaceSource> for HubFile {
     }
 }
 
+impl From<HubFile> for HuggingFaceSource {
+    fn from(file: HubFile) -> Self {
+        file.0
+    }
+}
+
 impl fmt::Display for HubFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HuggingFaceSource { repo, file, revision, .. } = &self.0;

@@ -7,33 +7,38 @@ use superstep_runtime::{Embedder, Model, Priced, PricedEmbedder};
 
 /// A model that writes, one that embeds, or one that does both.
 #[derive(Clone)]
-pub(super) struct Served {
-    pub(super) writing: Option<Arc<dyn Model>>,
-    pub(super) embedding: Option<Arc<dyn Embedder>>,
+pub struct Served {
+    /// What writes.
+    pub writing: Option<Arc<dyn Model>>,
+    /// What embeds.
+    pub embedding: Option<Arc<dyn Embedder>>,
+    /// Of a model that is computed in this process: the requests that it works on at the same time.
+    pub concurrent: Option<usize>,
 }
 
 impl Served {
     /// A language model.
     #[cfg(feature = "inference")]
-    pub(super) fn writing(model: Arc<dyn Model>) -> Self {
-        Self { writing: Some(model), embedding: None }
+    pub(super) fn writing(model: Arc<dyn Model>, concurrent: usize) -> Self {
+        Self { writing: Some(model), embedding: None, concurrent: Some(concurrent) }
     }
 
     /// A sentence model.
     #[cfg(feature = "inference")]
-    pub(super) fn embedding(embedder: Arc<dyn Embedder>) -> Self {
-        Self { writing: None, embedding: Some(embedder) }
+    pub(super) fn embedding(embedder: Arc<dyn Embedder>, concurrent: usize) -> Self {
+        Self { writing: None, embedding: Some(embedder), concurrent: Some(concurrent) }
     }
 
     /// What does either when it is asked, as a service outside that tells which it does by its answer.
     pub(super) fn both(model: Arc<dyn Model>, embedder: Arc<dyn Embedder>) -> Self {
-        Self { writing: Some(model), embedding: Some(embedder) }
+        Self { writing: Some(model), embedding: Some(embedder), concurrent: None }
     }
 
     /// The same at these prices.
     pub(super) fn at(self, prices: Prices) -> Self {
         let priced = |model| Arc::new(Priced::new(model, prices)) as Arc<dyn Model>;
         let priced_embedder = |embedder| Arc::new(PricedEmbedder::new(embedder, prices)) as Arc<dyn Embedder>;
-        Self { writing: self.writing.map(priced), embedding: self.embedding.map(priced_embedder) }
+        let (writing, embedding) = (self.writing.map(priced), self.embedding.map(priced_embedder));
+        Self { writing, embedding, ..self }
     }
 }

@@ -27,11 +27,12 @@ pub(super) fn load(
         Some(folder) => {
             let (options, batch) = sentence_options(spec);
             let model = superstep_runtime::SentenceModel::load(folder, &options, batch).map_err(failed)?;
-            Served::embedding(Arc::new(model))
+            Served::embedding(Arc::new(model), batch)
         }
         None => {
-            let model = superstep_runtime::LocalModel::load(&path, &load_options(spec)).map_err(failed)?;
-            Served::writing(Arc::new(model))
+            let options = load_options(spec);
+            let model = superstep_runtime::LocalModel::load(&path, &options).map_err(failed)?;
+            Served::writing(Arc::new(model), options.max_concurrent)
         }
     })
 }

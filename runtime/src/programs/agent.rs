@@ -3,8 +3,6 @@
 //! Nothing of the conversation is kept but the calls in the log: after a crash it is had again, and every
 //! call that has ended gives what it gave before.
 
-mod held;
-mod prompted;
 mod toolbox;
 
 use std::sync::Arc;
@@ -18,12 +16,12 @@ use super::history::{History, text_of};
 use super::{PrepareError, compiled_schema, handed_on, template};
 use crate::model::{ChatMessage, ConversationDigest, Model, Role, ToolCall};
 use crate::program::{Activation, Execution, Program};
+use crate::prompted::{self, Said};
 use crate::recorded::RecordedAnswer;
 use crate::schema::Schema;
 use crate::template::Template;
 use crate::tool::ToolSignature;
 use crate::tools::CheckedTool;
-use prompted::Said;
 use toolbox::{Repetitions, Toolbox};
 
 pub(super) struct Agent {
@@ -148,8 +146,10 @@ impl Working {
                 Err(Failure::permanent(format!("{message}: leave toolCalling out")))
             }
             (ToolCalling::Auto, false) | (ToolCalling::Prompted, _) => {
-                let schema = self.schema.as_ref().map(|schema| &**schema.value());
-                Ok(Protocol::Prompted(Arc::new(held::schema(&self.toolbox, schema))))
+                let text = json!({"type": "string"});
+                let answer = self.schema.as_ref().map_or(&text, |schema| &**schema.value());
+                let held = prompted::schema(&self.toolbox.signatures(), prompted::MAX_CALLS, Some(answer));
+                Ok(Protocol::Prompted(Arc::new(held)))
             }
         }
     }
@@ -165,7 +165,10 @@ impl Working {
                     "When you need no more tools, answer with nothing but JSON that fits this schema: {schema}"
                 )
             }),
-            Protocol::Prompted(_) => Some(prompted::instructions(&self.toolbox, schema.map(|value| &**value))),
+            Protocol::Prompted(_) => {
+                let tools = self.toolbox.signatures();
+                Some(prompted::instructions(&tools, schema.map(|value| &**value)))
+            }
         }
     }
 

@@ -174,7 +174,7 @@ pub(super) fn ask_again(reason: &str) -> ChatMessage {
 }
 
 /// The text without the Markdown fence that models put around JSON.
-pub(super) fn bare(text: &str) -> &str {
+pub(crate) fn bare(text: &str) -> &str {
     let text = text.trim();
     let fenced = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
     fenced.map_or(text, |inside| inside.strip_prefix("json").unwrap_or(inside).trim())

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
-use superstep_engine::RunStatus;
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_transport::{Authority, Credentials, Identity, LOOK, Security, Validity};
+use superstep_witness::RunEnd;
 use superstep_worker::Channels;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
@@ -41,13 +41,6 @@ pub(crate) struct Plan {
     pub(crate) store: String,
     /// Variables of their environment.
     pub(crate) environment: Vec<(String, String)>,
-}
-
-/// How a run has ended.
-#[derive(Clone, Debug)]
-pub(crate) struct RunEnd {
-    pub(crate) status: RunStatus,
-    pub(crate) outputs: Value,
 }
 
 /// Worker processes.

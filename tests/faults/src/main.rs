@@ -2,18 +2,12 @@
 //! runs by what an independent model server saw.
 
 mod cgroup;
-mod checks;
 mod disk;
 mod gateway;
 mod graph;
 mod group;
-mod ledger;
 mod machine;
-mod model;
 mod network;
-mod oracle;
-mod progress;
-mod random;
 mod report;
 mod scenario;
 mod trial;
@@ -27,9 +21,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum as _};
 use serde_json::{Value, json};
+use superstep_witness::Ledger;
 use tokio::runtime::Runtime;
 
-use ledger::Ledger;
 use scenario::{Bench, Scenario};
 
 /// Plays faults with real worker processes, and judges what becomes of the runs.
@@ -78,7 +72,7 @@ fn main() -> Result<ExitCode> {
     let ledger = Ledger::new(&folder.path().join("ledger"), Duration::from_millis(arguments.latency))?;
     // In a network of its own nobody else can reach it.
     let listen = if machine::is_isolated() { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
-    let model = runtime.block_on(model::serve((listen, 0).into(), ledger.clone()))?;
+    let model = runtime.block_on(superstep_witness::serve((listen, 0).into(), ledger.clone()))?;
     let bench = Bench {
         program,
         runtime,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use superstep_witness::Checks;
 
-use crate::checks::Checks;
 use crate::trial::Outcome;
 
 /// The figures of one scenario.

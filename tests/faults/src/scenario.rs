@@ -14,12 +14,11 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
+use superstep_witness::{Ledger, Random};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::group::Plan;
-use crate::ledger::Ledger;
-use crate::random::Random;
 use crate::report::Report;
 use crate::trial::{Place, Rig};
 

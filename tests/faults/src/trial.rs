@@ -9,15 +9,10 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 use superstep_engine::Record;
 use superstep_store::{ObjectPlace, RunName, Store};
+use superstep_witness::{CALLS, Checks, Ledger, Oracle, Progress, Random, Reference, RunEnd, Step, asking};
 use tokio::runtime::Runtime;
 
-use crate::checks::Checks;
-use crate::graph::{CALLS, asking};
-use crate::group::{Group, Plan, RunEnd};
-use crate::ledger::Ledger;
-use crate::oracle::{Oracle, Reference};
-use crate::progress::{Progress, Step};
-use crate::random::Random;
+use crate::group::{Group, Plan};
 
 /// How long a run may take in all.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -111,8 +106,12 @@ impl Rig {
         Ok((reference, took))
     }
 
+    fn documents(&self) -> Vec<String> {
+        asking(&self.model).iter().map(ToString::to_string).collect()
+    }
+
     fn run(&mut self, name: &str) -> Result<RunEnd> {
-        self.group.submit(name, &asking(&self.model), &json!({"run": name}))?;
+        self.group.submit(name, &self.documents(), &json!({"run": name}))?;
         self.group.end(name, PATIENCE)
     }
 
@@ -127,7 +126,7 @@ impl Rig {
         let run: RunName = name.parse()?;
         let begun = Instant::now();
         let progress = Progress::follow(&self.store, &run);
-        self.group.submit(name, &asking(&self.model), &json!({"run": name}))?;
+        self.group.submit(name, &self.documents(), &json!({"run": name}))?;
         let fault = fault(self, name).with_context(|| format!("in run {name}"))?;
         let outlived = progress.times(|step| step == Step::Ended).is_empty();
         let end = self.group.end(name, PATIENCE)?;

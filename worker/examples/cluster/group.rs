@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
+use superstep_leases::{FileLease, Pace};
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_store::{ObjectPlace, Store};
 use superstep_transport::Security;
-use superstep_worker::{
-    Channels, Discovery as _, FileLease, Loader, MemberFolder, Node, NodeConfig, Pace, Surroundings,
-};
+use superstep_worker::{Channels, Loader, MemberFolder, Node, NodeConfig, Surroundings};
 use tokio::time::sleep;
 use tonic::transport::Channel;
 

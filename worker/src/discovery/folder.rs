@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use futures::future::{BoxFuture, FutureExt as _};
+use futures::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
 
 use super::{Discovery, DiscoveryError, Member};
 use crate::blocking::blocking;
@@ -38,6 +38,26 @@ impl MemberFolder {
         std::fs::rename(&new, &path).map_err(failed("replace", &path))
     }
 
+    /// The workers, by name.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub async fn members(&self) -> Result<Vec<Member>, DiscoveryError> {
+        let folder = self.clone();
+        blocking(move || folder.members_now()).await
+    }
+
+    fn withdraw_now(&self, me: &Member) -> Result<(), DiscoveryError> {
+        if !self.members_now()?.contains(me) {
+            return Ok(());
+        }
+        let path = self.file(&me.name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     fn members_now(&self) -> Result<Vec<Member>, DiscoveryError> {
         let mut members = Vec::new();
         for entry in std::fs::read_dir(&self.folder).map_err(failed("list", &self.folder))? {
@@ -66,18 +86,20 @@ impl Discovery for MemberFolder {
         blocking(move || folder.announce_now(&me)).boxed()
     }
 
-    fn withdraw<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), DiscoveryError>> {
-        let path = self.file(name);
-        blocking(move || match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),
-            Ok(()) | Err(_) => Ok(()),
-        })
-        .boxed()
+    fn withdraw<'a>(&'a self, me: &'a Member) -> BoxFuture<'a, Result<(), DiscoveryError>> {
+        let (folder, me) = (self.clone(), me.clone());
+        blocking(move || folder.withdraw_now(&me)).boxed()
     }
 
-    fn members(&self) -> BoxFuture<'_, Result<Vec<Member>, DiscoveryError>> {
-        let folder = self.clone();
-        blocking(move || folder.members_now()).boxed()
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, DiscoveryError>> {
+        let found = move |members: Vec<Member>| {
+            members.into_iter().find(|member| member.name == name).map(|member| member.address)
+        };
+        self.members().map_ok(found).boxed()
+    }
+
+    fn has_others<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, DiscoveryError>> {
+        self.members().map_ok(move |members| members.iter().any(|member| member.name != name)).boxed()
     }
 }
 
@@ -102,8 +124,15 @@ mod tests {
             members.announce(&one).await.unwrap();
         }
         assert_eq!(members.members().await.unwrap(), [member("a", 2), member("b", 3)]);
-        members.withdraw("a").await.unwrap();
-        members.withdraw("a").await.unwrap();
+        assert_eq!(members.find("b").await.unwrap().as_deref(), Some("http://127.0.0.1:3"));
+        assert_eq!(members.find("c").await.unwrap(), None);
+        assert!(members.has_others("b").await.unwrap());
+        // Another process has the name.
+        members.withdraw(&member("a", 9)).await.unwrap();
+        assert!(members.has_others("b").await.unwrap());
+        members.withdraw(&member("a", 2)).await.unwrap();
+        members.withdraw(&member("a", 2)).await.unwrap();
         assert_eq!(members.members().await.unwrap(), [member("b", 3)]);
+        assert!(!members.has_others("b").await.unwrap());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use superstep_engine::{Placed, Record};
 use superstep_graph::VertexName;
 use superstep_proto::v1;
+use superstep_proto::v1::from_leader::Said;
 use superstep_runtime::{Hub, RunError, note_end};
 use superstep_store::{AppendError, Contents, JournalName, Log, RunName, StoreError};
 use tokio::sync::mpsc;
@@ -17,6 +18,7 @@ use super::ask::Ask;
 use super::spans::Spans;
 use super::term::{Change, Term, TermEnd, needs_of, unmet};
 use super::{Attendant, Connection, Members, Shared, ToLeader, may_pass, texts};
+use crate::counts::Held;
 use crate::log_span;
 
 /// How long a change of the workers is let settle before it makes a new term.
@@ -65,6 +67,8 @@ pub(super) struct RunLead {
     pub(super) spans: Spans,
     /// Those who want to hear what its models write.
     pub(super) hub: Arc<Hub>,
+    /// It counts as led for as long as this is there.
+    _held: Held,
 }
 
 /// Why no term has begun, or why one could not go on.
@@ -112,6 +116,7 @@ impl RunLead {
     ) -> Self {
         let spans = Spans::new(shared.traces.clone());
         Self {
+            _held: Held::new(&shared.counts.runs_led),
             shared,
             run,
             inbox,
@@ -220,8 +225,12 @@ impl RunLead {
             }
         }
         self.place(workers.iter().map(|worker| worker.connection).collect());
+        let parted = self.parted(&open.records, &workers);
         let term = Term::begin(self, open, workers).await?;
         (self.waits_for, self.moved, self.led) = (None, false, true);
+        for worker in parted {
+            worker.say(Said::Release(v1::Release { run: self.run.to_string(), epoch: term.epoch() }));
+        }
         let span = log_span::of_term(&self.run, term.epoch(), self.spans.trace());
         let (end, finished) = term.drive(self).instrument(span).await?;
         if let Some((begun, end)) = finished {
@@ -238,6 +247,16 @@ impl RunLead {
         if self.shared.leader.send(ToLeader::Placed(self.run.clone(), connections)).is_err() {
             tracing::trace!("the leader is gone");
         }
+    }
+
+    /// Those that had a part of the run and are there, but are to have none: what they execute of it is of no use.
+    fn parted(&self, records: &[Record], workers: &[Attendant]) -> Vec<Attendant> {
+        let had: BTreeSet<&str> = last_placed(records).map(|placed| placed.worker.as_str()).collect();
+        let is_parted = |one: &&Attendant| {
+            had.contains(one.name.as_str())
+                && !workers.iter().any(|worker| worker.connection == one.connection)
+        };
+        self.members.iter().filter(is_parted).cloned().collect()
     }
 
     /// The workers that are to have the run, once there are any. Those that had it and are there have it again, also

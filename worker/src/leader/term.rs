@@ -284,6 +284,9 @@ impl Term {
         if let Notice::Asked { id, question } = notice {
             self.requests.asked(id, question, self.clock.now());
         }
+        if matches!(notice, Notice::Committed { .. }) {
+            self.shared.counts.supersteps.inc();
+        }
     }
 
     fn timeout(&mut self) {

@@ -73,8 +73,8 @@ pub(crate) async fn attend(mut attending: Attending) {
 impl Attending {
     /// Whether there is no other worker, as far as is known.
     async fn is_alone(&self) -> bool {
-        match self.discovery.members().await {
-            Ok(members) => members.iter().all(|member| member.name == self.register.worker),
+        match self.discovery.has_others(&self.register.worker).await {
+            Ok(others) => !others,
             Err(error) => {
                 let why = crate::with_causes(&error);
                 tracing::warn!(%why, "whether there are other workers is not known");
@@ -118,7 +118,7 @@ impl Attending {
                     }
                 }
                 _ = beat.tick() => {
-                    let stale_refused = self.peer.stale.refused();
+                    let stale_refused = self.peer.counts.stale.refused();
                     tell(&session.out, Said::Beat(v1::Beat { stale_refused }));
                 }
                 Ok(()) = self.leaving.changed(), if !told => {}
@@ -175,10 +175,7 @@ impl Session {
                 self.assigned.remove(&release.run);
                 self.tell(&release.run, ToRun::Release(release.epoch));
             }
-            LeaderSaid::Relayed(batch) => {
-                let peer = self.peer.clone();
-                tokio::spawn(async move { peer.deliver(batch, None).await });
-            }
+            LeaderSaid::Relayed(batch) => self.peer.deliver(batch, None),
             LeaderSaid::Piece(piece) => match self.pieces.take::<v1::FromLeader>(&piece) {
                 Ok(whole) => {
                     if let Some(said) = whole.and_then(|whole| whole.said) {

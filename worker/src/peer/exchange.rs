@@ -12,7 +12,7 @@ use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::blobs::fetch;
+use super::blobs::fetch_whole;
 use super::{Peer, ToRun};
 use crate::limits::WINDOW;
 
@@ -37,19 +37,29 @@ impl Drop for Granted {
 }
 
 impl Peer {
-    /// Gives messages to the run that they are for, with the long ones fetched.
-    pub(super) async fn deliver(&self, mut batch: v1::Batch, granted: Option<Granted>) {
-        let run = match batch.run.parse::<RunName>() {
-            Ok(run) => run,
-            Err(error) => {
-                tracing::warn!(%error, "messages are for no run");
-                return;
-            }
-        };
-        match fetch(&mut batch, &run, &self.store).await {
-            Ok(()) => self.tell(&run, ToRun::Batch(batch, granted)),
-            Err(error) => self.tell(&run, ToRun::Unreadable(batch.epoch, crate::with_causes(&error))),
+    /// Gives messages to the run that they are for.
+    pub(super) fn deliver(&self, batch: v1::Batch, granted: Option<Granted>) {
+        match batch.run.parse::<RunName>() {
+            Ok(run) => self.tell(&run, ToRun::Batch(batch, granted)),
+            Err(error) => tracing::warn!(%error, "messages are for no run"),
         }
+    }
+
+    /// Fetches those long messages of a batch that are to come whole, and gives it to its run again.
+    pub(super) fn fetch(
+        &self,
+        run: RunName,
+        mut batch: v1::Batch,
+        granted: Option<Granted>,
+        whole: Vec<usize>,
+    ) {
+        let peer = self.clone();
+        tokio::spawn(async move {
+            match fetch_whole(&mut batch, &whole, &run, &peer.store).await {
+                Ok(()) => peer.tell(&run, ToRun::Batch(batch, granted)),
+                Err(error) => peer.tell(&run, ToRun::Unreadable(batch.epoch, crate::with_causes(&error))),
+            }
+        });
     }
 }
 
@@ -82,7 +92,7 @@ impl Messages for Exchange {
                     None => return,
                 };
                 let granted = Granted { bytes: batch.encoded_len() as u64, credit: credit.clone() };
-                peer.deliver(batch, Some(granted)).await;
+                peer.deliver(batch, Some(granted));
             }
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(credits))))

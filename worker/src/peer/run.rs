@@ -18,6 +18,7 @@ use super::exchange::Granted;
 use super::spans::Spans;
 use super::term::{Lost, Term};
 use super::{Assigned, Peer, TextsToLeader, ToRun};
+use crate::counts::Held;
 use crate::log_span;
 use crate::provisions::ProvisionsError;
 
@@ -143,11 +144,25 @@ impl PeerRun {
         let timeout = sleep_until(self.clock.at(due));
         let gives_up = OptionFuture::from(self.gives_up.map(sleep_until));
         let deed = OptionFuture::from(self.hands.as_mut().map(Hands::next));
-        let appended = OptionFuture::from(self.term.as_mut().map(Term::appended));
+        let (appended, fetched) = match &mut self.term {
+            Some(term) => {
+                let (appended, fetched) = term.waits();
+                (Some(appended), Some(fetched))
+            }
+            None => (None, None),
+        };
+        let (appended, fetched) = (OptionFuture::from(appended), OptionFuture::from(fetched));
         let text = OptionFuture::from(self.texts.as_mut().zip(self.texts_to.clone()).map(next_text));
         tokio::select! {
             Some(told) = self.inbox.recv() => self.told(told).await,
             Some(deed) = deed => self.done(deed),
+            Some(fetched) = fetched => {
+                let now = self.clock.now();
+                if let (Some(term), Some(hands)) = (&mut self.term, &mut self.hands) {
+                    let started = term.fetched(fetched, hands, now);
+                    self.unless_lost(started);
+                }
+            }
             Some(appended) = appended => {
                 let now = self.clock.now();
                 if let Some(term) = &mut self.term {
@@ -177,8 +192,10 @@ impl PeerRun {
     }
 
     fn done(&mut self, deed: Deed) {
-        if let Deed::Finished { .. } = deed {
-            self.send_texts();
+        match deed {
+            Deed::Finished { .. } => self.send_texts(),
+            Deed::Ended { .. } => drop(self.peer.counts.calls.inc()),
+            Deed::Asked { .. } => {}
         }
         let now = self.clock.now();
         if let Some(term) = &mut self.term {
@@ -218,12 +235,12 @@ impl PeerRun {
             }
             ToRun::Commands(commands) => match (&mut self.term, &mut self.hands) {
                 (Some(term), Some(hands)) if term.epoch == commands.epoch => {
-                    let done = term.commands(commands, hands, &mut self.spans, now);
+                    let done = term.commands(commands, &self.peer, hands, &mut self.spans, now).await;
                     self.unless_lost(done);
                 }
                 // Those of a term that this worker has given up are not refused: its leader hears of that.
                 _ if commands.epoch < self.epoch => {
-                    self.peer.stale.refuse(&self.run, "commands", commands.epoch);
+                    self.peer.counts.stale.refuse(&self.run, "commands", commands.epoch);
                 }
                 _ => {}
             },
@@ -239,7 +256,7 @@ impl PeerRun {
                 self.released = true;
                 self.peer.links.forget(&self.run, u64::MAX);
             }
-            ToRun::Release(epoch) => self.peer.stale.refuse(&self.run, "a release", epoch),
+            ToRun::Release(epoch) => self.peer.counts.stale.refuse(&self.run, "a release", epoch),
             ToRun::Listen(true) => {
                 self.texts.get_or_insert_with(|| self.hub.events());
             }
@@ -250,7 +267,7 @@ impl PeerRun {
     fn batch(&mut self, batch: v1::Batch, granted: Option<Granted>) {
         let present = self.term.as_ref().map(|term| term.epoch);
         if batch.epoch < self.epoch || (batch.epoch == self.epoch && present.is_none()) {
-            self.peer.stale.refuse(&self.run, "messages", batch.epoch);
+            self.peer.counts.stale.refuse(&self.run, "messages", batch.epoch);
             return;
         }
         if present != Some(batch.epoch) {
@@ -258,6 +275,10 @@ impl PeerRun {
             drop(granted);
             self.early.push(batch);
             return;
+        }
+        let whole = self.term.as_ref().map(|term| term.taken_whole(&batch)).unwrap_or_default();
+        if !whole.is_empty() {
+            return self.peer.fetch(self.run.clone(), batch, granted, whole);
         }
         let (superstep, now) = (batch.superstep, self.clock.now());
         self.spans.came(&batch);
@@ -272,7 +293,7 @@ impl PeerRun {
     async fn assign(&mut self, assigned: Assigned) {
         let epoch = assigned.assign.epoch;
         if epoch <= self.epoch {
-            self.peer.stale.refuse(&self.run, "an assignment", epoch);
+            self.peer.counts.stale.refuse(&self.run, "an assignment", epoch);
             return;
         }
         self.epoch = epoch;
@@ -339,7 +360,8 @@ impl PeerRun {
         }
         self.spans.take_up(past, assign.epoch, &homes_of(assign), PartitionId(assign.partition));
         let contexts = self.spans.contexts();
-        Ok(Term::new(assigned, &self.run, partition, journal, contexts))
+        let held = Held::new(&self.peer.counts.partitions);
+        Ok(Term::new(assigned, &self.run, held, partition, journal, contexts))
     }
 }
 

@@ -79,7 +79,10 @@ impl Spans {
         }
         let Some(spans) = &mut self.spans else { return };
         match command {
-            Command::Start(start) => spans.begins(start.superstep),
+            Command::Start(start) => {
+                spans.begins(start.superstep);
+                start.closed.iter().for_each(|closing| spans.closed(closing.frame));
+            }
             Command::Open(openings) => {
                 for opening in openings {
                     let Some((outer, at)) = opening.parent.map(|(place, _)| place) else { continue };

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use superstep_engine::{Effect, Partition, PartitionEvent, PartitionId, Record, Routed, Timestamp, Token};
+use superstep_engine::{
+    Command, Effect, Job, Partition, PartitionEvent, PartitionId, Record, Routed, Timestamp, Token,
+};
 use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
 use superstep_runtime::{Deed, Hands};
 use superstep_store::{AppendError, Journal, Position, RunName};
 use superstep_telemetry::MessageContexts;
 
+use super::fetching::{self, Fetched, Fetching};
 use super::links::Outgoing;
 use super::spans::Spans;
 use super::{Assigned, Peer, ToLeader};
+use crate::counts::Held;
 use crate::off_thread::OffThread;
 use crate::pieces::tell_leader;
 
@@ -34,6 +38,9 @@ pub(super) struct Term {
     position: Position,
     reports: Vec<v1::Report>,
     contexts: Option<MessageContexts>,
+    fetching: Fetching,
+    /// It counts for as long as this is there.
+    _held: Held,
 }
 
 /// A term cannot go on in this worker.
@@ -51,6 +58,7 @@ impl Term {
     pub(super) fn new(
         assigned: &Assigned,
         run: &RunName,
+        held: Held,
         partition: Partition,
         journal: Box<dyn Journal<Record>>,
         contexts: Option<MessageContexts>,
@@ -68,6 +76,8 @@ impl Term {
             position: Position(assign.position),
             reports: Vec::new(),
             contexts,
+            fetching: Fetching::default(),
+            _held: held,
         }
     }
 
@@ -83,9 +93,10 @@ impl Term {
         self.partition.handle_timeout(now);
     }
 
-    pub(super) fn commands(
+    pub(super) async fn commands(
         &mut self,
         commands: v1::Commands,
+        peer: &Peer,
         hands: &mut Hands,
         spans: &mut Spans,
         now: Timestamp,
@@ -95,7 +106,11 @@ impl Term {
             let committed = matches!(command.what, Some(v1::command::What::Committed(_)));
             let command = superstep_wire::command_of(command, self.me)?;
             spans.command(&self.partition, &command);
+            let changed = matches!(&command, Command::Commit(committed) if !committed.graphs.is_empty());
             self.partition.handle(PartitionEvent::Command(command), now);
+            if changed {
+                self.fetch_whole(peer).await?;
+            }
             if committed {
                 hands.forget_ended(|activation| self.partition.is_in_flight(activation));
                 hands.forget_unused();
@@ -104,13 +119,32 @@ impl Term {
         Ok(())
     }
 
+    /// Has messages whole that mutations have made the partition look into.
+    async fn fetch_whole(&mut self, peer: &Peer) -> Result<(), Lost> {
+        let wanted = self.partition.unfetched();
+        if !wanted.is_empty() {
+            let found = fetching::all(wanted, &self.run, &peer.store).await;
+            self.partition.put(&found.map_err(|error| Lost::Unreadable(crate::with_causes(&error)))?);
+        }
+        Ok(())
+    }
+
+    /// The places of the messages of a batch that are blobs, and that the partition must have whole.
+    pub(super) fn taken_whole(&self, batch: &v1::Batch) -> Vec<usize> {
+        let blobs = superstep_wire::blobs_in(batch);
+        blobs.filter(|(_, frame, to)| self.partition.takes_whole(*frame, to)).map(|(at, ..)| at).collect()
+    }
+
     pub(super) fn messages(&mut self, superstep: u64, messages: Vec<Routed>, now: Timestamp) {
         self.partition.handle(PartitionEvent::Messages { superstep, messages }, now);
     }
 
     pub(super) fn done(&mut self, deed: Deed, now: Timestamp) {
         let event = match deed {
-            Deed::Finished { key, outcome } => PartitionEvent::Finished { key, outcome },
+            Deed::Finished { key, outcome } => {
+                self.fetching.forget(key);
+                PartitionEvent::Finished { key, outcome }
+            }
             Deed::Asked { key, ticket, request, under_way } => {
                 PartitionEvent::CallAsked { key, ticket, request, under_way }
             }
@@ -119,11 +153,42 @@ impl Term {
         self.partition.handle(event, now);
     }
 
-    /// Waits until an append has ended; for ever if none is under way.
-    pub(super) async fn appended(&mut self) -> Appended {
-        match self.appends.next().await {
-            Some(appended) => appended,
-            None => std::future::pending().await,
+    /// What the partition waits for: an append that ends, and a program whose messages are fetched. Each waits for ever
+    /// if none is under way.
+    pub(super) fn waits(&mut self) -> (impl Future<Output = Appended>, impl Future<Output = Fetched>) {
+        let Self { appends, fetching, .. } = self;
+        let appended = async {
+            match appends.next().await {
+                Some(appended) => appended,
+                None => std::future::pending().await,
+            }
+        };
+        (appended, fetching.next())
+    }
+
+    /// Starts a program whose messages are there.
+    pub(super) fn fetched(
+        &mut self,
+        (key, job): Fetched,
+        hands: &mut Hands,
+        now: Timestamp,
+    ) -> Result<(), Lost> {
+        match job {
+            Ok(job) => self.start(*job, hands, now),
+            Err(error) => {
+                self.fetching.forget(key);
+                return Err(Lost::Unreadable(crate::with_causes(&error)));
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, job: Job, hands: &mut Hands, now: Timestamp) {
+        let (key, frame) = (job.key, job.activation.frame);
+        let topology = self.partition.topology(frame).map(Arc::clone);
+        if let Some(outcome) = hands.start(job, topology.as_deref()) {
+            self.fetching.forget(key);
+            self.partition.handle(PartitionEvent::Finished { key, outcome }, now);
         }
     }
 
@@ -148,13 +213,14 @@ impl Term {
                     self.reports.push(superstep_wire::report(&report));
                 }
                 Effect::Run(job) => {
-                    let (key, frame) = (job.key, job.activation.frame);
-                    let topology = self.partition.topology(frame).map(Arc::clone);
-                    if let Some(outcome) = hands.start(job, topology.as_deref()) {
-                        self.partition.handle(PartitionEvent::Finished { key, outcome }, now);
+                    if let Some(job) = self.fetching.take(job) {
+                        self.start(job, hands, now);
                     }
                 }
-                Effect::Abort(key) => hands.abort(key),
+                Effect::Abort(key) => {
+                    self.fetching.forget(key);
+                    hands.abort(key);
+                }
                 Effect::Decide { ticket, decision, .. } => {
                     spans.calling(hands, ticket, &decision);
                     hands.decide(ticket, decision);
@@ -165,6 +231,7 @@ impl Term {
                 Effect::Notify(notice) => spans.notice(&notice),
             }
         }
+        self.fetching.begin(&self.run, &peer.store);
         if !self.reports.is_empty() || spans.is_last() {
             let (run, epoch, reports) = (self.run.to_string(), self.epoch, std::mem::take(&mut self.reports));
             let (settled, last) = spans.settled();

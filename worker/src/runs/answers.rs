@@ -145,14 +145,21 @@ pub(super) fn of_log(
     })
 }
 
-/// A page of the runs that are kept.
-pub(super) fn page(mut runs: Vec<RunSummary>, request: &v1::ListRequest) -> v1::ListResponse {
+/// A page of the runs that are kept. One that begins behind a run that is gone cannot be told: nothing says where that was.
+pub(super) fn page(mut runs: Vec<RunSummary>, request: &v1::ListRequest) -> Result<v1::ListResponse, Status> {
     runs.retain(|run| request.graph.is_empty() || run.graph == request.graph);
-    let behind = runs.iter().position(|run| run.name.as_str() == request.after).map_or(0, |at| at + 1);
+    let behind = match runs.iter().position(|run| run.name.as_str() == request.after) {
+        Some(at) => at + 1,
+        None if request.after.is_empty() => 0,
+        None => {
+            let gone = format!("there is no run {:?} behind which others could be listed", request.after);
+            return Err(Status::not_found(gone));
+        }
+    };
     let limit = if request.limit == 0 { PAGE } else { request.limit as usize };
     let more = runs.len() > behind + limit;
     let runs = runs.into_iter().skip(behind).take(limit).map(listed).collect();
-    v1::ListResponse { runs, more }
+    Ok(v1::ListResponse { runs, more })
 }
 
 fn listed(run: RunSummary) -> v1::Run {

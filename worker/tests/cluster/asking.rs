@@ -1,6 +1,5 @@
 //! What is asked of runs, and asked again because nobody knows whether it was done.
 
-use superstep_worker::Discovery as _;
 use tonic::Code;
 
 use super::*;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The folder that has them, and nothing else.
-pub(super) const FOLDER: &str = "crds";
+pub(crate) const FOLDER: &str = "crds";
 
 /// What belongs into the folder, by the names of files.
 pub(super) fn files(operator: &Path) -> Result<BTreeMap<String, String>> {

@@ -16,10 +16,13 @@ use std::process::Command;
 use std::time::Instant;
 
 /// The version of Kubernetes that go.mod pins.
-const KUBERNETES: &str = "1.34.4";
+pub(crate) const KUBERNETES: &str = "1.34.4";
 
-/// The version of Helm that go.mod pins, and its program.
-const HELM: (&str, &str) = ("3.17.4", "helm.sh/helm/v3/cmd/helm");
+/// The version of Helm that go.mod pins.
+pub(crate) const HELM: &str = "v3.17.4";
+
+/// Its program.
+const HELM_PROGRAM: &str = "helm.sh/helm/v3/cmd/helm";
 
 /// Names by which the one program of `tests/e2e/testbed` is called.
 const LINKS: [&str; 9] = [
@@ -117,9 +120,8 @@ fn compile(sources: &Path, folder: &Path) -> Result<()> {
         }
     }
     run_aside(go("build").args(["-ldflags=-s -w", "-o"]).arg(folder.join("pause")).arg("./pause"))?;
-    let (version, helm) = HELM;
-    let flags = format!("-ldflags=-s -w -X helm.sh/helm/v3/internal/version.version=v{version}");
-    run_aside(go("build").args([&flags, "-o"]).arg(folder.join("helm")).arg(helm))
+    let flags = format!("-ldflags=-s -w -X helm.sh/helm/v3/internal/version.version={HELM}");
+    run_aside(go("build").args([&flags, "-o"]).arg(folder.join("helm")).arg(HELM_PROGRAM))
 }
 
 /// What the linker writes into the one program: the version that servers and clients say they are.
@@ -175,7 +177,7 @@ mod tests {
     fn versions_are_those_of_the_modules() {
         let modules = fs::read_to_string(sources().join("go.mod")).unwrap();
         assert!(modules.contains(&format!("k8s.io/kubernetes v{KUBERNETES}\n")));
-        assert!(modules.contains(&format!("helm.sh/helm/v3 v{}\n", HELM.0)));
+        assert!(modules.contains(&format!("helm.sh/helm/v3 {HELM}\n")));
     }
 
     #[test]

@@ -7,7 +7,7 @@ const OURS: &str = "superstep-";
 const FACADE: &str = "superstep";
 
 /// Our crates and those of ours that each may depend on.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("superstep-algorithms", &[]),
     ("superstep-graph", &[]),
     ("superstep-engine", &["graph"]),
@@ -21,13 +21,27 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("superstep", &["runtime", "tools", "graph", "engine", "store"]),
     ("superstep-api", &["graph"]),
     ("superstep-provision", &["runtime", "providers", "tools", "api", "graph", "engine", "store"]),
+    ("superstep-serving", &["provision", "runtime", "api", "graph", "engine"]),
     ("superstep-proto", &[]),
     ("superstep-transport", &[]),
+    ("superstep-leases", &[]),
     ("superstep-wire", &["proto", "runtime", "graph", "engine"]),
-    ("superstep-operator", &["api", "graph", "proto", "transport"]),
+    ("superstep-operator", &["api", "graph", "proto", "transport", "leases"]),
     (
         "superstep-worker",
-        &["wire", "proto", "transport", "provision", "telemetry", "runtime", "graph", "engine", "store"],
+        &[
+            "wire",
+            "proto",
+            "transport",
+            "leases",
+            "serving",
+            "provision",
+            "telemetry",
+            "runtime",
+            "graph",
+            "engine",
+            "store",
+        ],
     ),
     (
         "superstep-cli",
@@ -35,6 +49,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "wire",
             "proto",
             "transport",
+            "serving",
             "provision",
             "runtime",
             "telemetry",
@@ -44,7 +59,9 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "store",
         ],
     ),
-    ("superstep-faults", &["worker", "wire", "proto", "transport", "runtime", "engine", "store"]),
+    ("superstep-witness", &["worker", "runtime", "engine", "store"]),
+    ("superstep-faults", &["witness", "worker", "wire", "proto", "transport", "engine", "store"]),
+    ("superstep-e2e", &["witness", "engine", "store"]),
     ("xtask", &[]),
 ];
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use superstep_runtime::{Finish, UsageParts};
+use superstep_runtime::{Finish, LikelyToken, TokenLogprob, UsageParts};
 
 use super::super::typed;
 use super::{Flavor, REASONING};
@@ -20,6 +20,26 @@ struct Choice {
     #[serde(alias = "delta")]
     message: Option<Message>,
     finish_reason: Option<String>,
+    logprobs: Option<Logprobs>,
+}
+
+#[derive(Deserialize)]
+struct Logprobs {
+    content: Option<Vec<Logprob>>,
+}
+
+#[derive(Deserialize)]
+struct Logprob {
+    token: String,
+    logprob: f64,
+    #[serde(default)]
+    top_logprobs: Vec<Likely>,
+}
+
+#[derive(Deserialize)]
+struct Likely {
+    token: String,
+    logprob: f64,
 }
 
 #[derive(Deserialize)]
@@ -31,6 +51,8 @@ struct Message {
     /// Groq's and OpenRouter's name.
     reasoning: Option<String>,
     tool_calls: Option<Vec<Call>>,
+    /// Of a server of ours.
+    keepsake: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -93,7 +115,13 @@ pub(in crate::dialect) fn read(flavor: Flavor, piece: Value, draft: &mut Draft) 
     }
     for choice in completion.choices.into_iter().flatten() {
         if let Some(message) = choice.message {
+            if flavor.is_own {
+                draft.keepsake = message.keepsake.clone().or(draft.keepsake.take());
+            }
             take(message, draft)?;
+        }
+        if let Some(told) = choice.logprobs.and_then(|told| told.content) {
+            draft.logprobs.get_or_insert_default().extend(told.into_iter().map(likely));
         }
         if let Some(reason) = choice.finish_reason {
             draft.finish = Some(finish(&reason)?);
@@ -103,6 +131,12 @@ pub(in crate::dialect) fn read(flavor: Flavor, piece: Value, draft: &mut Draft) 
         draft.keepsake = Some(json!({ REASONING: draft.reasoning }));
     }
     Ok(())
+}
+
+fn likely(told: Logprob) -> TokenLogprob {
+    let top = told.top_logprobs.into_iter();
+    let top = top.map(|Likely { token, logprob }| LikelyToken { token, logprob }).collect();
+    TokenLogprob { token: told.token, logprob: told.logprob, top }
 }
 
 fn take(message: Message, draft: &mut Draft) -> Result<(), Fault> {

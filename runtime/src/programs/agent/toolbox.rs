@@ -53,10 +53,6 @@ impl Toolbox {
         self.0.is_empty()
     }
 
-    pub(super) fn tools(&self) -> &[CheckedTool] {
-        &self.0
-    }
-
     pub(super) fn signatures(&self) -> Arc<[ToolSignature]> {
         self.0.iter().map(|tool| tool.signature().clone()).collect()
     }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use superstep_engine::{Home, Homes};
+use superstep_witness::messages;
 use tempfile::TempDir;
 
 use super::{BUSY, Bench, Scenario, WORKERS, environment};
 use crate::gateway::Gateway;
-use crate::graph::messages;
 use crate::group::{Plan, Process};
 use crate::machine;
 use crate::network::{Network, address, gateway, within};

@@ -24,7 +24,7 @@ impl Term {
             }
         };
         if epoch < self.epoch {
-            self.shared.stale.refuse(&self.run, "what a worker says", epoch);
+            self.shared.counts.stale.refuse(&self.run, "what a worker says", epoch);
             return;
         }
         let Some(partition) = (0u32..).zip(&self.workers).find(|(_, worker)| worker.connection == from)

@@ -1,7 +1,7 @@
 //! Messages as they travel: in batches of about equal size, long payloads as blobs.
 
 use prost::Message as _;
-use superstep_engine::{MessageKey, Payload, Record};
+use superstep_engine::{MessageKey, Payload, Record, Reference};
 use superstep_proto::v1;
 use superstep_proto::v1::payload::Form;
 use superstep_store::{RunName, Store, StoreError};
@@ -54,6 +54,9 @@ pub(super) async fn pack(
 
 /// What a payload travels as. One that is long is a blob of its run, which it is already if the log has it as it is.
 async fn form(payload: &Payload, run: &RunName, store: &Store<Record>) -> Result<Form, StoreError> {
+    if let Some(reference) = payload.reference() {
+        return Ok(Form::Blob(superstep_wire::blob(&reference)));
+    }
     let text = payload.to_json();
     if text.len() <= INLINE {
         return Ok(Form::Json(text.into_owned().into()));
@@ -61,7 +64,7 @@ async fn form(payload: &Payload, run: &RunName, store: &Store<Record>) -> Result
     let (text, run, store) = (text.into_owned(), run.clone(), store.clone());
     let bytes = text.len() as u64;
     let digest = blocking(move || store.blobs(&run)?.put(text.as_bytes())).await?;
-    Ok(Form::Blob(v1::Blob { hash: digest.as_bytes().to_vec().into(), bytes }))
+    Ok(Form::Blob(superstep_wire::blob(&Reference { digest: *digest.as_bytes(), bytes })))
 }
 
 #[cfg(test)]

@@ -1,0 +1,59 @@
+//! Where requests for the offered model are taken.
+
+use std::sync::Arc;
+
+use superstep_runtime::Embedder;
+
+use crate::counts::Counts;
+use crate::flights::Flights;
+use crate::gate::{Gate, Place};
+use crate::offered::Offered;
+use crate::refusal::Refusal;
+
+/// Where requests for the offered model are taken.
+pub(crate) struct Desk {
+    pub(crate) offered: Offered,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) counts: Arc<Counts>,
+}
+
+impl Desk {
+    /// A desk before which `queue` requests may wait. `doubt` is told of failures that may pass.
+    pub(crate) fn new(
+        offered: Offered,
+        queue: usize,
+        counts: Arc<Counts>,
+        doubt: Box<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        let gate = Arc::new(Gate::new(offered.concurrent.max(1), queue));
+        let flights = Arc::new(Flights::new(Arc::clone(&gate), Arc::clone(&counts), doubt));
+        Self { offered, gate, flights, counts }
+    }
+
+    /// Checks that the model is meant.
+    pub(crate) fn check_name(&self, asked: &str) -> Result<(), Refusal> {
+        if self.offered.is_called(asked) {
+            Ok(())
+        } else {
+            Err(Refusal::no_model(asked, self.offered.name()))
+        }
+    }
+
+    /// What embeds.
+    pub(crate) fn embedder(&self) -> Result<&Arc<dyn Embedder>, Refusal> {
+        let name = self.offered.name();
+        self.offered.embedder.as_ref().ok_or_else(|| Refusal::other_model(name, "embed texts"))
+    }
+
+    /// Waits for a place at the model.
+    pub(crate) async fn place(&self) -> Result<Place, Refusal> {
+        match self.gate.admit() {
+            Ok(ticket) => Ok(ticket.place().await),
+            Err(full) => {
+                self.counts.turned_away.add(1);
+                Err(Refusal::busy(full.0))
+            }
+        }
+    }
+}

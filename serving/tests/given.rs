@@ -1,0 +1,146 @@
+//! Servers that tests ask.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use superstep_inference::testing::{TinyEmbedder, TinyModel};
+use superstep_runtime::{EmbedderOptions, LoadOptions, LocalModel, Scripted, SentenceModel};
+use superstep_serving::{Offered, Server, Settings};
+
+/// So long may anything take that a test waits for, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server, and who asks it.
+pub(crate) struct Given {
+    pub(crate) server: Server,
+    pub(crate) client: Client,
+}
+
+impl Given {
+    /// A server without a model.
+    pub(crate) async fn empty(queue: usize) -> Self {
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(Settings { listen, queue }).await.unwrap();
+        Self { server, client: Client::new() }
+    }
+
+    pub(crate) async fn offering(offered: Offered, queue: usize) -> Self {
+        let given = Self::empty(queue).await;
+        given.server.open(offered).await.unwrap();
+        given
+    }
+
+    /// A server of a tiny model, computed here.
+    pub(crate) async fn tiny() -> Self {
+        Self::offering(offered(tiny_model(), 4), 64).await
+    }
+
+    /// A server of a script.
+    pub(crate) async fn scripted(script: Value) -> Self {
+        Self::offering(script_offered(script, 4), 64).await
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.address())
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        let body = body.to_string();
+        self.client.post(self.url(path)).header("content-type", "application/json").body(body)
+    }
+
+    pub(crate) fn chat(&self, body: &Value) -> RequestBuilder {
+        self.post("/v1/chat/completions", body)
+    }
+
+    /// The answer to a chat, which is one.
+    pub(crate) async fn answer(&self, body: &Value) -> Value {
+        let (status, _, answer) = taken(self.chat(body)).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// The status of a chat, and the error.
+    pub(crate) async fn refusal(&self, body: &Value) -> (u16, Value) {
+        let (status, _, answer) = taken(self.chat(body)).await;
+        (status, answer["error"].clone())
+    }
+
+    pub(crate) async fn text(&self, path: &str) -> (u16, String) {
+        let response = self.client.get(self.url(path)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The value of a metric.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.text("/metrics").await;
+        let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in {text}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Waits until a metric has a value.
+    pub(crate) async fn until(&self, name: &str, value: f64) {
+        let begun = Instant::now();
+        while (self.metric(name).await - value).abs() > 1e-9 {
+            assert!(begun.elapsed() < PATIENCE, "waited too long until {name} is {value}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// What came of a request: its status, headers and JSON.
+pub(crate) async fn taken(request: RequestBuilder) -> (u16, HeaderMap, Value) {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await.unwrap();
+    let body = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    (status, headers, body)
+}
+
+/// The events of a stream.
+pub(crate) async fn events(response: Response) -> Vec<Value> {
+    let text = response.text().await.unwrap();
+    let data = text.split("\n\n").filter_map(|event| event.strip_prefix("data: "));
+    data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| json!(data))).collect()
+}
+
+pub(crate) fn offered(model: LocalModel, concurrent: usize) -> Offered {
+    let names = vec!["tiny".to_owned(), "the-tiny".to_owned()];
+    Offered { names, model: Some(Arc::new(model)), embedder: None, concurrent, is_local: true }
+}
+
+pub(crate) fn script_offered(script: Value, concurrent: usize) -> Offered {
+    let scripted = Arc::new(Scripted::new(serde_json::from_value(script).unwrap()));
+    let names = vec!["tiny".to_owned()];
+    Offered { names, model: Some(scripted.clone()), embedder: Some(scripted), concurrent, is_local: false }
+}
+
+pub(crate) fn tiny_model() -> LocalModel {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    TinyModel { context_length: 2048, ..TinyModel::default() }.write(&path).unwrap();
+    let options = LoadOptions { context_length: 2048, max_concurrent: 4, ..LoadOptions::default() };
+    LocalModel::load(&path, &options).unwrap()
+}
+
+pub(crate) fn tiny_embedder() -> SentenceModel {
+    let folder = tempfile::tempdir().unwrap();
+    TinyEmbedder::default().write(folder.path()).unwrap();
+    SentenceModel::load(folder.path(), &EmbedderOptions::default(), 8).unwrap()
+}
+
+/// The body of a chat of one message, with `more` fields.
+pub(crate) fn says(text: &str, more: Value) -> Value {
+    let mut body = json!({"model": "tiny", "messages": [{"role": "user", "content": text}]});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+/// The text of an answer.
+pub(crate) fn content(answer: &Value) -> &str {
+    answer["choices"][0]["message"]["content"].as_str().unwrap_or_else(|| panic!("no text: {answer}"))
+}

@@ -1,0 +1,217 @@
+//! Objects that are odd or malformed: each is refused with field and rule, or ends in a condition with a reason.
+
+mod schema;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use superstep_witness::Random;
+
+use crate::bench::Bench;
+use crate::objects::{is, list, number, text, told};
+use crate::release::NAMESPACE;
+use crate::report::Report;
+use crate::space::Space;
+use crate::{kubectl, runs};
+use schema::Schema;
+
+/// How many objects there are.
+const OBJECTS: usize = 2_000;
+const FEW: usize = 100;
+/// How many are created beside each other.
+const BESIDE: usize = 4;
+/// So long an accepted object may be without a condition.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many accepted graphs are set back to what is right.
+const HEALED: usize = 25;
+/// The kinds, and how they are called in definitions.
+const KINDS: [(&str, &str); 3] = [
+    ("AgentGraph", "agentgraphs.superstep.dev"),
+    ("AgentGraphPatch", "agentgraphpatches.superstep.dev"),
+    ("ModelServer", "modelservers.superstep.dev"),
+];
+
+/// What became of an object when it was created.
+#[derive(Debug)]
+enum Outcome {
+    Accepted,
+    Refused(String),
+}
+
+pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
+    bench.installed()?;
+    let mut space = Space::new("odd")?;
+    // What is accepted would start hundreds of pods, which are not what is looked at.
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": "0"}}});
+    kubectl::apply(&space.name, &[quota])?;
+    let mut beside = Space::new("beside-odd")?;
+    kubectl::apply(&beside.name, &[right("control")])?;
+    let before = runs::ready(&beside.name, "agentgraph", "control", Duration::from_secs(60))?;
+    let restarts = restarts()?;
+    let objects = objects(bench)?;
+    let outcomes = create(&space.name, &objects)?;
+    refused(report, &objects, &outcomes);
+    accepted(report, &space.name, &objects, &outcomes)?;
+    heal(report, &space.name, &objects, &outcomes)?;
+    let after = kubectl::get(&beside.name, "agentgraph", "control")?.context("the graph beside is there")?;
+    let differs = (before.pointer("/status") != after.pointer("/status")).then(|| told(&after));
+    report.look("graphs beside that were disturbed", 1, differs.into_iter().collect());
+    let now = self::restarts()?;
+    report.look(
+        "restarts of the operator",
+        1,
+        (now != restarts).then(|| format!("{now}")).into_iter().collect(),
+    );
+    space.delete()?;
+    beside.delete()
+}
+
+/// A graph without workers that is right.
+fn right(name: &str) -> Value {
+    runs::greeting(name, &json!({"replicas": 0}))
+}
+
+fn restarts() -> Result<i64> {
+    let pods = kubectl::list(&["pods", "--namespace", NAMESPACE])?;
+    let counts = pods.iter().flat_map(|pod| list(pod, "/status/containerStatuses"));
+    Ok(counts.filter_map(|status| number(status, "/restartCount")).sum())
+}
+
+/// The objects, each kind in turn, grown from the schemas that the API server has.
+fn objects(bench: &Bench) -> Result<Vec<Value>> {
+    let schemas = KINDS.iter().map(|(kind, definition)| {
+        let told = kubectl::run(&["get", "customresourcedefinition", definition, "--output=json"])?;
+        let definition: Value = serde_json::from_str(&told)?;
+        let spec = definition.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec");
+        Ok((*kind, Schema::new(spec.context("a definition has a schema of its spec")?.clone())))
+    });
+    let schemas: Vec<(&str, Schema)> = schemas.collect::<Result<_>>()?;
+    let mut random = bench.random(5);
+    let count = if bench.short { FEW } else { OBJECTS };
+    let objects = (0..count).zip(schemas.iter().cycle()).map(|(number, (kind, schema))| {
+        let mut spec = schema.grow(&mut random);
+        for _ in 0..random.between(0, 2) {
+            schema.spoil(&mut spec, &mut random);
+        }
+        runs::object(kind, &name(number, &mut random), &spec)
+    });
+    Ok(objects.collect())
+}
+
+/// Mostly a name that is right.
+fn name(number: usize, random: &mut Random) -> String {
+    let odd = ["UPPER", "under_score", "-dash", "dot.", "ünïcode", ""];
+    match random.between(0, 40) {
+        0 => format!("{}{number}", random.pick(&odd)),
+        1 => format!("{}-{number}", "long".repeat(60)),
+        2 => format!("a-{number}.with.dots"),
+        _ => format!("odd-{number}"),
+    }
+}
+
+fn create(namespace: &str, objects: &[Value]) -> Result<Vec<Outcome>> {
+    let next = AtomicUsize::new(0);
+    let outcomes: Mutex<BTreeMap<usize, Outcome>> = Mutex::default();
+    thread::scope(|scope| {
+        for _ in 0..BESIDE {
+            scope.spawn(|| {
+                while let Some((number, object)) = {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    objects.get(number).map(|object| (number, object))
+                } {
+                    let outcome = match kubectl::create(namespace, object) {
+                        Ok(_) => Outcome::Accepted,
+                        Err(error) => Outcome::Refused(format!("{error:#}")),
+                    };
+                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(number, outcome);
+                }
+            });
+        }
+    });
+    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(outcomes.into_values().collect())
+}
+
+/// Looks at what those were told who were refused.
+fn refused(report: &mut Report, objects: &[Value], outcomes: &[Outcome]) {
+    let refused: Vec<(&Value, &String)> = objects
+        .iter()
+        .zip(outcomes)
+        .filter_map(|(object, outcome)| match outcome {
+            Outcome::Refused(why) => Some((object, why)),
+            Outcome::Accepted => None,
+        })
+        .collect();
+    let dumb = refused.iter().filter(|(_, why)| !names_a_field(why));
+    let dumb = dumb.map(|(object, why)| format!("{why}: {object}")).collect();
+    report.look("refusals that name no field", refused.len(), dumb);
+    report.note(format!("{} objects, of which {} were refused", objects.len(), refused.len()));
+}
+
+fn names_a_field(why: &str) -> bool {
+    ["spec", "metadata.name"].iter().any(|field| why.contains(field))
+}
+
+/// Looks at what became of those that were accepted.
+fn accepted(report: &mut Report, namespace: &str, objects: &[Value], outcomes: &[Outcome]) -> Result<()> {
+    let names: Vec<String> = accepted_ones(objects, outcomes).map(name_of).collect();
+    let mut dumb = Vec::new();
+    let looked = kubectl::until("every object has a condition with a reason", PATIENCE, || {
+        let all = kubectl::list(&["agentgraphs,agentgraphpatches,modelservers", "--namespace", namespace])?;
+        let told: BTreeMap<String, &Value> = all.iter().map(|object| (name_of(object), object)).collect();
+        dumb = names
+            .iter()
+            .filter(|name| !told.get(*name).is_some_and(|object| is_told(object)))
+            .cloned()
+            .collect();
+        Ok(dumb.is_empty().then_some(()))
+    });
+    if looked.is_ok() {
+        dumb.clear();
+    }
+    report.look("accepted objects without a condition and a reason in 30 s", names.len(), dumb);
+    Ok(())
+}
+
+fn accepted_ones<'a>(objects: &'a [Value], outcomes: &'a [Outcome]) -> impl Iterator<Item = &'a Value> {
+    let both = objects.iter().zip(outcomes);
+    both.filter(|(_, outcome)| matches!(outcome, Outcome::Accepted)).map(|(object, _)| object)
+}
+
+fn name_of(object: &Value) -> String {
+    format!("{}/{}", text(object, "/kind"), text(object, "/metadata/name"))
+}
+
+/// Whether a condition says how the object stands as it is, and why.
+fn is_told(object: &Value) -> bool {
+    let current = number(object, "/metadata/generation");
+    list(object, "/status/conditions").iter().any(|condition| {
+        number(condition, "/observedGeneration") >= current && !text(condition, "/reason").is_empty()
+    })
+}
+
+/// Sets some of the accepted graphs back to what is right.
+fn heal(report: &mut Report, namespace: &str, objects: &[Value], outcomes: &[Outcome]) -> Result<()> {
+    let graphs = accepted_ones(objects, outcomes).filter(|object| text(object, "/kind") == "AgentGraph");
+    let graphs: Vec<&str> = graphs.map(|object| text(object, "/metadata/name")).take(HEALED).collect();
+    let mut ill = Vec::new();
+    for name in &graphs {
+        kubectl::feed(&["replace", "--namespace", namespace], &[right(name)])?;
+    }
+    for name in &graphs {
+        let mut last = String::new();
+        let healed = kubectl::until("a graph that is set right is ready", PATIENCE, || {
+            let graph = kubectl::get(namespace, "agentgraph", name)?;
+            last = graph.as_ref().map(told).unwrap_or_default();
+            Ok(graph.filter(|graph| is(graph, "Ready")).map(drop))
+        });
+        ill.extend(healed.err().map(|_| format!("{name}: {last}")));
+    }
+    report.look("graphs that were set right and are not", graphs.len(), ill);
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Another chart and other images in the middle of a run, and back: the run goes on, and nothing is repeated.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use superstep_engine::Record;
+use superstep_store::{ObjectPlace, Store};
+use superstep_witness::{CALLS, Oracle, asking};
+
+use crate::bench::Bench;
+use crate::objects::{list, number, text};
+use crate::release::{NAMESPACE, RELEASE, Release, Settings};
+use crate::report::Report;
+use crate::space::{RUNS, Space};
+use crate::{kubectl, process, runs};
+
+const GRAPH: &str = "asking";
+const PATIENCE: Duration = Duration::from_secs(420);
+/// An answer takes so long on average that workers are replaced while a run goes on.
+const SLOW: Duration = Duration::from_millis(4_000);
+
+pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
+    let (Some(volumes), Some(model), Some(next)) =
+        (bench.volumes.clone(), bench.model_server.clone(), bench.next.clone())
+    else {
+        report.skip("no images of another version");
+        return Ok(());
+    };
+    bench.leave()?;
+    let release = Release::install(&bench.settings, &[])?;
+    let played = both_ways(bench, report, (&release, &next), &volumes, &model);
+    release.uninstall()?;
+    played
+}
+
+fn both_ways(
+    bench: &Bench,
+    report: &mut Report,
+    (release, next): (&Release, &Settings),
+    volumes: &crate::bench::Volumes,
+    model: &str,
+) -> Result<()> {
+    let mut space = Space::new("upgrade")?;
+    let folder = space.share(volumes, RUNS)?;
+    let [server, mut graph] = asking(model);
+    graph["spec"]["workers"] = json!({"replicas": 3, "store": {"claim": {"name": RUNS}}});
+    kubectl::apply(&space.name, &[server, graph])?;
+    runs::ready(&space.name, "agentgraph", GRAPH, PATIENCE)?;
+    bench.ledger.set_latency(Duration::from_millis(200));
+    let first = begin(&space.name, "before")?;
+    runs::succeeded(&space.name, "before", PATIENCE)?;
+    let authority = authority()?;
+    bench.ledger.set_latency(SLOW);
+    let run = begin(&space.name, "during")?;
+    answered(bench, CALLS / 8)?;
+    let old = images(&space.name)?;
+    release.upgrade(next, &[])?;
+    replaced(&space.name, &next.tag)?;
+    let went_on = bench.ledger.counts("during").0;
+    answered(bench, CALLS / 2)?;
+    process::capture(Command::new("helm").args([
+        "rollback",
+        RELEASE,
+        "--namespace",
+        NAMESPACE,
+        "--wait",
+        "--timeout=3m",
+    ]))?;
+    replaced(&space.name, &bench.settings.tag)?;
+    let ended = runs::succeeded(&space.name, "during", PATIENCE)?;
+    report.note(format!(
+        "workers were replaced after {went_on} of {CALLS} calls, and back; {} images; the run ended in superstep {}",
+        old.len(),
+        number(&ended, "/status/superstep").unwrap_or_default()
+    ));
+    report.demand(went_on < CALLS, "workers are replaced while the run goes on");
+    let kept = self::authority()?;
+    report.demand(
+        kept == authority && !kept.is_null(),
+        "an upgrade keeps the authority that certifies workers",
+    );
+    judge(bench, report, &folder, (&first, &run))?;
+    space.delete()
+}
+
+fn begin(namespace: &str, name: &str) -> Result<Value> {
+    kubectl::create(namespace, &runs::run(name, GRAPH, &json!({"run": name})))
+}
+
+fn answered(bench: &Bench, count: usize) -> Result<()> {
+    kubectl::until("calls are answered", PATIENCE, || {
+        Ok((bench.ledger.counts("during").0 >= count).then_some(()))
+    })
+}
+
+/// The data of the Secret in which the authority is.
+fn authority() -> Result<Value> {
+    let secret =
+        kubectl::get(NAMESPACE, "secret", "superstep-ca")?.context("there is a Secret of the authority")?;
+    Ok(secret.pointer("/data").cloned().unwrap_or(Value::Null))
+}
+
+/// The images of the workers that run.
+fn images(namespace: &str) -> Result<Vec<String>> {
+    let pods =
+        kubectl::list(&["pods", "--namespace", namespace, "--selector=app.kubernetes.io/component=worker"])?;
+    if pods.is_empty() {
+        bail!("there are no workers");
+    }
+    let containers = pods.iter().flat_map(|pod| list(pod, "/spec/containers"));
+    Ok(containers.map(|container| text(container, "/image").to_owned()).collect())
+}
+
+/// Waits until all workers have images with this tag, and are ready.
+fn replaced(namespace: &str, tag: &str) -> Result<()> {
+    let ending = format!(":{tag}");
+    kubectl::until("all workers are replaced", PATIENCE, || {
+        let all = images(namespace)?.iter().all(|image| image.ends_with(&ending));
+        Ok(all.then_some(()))
+    })?;
+    runs::ready(namespace, "agentgraph", GRAPH, PATIENCE).map(drop)
+}
+
+/// Judges the run by its log, which three sets of workers have written; the first run's log is read beside it.
+fn judge(bench: &Bench, report: &mut Report, folder: &Path, (first, run): (&Value, &Value)) -> Result<()> {
+    let url = format!("file://{}", folder.display()).parse::<ObjectPlace>()?;
+    let store: Store<Record> = Store::object(&url)?;
+    let oracle = Oracle { runtime: &bench.runtime, store: &store, objects: folder };
+    let reference = oracle.reference(&runs::stored(first)?)?;
+    let stored = runs::stored(run)?;
+    let told = oracle.end(&stored)?;
+    report.add(oracle.judge(&stored, &told, &bench.ledger.of("during"), &reference, false)?);
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The part of a worker that takes part in the election of who leads.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use superstep_leases::{Election, LeaseError, Standing};
+use tokio::sync::{mpsc, watch};
+
+use super::Surroundings;
+use crate::counts::Counts;
+use crate::discovery::Member;
+use crate::leader::{Leader, LeaderHandle, Shared, ToLeader};
+
+/// The part of a worker that elects.
+pub(super) struct Elections {
+    pub(super) election: Election,
+    pub(super) around: Surroundings,
+    pub(super) me: Member,
+    /// Where it reaches itself.
+    pub(super) here: Arc<str>,
+    pub(super) leader_here: watch::Sender<Option<LeaderHandle>>,
+    pub(super) leader_address: watch::Sender<Option<Arc<str>>>,
+    /// When the lease was looked at last, whatever came of it.
+    pub(super) looked: watch::Sender<Instant>,
+    pub(super) counts: Counts,
+    pub(super) leaving: watch::Receiver<bool>,
+}
+
+impl Elections {
+    pub(super) async fn go_on(mut self) {
+        let mut look = tokio::time::interval(self.election.pace().looks);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            look.tick().await;
+            if *self.leaving.borrow() {
+                self.give_up().await;
+                continue;
+            }
+            if let Err(error) = self.look().await {
+                let why = crate::with_causes(&error);
+                tracing::warn!(%why, "the lease cannot be looked at");
+            }
+            self.follow().await;
+            self.looked.send_replace(Instant::now());
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), LeaseError> {
+        let read = self.around.leases.read().await?;
+        if let Some(next) = self.election.look(read.clone(), Instant::now()) {
+            let written = self.around.leases.replace(read, next.clone()).await?;
+            self.election.wrote(next, written, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Leads, or follows who leads. A worker that has begun to lead goes on with its runs as long as nobody takes
+    /// them: the lease says only whom others attend to.
+    async fn follow(&self) {
+        match self.election.standing(Instant::now()) {
+            Standing::Leads => {
+                if self.leader_here.borrow().is_none() {
+                    tracing::info!(worker = self.me.name, "this worker leads");
+                    self.leader_here.send_replace(Some(self.begin()));
+                }
+                self.set_address(Some(Arc::clone(&self.here)));
+            }
+            Standing::Follows(name) => {
+                match self.around.discovery.find(&name).await {
+                    Ok(leader) => self.set_address(leader.map(Into::into)),
+                    Err(error) => {
+                        let why = crate::with_causes(&error);
+                        tracing::warn!(%why, "the leader cannot be found");
+                    }
+                }
+                self.stop_leading();
+            }
+            Standing::Vacant => {}
+        }
+    }
+
+    /// Another one leads: nobody attends here any more, and he takes the runs.
+    fn stop_leading(&self) {
+        if self.leader_here.borrow().is_some() {
+            tracing::info!(worker = self.me.name, "another worker leads");
+            self.leader_here.send_replace(None);
+        }
+    }
+
+    fn set_address(&self, address: Option<Arc<str>>) {
+        self.leader_address.send_if_modified(|known| {
+            let changed = *known != address;
+            *known = address;
+            changed
+        });
+    }
+
+    fn begin(&self) -> LeaderHandle {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let shared = Shared {
+            name: self.me.name.as_str().into(),
+            store: self.around.store.clone(),
+            provisions: Arc::clone(&self.around.provisions),
+            leader: sender.clone(),
+            leads: self.leader_here.subscribe(),
+            looked: self.looked.subscribe(),
+            trusts: self.election.pace().gives_up,
+            silent: self.election.taken_from().map(Into::into),
+            counts: self.counts.clone(),
+            traces: self.around.traces.clone(),
+        };
+        tokio::spawn(Leader::new(shared, inbox).lead());
+        if sender.send(ToLeader::TakeUp).is_err() {
+            tracing::trace!("the leader has just begun");
+        }
+        sender
+    }
+
+    /// Gives the lease back, so that another one leads at once.
+    async fn give_up(&mut self) {
+        if let Some((seen, next)) = self.election.release() {
+            match self.around.leases.replace(seen, next.clone()).await {
+                Ok(written) => self.election.wrote(next, written, Instant::now()),
+                Err(error) => {
+                    let why = crate::with_causes(&error);
+                    tracing::warn!(%why, "the lease cannot be given back");
+                }
+            }
+        }
+        if let Err(error) =
+            self.around.leases.read().await.map(|read| self.election.look(read, Instant::now()))
+        {
+            let why = crate::with_causes(&error);
+            tracing::warn!(%why, "the lease cannot be looked at");
+        }
+        if let Standing::Follows(_) = self.election.standing(Instant::now()) {
+            self.follow().await;
+        }
+    }
+}

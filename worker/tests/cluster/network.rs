@@ -1,0 +1,297 @@
+//! Workers whose network loses, holds and cuts what goes over it, as a seed decides: everything but time, the network
+//! and who leads is what a worker has.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use futures::future::{BoxFuture, FutureExt as _, ready};
+use futures::stream::{StreamExt as _, try_unfold};
+use superstep_transport::{Arrivals, Link, Network};
+use superstep_worker::{Discovery, DiscoveryError, Lease, LeaseError, Leases, Member};
+use tokio::time::{sleep, timeout};
+use turmoil::Sim;
+use turmoil::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const WORKERS: [&str; 3] = ["a", "b", "c"];
+const PORT: u16 = 7101;
+/// How long a run may take, on the clock of the simulation.
+const MOST: Duration = Duration::from_secs(600);
+
+/// The network of the simulation.
+struct Simulated;
+
+impl Network for Simulated {
+    fn connect(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Box<dyn Link>>> {
+        async move { Ok(Box::new(TcpStream::connect((host.as_str(), port)).await?) as Box<dyn Link>) }.boxed()
+    }
+
+    fn listen(&self, at: SocketAddr) -> BoxFuture<'static, io::Result<(SocketAddr, Arrivals)>> {
+        let arrivals = |listener: TcpListener| async move {
+            let (stream, from) = listener.accept().await?;
+            Ok(Some(((Box::new(stream) as Box<dyn Link>, from), listener)))
+        };
+        async move { Ok((at, try_unfold(TcpListener::bind(at).await?, arrivals).boxed())) }.boxed()
+    }
+}
+
+/// A lease in memory, which every worker reaches.
+#[derive(Default)]
+struct InMemory(Mutex<Option<Lease>>);
+
+impl Leases for InMemory {
+    fn read(&self) -> BoxFuture<'_, Result<Option<Lease>, LeaseError>> {
+        ready(Ok(self.0.lock().unwrap().clone())).boxed()
+    }
+
+    fn replace(&self, seen: Option<Lease>, next: Lease) -> BoxFuture<'_, Result<bool, LeaseError>> {
+        let mut lease = self.0.lock().unwrap();
+        let is_so = *lease == seen;
+        if is_so {
+            *lease = Some(next);
+        }
+        ready(Ok(is_so)).boxed()
+    }
+}
+
+/// Who is there, which every worker knows.
+#[derive(Default)]
+struct Known(Mutex<BTreeMap<String, Member>>);
+
+impl Discovery for Known {
+    fn announce<'a>(&'a self, me: &'a Member) -> BoxFuture<'a, Result<(), DiscoveryError>> {
+        self.0.lock().unwrap().insert(me.name.clone(), me.clone());
+        ready(Ok(())).boxed()
+    }
+
+    fn withdraw<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), DiscoveryError>> {
+        self.0.lock().unwrap().remove(name);
+        ready(Ok(())).boxed()
+    }
+
+    fn members(&self) -> BoxFuture<'_, Result<Vec<Member>, DiscoveryError>> {
+        ready(Ok(self.0.lock().unwrap().values().cloned().collect())).boxed()
+    }
+}
+
+/// Draws, each time the same from one seed.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(from + self.below(to - from))
+    }
+}
+
+/// What is wrong between two workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    /// What goes over the network is held back, and comes later.
+    Holds,
+    /// Nothing comes from the first to the second.
+    OneWay,
+    /// Nothing comes either way.
+    Cut,
+    /// Some of what is sent is lost.
+    Loses,
+}
+
+impl Trouble {
+    const ALL: [Self; 4] = [Self::Holds, Self::OneWay, Self::Cut, Self::Loses];
+
+    fn begin(self, sim: &mut Sim<'_>, (from, to): (&str, &str)) {
+        match self {
+            Self::Holds => sim.hold(from, to),
+            Self::OneWay => sim.partition_oneway(from, to),
+            Self::Cut => sim.partition(from, to),
+            Self::Loses => sim.set_link_fail_rate(from, to, 0.05),
+        }
+    }
+
+    fn end(self, sim: &mut Sim<'_>, (from, to): (&str, &str)) {
+        match self {
+            Self::Holds => sim.release(from, to),
+            Self::OneWay => sim.repair_oneway(from, to),
+            Self::Cut => sim.repair(from, to),
+            Self::Loses => sim.set_link_fail_rate(from, to, 0.0),
+        }
+    }
+}
+
+/// What came of a run: how it ended, and what it told.
+type Came = Arc<Mutex<Option<(RunStatus, Value, Vec<Seen>)>>>;
+
+/// Asks one worker after the other until one answers.
+async fn asked<A>(ask: impl AsyncFn(RunsClient<Channel>) -> Result<A, tonic::Status>) -> A {
+    let channels = Channels::new(Security::Within(Arc::new(Simulated)));
+    for name in WORKERS.iter().cycle() {
+        let client = channels.runs(&format!("http://{name}:{PORT}")).unwrap();
+        match timeout(Duration::from_secs(3), ask(client)).await {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(_)) | Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
+    unreachable!("there are workers")
+}
+
+/// Submits a run, waits for its end, and hears what happened in it.
+async fn client(documents: Vec<String>, input: Value, came: Came) -> turmoil::Result {
+    let request = v1::SubmitRequest {
+        run: "simulated".to_owned(),
+        documents,
+        input: serde_json::to_vec(&input)?.into(),
+        ..v1::SubmitRequest::default()
+    };
+    asked(async |mut client| client.submit(request.clone()).await).await;
+    let run = || "simulated".to_owned();
+    let ended = loop {
+        let request = v1::GetRequest { run: run() };
+        let got = asked(async |mut client| client.get(request.clone()).await).await;
+        let found = got.into_inner().run.unwrap();
+        if found.phase() == v1::RunPhase::Ended {
+            break found;
+        }
+        sleep(Duration::from_millis(200)).await;
+    };
+    let seen = asked(async |mut client| {
+        let request = v1::WatchRequest { run: run(), ..v1::WatchRequest::default() };
+        let mut events = client.watch(request).await?.into_inner();
+        let mut seen = Vec::new();
+        while let Some(event) = events.message().await? {
+            seen.push(superstep_wire::seen_of(event).unwrap());
+        }
+        Ok(seen)
+    });
+    let status = superstep_wire::status_of(ended.status)?;
+    let outputs = superstep_wire::payload_of(ended.outputs)?.value().clone();
+    let seen = seen.await;
+    *came.lock().unwrap() = Some((status, outputs, seen));
+    Ok(())
+}
+
+/// The run on three workers, with the troubles of a seed; and which those were.
+fn simulate(seed: u64, documents: &[String], input: &Value) -> (RunStatus, Value, Vec<Seen>, Vec<Trouble>) {
+    let mut sim = turmoil::Builder::new()
+        .rng_seed(seed)
+        .simulation_duration(MOST)
+        .min_message_latency(Duration::from_micros(100))
+        .max_message_latency(Duration::from_millis(5))
+        .tcp_capacity(1 << 14)
+        .enable_random_order()
+        .build();
+    let store = Store::memory();
+    let around = Surroundings {
+        store: store.clone(),
+        leases: Arc::new(InMemory::default()),
+        discovery: Arc::new(Known::default()),
+        provisions: Arc::new(Loader::new(store)),
+        traces: None,
+    };
+    for name in WORKERS {
+        let around = around.clone();
+        sim.host(name, move || {
+            let around = around.clone();
+            async move {
+                let config = NodeConfig {
+                    name: name.to_owned(),
+                    listen: SocketAddr::from(([0, 0, 0, 0], PORT)),
+                    address: Some(format!("http://{name}:{PORT}")),
+                    labels: BTreeSet::new(),
+                    pace: quick(),
+                    security: Security::Within(Arc::new(Simulated)),
+                };
+                let _node = Node::start(config, around).await?;
+                std::future::pending().await
+            }
+        });
+    }
+    let came = Came::default();
+    sim.client("client", client(documents.to_vec(), input.clone(), Arc::clone(&came)));
+    let mut draws = Draws(seed);
+    let (mut next, mut open, mut had) = (draws.millis(300, 1_500), Vec::new(), Vec::new());
+    while !sim.step().unwrap() {
+        let now = sim.elapsed();
+        let is_over = |(until, ..): &mut (Duration, Trouble, _)| *until <= now;
+        for (_, trouble, between) in open.extract_if(.., is_over) {
+            trouble.end(&mut sim, between);
+        }
+        // Whatever the seed, there is an end of troubles, and each pair has at most one.
+        if now < next || now > MOST / 4 {
+            continue;
+        }
+        next = now + draws.millis(500, 4_000);
+        let from = draws.below(3) as usize;
+        let to = (from + 1 + draws.below(2) as usize) % 3;
+        let between = (WORKERS[from], WORKERS[to]);
+        let same = |(_, _, (one, other)): &(_, _, (&str, &str))| {
+            [*one, *other] == [between.0, between.1] || [*other, *one] == [between.0, between.1]
+        };
+        if !open.iter().any(same) {
+            let trouble = Trouble::ALL[draws.below(4) as usize];
+            trouble.begin(&mut sim, between);
+            open.push((now + draws.millis(100, 12_000), trouble, between));
+            had.push(trouble);
+        }
+    }
+    let (status, outputs, seen) = came.lock().unwrap().take().unwrap();
+    (status, outputs, seen, had)
+}
+
+/// A graph in which, round after round, one vertex sends to six, and these to one that waits for all of them.
+fn rounds(supersteps: u64) -> String {
+    let parts: Vec<String> = (0..6).map(|number| format!("part{number}")).collect();
+    let mut vertices = vec![
+        json!({"name": "split", "function": {"cel": "superstep"}}),
+        json!({"name": "all", "join": {"mode": "All"}, "function": {"cel": "messages.map(one, one.payload)"}}),
+        json!({"name": "end", "function": {"cel": "message"}}),
+    ];
+    let mut edges = vec![
+        json!({"from": "all", "to": "split", "when": format!("superstep < {supersteps}")}),
+        json!({"from": "all", "to": "end", "when": format!("superstep >= {supersteps}")}),
+    ];
+    for (number, part) in parts.iter().enumerate() {
+        vertices.push(json!({"name": part, "function": {"cel": format!("message * 10 + {number}")}}));
+        edges.push(json!({"from": "split", "to": part}));
+        edges.push(json!({"from": part, "to": "all"}));
+    }
+    let graph = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "rounds"},
+        "spec": {
+            "entry": ["split"],
+            "vertices": vertices,
+            "edges": edges,
+            "outputs": [{"vertex": "end"}],
+            "limits": {"supersteps": supersteps + 10},
+        },
+    });
+    graph.to_string()
+}
+
+#[test]
+fn whatever_the_network_loses_holds_or_cuts_a_run_comes_to_what_it_comes_to_alone() {
+    let documents = [rounds(300)];
+    let (status, outputs, told) = alone(&documents, &Value::Null);
+    assert_eq!(status, RunStatus::Succeeded);
+    let mut had = Vec::new();
+    for seed in 0..6 {
+        let (ended, came, seen, troubles) = simulate(seed, &documents, &Value::Null);
+        assert_eq!((ended, &came), (status.clone(), &outputs), "seed {seed}: {troubles:?}");
+        assert_eq!(course(notices(&seen)), course(told.iter()), "seed {seed}: {troubles:?}");
+        had.extend(troubles);
+    }
+    had.sort();
+    had.dedup();
+    assert_eq!(had, Trouble::ALL, "every trouble was there");
+}
