@@ -12,6 +12,7 @@ mod context;
 mod control;
 mod definitions;
 mod effective;
+mod election;
 mod events;
 mod graph_run;
 mod hexadecimal;
