@@ -41,6 +41,7 @@ pub(crate) struct Signing {
     listen: SocketAddr,
     /// The Secret of the operator's namespace that has the authority; made by whoever installs the operator, and filled by it
     #[arg(
+        id = "authority_secret",
         long = "authority-secret",
         env = "SUPERSTEP_AUTHORITY_SECRET",
         default_value = "superstep-ca",
