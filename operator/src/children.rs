@@ -39,8 +39,11 @@ pub(crate) struct Key {
 /// What was written last to an object.
 #[derive(Clone, Debug)]
 struct Written {
-    /// When.
+    /// When it was written, or found to be there.
     at: Instant,
+    /// How often it was written for the same end, and since when.
+    times: u32,
+    since: Instant,
     /// What it is to be.
     wanted: String,
     /// The version that it had before.

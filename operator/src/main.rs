@@ -88,3 +88,15 @@ fn main() -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn arguments_hold_together() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -84,6 +84,7 @@ fn stuck(unsettled: Unsettled) -> Result<Placed, Failure> {
     let message = unsettled.to_string();
     match unsettled {
         Unsettled::Taken { .. } => Ok(Placed::Stuck { reason: "NameTaken", message }),
+        Unsettled::Contested { .. } => Ok(Placed::Stuck { reason: "Contested", message }),
         Unsettled::Refused { .. } => Ok(Placed::Stuck { reason: "ChildRefused", message }),
         Unsettled::Away { .. } => Err(Failure::new(unsettled)),
     }

@@ -1,5 +1,6 @@
 //! `superstep-operator run`: one process with everything that the operator does.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,8 +90,11 @@ pub(crate) fn run(settings: Settings) -> Result<()> {
 
 fn log(as_json: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if as_json { log.json().init() } else { log.init() }
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    if as_json { log.json().flatten_event(true).init() } else { log.init() }
 }
 
 async fn serve_and_operate(settings: Settings) -> Result<()> {

@@ -15,6 +15,10 @@ use crate::names::MANAGER;
 
 /// How long a child that is not followed is believed to be there.
 const TRUSTED: Duration = Duration::from_secs(60);
+/// How often a child is written for the same end within [`CONTEST`].
+const ROUNDS: u32 = 5;
+/// How long somebody has to leave a child alone who changes it whenever it is written.
+const CONTEST: Duration = Duration::from_secs(30);
 
 /// How a child stands.
 #[derive(Clone, Debug)]
@@ -41,6 +45,14 @@ pub(crate) enum Unsettled {
         name: String,
         /// Whose it is.
         by: String,
+    },
+    /// Somebody else changes it whenever it is written.
+    #[error("{kind} {name} is changed by somebody else as often as it is put right: kubectl get --show-managed-fields tells by whom")]
+    Contested {
+        /// The kind of the child.
+        kind: String,
+        /// Its name.
+        name: String,
     },
     /// The API server does not take it.
     #[error("{kind} {name} is refused: {why}")]
@@ -94,16 +106,19 @@ impl Children {
                 return former(seen, owner, child);
             }
             if self.is_settled(child, seen) {
-                self.note(child, &seen.version, seen.digest.clone());
+                self.note(child, &seen.version, seen.digest.clone(), false);
                 return Ok(Settled::There);
             }
+        }
+        if self.is_contested(child) {
+            return Err(Unsettled::Contested { kind: child.kind().to_owned(), name: child.name().to_owned() });
         }
         let how = PatchParams::apply(MANAGER).force();
         let patch = Patch::Apply(&child.object);
         let now = api.patch(child.name(), &how, &patch).await.map_err(|error| refused(child, error))?;
         let before = live.map_or_else(String::new, |seen| seen.version.clone());
         let Some((_, seen)) = Seen::of(child.kind(), now) else { return Ok(Settled::Leaving) };
-        self.note(child, &before, seen.digest);
+        self.note(child, &before, seen.digest, true);
         if seen.version == before {
             return Ok(Settled::There);
         }
@@ -112,10 +127,28 @@ impl Children {
     }
 
     /// Notes what was written, or found to be so.
-    fn note(&self, child: &Child, before: &str, after: String) {
-        let written =
-            Written { wanted: child.wanted.clone(), before: before.to_owned(), after, at: Instant::now() };
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(child.key.clone(), written);
+    fn note(&self, child: &Child, before: &str, after: String, is_written: bool) {
+        let now = Instant::now();
+        let mut all = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = all.get(&child.key);
+        let last = last.filter(|last| last.wanted == child.wanted && last.since.elapsed() < CONTEST);
+        let (times, since) = last.map_or((0, now), |last| (last.times, last.since));
+        let written = Written {
+            at: now,
+            times: times + u32::from(is_written),
+            since,
+            wanted: child.wanted.clone(),
+            before: before.to_owned(),
+            after,
+        };
+        all.insert(child.key.clone(), written);
+    }
+
+    /// Whether somebody changes it back whenever it is written.
+    fn is_contested(&self, child: &Child) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = written.get(&child.key).filter(|last| last.wanted == child.wanted);
+        last.is_some_and(|last| last.times >= ROUNDS && last.since.elapsed() < CONTEST)
     }
 
     /// Whether one that is not followed was written so short a time ago that nobody looks.
@@ -186,7 +219,9 @@ fn refused(child: &Child, error: kube::Error) -> Unsettled {
     {
         let mut why = status.message.clone();
         if why.contains("updates to statefulset spec") {
-            why.push_str("; kubectl delete statefulset --cascade=orphan lets it be made anew, and keeps its pods");
+            why.push_str(
+                "; kubectl delete statefulset --cascade=orphan lets it be made anew, and keeps its pods",
+            );
         }
         return Unsettled::Refused { kind: child.kind().to_owned(), name: child.name().to_owned(), why };
     }

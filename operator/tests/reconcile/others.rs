@@ -29,6 +29,7 @@ async fn what_others_do_is_mended_or_told() {
 
     at_rest(&proxy, &mut operator, &room).await;
     mended(&room).await;
+    contested(&proxy, &room).await;
     taken(&room).await;
     malformed(&room).await;
     in_any_order(&room).await;
@@ -132,6 +133,28 @@ async fn mended(room: &Room) {
     }
     room.until_ready("AgentGraph", "triage").await;
     room.until_ready("ModelServer", "small").await;
+}
+
+/// Somebody who changes a child as often as it is put right is left to it after a few rounds, and is told of.
+async fn contested(proxy: &Proxy, room: &Room) {
+    let before = proxy.writes();
+    let theirs = json!({"spec": {"selector": {"app": "theirs"}}});
+    let fight = async {
+        loop {
+            room.api("Service").patch("triage-runs", &PatchParams::default(), &Patch::Merge(&theirs)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = fight => {}
+        message = room.until_reason("AgentGraph", "triage", "Contested") => {
+            assert!(message.contains("Service triage-runs"), "{message}");
+        }
+    }
+    let to_it = writes_since(proxy, before).iter().filter(|write| write.ends_with("/services/triage-runs")).count();
+    assert!(to_it <= 5, "{to_it}");
+    // It is put right when nobody has touched it for a while.
+    room.until_ready("AgentGraph", "triage").await;
 }
 
 /// The first object that is another one than before.
