@@ -69,15 +69,13 @@ impl Discovery for Known {
     }
 
     fn withdraw<'a>(&'a self, me: &'a Member) -> BoxFuture<'a, Result<(), DiscoveryError>> {
-        let mut known = self.0.lock().unwrap();
-        if known.get(&me.name) == Some(me) {
-            known.remove(&me.name);
-        }
+        self.0.lock().unwrap().remove(&me.name);
         ready(Ok(())).boxed()
     }
 
     fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, DiscoveryError>> {
-        ready(Ok(self.0.lock().unwrap().get(name).map(|member| member.address.clone()))).boxed()
+        let found = self.0.lock().unwrap().get(name).map(|member| member.address.clone());
+        ready(Ok(found)).boxed()
     }
 
     fn has_others<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, DiscoveryError>> {
