@@ -10,14 +10,16 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
-use superstep_store::{ObjectPlace, Store};
+use superstep_store::{ObjectPlace, Store, StoreError};
 use superstep_transport::{Credentials, LOOK, Security};
-use superstep_worker::{Health, Loader, Node, NodeConfig, Surroundings};
+use superstep_worker::{Health, Loader, Node, NodeConfig, NodeError, Surroundings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command, Whole};
@@ -95,6 +97,23 @@ impl Signals {
     }
 }
 
+/// Starts the worker. A pod whose store is away waits for it, and whoever starts one by hand is told.
+async fn start(
+    config: impl Fn() -> NodeConfig,
+    around: &Surroundings,
+    waits: bool,
+) -> Result<Node, NodeError> {
+    loop {
+        match Node::start(config(), around.clone()).await {
+            Err(NodeError::Store(error @ StoreError::Away { .. })) if waits => {
+                tracing::warn!(%error, "the worker waits for its store");
+                sleep(PAUSE).await;
+            }
+            started => return started,
+        }
+    }
+}
+
 async fn work(arguments: Arguments) -> Result<()> {
     let mut signals = Signals::listen()?;
     let health = match arguments.health {
@@ -117,15 +136,19 @@ async fn work(arguments: Arguments) -> Result<()> {
         store,
         traces: traces.clone(),
     };
-    let config = NodeConfig {
-        name: arguments.name,
+    let (address, labels) = (arguments.address.or(group.address), BTreeSet::from_iter(arguments.labels));
+    let config = || NodeConfig {
+        name: arguments.name.clone(),
         listen: arguments.listen,
-        address: arguments.address.or(group.address),
-        labels: arguments.labels.into_iter().collect::<BTreeSet<_>>(),
+        address: address.clone(),
+        labels: labels.clone(),
         pace: group.pace,
-        security,
+        security: security.clone(),
     };
-    let node = Node::start(config, around).await?;
+    let node = tokio::select! {
+        node = start(config, &around, group.identity.is_some()) => node?,
+        () = signals.next() => return trace::finish(traces).await,
+    };
     tracing::info!(address = node.address(), "the worker listens");
     if let Some(health) = &health {
         health.show(node.vitals());
