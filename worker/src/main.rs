@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use superstep_store::{ObjectPlace, Store, StoreError};
 use superstep_transport::{Credentials, LOOK, Security};
 use superstep_worker::{Health, Loader, Node, NodeConfig, NodeError, Surroundings};
@@ -22,11 +22,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tracing_subscriber::EnvFilter;
 
-use arguments::{Arguments, Command, Whole};
+use arguments::{Arguments, Asked, Command, Whole};
 use surroundings::Group;
 
 fn main() -> Result<ExitCode> {
-    let Whole { work: arguments, command, log_json } = Whole::parse();
+    let (asked, log_json) = Whole::asked();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -38,19 +38,14 @@ fn main() -> Result<ExitCode> {
         lines.init();
     }
     let runtime = tokio::runtime::Runtime::new()?;
-    match (command, arguments) {
-        (Some(Command::Serve(arguments)), _) => runtime.block_on(serve::serve(arguments)),
-        (Some(Command::Tunnel(arguments)), _) => {
+    match asked {
+        Asked::Work(arguments) => runtime.block_on(work(*arguments)).map(|()| ExitCode::SUCCESS),
+        Asked::Other(Command::Serve(arguments)) => runtime.block_on(serve::serve(arguments)),
+        Asked::Other(Command::Tunnel(arguments)) => {
             let done = runtime.block_on(tunnel::tunnel(arguments)).map(|()| ExitCode::SUCCESS);
             // A read of stdin that is under way holds nobody up.
             runtime.shutdown_background();
             done
-        }
-        (None, Some(arguments)) => runtime.block_on(work(arguments)).map(|()| ExitCode::SUCCESS),
-        (None, None) => {
-            let what =
-                "a worker needs a name, a store and a group; superstep-worker serve needs none of them";
-            Whole::command().error(ErrorKind::MissingRequiredArgument, what).exit()
         }
     }
 }
