@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use clap::error::ErrorKind;
 use clap::CommandFactory as _;
+use clap::error::ErrorKind;
 use superstep_store::{ObjectPlace, Store, StoreError};
 use superstep_transport::{Credentials, LOOK, Security};
 use superstep_worker::{Health, Loader, Node, NodeConfig, NodeError, Surroundings};
