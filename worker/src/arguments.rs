@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use superstep_serving::ServeArguments;
 
 use crate::trace::TraceArgs;
@@ -30,12 +30,37 @@ Examples:
 )]
 pub(crate) struct Whole {
     #[command(flatten)]
-    pub(crate) work: Option<Arguments>,
+    work: Arguments,
+    #[expect(dead_code, reason = "it is read where there is no work")]
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    command: Option<Command>,
     /// Write log lines as JSON.
+    #[expect(dead_code, reason = "it is read in either case")]
     #[arg(long, global = true)]
-    pub(crate) log_json: bool,
+    log_json: bool,
+}
+
+/// What a process is to do.
+pub(crate) enum Asked {
+    /// To work on runs.
+    Work(Box<Arguments>),
+    /// Something else.
+    Other(Command),
+}
+
+impl Whole {
+    /// What this process is asked to do, and whether its log is to be JSON. It ends here if that cannot be done.
+    pub(crate) fn asked() -> (Asked, bool) {
+        let matches = Self::command().get_matches();
+        let log_json = matches.get_flag("log_json");
+        // What a worker needs is not there where something else is asked for.
+        let asked = if matches.subcommand_name().is_some() {
+            Command::from_arg_matches(&matches).map(Asked::Other)
+        } else {
+            Self::from_arg_matches(&matches).map(|whole| Asked::Work(Box::new(whole.work)))
+        };
+        (asked.unwrap_or_else(|error| error.exit()), log_json)
+    }
 }
 
 /// What it does instead of working on runs.

@@ -10,21 +10,23 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
-use superstep_store::{ObjectPlace, Store};
+use superstep_store::{ObjectPlace, Store, StoreError};
 use superstep_transport::{Credentials, LOOK, Security};
-use superstep_worker::{Health, Loader, Node, NodeConfig, Surroundings};
+use superstep_worker::{Health, Loader, Node, NodeConfig, NodeError, Surroundings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
 use tracing_subscriber::EnvFilter;
 
-use arguments::{Arguments, Command, Whole};
+use arguments::{Arguments, Asked, Command, Whole};
 use surroundings::Group;
 
 fn main() -> Result<ExitCode> {
-    let Whole { work: arguments, command, log_json } = Whole::parse();
+    let (asked, log_json) = Whole::asked();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -36,19 +38,14 @@ fn main() -> Result<ExitCode> {
         lines.init();
     }
     let runtime = tokio::runtime::Runtime::new()?;
-    match (command, arguments) {
-        (Some(Command::Serve(arguments)), _) => runtime.block_on(serve::serve(arguments)),
-        (Some(Command::Tunnel(arguments)), _) => {
+    match asked {
+        Asked::Work(arguments) => runtime.block_on(work(*arguments)).map(|()| ExitCode::SUCCESS),
+        Asked::Other(Command::Serve(arguments)) => runtime.block_on(serve::serve(arguments)),
+        Asked::Other(Command::Tunnel(arguments)) => {
             let done = runtime.block_on(tunnel::tunnel(arguments)).map(|()| ExitCode::SUCCESS);
             // A read of stdin that is under way holds nobody up.
             runtime.shutdown_background();
             done
-        }
-        (None, Some(arguments)) => runtime.block_on(work(arguments)).map(|()| ExitCode::SUCCESS),
-        (None, None) => {
-            let what =
-                "a worker needs a name, a store and a group; superstep-worker serve needs none of them";
-            Whole::command().error(ErrorKind::MissingRequiredArgument, what).exit()
         }
     }
 }
@@ -95,6 +92,23 @@ impl Signals {
     }
 }
 
+/// Starts the worker. A pod whose store is away waits for it, and whoever starts one by hand is told.
+async fn start(
+    config: impl Fn() -> NodeConfig,
+    around: &Surroundings,
+    waits: bool,
+) -> Result<Node, NodeError> {
+    loop {
+        match Node::start(config(), around.clone()).await {
+            Err(NodeError::Store(error @ StoreError::Away { .. })) if waits => {
+                tracing::warn!(%error, "the worker waits for its store");
+                sleep(PAUSE).await;
+            }
+            started => return started,
+        }
+    }
+}
+
 async fn work(arguments: Arguments) -> Result<()> {
     let mut signals = Signals::listen()?;
     let health = match arguments.health {
@@ -117,15 +131,19 @@ async fn work(arguments: Arguments) -> Result<()> {
         store,
         traces: traces.clone(),
     };
-    let config = NodeConfig {
-        name: arguments.name,
+    let (address, labels) = (arguments.address.or(group.address), BTreeSet::from_iter(arguments.labels));
+    let config = || NodeConfig {
+        name: arguments.name.clone(),
         listen: arguments.listen,
-        address: arguments.address.or(group.address),
-        labels: arguments.labels.into_iter().collect::<BTreeSet<_>>(),
+        address: address.clone(),
+        labels: labels.clone(),
         pace: group.pace,
-        security,
+        security: security.clone(),
     };
-    let node = Node::start(config, around).await?;
+    let node = tokio::select! {
+        node = start(config, &around, group.identity.is_some()) => node?,
+        () = signals.next() => return trace::finish(traces).await,
+    };
     tracing::info!(address = node.address(), "the worker listens");
     if let Some(health) = &health {
         health.show(node.vitals());

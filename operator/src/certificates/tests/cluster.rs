@@ -141,11 +141,12 @@ impl Shop {
 async fn a_token_names_the_worker_that_it_was_given_to_and_nobody_else() {
     let Some(client) = client().await else { return };
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    match definitions.create(&PostParams::default(), &AgentGraphObject::crd()).await {
-        Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.code == 409 => {}
+    let definition = AgentGraphObject::crd();
+    let is_made = match definitions.create(&PostParams::default(), &definition).await {
+        Ok(_) => true,
+        Err(kube::Error::Api(status)) if status.code == 409 => false,
         Err(error) => panic!("{error}"),
-    }
+    };
     let shop = Shop { client: client.clone(), namespace: namespace(&client, "tokens").await };
     for account in ["triage-worker", "other-worker", "default-user"] {
         shop.account(account).await;
@@ -159,7 +160,7 @@ async fn a_token_names_the_worker_that_it_was_given_to_and_nobody_else() {
         "apiVersion": "superstep.dev/v1alpha1",
         "kind": "AgentGraph",
         "metadata": {"name": "triage"},
-        "spec": {"vertices": [{"name": "a", "function": {"cel": "1"}}]},
+        "spec": {"entry": ["a"], "vertices": [{"name": "a", "function": {"cel": "1"}}]},
     });
     create(&graphs, graph).await;
     let accounts = ClusterAccounts::new(client.clone());
@@ -203,4 +204,8 @@ async fn a_token_names_the_worker_that_it_was_given_to_and_nobody_else() {
     }
     assert!(matches!(gone, Err(AccountError::Token { .. })), "{gone:?}");
     remove(&client, &shop.namespace).await;
+    if is_made {
+        let name = definition.metadata.name.unwrap();
+        definitions.delete(&name, &DeleteParams::default()).await.unwrap();
+    }
 }
