@@ -88,3 +88,15 @@ fn main() -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_two_options_are_called_the_same() {
+        Arguments::command().debug_assert();
+    }
+}
