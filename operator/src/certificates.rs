@@ -41,13 +41,19 @@ pub(crate) struct Signing {
     listen: SocketAddr,
     /// The Secret of the operator's namespace that has the authority; made by whoever installs the operator, and filled by it
     #[arg(
+<<<<<<< HEAD
         id = "authority_secret",
         long = "authority-secret",
+||||||| fe4cec1
+        long = "authority-secret",
+=======
+        long,
+>>>>>>> ce8edec16008b8c1dcf7274c038b30699a83038e
         env = "SUPERSTEP_AUTHORITY_SECRET",
         default_value = "superstep-ca",
         value_name = "NAME"
     )]
-    secret: String,
+    authority_secret: String,
     /// How long certificates of workers are valid, such as 24h, 30m or 90s; they are renewed before half of it has gone
     #[arg(
         long = "certificate-life",
@@ -83,7 +89,7 @@ impl Certificates {
         let accounts = Arc::new(ClusterAccounts::new(client.clone()));
         let signer = Signer::new(root.clone(), accounts, signing.life);
         let clients = Arc::new(Clients::new(root.clone(), signing.life));
-        let secret = RootSecret::new(client, own_namespace, &signing.secret);
+        let secret = RootSecret::new(client, own_namespace, &signing.authority_secret);
         let (keeping, life) = (Arc::clone(&clients), signing.life);
         let going_on = tokio::spawn(async move {
             let followed = secret.follow(&tell_root, &tell_authorities);

@@ -88,6 +88,7 @@ fn main() -> Result<()> {
     }
     Ok(())
 }
+<<<<<<< HEAD
 
 #[cfg(test)]
 mod tests {
@@ -100,3 +101,18 @@ mod tests {
         Arguments::command().debug_assert();
     }
 }
+||||||| fe4cec1
+=======
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_two_options_are_called_the_same() {
+        Arguments::command().debug_assert();
+    }
+}
+>>>>>>> ce8edec16008b8c1dcf7274c038b30699a83038e

@@ -3,7 +3,9 @@
 use crate::binary::Profile;
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
-use crate::{chart, deny, e2e, faults, gateway, generate, model, protocol, quickstart, sim, tidy};
+use crate::{
+    chart, deny, e2e, faults, gateway, generate, model, protocol, quickstart, sim, testbed, tidy,
+};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::fmt;
@@ -179,8 +181,17 @@ fn test(workspace: &Workspace) -> Result<Option<&'static str>> {
     if let Some(server) = &server {
         tests.env("SUPERSTEP_TEST_VERSITYGW", server);
     }
+    let api_server = testbed::program(workspace, "kube-apiserver").ok();
+    if let Some(folder) = api_server.as_ref().and_then(|program| program.parent()) {
+        tests.env("SUPERSTEP_TEST_CONTROL_PLANE", folder);
+    }
     run_process(&mut tests)?;
-    Ok(server.is_none().then_some("no S3 server"))
+    Ok(match (server, api_server) {
+        (Some(_), Some(_)) => None,
+        (None, Some(_)) => Some("no S3 server"),
+        (Some(_), None) => Some("no API server"),
+        (None, None) => Some("no S3 server, no API server"),
+    })
 }
 
 /// Runs what the benchmark measures, without measuring it: each shape checks that it did its work.

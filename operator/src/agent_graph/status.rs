@@ -117,3 +117,97 @@ fn standing(found: &Found<'_>, findings: &[Finding; 3], available: &Available) -
     }
     found.placed.standing().unwrap_or_else(|| available.standing())
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+    use serde_json::{Value, json};
+    use superstep_graph::{FieldPath, validate};
+
+    use super::*;
+
+    /// A case: what is known of a graph that wants three workers.
+    #[derive(Default)]
+    struct Case {
+        problems: Vec<Problem>,
+        missing: Vec<Missing>,
+        placed: Option<Placed>,
+        set: Option<Value>,
+        pods: Vec<Value>,
+    }
+
+    impl Case {
+        fn check(self, expected: &Expect) {
+            let spec = json!({"entry": ["a"], "vertices": [{"name": "a", "function": {"cel": "1"}}]});
+            let graph = validate(&serde_json::from_value(spec).unwrap()).unwrap();
+            let set = self.set.map(|status| {
+                Seen::written(json!({
+                    "apiVersion": "apps/v1", "kind": "StatefulSet", "status": status,
+                    "metadata": {"name": "triage-worker", "namespace": "team", "generation": 2},
+                }))
+            });
+            let pods: Vec<Arc<Pod>> =
+                self.pods.into_iter().map(|pod| Arc::new(serde_json::from_value(pod).unwrap())).collect();
+            let found = Found {
+                name: "triage",
+                generation: Some(2),
+                wanted: 3,
+                checked: if self.problems.is_empty() { Ok(&graph) } else { Err(&self.problems) },
+                misnamed: None,
+                missing: &self.missing,
+                placed: self.placed.as_ref().unwrap_or(&Placed::Done { is_changed: false }),
+                set: set.as_ref(),
+                pods: &pods,
+                active: 1,
+            };
+            let status = status(&AgentGraphStatus::default(), &found, Timestamp::UNIX_EPOCH);
+            let conditions = status.conditions.iter().map(|condition| {
+                let Condition { type_, status, reason, message, .. } = condition;
+                format!("{type_} {status} {reason}: {message}\n")
+            });
+            let replicas = status.replicas.unwrap();
+            let told = format!("{}{:?} of {replicas}\n", conditions.collect::<String>(), status.ready_replicas);
+            expected.assert_eq(&told);
+        }
+    }
+
+    fn set(replicas: i32, ready: i32, observed: i64) -> Option<Value> {
+        Some(json!({
+            "replicas": replicas, "readyReplicas": ready, "updatedReplicas": replicas,
+            "observedGeneration": observed,
+        }))
+    }
+
+    #[test]
+    fn workers_are_ready_when_all_are_and_are_of_this_generation() {
+        Case { set: set(3, 3, 2), ..Case::default() }.check(&expect![[""]]);
+        Case { set: set(3, 3, 1), ..Case::default() }.check(&expect![[""]]);
+        let placed = Some(Placed::Done { is_changed: true });
+        Case { set: set(3, 3, 2), placed, ..Case::default() }.check(&expect![[""]]);
+    }
+
+    #[test]
+    fn a_pod_without_a_node_is_told_of_in_the_first_line() {
+        let pod = json!({
+            "metadata": {"name": "triage-worker-2"},
+            "status": {"conditions": [{
+                "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
+            }]},
+        });
+        Case { set: set(3, 2, 2), pods: vec![pod], ..Case::default() }.check(&expect![[""]]);
+    }
+
+    #[test]
+    fn what_is_wrong_comes_before_what_is_on_its_way() {
+        let missing = vec![Missing { reason: "ModelServerMissing", message: "it is not there".to_owned() }];
+        let stuck = Some(Placed::Stuck { reason: "NameTaken", message: "it belongs to Helm".to_owned() });
+        let path = FieldPath::default().field("vertices").index(0);
+        let problems = vec![Problem::error(path, "it has no program").hint("give it one")];
+        Case { placed: stuck, ..Case::default() }.check(&expect![[""]]);
+        Case { missing: missing.clone(), placed: Some(Placed::Kept), ..Case::default() }.check(&expect![[""]]);
+        Case { problems, missing, placed: Some(Placed::Kept), set: set(3, 3, 2), ..Case::default() }
+            .check(&expect![[""]]);
+    }
+}

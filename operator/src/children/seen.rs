@@ -69,6 +69,12 @@ impl Seen {
         Some((key, seen))
     }
 
+    /// One that a test writes down.
+    #[cfg(test)]
+    pub(crate) fn written(object: Value) -> Self {
+        Self::of("StatefulSet", serde_json::from_value(object).unwrap()).unwrap().1
+    }
+
     /// Whether this owner has it.
     pub(crate) fn is_of(&self, owner: &Owner) -> bool {
         self.owner.as_ref().is_some_and(|by| by.uid == owner.uid)
