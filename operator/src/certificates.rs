@@ -41,14 +41,7 @@ pub(crate) struct Signing {
     listen: SocketAddr,
     /// The Secret of the operator's namespace that has the authority; made by whoever installs the operator, and filled by it
     #[arg(
-<<<<<<< HEAD
-        id = "authority_secret",
-        long = "authority-secret",
-||||||| fe4cec1
-        long = "authority-secret",
-=======
         long,
->>>>>>> ce8edec16008b8c1dcf7274c038b30699a83038e
         env = "SUPERSTEP_AUTHORITY_SECRET",
         default_value = "superstep-ca",
         value_name = "NAME"

@@ -88,21 +88,6 @@ fn main() -> Result<()> {
     }
     Ok(())
 }
-<<<<<<< HEAD
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn arguments_hold_together() {
-        Arguments::command().debug_assert();
-    }
-}
-||||||| fe4cec1
-=======
 
 #[cfg(test)]
 mod tests {
@@ -115,4 +100,3 @@ mod tests {
         Arguments::command().debug_assert();
     }
 }
->>>>>>> ce8edec16008b8c1dcf7274c038b30699a83038e
