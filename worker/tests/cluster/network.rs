@@ -8,8 +8,9 @@ use std::sync::Mutex;
 
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use futures::stream::{StreamExt as _, try_unfold};
+use superstep_leases::{Lease, LeaseError, Leases};
 use superstep_transport::{Arrivals, Link, Network};
-use superstep_worker::{Discovery, DiscoveryError, Lease, LeaseError, Leases, Member};
+use superstep_worker::{Discovery, DiscoveryError, Member};
 use tokio::time::{sleep, timeout};
 use turmoil::Sim;
 use turmoil::net::{TcpListener, TcpStream};
@@ -67,13 +68,18 @@ impl Discovery for Known {
         ready(Ok(())).boxed()
     }
 
-    fn withdraw<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), DiscoveryError>> {
-        self.0.lock().unwrap().remove(name);
+    fn withdraw<'a>(&'a self, me: &'a Member) -> BoxFuture<'a, Result<(), DiscoveryError>> {
+        self.0.lock().unwrap().remove(&me.name);
         ready(Ok(())).boxed()
     }
 
-    fn members(&self) -> BoxFuture<'_, Result<Vec<Member>, DiscoveryError>> {
-        ready(Ok(self.0.lock().unwrap().values().cloned().collect())).boxed()
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<String>, DiscoveryError>> {
+        let found = self.0.lock().unwrap().get(name).map(|member| member.address.clone());
+        ready(Ok(found)).boxed()
+    }
+
+    fn has_others<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, DiscoveryError>> {
+        ready(Ok(self.0.lock().unwrap().keys().any(|other| other != name))).boxed()
     }
 }
 
