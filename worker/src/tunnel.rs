@@ -27,6 +27,8 @@ pub(crate) async fn tunnel(arguments: TunnelArgs) -> Result<()> {
     let credentials = Credentials::open(&arguments.tls, LOOK).context("there are no certificates")?;
     let expected = Expected::by(credentials.identity());
     let mut worker = Connector::new(credentials, expected).connect(&arguments.to).await?;
-    copy_bidirectional(&mut join(stdin(), stdout()), &mut worker).await.context("the connection has ended")?;
+    copy_bidirectional(&mut join(stdin(), stdout()), &mut worker)
+        .await
+        .context("the connection has ended")?;
     Ok(())
 }

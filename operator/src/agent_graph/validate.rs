@@ -70,7 +70,8 @@ fn placement(graph: &AgentGraphObject, referenced: &Referenced) -> Vec<Problem> 
 fn credentials(needs: &Needs) -> Vec<Problem> {
     let path = || FieldPath::default().field("models");
     let taken = OWN.into_iter().filter(|name| needs.credentials.contains_key(*name)).map(|name| {
-        let message = format!("a key of a Secret would be the variable {name}, which workers have for themselves");
+        let message =
+            format!("a key of a Secret would be the variable {name}, which workers have for themselves");
         Problem::error(path(), message).hint("rename the Secret")
     });
     let clash = |(variable, keys): (&String, &std::collections::BTreeSet<_>)| {

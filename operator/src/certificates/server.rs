@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use superstep_proto::v1::certificates_server::CertificatesServer;
-use superstep_transport::{CredentialsError, IssueError, KEEPALIVE, KEEPALIVE_ANSWER, Listener, Shown, accept_anybody};
+use superstep_transport::{
+    CredentialsError, IssueError, KEEPALIVE, KEEPALIVE_ANSWER, Listener, Shown, accept_anybody,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -49,7 +51,8 @@ pub(super) struct Server {
 impl Server {
     pub(super) async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
         let failed = |source| ServerError { address, source };
-        let listener = Listener::try_from(TcpListener::bind(address).await.map_err(failed)?).map_err(failed)?;
+        let listener =
+            Listener::try_from(TcpListener::bind(address).await.map_err(failed)?).map_err(failed)?;
         Ok(Self { address: listener.address(), listener })
     }
 

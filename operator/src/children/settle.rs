@@ -186,7 +186,9 @@ fn refused(child: &Child, error: kube::Error) -> Unsettled {
     {
         let mut why = status.message.clone();
         if why.contains("updates to statefulset spec") {
-            why.push_str("; kubectl delete statefulset --cascade=orphan lets it be made anew, and keeps its pods");
+            why.push_str(
+                "; kubectl delete statefulset --cascade=orphan lets it be made anew, and keeps its pods",
+            );
         }
         return Unsettled::Refused { kind: child.kind().to_owned(), name: child.name().to_owned(), why };
     }

@@ -47,8 +47,12 @@ async fn many_graphs_come_change_and_go() {
         }
         patiently(&format!("{count} are ready"), || ready.lock().unwrap().len() >= count).await;
         let took = began.elapsed().as_secs_f64();
-        let mut waits: Vec<Duration> =
-            ready.lock().unwrap().iter().filter_map(|(name, at)| at.checked_duration_since(*asked.get(name)?)).collect();
+        let mut waits: Vec<Duration> = ready
+            .lock()
+            .unwrap()
+            .iter()
+            .filter_map(|(name, at)| at.checked_duration_since(*asked.get(name)?))
+            .collect();
         waits.sort();
         let now = self::calls(&proxy);
         println!(
@@ -65,10 +69,17 @@ async fn many_graphs_come_change_and_go() {
         room.delete("AgentGraph", &format!("g{index}")).await;
     }
     let sets = room.api("StatefulSet");
-    until_slowly("all are gone", async || sets.list(&Default::default()).await.unwrap().items.is_empty()).await;
-    println!("deleted: {count} in {:.1} s; {} MiB", began.elapsed().as_secs_f64(), operator.resident() / 1_048_576);
+    until_slowly("all are gone", async || sets.list(&Default::default()).await.unwrap().items.is_empty())
+        .await;
+    println!(
+        "deleted: {count} in {:.1} s; {} MiB",
+        began.elapsed().as_secs_f64(),
+        operator.resident() / 1_048_576
+    );
     let (_, metrics) = operator.ask("/metrics").await.unwrap();
-    let told = metrics.lines().filter(|line| line.contains("reconcile") && line.contains("AgentGraph\"") && !line.contains("bucket"));
+    let told = metrics.lines().filter(|line| {
+        line.contains("reconcile") && line.contains("AgentGraph\"") && !line.contains("bucket")
+    });
     told.for_each(|line| println!("{line}"));
 }
 
