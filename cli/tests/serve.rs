@@ -197,6 +197,6 @@ fn what_cannot_be_served_is_said_before_anything_is_served() {
         let mut command = command(&home, "superstep-worker");
         Running::start(command.args(arguments)).end()
     };
-    worker(&[]).with(2).saying("superstep-worker serve");
+    worker(&[]).with(2).saying("--store <URL>");
     worker(&["--name", "a"]).with(2).saying("--store");
 }
