@@ -56,6 +56,12 @@ impl Refusal {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", message)
     }
 
+    /// The body did not come in.
+    pub(crate) fn too_slow() -> Self {
+        let message = "the request took too long to come in";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request_error", message)
+    }
+
     /// There is no such path.
     pub(crate) fn no_path(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)

@@ -137,7 +137,7 @@ async fn read(hall: &Hall, request: Request) -> Result<(HeaderMap, Bytes, OwnedS
     let room = Arc::clone(&hall.room).try_acquire_many_owned(units);
     let room = room.map_err(|_| Refusal::busy(Duration::from_secs(1)))?;
     let body = timeout(COMING_IN, to_bytes(Body::new(body), MOST_BODY)).await;
-    let body = body.map_err(|_| Refusal::invalid("the request took too long to come in"))?;
+    let body = body.map_err(|_| Refusal::too_slow())?;
     let body = body.map_err(|_| Refusal::too_large(MOST_BODY))?;
     Ok((head.headers, body, room))
 }
