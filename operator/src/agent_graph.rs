@@ -5,6 +5,8 @@ mod dereference;
 mod needs;
 mod reconcile;
 mod status;
+#[cfg(test)]
+mod tests;
 mod triggers;
 mod validate;
 

@@ -1,4 +1,4 @@
-//! Writing to the API server: server-side apply, with one field manager for objects and one for status.
+//! Writing status: by server-side apply, with a field manager of its own.
 
 use std::fmt::Debug;
 
@@ -10,23 +10,6 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::names::{FINALIZER_MANAGER, MANAGER, STATUS_MANAGER};
-
-/// Makes an object what it is said to be, whoever changed those of its fields that are said.
-///
-/// # Errors
-/// The API server refuses it or cannot be reached.
-pub(crate) async fn apply<K>(client: &Client, object: &K) -> Result<K, kube::Error>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned,
-{
-    let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
-    let how = PatchParams::apply(MANAGER).force();
-    api.patch(&object.name_any(), &how, &Patch::Apply(object)).await
-}
 
 /// Says how an object stands, if that is something else than what is said there.
 ///
@@ -54,8 +37,12 @@ where
         "status": status,
     });
     let how = PatchParams::apply(STATUS_MANAGER).force();
-    api.patch_status(&object.name_any(), &how, &Patch::Apply(said)).await?;
-    Ok(true)
+    match api.patch_status(&object.name_any(), &how, &Patch::Apply(said)).await {
+        Ok(_) => Ok(true),
+        // It is gone, or another one has its name: there is nobody to be told.
+        Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Keeps an object from going until `finalizer` is let go, or lets it go. What it says of nothing else it leaves.

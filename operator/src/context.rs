@@ -117,12 +117,11 @@ impl Context {
 
     /// Waits until the objects of all kinds of ours have been seen once.
     pub(crate) async fn has_seen_all(&self) {
-        // A store whose writer is gone is never ready; the process ends then.
-        drop(tokio::join!(
-            self.graphs.store().wait_until_ready(),
-            self.patches.store().wait_until_ready(),
-            self.runs.store().wait_until_ready(),
-            self.servers.store().wait_until_ready(),
-        ));
+        tokio::join!(
+            self.graphs.has_seen_all(),
+            self.patches.has_seen_all(),
+            self.runs.has_seen_all(),
+            self.servers.has_seen_all(),
+        );
     }
 }

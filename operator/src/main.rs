@@ -12,6 +12,7 @@ mod context;
 mod control;
 mod definitions;
 mod effective;
+mod election;
 mod events;
 mod graph_run;
 mod hexadecimal;
@@ -33,6 +34,8 @@ mod rollout;
 mod run;
 mod settings;
 mod shutdown;
+#[cfg(test)]
+mod testing;
 mod volumes;
 mod watched;
 mod weights;

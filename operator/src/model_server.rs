@@ -4,6 +4,8 @@ mod build;
 mod fit;
 mod reconcile;
 mod status;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub(crate) use reconcile::run;

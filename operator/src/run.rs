@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use futures::future::{BoxFuture, FutureExt as _, join_all};
 use kube::Client;
 use superstep_api::{AgentGraphObject, AgentGraphPatchObject, GraphRunObject, ModelServerObject};
@@ -14,11 +14,12 @@ use tracing_subscriber::EnvFilter;
 use crate::certificates::Certificates;
 use crate::client::client;
 use crate::context::{Context, Shared};
+use crate::election::elected;
 use crate::http::{Health, Progress, serve};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::settings::Settings;
-use crate::shutdown::{Shutdown, signalled};
+use crate::shutdown::{Ending, Shutdown, signalled};
 use crate::workers::Workers;
 use crate::{agent_graph, agent_graph_patch, graph_run, model_server};
 
@@ -83,7 +84,7 @@ pub(crate) fn run(settings: Settings) -> Result<()> {
         tracing::debug!("the process has a provider of cryptography already");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(work(settings))
+    runtime.block_on(serve_and_operate(settings))
 }
 
 fn log(as_json: bool) {
@@ -92,7 +93,7 @@ fn log(as_json: bool) {
     if as_json { log.json().init() } else { log.init() }
 }
 
-async fn work(settings: Settings) -> Result<()> {
+async fn serve_and_operate(settings: Settings) -> Result<()> {
     let metrics = Arc::new(Metrics::new());
     let listener = TcpListener::bind(settings.health)
         .await
@@ -115,31 +116,82 @@ async fn work(settings: Settings) -> Result<()> {
     let (ending, shutdown) = Shutdown::new();
     let server = tokio::spawn(serve(listener, health, shutdown.clone().asked()));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the operator starts");
-
-    let operate = async {
-        if !answers(&shared.client, &shutdown).await {
-            return;
-        }
-        progress.send_replace(Progress::Lists);
-        shared.metrics.leads(true);
-        let each = contexts.iter().flat_map(|context| {
-            followed(context, &shutdown).into_iter().chain(controllers(context, &shutdown))
-        });
-        let seen = async {
-            join_all(contexts.iter().map(|context| context.has_seen_all())).await;
-            progress.send_replace(Progress::Works);
-        };
-        tokio::join!(join_all(each), seen);
-    };
-    let signal = async {
-        let signal = signalled().await;
-        ending.end();
-        signal
-    };
-    let ((), signal) = tokio::join!(operate, signal);
-    tracing::info!(signal = signal?, "the operator has ended");
+    tokio::spawn(end_by_signal(ending.clone()));
+    let outcome = operate(&shared, &contexts, &progress, (&ending, &shutdown)).await;
+    ending.end();
     server.await??;
-    Ok(())
+    tracing::info!("the operator has ended");
+    outcome
+}
+
+async fn end_by_signal(ending: Ending) {
+    match signalled().await {
+        Ok(signal) => tracing::info!(signal, "the operator is to end"),
+        Err(error) => tracing::error!(%error, "signals cannot be waited for"),
+    }
+    ending.end();
+}
+
+/// Works when it is this process's turn, until it is to end.
+///
+/// # Errors
+/// Another process has taken its lease.
+async fn operate(
+    shared: &Shared,
+    contexts: &[Arc<Context>],
+    progress: &watch::Sender<Progress>,
+    (ending, shutdown): (&Ending, &Shutdown),
+) -> Result<()> {
+    if !answers(&shared.client, shutdown).await {
+        return Ok(());
+    }
+    let settings = &shared.settings;
+    let Some(lease) = &settings.lease else {
+        control(shared, contexts, progress, shutdown).await;
+        return Ok(());
+    };
+    progress.send_replace(Progress::StandsBy);
+    let (client, own) = (shared.client.clone(), &settings.own_namespace);
+    let Some(mut tenure) = elected(client, own, lease, &settings.name, shutdown.clone()).await else {
+        return Ok(());
+    };
+    let mut work = std::pin::pin!(control(shared, contexts, progress, shutdown));
+    let lost = tokio::select! {
+        () = &mut work => None,
+        other = tenure.lost() => Some(other),
+    };
+    let Some(other) = lost else {
+        tenure.give_back().await;
+        return Ok(());
+    };
+    // What has begun comes to its end, and nothing else begins.
+    ending.end();
+    work.await;
+    bail!("process {other:?} has taken the lease {lease:?}")
+}
+
+/// Follows all objects and looks after them, until the process is to end.
+async fn control(
+    shared: &Shared,
+    contexts: &[Arc<Context>],
+    progress: &watch::Sender<Progress>,
+    shutdown: &Shutdown,
+) {
+    progress.send_replace(Progress::Lists);
+    shared.metrics.leads(true);
+    let each = contexts
+        .iter()
+        .flat_map(|context| followed(context, shutdown).into_iter().chain(controllers(context, shutdown)));
+    let seen = async {
+        tokio::select! {
+            _ = join_all(contexts.iter().map(|context| context.has_seen_all())) => {
+                progress.send_replace(Progress::Works);
+            }
+            () = shutdown.clone().asked() => {}
+        }
+    };
+    tokio::join!(join_all(each), seen);
+    shared.metrics.leads(false);
 }
 
 /// Waits for the API server, which may start later than the operator; false if the process is to end before.

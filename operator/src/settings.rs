@@ -18,6 +18,9 @@ pub(crate) struct Settings {
     /// The name of this process among those of the operator
     #[arg(long, env = "POD_NAME", default_value = "superstep-operator", value_name = "NAME")]
     pub(crate) name: String,
+    /// A Lease of the operator's namespace, by which one of several processes is elected that works; without it, each works
+    #[arg(long, env = "SUPERSTEP_LEASE", value_name = "NAME")]
+    pub(crate) lease: Option<String>,
     #[command(flatten)]
     pub(crate) images: Images,
     #[command(flatten)]

@@ -13,6 +13,7 @@ use kube::runtime::watcher::{Config, Event, watcher};
 use kube::runtime::{WatchStreamExt as _, reflector};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use crate::lenient::Lenient;
 use crate::metrics::Metrics;
@@ -58,6 +59,8 @@ pub(crate) struct Watched<K: Resource<DynamicType = ()> + Clone + 'static> {
     store: Store<Lenient<K>>,
     writer: Mutex<Option<Writer<Lenient<K>>>>,
     told: Told<Arc<Lenient<K>>>,
+    /// Whether they have been seen once. The store's own wait wakes only the last of those who wait.
+    listed: watch::Sender<bool>,
 }
 
 impl<K> Default for Watched<K>
@@ -66,7 +69,12 @@ where
 {
     fn default() -> Self {
         let (store, writer) = reflector::store();
-        Self { store, writer: Mutex::new(Some(writer)), told: Told::default() }
+        Self {
+            store,
+            writer: Mutex::new(Some(writer)),
+            told: Told::default(),
+            listed: watch::Sender::new(false),
+        }
     }
 }
 
@@ -78,6 +86,12 @@ where
     /// Those that were seen last.
     pub(crate) fn store(&self) -> &Store<Lenient<K>> {
         &self.store
+    }
+
+    /// Waits until they have been seen once.
+    pub(crate) async fn has_seen_all(&self) {
+        // The sender is this object's own, so that the wait ends by what is waited for.
+        drop(self.listed.subscribe().wait_for(|listed| *listed).await);
     }
 
     /// The one of that name, if it is there and can be read.
@@ -119,7 +133,10 @@ where
                         }
                         // While a list comes the objects of the former one are shown.
                         Event::Init | Event::InitApply(_) => {}
-                        Event::InitDone => self.told.tell(&Touched::All),
+                        Event::InitDone => {
+                            self.listed.send_replace(true);
+                            self.told.tell(&Touched::All);
+                        }
                     }
                 }
                 Err(error) => {

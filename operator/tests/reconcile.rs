@@ -15,9 +15,13 @@ mod faults;
 mod kubelet;
 #[path = "reconcile/life.rs"]
 mod life;
+#[path = "reconcile/many.rs"]
+mod many;
 #[path = "reconcile/operator.rs"]
 mod operator;
 #[path = "reconcile/others.rs"]
 mod others;
 #[path = "reconcile/proxy.rs"]
 mod proxy;
+#[path = "reconcile/turns.rs"]
+mod turns;

@@ -199,7 +199,7 @@ async fn a_model_without_tool_calling_is_told_of_tools_and_held_to_a_call() {
         "parameters": {"type": "object", "required": ["day"], "additionalProperties": false,
             "properties": {"day": {"enum": ["today", "tomorrow"]}}}, "strict": true}});
     let more =
-        json!({"tools": [tool], "tool_choice": "required", "parallel_tool_calls": false, "max_tokens": 64});
+        json!({"tools": [tool], "tool_choice": "required", "parallel_tool_calls": false, "max_tokens": 256});
     let mut body = says("How is the weather?", more);
     let answer = given.answer(&body).await;
     let choice = &answer["choices"][0];

@@ -61,7 +61,7 @@ async fn a_text_is_told_while_it_is_written() {
 async fn calls_of_tools_come_whole_and_no_text_before_them() {
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object",
         "required": ["a"], "additionalProperties": false, "properties": {"a": {"enum": [1, 2]}}}}});
-    let body = says("x", json!({"tools": [tool], "tool_choice": "required", "max_tokens": 64}));
+    let body = says("x", json!({"tools": [tool], "tool_choice": "required", "max_tokens": 128}));
     let native = Given::scripted(json!({"rules": [{"calls": [{"name": "f", "arguments": {"a": 1}}]}]})).await;
     let mut freely = body.clone();
     freely["tool_choice"] = json!("auto");

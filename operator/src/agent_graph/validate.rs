@@ -7,6 +7,9 @@ use super::dereference::Referenced;
 use super::needs::Needs;
 use crate::settings::DefaultStore;
 
+/// Variables that workers have for themselves.
+const OWN: [&str; 4] = ["HOME", "POD_NAME", "POD_NAMESPACE", "XDG_CACHE_HOME"];
+
 /// The graph, if nothing is wrong with it.
 ///
 /// # Errors
@@ -63,14 +66,19 @@ fn placement(graph: &AgentGraphObject, referenced: &Referenced) -> Vec<Problem> 
     named.filter_map(problem).collect()
 }
 
-/// No variable can hold two secrets.
+/// No variable can hold two secrets, nor one that the worker has for itself.
 fn credentials(needs: &Needs) -> Vec<Problem> {
+    let path = || FieldPath::default().field("models");
+    let taken = OWN.into_iter().filter(|name| needs.credentials.contains_key(*name)).map(|name| {
+        let message = format!("a key of a Secret would be the variable {name}, which workers have for themselves");
+        Problem::error(path(), message).hint("rename the Secret")
+    });
     let clash = |(variable, keys): (&String, &std::collections::BTreeSet<_>)| {
         let mut keys =
             keys.iter().map(|key: &superstep_graph::CredentialRef| format!("{}/{}", key.name, key.key));
         let (one, other) = (keys.next()?, keys.next()?);
         let message = format!("the keys {one} and {other} of Secrets would both be the variable {variable}");
-        Some(Problem::error(FieldPath::default().field("models"), message).hint("rename one of the Secrets"))
+        Some(Problem::error(path(), message).hint("rename one of the Secrets"))
     };
-    needs.credentials.iter().filter_map(clash).collect()
+    needs.credentials.iter().filter_map(clash).chain(taken).collect()
 }

@@ -80,6 +80,11 @@ impl Seen {
         by.is_some_and(|by| by.uid != owner.uid && by.kind == owner.kind && by.name == owner.name)
     }
 
+    /// Whether it was made by the operator and belongs to nobody: it was left behind, or somebody cut the tie.
+    pub(super) fn is_lost(&self) -> bool {
+        self.owner.is_none() && self.wanted.is_some()
+    }
+
     /// What is compared of it.
     pub(super) fn essence(&self) -> Value {
         serde_json::from_str(&self.essence).unwrap_or(Value::Null)

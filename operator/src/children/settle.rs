@@ -87,13 +87,14 @@ impl Children {
             }
         };
         if let Some(seen) = &live {
-            if !seen.is_of(owner) {
-                return former(seen, owner, child);
-            }
-            if seen.is_leaving {
+            if seen.is_leaving && (seen.is_of(owner) || seen.is_of_a_former(owner)) {
                 return Ok(Settled::Leaving);
             }
+            if !seen.is_of(owner) && !seen.is_lost() {
+                return former(seen, owner, child);
+            }
             if self.is_settled(child, seen) {
+                self.note(child, &seen.version, seen.digest.clone());
                 return Ok(Settled::There);
             }
         }
@@ -101,12 +102,20 @@ impl Children {
         let patch = Patch::Apply(&child.object);
         let now = api.patch(child.name(), &how, &patch).await.map_err(|error| refused(child, error))?;
         let before = live.map_or_else(String::new, |seen| seen.version.clone());
-        let Some((key, seen)) = Seen::of(child.kind(), now) else { return Ok(Settled::Leaving) };
-        let written =
-            Written { wanted: child.wanted.clone(), before, after: seen.digest, at: Instant::now() };
+        let Some((_, seen)) = Seen::of(child.kind(), now) else { return Ok(Settled::Leaving) };
+        self.note(child, &before, seen.digest);
+        if seen.version == before {
+            return Ok(Settled::There);
+        }
         tracing::debug!(kind = child.kind(), name = child.name(), "applied");
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(key, written);
         Ok(Settled::Applied)
+    }
+
+    /// Notes what was written, or found to be so.
+    fn note(&self, child: &Child, before: &str, after: String) {
+        let written =
+            Written { wanted: child.wanted.clone(), before: before.to_owned(), after, at: Instant::now() };
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(child.key.clone(), written);
     }
 
     /// Whether one that is not followed was written so short a time ago that nobody looks.
@@ -175,7 +184,10 @@ fn refused(child: &Child, error: kube::Error) -> Unsettled {
     if let kube::Error::Api(status) = &error
         && matches!(status.code, 400 | 403 | 413 | 422)
     {
-        let why = status.message.clone();
+        let mut why = status.message.clone();
+        if why.contains("updates to statefulset spec") {
+            why.push_str("; kubectl delete statefulset --cascade=orphan lets it be made anew, and keeps its pods");
+        }
         return Unsettled::Refused { kind: child.kind().to_owned(), name: child.name().to_owned(), why };
     }
     away(child, error)

@@ -126,9 +126,8 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
     let parts = name.split(|letter: char| !letter.is_ascii_alphanumeric() && !matches!(letter, '.' | '_'));
     parts.flat_map(|part| part.split(".gguf")).flat_map(|part| {
         // `Q4_K_M.gguf` after a point, `8B` before one: a point parts where no digit follows.
-        let at = part
-            .find('.')
-            .filter(|at| !part[at + 1..].starts_with(|letter: char| letter.is_ascii_digit()));
+        let at =
+            part.find('.').filter(|at| !part[at + 1..].starts_with(|letter: char| letter.is_ascii_digit()));
         match at {
             Some(at) => vec![&part[..at], &part[at + 1..]],
             None => vec![part],

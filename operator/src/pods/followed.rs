@@ -10,6 +10,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{Config, Event, watcher};
+use tokio::sync::watch;
 
 use crate::children::Of;
 use crate::context::Context;
@@ -26,6 +27,8 @@ pub(crate) struct Pods {
     store: Store<Pod>,
     writer: Mutex<Option<Writer<Pod>>>,
     told: Told<Of>,
+    /// Whether they have been seen once. The store's own wait wakes only the last of those who wait.
+    listed: watch::Sender<bool>,
 }
 
 impl Pods {
@@ -38,6 +41,7 @@ impl Pods {
             store,
             writer: Mutex::new(Some(writer)),
             told: Told::default(),
+            listed: watch::Sender::new(false),
         }
     }
 
@@ -58,8 +62,8 @@ impl Pods {
 
     /// Waits until they have been seen once.
     pub(crate) async fn has_seen_all(&self) {
-        // A store whose writer is gone is never ready; the process ends then.
-        drop(self.store.wait_until_ready().await);
+        // The sender is this object's own, so that the wait ends by what is waited for.
+        drop(self.listed.subscribe().wait_for(|listed| *listed).await);
     }
 
     /// Follows them until the process is to end.
@@ -78,7 +82,10 @@ impl Pods {
                     match event {
                         Event::Apply(pod) | Event::Delete(pod) => self.tell(&pod),
                         Event::Init | Event::InitApply(_) => {}
-                        Event::InitDone => self.told.tell(&Touched::All),
+                        Event::InitDone => {
+                            self.listed.send_replace(true);
+                            self.told.tell(&Touched::All);
+                        }
                     }
                 }
                 Err(error) => {

@@ -55,6 +55,10 @@ async fn what_is_made_is_the_same_whatever_happens() {
 
     killed(&proxy, &mut deaths, &mut operator, &room("killed").await, &reference).await;
     stale(&proxy, &mut operator, &room("stale").await, &reference).await;
+    let mut other = Operator::start(&url);
+    let steps = live(&room("two").await, async |_| {}).await;
+    compare("two at once", &reference, &steps);
+    assert_eq!(other.terminate(), Some(0), "{}", other.log());
     assert_eq!(operator.terminate(), Some(0), "{}", operator.log());
     drop(kubelet);
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A process that ends with the test.
@@ -10,12 +10,19 @@ pub(crate) struct Operator {
     process: Child,
     folder: tempfile::TempDir,
     address: String,
+    arguments: Vec<String>,
     starts: u32,
 }
 
 impl Operator {
     /// Starts it, to ask the API server at `url` without encryption.
     pub(crate) fn start(url: &str) -> Self {
+        Self::start_with(url, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(url: &str, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let folder = tempfile::tempdir().unwrap();
         let kubeconfig = serde_json::json!({
             "apiVersion": "v1",
@@ -28,14 +35,14 @@ impl Operator {
         fs::write(folder.path().join("kubeconfig"), kubeconfig.to_string()).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
-        let process = spawn(&folder.path().to_path_buf(), &address, 0);
-        Self { process, folder, address, starts: 1 }
+        let process = spawn(folder.path(), &address, &arguments, 0);
+        Self { process, folder, address, arguments, starts: 1 }
     }
 
     /// Kills it, as SIGKILL does, and starts it again.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        self.process = spawn(&self.folder.path().to_path_buf(), &self.address, self.starts);
+        self.process = spawn(self.folder.path(), &self.address, &self.arguments, self.starts);
         self.starts += 1;
     }
 
@@ -67,7 +74,7 @@ impl Operator {
 
     /// What it has logged since it was started last.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(log(&self.folder.path().to_path_buf(), self.starts - 1)).unwrap_or_default()
+        fs::read_to_string(log(self.folder.path(), self.starts - 1)).unwrap_or_default()
     }
 
     /// How much memory it has, in bytes.
@@ -79,11 +86,11 @@ impl Operator {
     }
 }
 
-fn log(folder: &PathBuf, start: u32) -> PathBuf {
+fn log(folder: &Path, start: u32) -> PathBuf {
     folder.join(format!("operator-{start}.log"))
 }
 
-fn spawn(folder: &PathBuf, address: &str, start: u32) -> Child {
+fn spawn(folder: &Path, address: &str, arguments: &[String], start: u32) -> Child {
     let log = File::create(log(folder, start)).unwrap();
     Command::new(env!("CARGO_BIN_EXE_superstep-operator"))
         .args([
@@ -92,6 +99,9 @@ fn spawn(folder: &PathBuf, address: &str, start: u32) -> Child {
             "--store=s3://runs/{namespace}/{graph}",
         ])
         .arg(format!("--health={address}"))
+        // Nobody has certificates signed here.
+        .arg("--sign=127.0.0.1:0")
+        .args(arguments)
         .env("KUBECONFIG", folder.join("kubeconfig"))
         .env("RUST_LOG", "info,superstep_operator=debug")
         .stdin(Stdio::null())

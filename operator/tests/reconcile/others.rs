@@ -1,6 +1,7 @@
 //! What others do to objects of the operator, and to its own.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -111,32 +112,35 @@ async fn mended(room: &Room) {
     merge("NetworkPolicy", "triage-worker", json!({"spec": {"ingress": [{}]}})).await;
     merge("ConfigMap", "small-model", json!({"metadata": {"labels": {"app.kubernetes.io/name": null}}}))
         .await;
-    merge("Deployment", "small-model", json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})).await;
+    merge(
+        "Deployment",
+        "small-model",
+        json!({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}}),
+    )
+    .await;
     merge("Deployment", "small-model", json!({"spec": {"replicas": 0}})).await;
     for (kind, name) in
         [("Service", "triage-workers"), ("RoleBinding", "triage-worker"), ("Service", "small-model")]
     {
         room.delete(kind, name).await;
     }
-    // What nobody said anything of is not the operator's.
-    let mended = |object: &Value| {
-        let mut object = object.clone();
-        if let Some(spec) = object.pointer_mut("/data/spec/template/spec").and_then(Value::as_object_mut) {
-            spec.remove("hostNetwork");
-        }
-        if let Some(annotations) = object["annotations"].as_object_mut() {
-            annotations.remove("test/touched");
-        }
-        object
-    };
-    until("everything is mended", async || {
-        let after = room.children().await;
-        after.len() == before.len()
-            && before.iter().all(|(name, object)| after.get(name).map(mended) == Some(mended(object)))
-    })
-    .await;
+    let difference = async || difference(&before, &room.children().await);
+    let start = Instant::now();
+    while let Some(found) = difference().await {
+        assert!(start.elapsed() < Duration::from_secs(60), "{found}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     room.until_ready("AgentGraph", "triage").await;
     room.until_ready("ModelServer", "small").await;
+}
+
+/// The first object that is another one than before.
+fn difference(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Option<String> {
+    let names = before.keys().chain(after.keys());
+    names.into_iter().find_map(|name| {
+        let (before, after) = (before.get(name), after.get(name));
+        (before != after).then(|| format!("{name}\nwas {before:?}\nis  {after:?}"))
+    })
 }
 
 /// An object of somebody else is not touched, and its graph says so until it is gone.

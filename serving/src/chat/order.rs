@@ -84,6 +84,7 @@ impl ChatOrder {
             schema: format.schema(),
             idempotency_key: key.map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
         };
+        let calls_before = request.messages.iter().map(|message| message.tool_calls.len()).sum();
         tools.prepare(&mut request);
         let digest = digest(&request, name, choices, &tools);
         let numbered = |number: u32| {
@@ -97,7 +98,6 @@ impl ChatOrder {
         };
         let requests = (0..choices).map(numbered).collect();
         let includes_usage = options.unwrap_or_default().include_usage;
-        let calls_before = request.messages.iter().map(|message| message.tool_calls.len()).sum();
         Ok(Self {
             model: Arc::clone(model),
             requests,

@@ -18,6 +18,10 @@ case " $* " in
 esac
 "#;
 
+/// A test that is asked for beside the binaries: only with tests do dependencies have the features that tests give them, and
+/// without it all of them would be compiled again.
+const TEST: &str = "handshake";
+
 /// Builds the binaries of these images and puts them into the folder `context`.
 pub(super) fn build(workspace: &Workspace, images: &[Image], work: &Path, context: &Path) -> Result<()> {
     for linking in [Linking::Static, Linking::Cuda] {
@@ -26,7 +30,7 @@ pub(super) fn build(workspace: &Workspace, images: &[Image], work: &Path, contex
             continue;
         }
         let mut command = cargo();
-        command.current_dir(&workspace.root).args(["build", "--workspace", "--locked"]);
+        command.current_dir(&workspace.root).args(["build", "--workspace", "--locked", "--test", TEST]);
         match linking {
             Linking::Static => link_statically(&mut command, work, &images)?,
             Linking::Cuda => add_cuda(&mut command, &images),

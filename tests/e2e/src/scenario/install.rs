@@ -61,7 +61,11 @@ fn plain(report: &mut Report) -> Result<()> {
     kubectl::run(&["apply", "--kustomize", PLAIN])?;
     let again = kubectl::run(&["apply", "--kustomize", PLAIN])?;
     let changed = again.lines().filter(|line| !line.ends_with(" unchanged")).map(str::to_owned).collect();
-    report.look("objects of manifests/install that change when they are applied again", again.lines().count(), changed);
+    report.look(
+        "objects of manifests/install that change when they are applied again",
+        again.lines().count(),
+        changed,
+    );
     kubectl::run(&["delete", "--kustomize", PLAIN, "--timeout=60s"]).map(drop)
 }
 

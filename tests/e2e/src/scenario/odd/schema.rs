@@ -128,7 +128,12 @@ fn spoil(schema: &Value, value: &mut Value, random: &mut Random) {
             let at = usize::try_from(random.between(0, items.len() as u64 - 1)).unwrap_or(0);
             spoil(schema.get("items").unwrap_or(&Value::Null), &mut items[at], random);
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) | Value::Array(_) => {
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Object(_)
+        | Value::Array(_) => {
             *value = odd(schema, value, random);
         }
     }

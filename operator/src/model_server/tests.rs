@@ -1,0 +1,68 @@
+//! Documents in, objects and status out.
+
+use expect_test::{Expect, expect, expect_file};
+use k8s_openapi::jiff::Timestamp;
+use superstep_api::{ModelServerObject, ModelServerStatus};
+
+use super::build::{Plan, children};
+use super::status::{Found, status};
+use super::validate::check;
+use crate::children::Owner;
+use crate::placed::Placed;
+use crate::testing::{documents, settings, yaml};
+
+fn servers() -> Vec<ModelServerObject> {
+    let documents = documents("model_server/engines.yaml").into_iter();
+    documents.map(|document| serde_json::from_value(document).unwrap()).collect()
+}
+
+/// The one of that name.
+fn named(name: &str) -> ModelServerObject {
+    servers().into_iter().find(|server| server.metadata.name.as_deref() == Some(name)).unwrap()
+}
+
+#[test]
+fn every_engine_has_pods_of_its_kind() {
+    let settings = settings(&[]);
+    let mut written = Vec::new();
+    for server in servers() {
+        let owner = Owner::of(&server).unwrap();
+        written.push(match check(&server.spec) {
+            Ok(spec) => {
+                let made = children(&Plan { owner: &owner, spec: &spec, settings: &settings });
+                if made.is_empty() { format!("# {}: nothing\n", owner.name) } else { yaml(&made) }
+            }
+            Err(problems) => format!("# {}: {}\n", owner.name, problems[0]),
+        });
+    }
+    expect_file!["../../testdata/model_server/engines.out.yaml"].assert_eq(&written.join("---\n"));
+}
+
+/// What is said of a server with no pods.
+fn told(name: &str, expected: &Expect) {
+    let server = named(name);
+    let checked = check(&server.spec);
+    let found = Found {
+        namespace: "team",
+        name,
+        generation: Some(1),
+        checked: checked.as_ref().map_err(Vec::as_slice),
+        misnamed: None,
+        placed: &Placed::Kept,
+        workload: None,
+        pods: &[],
+    };
+    let status = status(&ModelServerStatus::default(), &found, Timestamp::UNIX_EPOCH);
+    let conditions = status.conditions.iter().map(|condition| {
+        format!("{} {} {}: {}\n", condition.type_, condition.status, condition.reason, condition.message)
+    });
+    let url = status.url.map_or_else(String::new, |url| format!("at {url}\n"));
+    expected.assert_eq(&format!("{}{url}", conditions.collect::<String>()));
+}
+
+#[test]
+fn each_condition_says_what_was_looked_at() {
+    told("vllm", &expect![[""]]);
+    told("outside", &expect![[""]]);
+    told("weightless", &expect![[""]]);
+}
