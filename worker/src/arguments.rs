@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use superstep_serving::ServeArguments;
 
 use crate::trace::TraceArgs;
@@ -29,13 +29,42 @@ Examples:
   superstep-worker serve --file /etc/superstep/model/model.yaml --listen 0.0.0.0:8000"
 )]
 pub(crate) struct Whole {
-    #[command(flatten)]
-    pub(crate) work: Option<Arguments>,
     #[command(subcommand)]
-    pub(crate) command: Option<Command>,
+    command: Option<Command>,
     /// Write log lines as JSON.
     #[arg(long, global = true)]
+    log_json: bool,
+}
+
+/// What the process is to do, and how it writes log lines.
+pub(crate) struct Told {
+    pub(crate) what: What,
     pub(crate) log_json: bool,
+}
+
+/// What the process is to do.
+pub(crate) enum What {
+    /// Work on runs.
+    Work(Box<Arguments>),
+    /// Something else.
+    Instead(Command),
+}
+
+impl Whole {
+    /// What the process is told. One that is told what makes no sense ends here.
+    pub(crate) fn read() -> Told {
+        let matches = Arguments::augment_args(Self::command()).get_matches();
+        let read = || {
+            let Self { command, log_json } = Self::from_arg_matches(&matches)?;
+            let what = match command {
+                Some(command) => What::Instead(command),
+                // A group that holds others is none to clap, and an optional one never there.
+                None => What::Work(Box::new(Arguments::from_arg_matches(&matches)?)),
+            };
+            Ok::<_, clap::Error>(Told { what, log_json })
+        };
+        read().unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// What it does instead of working on runs.

@@ -13,18 +13,18 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use superstep_store::{ObjectPlace, Store};
 use superstep_transport::{Credentials, LOOK, Security};
 use superstep_worker::{Health, Loader, Node, NodeConfig, Surroundings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use arguments::{Arguments, Command, Whole};
+use arguments::{Arguments, Command, Told, What, Whole};
 use surroundings::Group;
 
 fn main() -> Result<ExitCode> {
-    let Whole { work: arguments, command, log_json } = Whole::parse();
+    let Told { what, log_json } = Whole::read();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -36,20 +36,15 @@ fn main() -> Result<ExitCode> {
         lines.init();
     }
     let runtime = tokio::runtime::Runtime::new()?;
-    match (command, arguments) {
-        (Some(Command::Serve(arguments)), _) => runtime.block_on(serve::serve(arguments)),
-        (Some(Command::Tunnel(arguments)), _) => {
+    match what {
+        What::Instead(Command::Serve(arguments)) => runtime.block_on(serve::serve(arguments)),
+        What::Instead(Command::Tunnel(arguments)) => {
             let done = runtime.block_on(tunnel::tunnel(arguments)).map(|()| ExitCode::SUCCESS);
             // A read of stdin that is under way holds nobody up.
             runtime.shutdown_background();
             done
         }
-        (None, Some(arguments)) => runtime.block_on(work(arguments)).map(|()| ExitCode::SUCCESS),
-        (None, None) => {
-            let what =
-                "a worker needs a name, a store and a group; superstep-worker serve needs none of them";
-            Whole::command().error(ErrorKind::MissingRequiredArgument, what).exit()
-        }
+        What::Work(arguments) => runtime.block_on(work(*arguments)).map(|()| ExitCode::SUCCESS),
     }
 }
 
