@@ -96,7 +96,7 @@ fn started(partition: &mut Partition) -> (Vec<Job>, Vec<Failure>) {
     let (mut jobs, mut failures) = (Vec::new(), Vec::new());
     while let Some(effect) = partition.poll_effect() {
         if let Effect::Run(job) = effect {
-            jobs.extend((job.activation.vertex == "to".into()).then_some(job));
+            jobs.extend((job.activation.vertex.as_str() == "to").then_some(job));
         } else if let Effect::Report(Report::Completed(completed)) = effect {
             failures.extend(completed.failure);
         }

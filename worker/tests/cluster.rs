@@ -417,7 +417,7 @@ fn long_messages_are_folded_listed_and_handed_to_sub_graphs_as_short_ones_are() 
         "metadata": {"name": "looked"},
         "spec": {
             "entry": ["list", "text", "slow"],
-            "mutations": {"allow": ["Set"]},
+            "mutations": {"allow": ["set"]},
             "vertices": [
                 function("list", "[input, input]"), function("text", "input"), function("slow", "superstep"),
                 function("slower", "message"), each, folded,

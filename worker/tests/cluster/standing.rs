@@ -140,7 +140,7 @@ fn what_became_of_mutations_is_told_with_their_barrier_and_their_revision() {
     assert_eq!((patch.requester.as_str(), patch.from_outside, patch.frame), ("more", true, 0));
     let verdicts: Vec<Value> =
         patch.mutations.iter().map(|of| serde_json::from_slice(&of.verdict).unwrap()).collect();
-    assert_eq!(verdicts, [json!("Applied"), json!({"Refused": "Absent"})]);
+    assert_eq!(verdicts, [json!("Applied"), json!({"Refused": {"Absent": "vertex \"nobody\""}})]);
     let asked: Vec<Value> =
         patch.mutations.iter().map(|of| serde_json::from_slice(&of.mutation).unwrap()).collect();
     assert_eq!(asked[1], json!({"removeVertex": {"name": "nobody"}}));
