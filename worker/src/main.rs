@@ -25,6 +25,9 @@ use tracing_subscriber::EnvFilter;
 use arguments::{Arguments, Asked, Command, Whole};
 use surroundings::Group;
 
+/// How long a worker waits before it asks again for a store that is away.
+const PAUSE: Duration = Duration::from_secs(2);
+
 fn main() -> Result<ExitCode> {
     let (asked, log_json) = Whole::asked();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
