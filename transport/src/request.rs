@@ -31,7 +31,7 @@ impl KeyRequest {
 
     /// The key with the certificate that an authority has signed, and the authorities that are to be trusted, as PEM.
     #[must_use]
-    pub fn answered(self, chain: String, authorities: String) -> Issued {
+    pub fn answered(&self, chain: String, authorities: String) -> Issued {
         Issued { authorities, chain, key: self.key.serialize_pem() }
     }
 }

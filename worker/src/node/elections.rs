@@ -34,13 +34,13 @@ impl Elections {
             look.tick().await;
             if *self.leaving.borrow() {
                 self.give_up().await;
-                continue;
+            } else {
+                if let Err(error) = self.look().await {
+                    let why = crate::with_causes(&error);
+                    tracing::warn!(%why, "the lease cannot be looked at");
+                }
+                self.follow().await;
             }
-            if let Err(error) = self.look().await {
-                let why = crate::with_causes(&error);
-                tracing::warn!(%why, "the lease cannot be looked at");
-            }
-            self.follow().await;
             self.looked.send_replace(Instant::now());
         }
     }
