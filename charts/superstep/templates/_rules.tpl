@@ -1,6 +1,6 @@
 {{/*
 What the operator may do in the namespaces that it looks after. An object is made by server-side apply, which takes
-`create` and `patch`. Of Superstep's kinds it may change status, and of runs and patches what holds and owns them; their
+`create` and `patch`; what a graph always has goes with it, and is never deleted by the operator. Of Superstep's kinds it may change status, and of runs and patches what holds and owns them; their
 specs are kept from it by admission.yaml. It has no right to Secrets.
 */}}
 {{- define "superstep.rules" -}}
@@ -19,20 +19,23 @@ specs are kept from it by admission.yaml. It has no right to Secrets.
   resources: [agentgraphpatches]
   verbs: [create, patch]
 - apiGroups: [""]
-  resources: [configmaps, serviceaccounts, services]
+  resources: [configmaps, services]
   verbs: [create, delete, get, list, patch, watch]
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [create, get, list, patch, watch]
 - apiGroups: [apps]
   resources: [deployments, statefulsets]
   verbs: [create, delete, get, list, patch, watch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [create, delete, get, list, patch, watch]
+  verbs: [create, get, list, patch, watch]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [create, delete, get, list, patch, watch]
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [rolebindings, roles]
-  verbs: [create, delete, get, list, patch, watch]
+  verbs: [create, get, list, patch, watch]
 # It makes the Lease of each graph, and gives workers the right to update it: nobody gives what he has not got.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]

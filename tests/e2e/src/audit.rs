@@ -21,6 +21,8 @@ pub(crate) struct Line {
     pub(crate) resource: String,
     pub(crate) name: String,
     pub(crate) code: i64,
+    /// What was decided about the right to it; other refusals have other causes.
+    decision: String,
 }
 
 /// The log from a place on.
@@ -70,6 +72,7 @@ impl Line {
             },
             name: of("/objectRef/name"),
             code: number(event, "/responseStatus/code").unwrap_or_default(),
+            decision: of("/annotations/authorization.k8s.io~1decision"),
         }
     }
 
@@ -83,7 +86,7 @@ impl Line {
     }
 
     pub(crate) fn was_allowed(&self) -> bool {
-        self.code != 403
+        self.decision != "forbid"
     }
 }
 
@@ -110,16 +113,17 @@ mod tests {
 
     #[test]
     fn an_apply_that_creates_uses_two_rights() {
-        let event = |code: i64| {
+        let event = |code: i64, decision: &str| {
             Line::read(&json!({
                 "user": {"username": "u"}, "verb": "patch", "responseStatus": {"code": code},
+                "annotations": {"authorization.k8s.io/decision": decision},
                 "objectRef": {"resource": "agentgraphs", "subresource": "status", "apiGroup": "superstep.dev"},
             }))
         };
         let right =
             |verb: &str| ("superstep.dev".to_owned(), "agentgraphs/status".to_owned(), verb.to_owned());
-        assert_eq!(used([event(200)].iter()), BTreeSet::from([right("patch")]));
-        assert_eq!(used([event(201)].iter()), BTreeSet::from([right("create"), right("patch")]));
-        assert_eq!(used([event(403)].iter()), BTreeSet::new());
+        assert_eq!(used([event(200, "allow")].iter()), BTreeSet::from([right("patch")]));
+        assert_eq!(used([event(201, "allow")].iter()), BTreeSet::from([right("create"), right("patch")]));
+        assert_eq!(used([event(403, "forbid")].iter()), BTreeSet::new());
     }
 }

@@ -59,7 +59,8 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     };
     bench.installed()?;
     let mut space = Space::new("faults")?;
-    let folder = space.share(&volumes, RUNS)?;
+    // Each graph has a folder of its own in a claim.
+    let folder = space.share(&volumes, RUNS)?.join(GRAPH);
     let [server, mut graph] = asking(&model);
     graph["spec"]["workers"] = json!({"replicas": 3, "store": {"claim": {"name": RUNS}}});
     kubectl::apply(&space.name, &[server, graph])?;

@@ -44,7 +44,8 @@ fn both_ways(
     model: &str,
 ) -> Result<()> {
     let mut space = Space::new("upgrade")?;
-    let folder = space.share(volumes, RUNS)?;
+    // Each graph has a folder of its own in a claim.
+    let folder = space.share(volumes, RUNS)?.join(GRAPH);
     let [server, mut graph] = asking(model);
     graph["spec"]["workers"] = json!({"replicas": 3, "store": {"claim": {"name": RUNS}}});
     kubectl::apply(&space.name, &[server, graph])?;
