@@ -40,12 +40,7 @@ pub(crate) struct Signing {
     )]
     listen: SocketAddr,
     /// The Secret of the operator's namespace that has the authority; made by whoever installs the operator, and filled by it
-    #[arg(
-        long,
-        env = "SUPERSTEP_AUTHORITY_SECRET",
-        default_value = "superstep-ca",
-        value_name = "NAME"
-    )]
+    #[arg(long, env = "SUPERSTEP_AUTHORITY_SECRET", default_value = "superstep-ca", value_name = "NAME")]
     authority_secret: String,
     /// How long certificates of workers are valid, such as 24h, 30m or 90s; they are renewed before half of it has gone
     #[arg(

@@ -77,7 +77,13 @@ pub(crate) struct DefaultStore {
     #[arg(long = "store", env = "SUPERSTEP_STORE_URL", value_name = "URL", conflicts_with = "claim")]
     pub(crate) url: Option<String>,
     /// A Secret of each namespace whose keys the workers have as variables of their environment
-    #[arg(id = "store-secret", long = "store-secret", env = "SUPERSTEP_STORE_SECRET", value_name = "NAME", requires = "url")]
+    #[arg(
+        id = "store-secret",
+        long = "store-secret",
+        env = "SUPERSTEP_STORE_SECRET",
+        value_name = "NAME",
+        requires = "url"
+    )]
     pub(crate) secret: Option<String>,
     /// A PersistentVolumeClaim of each namespace in which runs are kept
     #[arg(long = "store-claim", env = "SUPERSTEP_STORE_CLAIM", value_name = "NAME")]

@@ -3,9 +3,7 @@
 use crate::binary::Profile;
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
-use crate::{
-    chart, deny, e2e, faults, gateway, generate, model, protocol, quickstart, sim, testbed, tidy,
-};
+use crate::{chart, deny, e2e, faults, gateway, generate, model, protocol, quickstart, sim, testbed, tidy};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use std::fmt;

@@ -167,7 +167,8 @@ mod tests {
                 format!("{type_} {status} {reason}: {message}\n")
             });
             let replicas = status.replicas.unwrap();
-            let told = format!("{}{:?} of {replicas}\n", conditions.collect::<String>(), status.ready_replicas);
+            let told =
+                format!("{}{:?} of {replicas}\n", conditions.collect::<String>(), status.ready_replicas);
             expected.assert_eq(&told);
         }
     }
@@ -206,7 +207,8 @@ mod tests {
         let path = FieldPath::default().field("vertices").index(0);
         let problems = vec![Problem::error(path, "it has no program").hint("give it one")];
         Case { placed: stuck, ..Case::default() }.check(&expect![[""]]);
-        Case { missing: missing.clone(), placed: Some(Placed::Kept), ..Case::default() }.check(&expect![[""]]);
+        Case { missing: missing.clone(), placed: Some(Placed::Kept), ..Case::default() }
+            .check(&expect![[""]]);
         Case { problems, missing, placed: Some(Placed::Kept), set: set(3, 3, 2), ..Case::default() }
             .check(&expect![[""]]);
     }

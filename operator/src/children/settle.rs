@@ -47,7 +47,9 @@ pub(crate) enum Unsettled {
         by: String,
     },
     /// Somebody else changes it whenever it is written.
-    #[error("{kind} {name} is changed by somebody else as often as it is put right: kubectl get --show-managed-fields tells by whom")]
+    #[error(
+        "{kind} {name} is changed by somebody else as often as it is put right: kubectl get --show-managed-fields tells by whom"
+    )]
     Contested {
         /// The kind of the child.
         kind: String,
@@ -111,7 +113,10 @@ impl Children {
             }
         }
         if self.is_contested(child) {
-            return Err(Unsettled::Contested { kind: child.kind().to_owned(), name: child.name().to_owned() });
+            return Err(Unsettled::Contested {
+                kind: child.kind().to_owned(),
+                name: child.name().to_owned(),
+            });
         }
         let how = PatchParams::apply(MANAGER).force();
         let patch = Patch::Apply(&child.object);

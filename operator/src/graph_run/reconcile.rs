@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, ResourceExt as _};
-use superstep_api::{GraphRunObject, GraphRunStatus, OperatingMode, RunPhase};
+use superstep_api::{GraphRunObject, GraphRunStatus, ModelServerObject, OperatingMode, RunPhase};
 use superstep_graph::validate;
 use superstep_proto::v1;
 use tonic::{Code, Status};
@@ -19,7 +19,7 @@ use super::place::place;
 use super::status::{cancelled, of_run, pending, refused};
 use super::submission::{name_of, submission};
 use super::triggers::triggers;
-use crate::agent_graph::{Namespace, dereference};
+use crate::agent_graph::{Namespace, Referenced, dereference};
 use crate::apply::{hold, say};
 use crate::context::Context;
 use crate::control::{Failure, control, settled};
@@ -34,6 +34,24 @@ const LOOK: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_millis(50);
 /// How often a run is looked at that waits for something outside.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// The first model server that the run asks over the network and that cannot answer, as far as is known.
+fn unready(context: &Context, namespace: &str, referenced: &Referenced) -> Option<String> {
+    let asked = referenced.servers.iter().filter(|(_, server)| !server.in_worker);
+    let mut names = asked.map(|(name, _)| name);
+    names
+        .find(|name| !context.servers.named(namespace, name).is_some_and(|server| is_ready(&server)))
+        .cloned()
+}
+
+/// Whether a model server answers, as its generation asks for.
+fn is_ready(server: &ModelServerObject) -> bool {
+    let conditions = server.status.iter().flat_map(|status| &status.conditions);
+    let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
+    ready.any(|condition| {
+        condition.status == "True" && condition.observed_generation == server.metadata.generation
+    })
+}
 
 /// A run that is looked at.
 struct Look<'a> {
@@ -176,6 +194,10 @@ impl Look<'_> {
         if let Err(problems) = validate(&object.spec.graph) {
             let problems: Vec<String> = problems.0.iter().map(ToString::to_string).collect();
             return self.wait("GraphInvalid", problems.join("; ")).await;
+        }
+        if let Some(server) = unready(self.context, &self.namespace, &referenced) {
+            let message = format!("ModelServer \"{server}\" is not ready: see its conditions");
+            return self.wait("ModelServerNotReady", message).await;
         }
         let continued = match &self.run.spec.continue_from {
             None => None,

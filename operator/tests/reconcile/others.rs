@@ -141,7 +141,10 @@ async fn contested(proxy: &Proxy, room: &Room) {
     let theirs = json!({"spec": {"selector": {"app": "theirs"}}});
     let fight = async {
         loop {
-            room.api("Service").patch("triage-runs", &PatchParams::default(), &Patch::Merge(&theirs)).await.unwrap();
+            room.api("Service")
+                .patch("triage-runs", &PatchParams::default(), &Patch::Merge(&theirs))
+                .await
+                .unwrap();
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
@@ -151,7 +154,8 @@ async fn contested(proxy: &Proxy, room: &Room) {
             assert!(message.contains("Service triage-runs"), "{message}");
         }
     }
-    let to_it = writes_since(proxy, before).iter().filter(|write| write.ends_with("/services/triage-runs")).count();
+    let to_it =
+        writes_since(proxy, before).iter().filter(|write| write.ends_with("/services/triage-runs")).count();
     assert!(to_it <= 5, "{to_it}");
     // It is put right when nobody has touched it for a while.
     room.until_ready("AgentGraph", "triage").await;
