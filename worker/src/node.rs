@@ -83,9 +83,7 @@ impl Node {
             leads: leads.clone(),
             leaving: wants_to_leave.clone(),
         };
-        let (store, provisions) = (around.store.clone(), Arc::clone(&around.provisions));
-        let tracer = Tracer { worker: config.name.as_str().into(), traces: around.traces.clone() };
-        let peer = Peer::new(store, provisions, channels.clone(), counts.clone(), tracer);
+        let peer = peer(&config.name, &around, &channels, &counts);
         let runs = RunsService {
             name: config.name.clone(),
             store: around.store.clone(),
@@ -184,6 +182,13 @@ fn here(security: &Security, bound: SocketAddr, address: &str) -> Arc<str> {
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     format!("{}://{}", security.scheme(), SocketAddr::new(ip, bound.port())).into()
+}
+
+/// What the worker does for others.
+fn peer(name: &str, around: &Surroundings, channels: &Channels, counts: &Counts) -> Peer {
+    let (store, provisions) = (around.store.clone(), Arc::clone(&around.provisions));
+    let tracer = Tracer { worker: name.into(), traces: around.traces.clone() };
+    Peer::new(store, provisions, channels.clone(), counts.clone(), tracer)
 }
 
 /// Tells this process from others under the same name.
