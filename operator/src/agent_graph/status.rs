@@ -182,10 +182,30 @@ mod tests {
 
     #[test]
     fn workers_are_ready_when_all_are_and_are_of_this_generation() {
-        Case { set: set(3, 3, 2), ..Case::default() }.check(&expect![[""]]);
-        Case { set: set(3, 3, 1), ..Case::default() }.check(&expect![[""]]);
+        Case { set: set(3, 3, 2), ..Case::default() }.check(&expect![[r#"
+            Ready True Available: 3 of 3 workers are ready
+            GraphValid True Valid: 1 vertices, 0 edges
+            ResolvedRefs True Resolved: everything that it names is there
+            WorkersAvailable True Available: 3 of 3 workers are ready
+            Some(3) of 3
+        "#]]);
+        Case { set: set(3, 3, 1), ..Case::default() }.check(&expect![[r#"
+            Ready False RollingOut: 3 of 3 workers are ready
+            Reconciling True RollingOut: 3 of 3 workers are ready
+            GraphValid True Valid: 1 vertices, 0 edges
+            ResolvedRefs True Resolved: everything that it names is there
+            WorkersAvailable False RollingOut: 3 of 3 workers are ready
+            Some(3) of 3
+        "#]]);
         let placed = Some(Placed::Done { is_changed: true });
-        Case { set: set(3, 3, 2), placed, ..Case::default() }.check(&expect![[""]]);
+        Case { set: set(3, 3, 2), placed, ..Case::default() }.check(&expect![[r#"
+            Ready False RollingOut: 3 of 3 workers are ready
+            Reconciling True RollingOut: 3 of 3 workers are ready
+            GraphValid True Valid: 1 vertices, 0 edges
+            ResolvedRefs True Resolved: everything that it names is there
+            WorkersAvailable False RollingOut: 3 of 3 workers are ready
+            Some(3) of 3
+        "#]]);
     }
 
     #[test]
@@ -197,7 +217,14 @@ mod tests {
                 "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
             }]},
         });
-        Case { set: set(3, 2, 2), pods: vec![pod], ..Case::default() }.check(&expect![[""]]);
+        Case { set: set(3, 2, 2), pods: vec![pod], ..Case::default() }.check(&expect![[r#"
+            Ready False Unschedulable: 2 of 3 workers are ready: pod triage-worker-2 has no node: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu; add a node that has it, lower what is asked for, or run fewer pods
+            Reconciling True Unschedulable: 2 of 3 workers are ready: pod triage-worker-2 has no node: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu; add a node that has it, lower what is asked for, or run fewer pods
+            GraphValid True Valid: 1 vertices, 0 edges
+            ResolvedRefs True Resolved: everything that it names is there
+            WorkersAvailable False Unschedulable: 2 of 3 workers are ready: pod triage-worker-2 has no node: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu; add a node that has it, lower what is asked for, or run fewer pods
+            Some(2) of 3
+        "#]]);
     }
 
     #[test]
@@ -206,10 +233,31 @@ mod tests {
         let stuck = Some(Placed::Stuck { reason: "NameTaken", message: "it belongs to Helm".to_owned() });
         let path = FieldPath::default().field("vertices").index(0);
         let problems = vec![Problem::error(path, "it has no program").hint("give it one")];
-        Case { placed: stuck, ..Case::default() }.check(&expect![[""]]);
+        Case { placed: stuck, ..Case::default() }.check(&expect![[r#"
+            Ready False NameTaken: it belongs to Helm
+            Stalled True NameTaken: it belongs to Helm
+            GraphValid True Valid: 1 vertices, 0 edges
+            ResolvedRefs True Resolved: everything that it names is there
+            WorkersAvailable False NotMade: StatefulSet triage-worker is not there
+            Some(0) of 0
+        "#]]);
         Case { missing: missing.clone(), placed: Some(Placed::Kept), ..Case::default() }
-            .check(&expect![[""]]);
+            .check(&expect![[r#"
+                Ready False ModelServerMissing: it is not there
+                Reconciling True ModelServerMissing: it is not there
+                GraphValid True Valid: 1 vertices, 0 edges
+                ResolvedRefs False ModelServerMissing: it is not there
+                WorkersAvailable False NotMade: StatefulSet triage-worker is not there
+                Some(0) of 0
+            "#]]);
         Case { problems, missing, placed: Some(Placed::Kept), set: set(3, 3, 2), ..Case::default() }
-            .check(&expect![[""]]);
+            .check(&expect![[r#"
+                Ready False Invalid: spec.vertices[0]: it has no program (give it one)
+                Stalled True Invalid: spec.vertices[0]: it has no program (give it one)
+                GraphValid False Invalid: spec.vertices[0]: it has no program (give it one)
+                ResolvedRefs False ModelServerMissing: it is not there
+                WorkersAvailable True Available: 3 of 3 workers are ready
+                Some(3) of 3
+            "#]]);
     }
 }
