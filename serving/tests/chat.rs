@@ -95,6 +95,7 @@ async fn log_probabilities_are_told_where_they_are_asked_for() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table with a row for each mistake")]
 async fn what_is_wrong_is_refused_with_the_name_of_the_field() {
     let given = Given::tiny().await;
     let call = json!([{"type": "function", "function": {"name": "f"}}]);

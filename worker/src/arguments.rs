@@ -29,13 +29,9 @@ Examples:
   superstep-worker serve --file /etc/superstep/model/model.yaml --listen 0.0.0.0:8000"
 )]
 pub(crate) struct Whole {
-    #[command(flatten)]
-    work: Arguments,
-    #[expect(dead_code, reason = "it is read where there is no work")]
     #[command(subcommand)]
     command: Option<Command>,
     /// Write log lines as JSON.
-    #[expect(dead_code, reason = "it is read in either case")]
     #[arg(long, global = true)]
     log_json: bool,
 }
@@ -51,15 +47,17 @@ pub(crate) enum Asked {
 impl Whole {
     /// What this process is asked to do, and whether its log is to be JSON. It ends here if that cannot be done.
     pub(crate) fn asked() -> (Asked, bool) {
-        let matches = Self::command().get_matches();
-        let log_json = matches.get_flag("log_json");
         // What a worker needs is not there where something else is asked for.
-        let asked = if matches.subcommand_name().is_some() {
-            Command::from_arg_matches(&matches).map(Asked::Other)
-        } else {
-            Self::from_arg_matches(&matches).map(|whole| Asked::Work(Box::new(whole.work)))
+        let matches = Arguments::augment_args(Self::command()).get_matches();
+        let read = || {
+            let Self { command, log_json } = Self::from_arg_matches(&matches)?;
+            let asked = match command {
+                Some(command) => Asked::Other(command),
+                None => Asked::Work(Box::new(Arguments::from_arg_matches(&matches)?)),
+            };
+            Ok::<_, clap::Error>((asked, log_json))
         };
-        (asked.unwrap_or_else(|error| error.exit()), log_json)
+        read().unwrap_or_else(|error| error.exit())
     }
 }
 

@@ -87,6 +87,11 @@ impl Discovery for Known {
 struct Draws(u64);
 
 impl Draws {
+    /// One of so many places.
+    fn place(&mut self, places: u64) -> usize {
+        usize::try_from(self.below(places)).unwrap()
+    }
+
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -236,14 +241,14 @@ fn simulate(seed: u64, documents: &[String], input: &Value) -> (RunStatus, Value
             continue;
         }
         next = now + draws.millis(500, 4_000);
-        let from = draws.below(3) as usize;
-        let to = (from + 1 + draws.below(2) as usize) % 3;
+        let from = draws.place(3);
+        let to = (from + 1 + draws.place(2)) % 3;
         let between = (WORKERS[from], WORKERS[to]);
         let same = |(_, _, (one, other)): &(_, _, (&str, &str))| {
             [*one, *other] == [between.0, between.1] || [*other, *one] == [between.0, between.1]
         };
         if !open.iter().any(same) {
-            let trouble = Trouble::ALL[draws.below(4) as usize];
+            let trouble = Trouble::ALL[draws.place(4)];
             trouble.begin(&mut sim, between);
             open.push((now + draws.millis(100, 12_000), trouble, between));
             had.push(trouble);
