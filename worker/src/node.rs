@@ -15,6 +15,7 @@ use superstep_telemetry::Traces;
 use superstep_transport::{Gate, Listener, Refusals, Security};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Duration, timeout};
 
 use crate::blocking::blocking;
 use crate::channels::Channels;
@@ -29,6 +30,9 @@ use crate::vitals::Vitals;
 
 pub use config::{NodeConfig, NodeError};
 use elections::Elections;
+
+/// How long a worker that leaves waits until it has given the lease back.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a worker shares with the others of its group, and how it loads what runs need.
 #[derive(Clone)]
@@ -51,6 +55,7 @@ pub struct Node {
     discovery: Arc<dyn Discovery>,
     vitals: Vitals,
     leaving: watch::Sender<bool>,
+    given_back: watch::Sender<bool>,
     attending: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
 }
@@ -75,6 +80,7 @@ impl Node {
         let (leader_here, leads) = watch::channel(None);
         let (leader_address, leader_is_at) = watch::channel(None);
         let (leaving, wants_to_leave) = watch::channel(false);
+        let given_back = watch::channel(false).0;
         let counts = Counts::default();
         let vitals = Vitals {
             security: config.security.clone(),
@@ -106,6 +112,7 @@ impl Node {
             looked: watch::channel(Instant::now()).0,
             counts,
             leaving: wants_to_leave.clone(),
+            given_back: given_back.clone(),
         };
         let register = v1::Register {
             worker: config.name,
@@ -126,6 +133,7 @@ impl Node {
             discovery: around.discovery,
             vitals,
             leaving,
+            given_back,
             attending: tokio::spawn(attending),
             others: vec![server, tokio::spawn(election.go_on())],
         })
@@ -156,6 +164,10 @@ impl Node {
             && let Err(error) = (&mut self.attending).await
         {
             tracing::warn!(%error, "the worker has stopped before it was dismissed");
+        }
+        let mut given_back = self.given_back.subscribe();
+        if timeout(PATIENCE, given_back.wait_for(|given_back| *given_back)).await.is_err() {
+            tracing::warn!("the lease is left to run out");
         }
         if let Err(error) = self.discovery.withdraw(&self.me).await {
             let why = crate::with_causes(&error);

@@ -472,7 +472,7 @@ fn the_process_starts_only_with_certificates_or_when_it_is_told_to_do_without() 
     assert!(said.contains("http://10.0.0.1:7101 is not on this machine"), "{said}");
     assert!(!said.contains('\x1b'), "{said:?}");
     let said = start(&["--listen", "127.0.0.1:0", "--kubernetes"]);
-    assert!(said.contains("'--kubernetes' cannot be used with '--group <DIR>'"), "{said}");
+    assert!(said.contains("'--group <DIR>' cannot be used with '--kubernetes'"), "{said}");
     let said = start(&["--listen", "127.0.0.1:0", "--tls", "/nowhere"]);
     assert!(said.contains("cannot read /nowhere/ca.crt"), "{said}");
 }

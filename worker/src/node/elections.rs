@@ -24,6 +24,8 @@ pub(super) struct Elections {
     pub(super) looked: watch::Sender<Instant>,
     pub(super) counts: Counts,
     pub(super) leaving: watch::Receiver<bool>,
+    /// Whether a worker that leaves has the lease no more.
+    pub(super) given_back: watch::Sender<bool>,
 }
 
 impl Elections {
@@ -31,9 +33,13 @@ impl Elections {
         let mut look = tokio::time::interval(self.election.pace().looks);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            look.tick().await;
+            tokio::select! {
+                _ = look.tick() => {}
+                Ok(()) = self.leaving.changed() => {}
+            }
             if *self.leaving.borrow() {
-                self.give_up().await;
+                let given_back = self.give_up().await;
+                self.given_back.send_replace(given_back);
             } else {
                 if let Err(error) = self.look().await {
                     let why = crate::with_causes(&error);
@@ -116,14 +122,16 @@ impl Elections {
         sender
     }
 
-    /// Gives the lease back, so that another one leads at once.
-    async fn give_up(&mut self) {
+    /// Gives the lease back, so that another one leads at once; whether this worker has it no more.
+    async fn give_up(&mut self) -> bool {
+        let mut given_back = true;
         if let Some((seen, next)) = self.election.release() {
             match self.around.leases.replace(seen, next.clone()).await {
                 Ok(written) => self.election.wrote(next, written, Instant::now()),
                 Err(error) => {
                     let why = crate::with_causes(&error);
                     tracing::warn!(%why, "the lease cannot be given back");
+                    given_back = false;
                 }
             }
         }
@@ -136,5 +144,6 @@ impl Elections {
         if let Standing::Follows(_) = self.election.standing(Instant::now()) {
             self.follow().await;
         }
+        given_back
     }
 }

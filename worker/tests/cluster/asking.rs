@@ -1,5 +1,6 @@
 //! What is asked of runs, and asked again because nobody knows whether it was done.
 
+use superstep_leases::Leases as _;
 use tonic::Code;
 
 use super::*;
@@ -133,4 +134,7 @@ fn a_worker_that_leaves_tells_the_others() {
     assert_eq!(names(&group), ["a"]);
     group.drain("a");
     assert_eq!(names(&group), [""; 0]);
+    // Whoever comes leads at once.
+    let lease = FileLease::new(group.folder.path().join("election/leader"));
+    assert_eq!(group.client.block_on(lease.read()).unwrap().unwrap().holder, None);
 }
