@@ -241,23 +241,25 @@ mod tests {
             WorkersAvailable False NotMade: StatefulSet triage-worker is not there
             Some(0) of 0
         "#]]);
-        Case { missing: missing.clone(), placed: Some(Placed::Kept), ..Case::default() }
-            .check(&expect![[r#"
+        Case { missing: missing.clone(), placed: Some(Placed::Kept), ..Case::default() }.check(&expect![[
+            r#"
                 Ready False ModelServerMissing: it is not there
                 Reconciling True ModelServerMissing: it is not there
                 GraphValid True Valid: 1 vertices, 0 edges
                 ResolvedRefs False ModelServerMissing: it is not there
                 WorkersAvailable False NotMade: StatefulSet triage-worker is not there
                 Some(0) of 0
-            "#]]);
-        Case { problems, missing, placed: Some(Placed::Kept), set: set(3, 3, 2), ..Case::default() }
-            .check(&expect![[r#"
+            "#
+        ]]);
+        Case { problems, missing, placed: Some(Placed::Kept), set: set(3, 3, 2), ..Case::default() }.check(
+            &expect![[r#"
                 Ready False Invalid: spec.vertices[0]: it has no program (give it one)
                 Stalled True Invalid: spec.vertices[0]: it has no program (give it one)
                 GraphValid False Invalid: spec.vertices[0]: it has no program (give it one)
                 ResolvedRefs False ModelServerMissing: it is not there
                 WorkersAvailable True Available: 3 of 3 workers are ready
                 Some(3) of 3
-            "#]]);
+            "#]],
+        );
     }
 }

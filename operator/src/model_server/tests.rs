@@ -62,22 +62,31 @@ fn told(name: &str, expected: &Expect) {
 
 #[test]
 fn each_condition_says_what_was_looked_at() {
-    told("vllm", &expect![[r#"
+    told(
+        "vllm",
+        &expect![[r#"
         Ready False NotMade: StatefulSet vllm-model is not there
         Reconciling True NotMade: StatefulSet vllm-model is not there
         SpecValid True Valid: engine vllm can serve it
         ServersAvailable False NotMade: StatefulSet vllm-model is not there
         FitsDevice True Estimated: estimated by name: 70 billion parameters of 16 bits and a fifth for caches are 156.5 GiB, and 2 of nvidia.com/gpu have 160.0 GiB
         at http://vllm-model.team.svc:8000/v1
-    "#]]);
-    told("outside", &expect![[r#"
+    "#]],
+    );
+    told(
+        "outside",
+        &expect![[r#"
         Ready True External: it is served outside, at the address of its provider; workers send key apiKey of Secret openai
         SpecValid True Valid: engine external can serve it
         ServersAvailable True External: it is served outside, at the address of its provider; workers send key apiKey of Secret openai
-    "#]]);
-    told("weightless", &expect![[r#"
+    "#]],
+    );
+    told(
+        "weightless",
+        &expect![[r#"
         Ready False Invalid: spec.model.sources: engine vllm needs the weights of a model (give model.sources, for example - huggingFace: {repo: OWNER/NAME})
         Stalled True Invalid: spec.model.sources: engine vllm needs the weights of a model (give model.sources, for example - huggingFace: {repo: OWNER/NAME})
         SpecValid False Invalid: spec.model.sources: engine vllm needs the weights of a model (give model.sources, for example - huggingFace: {repo: OWNER/NAME})
-    "#]]);
+    "#]],
+    );
 }
