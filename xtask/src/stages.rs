@@ -63,7 +63,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
         return Ok(());
     }
-    let chosen = stages.into_iter().filter(|s| arguments.only.is_empty() || arguments.only.contains(s));
+    let chosen = stages.into_iter().filter(|stage| {
+        if arguments.only.is_empty() { stage.runs_unasked() } else { arguments.only.contains(stage) }
+    });
     let outcomes: Vec<Outcome> = chosen.map(|stage| timed(workspace, stage)).collect();
     print!("\n{}", table(&outcomes));
     let failed: Vec<String> =
@@ -125,6 +127,11 @@ impl Stage {
 
     fn exists(self, workspace: &Workspace) -> bool {
         self != Self::Sim || workspace.has_binary(SIMULATOR)
+    }
+
+    /// Whether it runs when nobody names a stage. To build a cluster and its images takes longer than all else.
+    fn runs_unasked(self) -> bool {
+        self != Self::E2e
     }
 
     /// Runs it; what of it could not be checked here.

@@ -193,7 +193,7 @@ fn a_model_is_in_one_place_and_can_be_asked() {
     ] {
         assert!(text.contains(expected), "{expected}\nin\n{text}");
     }
-    assert_eq!(text.lines().count(), 8, "{text}");
+    assert_eq!(text.lines().count(), 9, "{text}");
 }
 
 #[test]
