@@ -3,6 +3,7 @@
 mod config;
 mod elections;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -114,12 +115,7 @@ impl Node {
             leaving: wants_to_leave.clone(),
             given_back: given_back.clone(),
         };
-        let register = v1::Register {
-            worker: config.name,
-            incarnation: incarnation(),
-            address,
-            labels: config.labels.into_iter().collect(),
-        };
+        let register = register(config.name, config.labels, address);
         let attending = attend(Attending {
             peer,
             channels,
@@ -194,6 +190,11 @@ fn here(security: &Security, bound: SocketAddr, address: &str) -> Arc<str> {
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     format!("{}://{}", security.scheme(), SocketAddr::new(ip, bound.port())).into()
+}
+
+/// What the worker says of itself to who leads.
+fn register(worker: String, labels: BTreeSet<String>, address: String) -> v1::Register {
+    v1::Register { worker, incarnation: incarnation(), address, labels: labels.into_iter().collect() }
 }
 
 /// What the worker does for others.
