@@ -22,6 +22,7 @@ mod node;
 mod patch;
 mod pods;
 mod read;
+mod run_name;
 mod schema;
 mod set;
 mod source;
@@ -55,6 +56,7 @@ pub use pods::{
     NewVolume, Quantity, Resources, Scheduling, TaintEffect, Toleration, TolerationOperator, TopologySpread,
     Volume, WhenUnsatisfiable,
 };
+pub use run_name::run_name;
 pub use schema::schema;
 pub use set::{CheckedGraph, Loaded, NoGraph, Resource, ResourceSet, load, read_document};
 pub use source::{Place, Position, Source};

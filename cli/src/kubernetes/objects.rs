@@ -5,6 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use superstep_api::run_name;
 
 use super::kubectl::{Kubectl, KubectlError};
 use crate::exit::CommandError;
@@ -67,14 +68,6 @@ impl Located {
             run: run_name(&text("/metadata/name"), &text("/metadata/uid")),
         }
     }
-}
-
-/// The name of the run of an object among those of its workers: another object of the same name is another run.
-fn run_name(name: &str, uid: &str) -> String {
-    const LONGEST: usize = 110;
-    let short = name[..name.len().min(LONGEST)].trim_end_matches(['-', '.']);
-    let uid: String = uid.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-    format!("{short}.{uid}")
 }
 
 /// Creates a run, and gives its name.

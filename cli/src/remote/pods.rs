@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Chain, Join, ReadBuf, join};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower_service::Service;
@@ -79,19 +79,32 @@ impl Pods {
         command
     }
 
-    fn connect(&self) -> io::Result<Tunnel> {
+    /// Waits until the worker has said something: a server of HTTP/2 speaks first. What went wrong before is told by
+    /// kubectl, or by the process in the pod.
+    async fn connect(&self) -> io::Result<Tunnel> {
         let mut child = self
             .command()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("cannot run kubectl: {error}")))?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        match (stdin, stdout) {
-            (Some(stdin), Some(stdout)) => Ok(Tunnel { stdin, stdout, _child: child }),
-            (None, _) | (_, None) => Err(io::Error::other("kubectl has no pipes")),
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(mut stdout), Some(mut stderr)) = pipes else {
+            return Err(io::Error::other("kubectl has no pipes"));
+        };
+        let mut first = vec![0; 64];
+        let count = stdout.read(&mut first).await?;
+        if count == 0 {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).await?;
+            return Err(io::Error::other(said.trim().to_owned()));
         }
+        first.truncate(count);
+        // Its other end must not wait for one who reads what it says.
+        tokio::spawn(async move { tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await });
+        Ok(Tunnel { pipes: join(io::Cursor::new(first).chain(stdout), stdin), _child: child })
     }
 }
 
@@ -106,14 +119,13 @@ impl Service<Uri> for Pods {
 
     fn call(&mut self, _uri: Uri) -> Self::Future {
         let pods = self.clone();
-        async move { pods.connect().map(TokioIo::new) }.boxed()
+        async move { pods.connect().await.map(TokioIo::new) }.boxed()
     }
 }
 
 /// A command whose input and output are a connection.
 pub(super) struct Tunnel {
-    stdin: ChildStdin,
-    stdout: ChildStdout,
+    pipes: Join<Chain<io::Cursor<Vec<u8>>, ChildStdout>, ChildStdin>,
     /// Ends with it.
     _child: Child,
 }
@@ -124,7 +136,7 @@ impl AsyncRead for Tunnel {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stdout).poll_read(context, buffer)
+        std::pin::Pin::new(&mut self.pipes).poll_read(context, buffer)
     }
 }
 
@@ -134,15 +146,15 @@ impl AsyncWrite for Tunnel {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        std::pin::Pin::new(&mut self.stdin).poll_write(context, bytes)
+        std::pin::Pin::new(&mut self.pipes).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stdin).poll_flush(context)
+        std::pin::Pin::new(&mut self.pipes).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stdin).poll_shutdown(context)
+        std::pin::Pin::new(&mut self.pipes).poll_shutdown(context)
     }
 }
 

@@ -13,7 +13,9 @@ use superstep_api::{
     AgentGraphObject, AgentGraphPatchObject, AgentGraphPatchStatus, GraphRunObject, PatchPhase,
 };
 use superstep_proto::v1;
+use superstep_proto::v1::runs_client::RunsClient;
 use tonic::Status;
+use tonic::transport::Channel;
 
 use super::judged::{Judged, judged, status_of, waiting};
 use crate::apply::{own, say};
@@ -189,39 +191,41 @@ impl Look<'_> {
                 mutations: serde_json::to_vec(&self.patch.spec.mutations).map_err(Failure::new)?.into(),
             };
             if let Err(status) = runs.patch(short(request)).await {
-                return self.not_taken(&status).await;
+                return self.not_taken(runs, &name, &status).await;
             }
             let message = "it waits for the next barrier".to_owned();
             return self.wait((PatchPhase::Accepted, "Accepted"), message, Action::requeue(LOOK)).await;
         }
-        let request = v1::MutationsRequest { run: name, from_superstep: 0 };
+        let request = v1::MutationsRequest { run: name.clone(), from_superstep: 0 };
         match runs.mutations(short(request)).await {
             Ok(response) => self.see(&response.into_inner().patches, has_ended(&stands)).await,
             Err(status) if may_pass(&status) => Ok(Action::requeue(WAIT)),
-            Err(status) => self.not_taken(&status).await,
+            Err(status) => self.not_taken(runs, &name, &status).await,
         }
     }
 
     /// The run does not take the patch.
-    async fn not_taken(&self, status: &Status) -> Result<Action, Failure> {
+    async fn not_taken(
+        &self,
+        mut runs: RunsClient<Channel>,
+        name: &str,
+        status: &Status,
+    ) -> Result<Action, Failure> {
         let message = status.message().to_owned();
         if may_pass(status) {
             return self
                 .wait((PatchPhase::Pending, "WorkersUnavailable"), message, Action::requeue(WAIT))
                 .await;
         }
-        let ended = self.context.runs.named(&self.namespace, &self.run_name());
-        let ended = ended.and_then(|run| run.status.clone()).is_some_and(|status| has_ended(&status));
-        let phase = if ended || message.ends_with("has ended") {
+        // The status of the run may be older than its end.
+        let asked = runs.get(short(v1::GetRequest { run: name.to_owned() })).await;
+        let found = asked.ok().and_then(|found| found.into_inner().run);
+        let phase = if found.is_some_and(|run| run.phase() == v1::RunPhase::Ended) {
             (PatchPhase::Stale, "RunEnded")
         } else {
             (PatchPhase::Rejected, "Refused")
         };
         self.wait(phase, message, settled()).await
-    }
-
-    fn run_name(&self) -> String {
-        self.patch.spec.run_ref.as_ref().map(|run| run.name.clone()).unwrap_or_default()
     }
 
     async fn see(&self, patches: &[v1::JudgedPatch], ended: bool) -> Result<Action, Failure> {

@@ -150,15 +150,21 @@ impl Look<'_> {
 
     /// The workers do not say how the run stands.
     async fn unreached(&self, status: &Status) -> Result<Action, Failure> {
-        if !self.context.graphs.has(&self.namespace, &self.run.spec.graph_ref.name) {
-            let message = format!("AgentGraph \"{}\" is not there", self.run.spec.graph_ref.name);
-            return self.wait("GraphNotFound", message).await;
-        }
-        let message = format!("the workers of the graph do not answer: {}", status.message());
+        let name = &self.run.spec.graph_ref.name;
+        let Some(graph) = self.context.graphs.named(&self.namespace, name) else {
+            return self.wait("GraphNotFound", format!("AgentGraph \"{name}\" is not there")).await;
+        };
         if self.before.started_at.is_some() {
             // It goes on without anybody watching; what is known of it stays.
             return Ok(Action::requeue(WAIT));
         }
+        let conditions = graph.status.iter().flat_map(|status| &status.conditions);
+        let mut unready = conditions.filter(|told| told.type_ == "Ready" && told.status != "True");
+        if let Some(told) = unready.next() {
+            let message = format!("AgentGraph \"{name}\" is not ready: {}", told.message);
+            return self.wait("GraphNotReady", message).await;
+        }
+        let message = format!("the workers of the graph do not answer: {}", status.message());
         self.wait("WorkersUnavailable", message).await
     }
 

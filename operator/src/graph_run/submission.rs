@@ -1,22 +1,11 @@
 //! What the workers of a run are asked for.
 
 use kube::ResourceExt as _;
-use superstep_api::GraphRunObject;
+use superstep_api::{GraphRunObject, run_name};
 use superstep_proto::v1;
 
 use super::documents::documents;
 use crate::agent_graph::Referenced;
-
-/// The longest part of a run's name that its object gives: with the rest it is one that the store takes.
-const LONGEST: usize = 110;
-
-/// The name of a run in the store of its graph: another object of the same name is another run.
-pub(crate) fn run_name(name: &str, uid: &str) -> String {
-    let short = &name[..name.len().min(LONGEST)];
-    let short = short.trim_end_matches(['-', '.']);
-    let uid: String = uid.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-    format!("{short}.{uid}")
-}
 
 /// The name of the run that an object is.
 pub(crate) fn name_of(run: &GraphRunObject) -> String {
@@ -38,17 +27,5 @@ pub(super) fn submission(
         input: input.unwrap_or_default().into_bytes().into(),
         parameters: parameters.unwrap_or_default().into_bytes().into(),
         continue_from: continued.unwrap_or_default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_those_of_objects_and_differ_when_these_do() {
-        assert_eq!(run_name("triage-x7k2p", "0a1b2c3d-4e5f-6789"), "triage-x7k2p.0a1b2c3d");
-        let long = run_name(&"a".repeat(253), "0a1b2c3d-4e5f");
-        assert!(long.len() <= 128 && long.ends_with("a.0a1b2c3d"));
     }
 }

@@ -90,7 +90,6 @@ fn arguments(plan: &Plan<'_>, store: &str) -> Vec<String> {
         format!("--listen=0.0.0.0:{GRPC}"),
         format!("--health=0.0.0.0:{HEALTH}"),
         format!("--store={store}"),
-        format!("--tls={CERTIFICATES}"),
     ];
     arguments.extend(plan.workers.labels.iter().map(|label| format!("--label={label}")));
     if let Some(signer) = &plan.settings.signer_address {
@@ -115,6 +114,8 @@ fn environment(plan: &Plan<'_>) -> Vec<EnvVar> {
         field("POD_NAMESPACE", "metadata.namespace"),
         pods::variable("HOME", "/tmp"),
         pods::variable("XDG_CACHE_HOME", CACHE),
+        // A variable, so that another process in the pod has it too: superstep-worker tunnel.
+        pods::variable("SUPERSTEP_TLS", CERTIFICATES),
     ];
     let credentials = plan.needs.credentials.iter();
     variables.extend(credentials.filter_map(|(name, keys)| Some(pods::secret(name, keys.first()?))));
