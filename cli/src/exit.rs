@@ -112,8 +112,8 @@ pub(crate) enum CommandError {
         /// Who asks.
         asking: Vec<String>,
     },
-    /// The files have no patch.
-    #[error("the files have no AgentGraphPatch")]
+    /// The files have neither a patch nor the graph of the run.
+    #[error("the files have no AgentGraphPatch, and not the AgentGraph of the run")]
     NothingToApply,
     /// A run has not come so far.
     #[error("run \"{run}\" has no superstep {superstep}")]

@@ -3,10 +3,11 @@
 mod verdicts;
 
 use std::io;
+use std::time::SystemTime;
 
-use superstep_api::{AgentGraphPatch, Resource};
+use superstep_api::{AgentGraphPatch, CheckedGraph, Resource};
 use superstep_engine::Patch;
-use superstep_graph::{FieldPath, PriorityClass, Problem};
+use superstep_graph::{FieldPath, Mutation, PriorityClass, Problem};
 use superstep_provision::not_loaded;
 use superstep_runtime::{Reach, Reached, RunError, Watch, WatchFrom, read_run};
 use superstep_store::RunName;
@@ -53,10 +54,11 @@ pub(crate) fn patch(args: &PatchArgs) -> Result<Exit, CommandError> {
     Ok(if verdicts.any_refused() { Exit::RunFailed } else { Exit::Success })
 }
 
-/// The patches of the files, in the order of their names. Every doubt and mistake is shown.
+/// The changes that the files ask for: the graph of the run, if its document is among them, and the patches, in the
+/// order of their names. Every doubt and mistake is shown.
 ///
 /// # Errors
-/// There is a mistake or no patch, or one is for something else.
+/// There is a mistake or nothing to apply, or a patch is for something else.
 pub(crate) fn read(
     files: &[std::path::PathBuf],
     run: &RunName,
@@ -68,9 +70,13 @@ pub(crate) fn read(
         .values()
         .flat_map(|patch| misdirected(patch, run, graph).into_iter().map(|problem| patch.diagnose(&problem)))
         .collect();
+    let document = manifests.resources.graphs.get(graph).map(|changed| adopting(&changed.content));
     match show(&mistakes) {
-        0 if patches.is_empty() => Err(CommandError::NothingToApply),
-        0 => Ok(patches.into_values().map(|patch| asked_for(patch.content)).collect()),
+        0 if patches.is_empty() && document.is_none() => Err(CommandError::NothingToApply),
+        0 => {
+            let patches = patches.into_values().map(|patch| asked_for(patch.content));
+            Ok(document.into_iter().chain(patches).collect())
+        }
         errors => Err(CommandError::Mistakes { errors }),
     }
 }
@@ -88,6 +94,17 @@ fn misdirected(patch: &Resource<AgentGraphPatch>, run: &RunName, graph: &str) ->
         Problem::error(at("runRef"), message).hint(format!("it is to be applied to run \"{run}\""))
     });
     other_graph.into_iter().chain(other_run).collect()
+}
+
+/// That a run goes on with this document of its graph. Of several documents it keeps the one that was given last.
+fn adopting(changed: &CheckedGraph) -> Patch {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let document = changed.document.spec.graph.clone();
+    Patch {
+        class: PriorityClass::Person,
+        requester: format!("document-{:013}", now.as_millis()),
+        mutations: vec![Mutation::Adopt(Box::new(document))],
+    }
 }
 
 fn asked_for(patch: AgentGraphPatch) -> Patch {

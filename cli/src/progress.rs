@@ -195,6 +195,7 @@ pub(crate) fn change(mutation: &Mutation) -> String {
             let edge = set.edge.as_ref().map(|edge| format!("edge {} → {}", edge.from, edge.to));
             format!("sets {} of {}", set.field, vertex.or(edge).unwrap_or_default())
         }
+        Mutation::Adopt(_) => "adopts the changed document".to_owned(),
     }
 }
 

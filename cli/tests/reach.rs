@@ -75,6 +75,38 @@ fn a_running_graph_is_patched_from_another_process() {
 }
 
 #[test]
+fn a_running_graph_adopts_its_changed_document() {
+    let home = Home::new();
+    let running = driven(&home);
+    let patch = home.file("patch.yaml", PATCH);
+    home.line(&format!("patch loop -f {patch}")).with(0);
+    // The document ends the loop and has a vertex of its own; what the patch changed is changed in it again.
+    let written = fs::read_to_string("tests/graphs/loop.yaml").unwrap();
+    let changed = written
+        .replace(
+            "  edges:",
+            "  - {name: last, function: {cel: \"'adopted'\"}}\n  edges:\n  - {from: step, to: last}",
+        )
+        .replace("when: superstep < 2000", "when: superstep < 0")
+        .replace("outputs: [{vertex: step}]", "outputs: [{vertex: last}]");
+    let other =
+        home.file("other.yaml", &changed.replace("metadata: {name: loop}", "metadata: {name: other}"));
+    home.line(&format!("patch loop -f {other}")).with(2).saying("not the AgentGraph of the run");
+    let file = home.file("changed.yaml", &changed);
+    let rows = home.line(&format!("patch loop -f {file} --output json")).with(0).json();
+    assert_eq!(rows[0]["change"], "adopts the changed document");
+    assert_eq!(rows[0]["verdict"], "applied");
+    assert_eq!(running.end().with(0).json(), json!({"last": "adopted"}));
+    let end = home
+        .records("loop")
+        .into_iter()
+        .rev()
+        .find_map(|record| if let Record::Committed(commit) = record { Some(commit) } else { None });
+    let last: Vec<String> = end.unwrap().completed.iter().map(|done| done.vertex.to_string()).collect();
+    assert_eq!(last, ["last", "reviewer"]);
+}
+
+#[test]
 fn a_patch_for_something_else_is_a_mistake_with_its_place() {
     let home = Home::new();
     let running = driven(&home);
@@ -86,7 +118,7 @@ fn a_patch_for_something_else_is_a_mistake_with_its_place() {
         let file = home.file("patch.yaml", &PATCH.replace(wrong, right));
         home.line(&format!("patch loop -f {file}")).with(2).saying(saying).saying("patch.yaml:");
     }
-    home.line("patch loop -f tests/graphs/loop.yaml").with(2).saying("no AgentGraphPatch");
+    home.line("patch loop -f tests/graphs/letters.yaml").with(2).saying("no AgentGraphPatch");
     home.line("patch none -f tests/graphs/loop.yaml").with(2).saying("not in the store");
     assert!(!home.records("loop").iter().any(|record| matches!(record, Record::Patched(_))));
     running.kill();

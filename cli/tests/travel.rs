@@ -249,7 +249,7 @@ fn a_patch_changes_a_fork_which_goes_on_when_it_is_resumed() {
     home.line(&format!("fork story --from 5 --patch {other} --run-id none"))
         .with(2)
         .saying("is for graph \"other\"");
-    home.line("fork story --from 5 --patch tests/graphs/story.yaml --run-id none")
+    home.line("fork story --from 5 --patch tests/graphs/letters.yaml --run-id none")
         .with(2)
         .saying("no AgentGraphPatch");
 }

@@ -75,7 +75,8 @@ fn refusals(refused: &[(Mutation, Refusal)]) -> String {
         Mutation::RemoveEdge(_)
         | Mutation::RemoveVertex(_)
         | Mutation::AddVertex(_)
-        | Mutation::AddEdge(_) => format!("{:?} is refused: {refusal}", mutation.kind()),
+        | Mutation::AddEdge(_)
+        | Mutation::Adopt(_) => format!("{:?} is refused: {refusal}", mutation.kind()),
     };
     refused.iter().map(one).collect::<Vec<_>>().join("; ")
 }
@@ -174,7 +175,7 @@ impl Fork {
             capabilities: Capabilities::unlimited(),
         };
         let requests: Vec<Request> = (0u32..).zip(&self.mutations).map(request).collect();
-        let folded = fold(base, &requests, u64::MAX, expressions);
+        let folded = fold(base, &[], &requests, u64::MAX, expressions);
         let judged = self.mutations.iter().zip(folded.verdicts);
         let refused = judged.filter_map(|(mutation, verdict)| match verdict {
             Verdict::Refused(refusal) => Some((mutation.clone(), refusal)),

@@ -279,6 +279,11 @@ impl Driver {
                     plain = false;
                     result.mutations = serde_saphyr::from_str(input).unwrap();
                 }
+                "gives" => {
+                    plain = false;
+                    let payload = Payload::from(parse(text));
+                    result.emissions.push(Emission { port: Port::default(), payload });
+                }
                 "silent" => plain = false,
                 other => panic!("unknown option {other}"),
             }

@@ -42,10 +42,10 @@ static GRAPH: LazyLock<GraphSpec> = LazyLock::new(|| {
 pub fn patches(data: &[u8]) {
     let (allowance, data) = data.split_first().unwrap_or((&0, &[]));
     let requests = requests(data);
-    let folded = fold(&GRAPH, &requests, u64::from(*allowance), &Unchecked);
+    let folded = fold(&GRAPH, &[], &requests, u64::from(*allowance), &Unchecked);
     assert_eq!(folded.verdicts.len(), requests.len());
     let backwards: Vec<Request> = requests.iter().rev().cloned().collect();
-    let mut other = fold(&GRAPH, &backwards, u64::from(*allowance), &Unchecked);
+    let mut other = fold(&GRAPH, &[], &backwards, u64::from(*allowance), &Unchecked);
     other.verdicts.reverse();
     assert_eq!(folded, other);
     // Relations need not hold; whether they do has an answer.

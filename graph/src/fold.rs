@@ -1,12 +1,14 @@
 //! Mutations applied to a graph in Pregel's order.
 
+mod adopt;
 mod field;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::mutation::{EdgeRef, Mutation, PriorityClass, Refusal, Request, SetField};
+use crate::mutation::{EdgeRef, Mutation, MutationKind, PriorityClass, Refusal, Request, SetField};
 use crate::name::VertexName;
 use crate::spec::{EdgeSpec, GraphSpec, VertexSpec};
 use crate::validate::problem_of;
@@ -44,18 +46,31 @@ pub struct Fold {
     pub spec: GraphSpec,
     /// What became of each request, in the order they were given in.
     pub verdicts: Vec<Verdict>,
-    /// Vertices that were removed, whether or not one of that name was added after.
+    /// Vertices that were removed, whether or not one of that name was added after, and those that an adopted graph
+    /// does not have.
     pub removed: Vec<VertexName>,
 }
 
-/// Applies `requests` to `base` in Pregel's order: edges are removed, vertices removed, vertices
-/// added, edges added, fields set; within a kind by priority class, requester and request. The first
-/// request that applies claims its object or field; equal ones collapse; others are refused. The
-/// order in which `requests` stand does not matter. At most `allowance` requests are applied.
-pub fn fold(base: &GraphSpec, requests: &[Request], allowance: u64, check: &dyn ProgramCheck) -> Fold {
+/// Applies `requests` to `base` in Pregel's order: another graph is adopted, edges are removed, vertices removed,
+/// vertices added, edges added, fields set; within a kind by priority class, requester and request. The first
+/// request that applies claims its object or field; equal ones collapse; others are refused; of several graphs the
+/// last is kept. The order in which `requests` stand does not matter. At most `allowance` requests are applied.
+///
+/// `past` is what earlier barriers applied, one list for each: it is applied to an adopted graph again. What of it
+/// has no place in that graph has no effect, and has its place again when a later one has.
+pub fn fold(
+    base: &GraphSpec,
+    past: &[Vec<Request>],
+    requests: &[Request],
+    allowance: u64,
+    check: &dyn ProgramCheck,
+) -> Fold {
     let mut order: Vec<usize> = (0..requests.len()).collect();
-    order.sort_by_key(|&index| (requests[index].mutation.kind(), &requests[index].order));
-    let mut folding = Folding::new(base, check);
+    order.sort_by_key(|&index| {
+        let kind = requests[index].mutation.kind();
+        (kind != MutationKind::Adopt, kind, &requests[index].order)
+    });
+    let mut folding = Folding::new(base, past, check);
     let mut verdicts = vec![Verdict::Collapsed; requests.len()];
     let mut left = allowance;
     for index in order {
@@ -67,13 +82,17 @@ pub fn fold(base: &GraphSpec, requests: &[Request], allowance: u64, check: &dyn 
             left -= 1;
         }
     }
-    folding.finish(base, verdicts)
+    folding.finish(verdicts)
 }
 
 type EdgeKey = EdgeRef;
 
 struct Folding<'a> {
-    base: &'a GraphSpec,
+    /// The graph before the barrier.
+    origin: &'a GraphSpec,
+    /// The same, or the one that was adopted.
+    base: Cow<'a, GraphSpec>,
+    past: &'a [Vec<Request>],
     check: &'a dyn ProgramCheck,
     vertices: BTreeMap<VertexName, VertexSpec>,
     edges: BTreeMap<EdgeKey, EdgeSpec>,
@@ -82,12 +101,14 @@ struct Folding<'a> {
 }
 
 impl<'a> Folding<'a> {
-    fn new(base: &'a GraphSpec, check: &'a dyn ProgramCheck) -> Self {
+    fn new(base: &'a GraphSpec, past: &'a [Vec<Request>], check: &'a dyn ProgramCheck) -> Self {
         Self {
-            base,
+            origin: base,
+            base: Cow::Borrowed(base),
+            past,
             check,
-            vertices: base.vertices.iter().map(|vertex| (vertex.name.clone(), vertex.clone())).collect(),
-            edges: base.edges.iter().map(|edge| (key_of(edge), edge.clone())).collect(),
+            vertices: vertices_of(base),
+            edges: edges_of(base),
             applied: Vec::new(),
             removed: Vec::new(),
         }
@@ -96,7 +117,8 @@ impl<'a> Folding<'a> {
     fn apply<'r: 'a>(&mut self, request: &'r Request, allowance: u64) -> Result<Verdict, Refusal> {
         let mutation = &request.mutation;
         if request.order.class == PriorityClass::Vertex
-            && !self.base.mutations.allow.contains(&mutation.kind())
+            && (mutation.kind() == MutationKind::Adopt
+                || !self.base.mutations.allow.contains(&mutation.kind()))
         {
             return Err(Refusal::NotAllowed(mutation.kind()));
         }
@@ -140,6 +162,7 @@ impl<'a> Folding<'a> {
                 self.put_edge(edge.clone())
             }
             Mutation::Set(set) => self.set(set, request),
+            Mutation::Adopt(graph) => self.adopt(graph),
         }
     }
 
@@ -168,7 +191,7 @@ impl<'a> Folding<'a> {
         if !vertex.name.is_well_formed() {
             return Err(invalid(object, "a name has the form [a-z][a-z0-9_]*".to_owned()));
         }
-        if let Some(why) = problem_of(self.base, &vertex) {
+        if let Some(why) = problem_of(&self.base, &vertex) {
             return Err(invalid(object, why));
         }
         self.check.check_vertex(&vertex).map_err(|why| invalid(object, why))?;
@@ -189,13 +212,22 @@ impl<'a> Folding<'a> {
         Ok(())
     }
 
-    fn finish(self, base: &GraphSpec, verdicts: Vec<Verdict>) -> Fold {
-        let mut spec = base.clone();
+    fn finish(mut self, verdicts: Vec<Verdict>) -> Fold {
+        self.lose_vertices();
+        let mut spec = self.base.into_owned();
         spec.vertices = self.vertices.into_values().collect();
         spec.edges = self.edges.into_values().collect();
         spec.sort();
         Fold { spec, verdicts, removed: self.removed }
     }
+}
+
+fn vertices_of(spec: &GraphSpec) -> BTreeMap<VertexName, VertexSpec> {
+    spec.vertices.iter().map(|vertex| (vertex.name.clone(), vertex.clone())).collect()
+}
+
+fn edges_of(spec: &GraphSpec) -> BTreeMap<EdgeKey, EdgeSpec> {
+    spec.edges.iter().map(|edge| (key_of(edge), edge.clone())).collect()
 }
 
 /// The object that `earlier` has claimed and `later` wants too. Removing and adding one object in a

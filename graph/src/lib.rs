@@ -33,7 +33,7 @@ pub use revision::Revision;
 #[cfg(feature = "schema")]
 pub use schema::exactly_one;
 pub use spec::{
-    AgentProgram, AggregatorSpec, Algorithm, AlgorithmProgram, AnyVertex, BarrierMode, BarrierSpec,
+    Adoption, AgentProgram, AggregatorSpec, Algorithm, AlgorithmProgram, AnyVertex, BarrierMode, BarrierSpec,
     CacheSpec, CapabilitiesSpec, CheapestPath, Chunking, Combiner, CommandTool, ComponentsSpec, CostUnit,
     CredentialRef, Criterion, CustomProgram, CustomTool, Delivery, DocumentSpec, Documents, EdgeCost,
     EdgeSpec, Effects, EmbedProgram, ExternalModel, FastestPath, Fold as AggregatorFold, ForEachSpec,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::name::{Port, VertexName};
-use crate::spec::{AnyVertex, EdgeSpec, OnUnknown, Sends, VertexSpec};
+use crate::spec::{AnyVertex, EdgeSpec, GraphSpec, OnUnknown, Sends, VertexSpec};
 
 /// One change, as a patch or a vertex writes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,10 @@ pub enum Mutation {
     AddEdge(EdgeSpec),
     /// Sets one field of a vertex or an edge.
     Set(SetField),
+    /// Takes another graph in place of the one that the run began with, and makes the changes of its barriers to that
+    /// one again. It is what a changed document asks for, never a patch or a vertex.
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Adopt(Box<GraphSpec>),
 }
 
 /// An edge by its key.
@@ -81,6 +85,9 @@ pub enum MutationKind {
     AddEdge,
     /// Fields are set last.
     Set,
+    /// Another graph comes before all of these.
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Adopt,
 }
 
 impl Mutation {
@@ -92,6 +99,7 @@ impl Mutation {
             Self::AddVertex(_) => MutationKind::AddVertex,
             Self::AddEdge(_) => MutationKind::AddEdge,
             Self::Set(_) => MutationKind::Set,
+            Self::Adopt(_) => MutationKind::Adopt,
         }
     }
 }
@@ -166,6 +174,9 @@ pub enum Refusal {
     /// The run ended before a barrier could judge it.
     #[error("the run has ended")]
     Ended,
+    /// The graph keeps its runs to the document that they began with.
+    #[error("the graph says `adopt: Pinned`: its runs keep to the document that they began with")]
+    Pinned,
 }
 
 /// What a vertex can reach outside itself: it may hand on no more by a mutation.

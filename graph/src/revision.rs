@@ -22,6 +22,11 @@ impl Revision {
         short.copy_from_slice(&hash.as_bytes()[..16]);
         Self(short)
     }
+
+    /// Its 16 bytes.
+    pub fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 impl fmt::Display for Revision {

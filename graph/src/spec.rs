@@ -93,7 +93,7 @@ pub struct GraphSpec {
     /// What ends a run early, with its partial outputs.
     #[serde(default)]
     pub limits: Limits,
-    /// Which changes to a running graph its vertices may ask for.
+    /// Which changes to a running graph its vertices may ask for, and what runs do when its document changes.
     #[serde(default)]
     pub mutations: MutationPolicy,
     /// Which runs are kept once they have ended. Default: all.
@@ -203,8 +203,8 @@ pub enum Fold {
     Append,
 }
 
-/// Which changes to a running graph its own vertices may ask for. People and optimisers are bound
-/// by their own permissions, not by this list.
+/// How a running graph changes. `allow` is for its own vertices: people and optimisers are bound by their own
+/// permissions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -212,4 +212,25 @@ pub struct MutationPolicy {
     /// The kinds of mutation allowed. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<MutationKind>,
+    /// What its runs do when the graph's own document changes.
+    #[serde(default, skip_serializing_if = "Adoption::is_default")]
+    pub adopt: Adoption,
+}
+
+/// What a run does when the document of its graph changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Adoption {
+    /// It goes on with the new document from its next barrier on, and makes the changes of its own barriers to it
+    /// again.
+    #[default]
+    Barrier,
+    /// It keeps to the document that it began with.
+    Pinned,
+}
+
+impl Adoption {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::backoff::Backoff;
 use crate::events::Events;
-use crate::graph_run::Mirrored;
+use crate::graph_run::{Compared, Mirrored};
 use crate::metrics::Metrics;
 use crate::pace::Pace;
 use crate::remembered::Remembered;
@@ -39,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) pace: Arc<Pace>,
     /// When each run was looked at.
     pub(crate) looked: Remembered<Instant>,
+    /// Which documents of their graphs runs were compared with.
+    pub(crate) compared: Remembered<Compared>,
     /// How much of what runs changed of their graphs was mirrored.
     pub(crate) mirrored: Remembered<Mirrored>,
     /// The namespace that is looked after; none is all of them.
@@ -84,6 +86,7 @@ impl Context {
             workers,
             pace,
             looked: Remembered::default(),
+            compared: Remembered::default(),
             mirrored: Remembered::default(),
             namespace,
             graphs: Arc::default(),
@@ -108,6 +111,7 @@ impl Context {
     pub(crate) fn forget(&self) {
         let runs: HashSet<String> = self.runs.all().filter_map(|run| run.metadata.uid.clone()).collect();
         self.looked.keep(|uid| runs.contains(uid));
+        self.compared.keep(|uid| runs.contains(uid));
         self.mirrored.keep(|uid| runs.contains(uid));
         self.workers.keep(|namespace, graph| {
             // What another context looks after is its own.

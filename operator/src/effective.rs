@@ -57,7 +57,7 @@ fn effective<'a>(
     for (name, mutations) in patches {
         let requests: Vec<Request> =
             (0..).zip(mutations).map(|(number, asked)| request(name, number, asked)).collect();
-        let done = fold(&effective.spec, &requests, u64::MAX, &ForWorkers);
+        let done = fold(&effective.spec, &[], &requests, u64::MAX, &ForWorkers);
         let revision = ValidatedGraph::after_mutation(done.spec.clone()).revision();
         effective.folded.push(Folded { verdicts: done.verdicts, revision });
         effective.spec = done.spec;

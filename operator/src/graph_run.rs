@@ -1,5 +1,6 @@
 //! Runs: handed to the workers of their graph, and told of in their status.
 
+mod adopt;
 mod documents;
 mod ending;
 mod mirror;
@@ -9,6 +10,7 @@ mod status;
 mod submission;
 mod triggers;
 
+pub(crate) use adopt::Compared;
 pub(crate) use ending::has_ended;
 pub(crate) use mirror::{MIRRORED, Mirrored};
 pub(crate) use reconcile::run;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use superstep_engine::Patch;
 use superstep_graph::{
-    AggregatorSpec, BarrierMode, BarrierSpec, Combiner, Delivery, DurationSpec, EdgeSpec, ForEachSpec,
-    GraphProgram, GraphSpec, JoinMode, JoinSpec, MutationKind, OnFailure, OnSatisfied, OnUnknown, OutputSpec,
-    Port, PriorityClass, ProgramRef, RetrySpec, Select, Sends, VertexName, VertexSpec, WhenIncomplete,
-    validate,
+    Adoption, AggregatorSpec, BarrierMode, BarrierSpec, Combiner, Delivery, DurationSpec, EdgeSpec,
+    ForEachSpec, GraphProgram, GraphSpec, JoinMode, JoinSpec, Mutation, MutationKind, OnFailure, OnSatisfied,
+    OnUnknown, OutputSpec, Port, PriorityClass, ProgramRef, RetrySpec, Select, Sends, VertexName, VertexSpec,
+    WhenIncomplete, validate,
 };
 
 use crate::behaviour::Behaviour;
@@ -50,6 +50,16 @@ pub(crate) fn scenario(random: &mut Random) -> Scenario {
             let mutations = mutations::some(random, &graph);
             let patch =
                 Patch { class: PriorityClass::Person, requester: format!("person{number}"), mutations };
+            scenario.patches.push((random.between(1_000, 200_000), patch));
+        }
+    }
+    if loose && random.chance(10) {
+        for number in 0..random.between(1, 3) {
+            let mut document = valid(random, |random| graph(random, root));
+            document.mutations.adopt = if random.chance(10) { Adoption::Pinned } else { Adoption::Barrier };
+            let mutations = vec![Mutation::Adopt(Box::new(document))];
+            let patch =
+                Patch { class: PriorityClass::Person, requester: format!("document{number}"), mutations };
             scenario.patches.push((random.between(1_000, 200_000), patch));
         }
     }

@@ -87,6 +87,7 @@ pub(crate) fn mutation(mutation: &Mutation) -> (&'static str, String) {
             let object = set.vertex.as_ref().map(ToString::to_string);
             ("set", format!("{} of {}", set.field, object.unwrap_or_else(|| "an edge".to_owned())))
         }
+        Mutation::Adopt(_) => ("adopt", "the changed document".to_owned()),
     }
 }
 

@@ -69,16 +69,21 @@ pub(crate) enum WatchFormat {
 Examples:
   superstep patch triage-k3v9q2 -f add-reviewer.yaml
   superstep patch triage-k3v9q2 -f add-reviewer.yaml --no-wait
+  superstep patch triage-k3v9q2 -f triage.yaml
   superstep patch triage-k3v9q2 -f add-reviewer.yaml --connect http://127.0.0.1:7101
 
 The mutations are judged at the next barrier, and what became of each is written to stdout; the exit code
 is 1 if one was refused. Those of a run that nobody drives are put into its log, and judged when
-superstep resume goes on. A patch is known by its name: the same again changes nothing more.")]
+superstep resume goes on. A patch is known by its name: the same again changes nothing more.
+
+With the file of the graph itself, the run goes on with that document from its next barrier on, unless it
+says adopt: Pinned. What its barriers changed before is changed in the new document again; its parameters,
+and the graphs inside of it, stay as they are.")]
 pub(crate) struct PatchArgs {
     /// The run.
     #[arg(value_name = "RUN")]
     pub(crate) run: String,
-    /// A file with AgentGraphPatches, or - for stdin.
+    /// A file with AgentGraphPatches or with the changed AgentGraph, or - for stdin.
     #[arg(short = 'f', long = "file", value_name = "FILE", required = true, num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
     /// Do not wait for the barrier: the patch is in the log of the run when the command ends.

@@ -153,7 +153,7 @@ fn taken(
         let order = MutationOrder { class: PriorityClass::Person, requester: String::new(), request: 0 };
         let capabilities = Capabilities::unlimited();
         let request = Request { order, mutation: mutation.clone(), capabilities };
-        match fold(graph.spec(), &[request], 1, &check).verdicts.pop() {
+        match fold(graph.spec(), &[], &[request], 1, &check).verdicts.pop() {
             Some(Verdict::Refused(refusal)) => refused.push(refusal),
             Some(Verdict::Applied | Verdict::Collapsed) | None => return Ok(mutation),
         }

@@ -136,7 +136,7 @@ impl Coordinator {
         let state = self.frames.get(&frame)?;
         let most = self.frames.get(&FrameId::ROOT)?.graph.spec().limits.mutations;
         let allowance = most.saturating_sub(applied);
-        let fold = fold(state.graph.spec(), &requests, allowance, &*self.expressions);
+        let fold = fold(state.graph.spec(), state.past(), &requests, allowance, &*self.expressions);
         let changed = fold.verdicts.contains(&Verdict::Applied);
         let graph = changed.then(|| ValidatedGraph::after_mutation(fold.spec.clone()));
         Some(Change { frame, requests, fold, graph })
@@ -259,14 +259,21 @@ impl Coordinator {
     fn apply(&mut self, changes: Vec<Change>) -> Vec<(FrameId, ValidatedGraph, Vec<VertexName>)> {
         let mut graphs = Vec::new();
         for change in changes {
+            let mut applied = Vec::new();
             for (request, verdict) in change.requests.iter().zip(&change.fold.verdicts) {
-                self.totals.mutations += u64::from(*verdict == Verdict::Applied);
+                if *verdict == Verdict::Applied {
+                    self.totals.mutations += 1;
+                    applied.push(request.clone());
+                }
                 self.notify(Notice::Mutated {
                     frame: change.frame,
                     requester: request.order.requester.clone(),
                     mutation: request.mutation.clone(),
                     verdict: verdict.clone(),
                 });
+            }
+            if let Some(frame) = self.frames.get_mut(&change.frame) {
+                frame.remember(applied);
             }
             let Some(graph) = change.graph else { continue };
             self.move_places(change.frame, &graph, &change.fold.removed);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use superstep_graph::{Select, ValidatedGraph, VertexIx, VertexName};
+use superstep_graph::{Adoption, Mutation, Request, Revision, Select, ValidatedGraph, VertexIx, VertexName};
 
 use super::Coordinator;
 use crate::ids::{FrameId, Place};
@@ -35,6 +35,12 @@ impl Coordinator {
         let vertex = self.frames.get(&outer)?.graph.topology().vertex(at).name.clone();
         Some(Opener { frame: outer, vertex, superstep: opened.opened, element })
     }
+
+    /// The revision of the document that the run began with, or adopted last: its graph is that document with what
+    /// its barriers changed. None if only the remains of the run are left.
+    pub fn base(&self) -> Option<Revision> {
+        self.frames.get(&FrameId::ROOT).map(|root| root.base)
+    }
 }
 
 /// One open graph.
@@ -59,12 +65,17 @@ pub(super) struct FrameState {
     /// output.
     unshown: Vec<Option<Payload>>,
     aggregates: Arc<BTreeMap<VertexName, Payload>>,
+    /// What its barriers have applied, to be applied again to a changed document.
+    past: Vec<Vec<Request>>,
+    /// The document to which it was applied.
+    base: Revision,
 }
 
 impl FrameState {
     pub(super) fn new(name: &str, graph: ValidatedGraph, parent: Option<(Place, u32)>) -> Self {
         Self {
             name: name.to_owned(),
+            base: graph.revision(),
             graph,
             parent,
             depth: 0,
@@ -76,6 +87,7 @@ impl FrameState {
             outputs: BTreeMap::new(),
             unshown: Vec::new(),
             aggregates: Arc::default(),
+            past: Vec::new(),
         }
     }
 
@@ -93,6 +105,25 @@ impl FrameState {
             }
         }
         old
+    }
+
+    /// What its barriers have applied, one list for each.
+    pub(super) fn past(&self) -> &[Vec<Request>] {
+        &self.past
+    }
+
+    /// Takes note of what a barrier has applied.
+    pub(super) fn remember(&mut self, applied: Vec<Request>) {
+        let is_document = |request: &Request| matches!(request.mutation, Mutation::Adopt(_));
+        let (documents, own): (Vec<_>, Vec<_>) = applied.into_iter().partition(is_document);
+        let last = documents.into_iter().max_by(|one, other| one.order.cmp(&other.order));
+        if let Some(Mutation::Adopt(document)) = last.map(|request| request.mutation) {
+            self.base = ValidatedGraph::after_mutation(*document).revision();
+        }
+        let may_change = self.parent.is_none() && self.graph.spec().mutations.adopt == Adoption::Barrier;
+        if may_change && !own.is_empty() {
+            self.past.push(own);
+        }
     }
 
     fn note(&mut self, at: VertexIx, output: Payload) {

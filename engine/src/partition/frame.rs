@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use superstep_graph::{AggregatorSpec, Topology, Vertex, VertexIx, VertexName};
+use superstep_graph::{AggregatorSpec, Topology, ValidatedGraph, Vertex, VertexIx, VertexName};
 
 use super::vertex::{Queued, VertexState};
 use crate::costs::EdgeCosts;
@@ -55,8 +55,11 @@ impl Frame {
     }
 
     /// Takes another revision of the graph; the one before.
-    pub(super) fn replace_topology(&mut self, topology: Arc<Topology>) -> Arc<Topology> {
+    pub(super) fn replace_graph(&mut self, graph: &ValidatedGraph) -> Arc<Topology> {
+        let topology = Arc::clone(graph.topology());
         self.parameters = parameters_of(&topology);
+        self.fan_out = graph.spec().limits.fan_out;
+        self.aggregators.clone_from(&graph.spec().aggregators);
         std::mem::replace(&mut self.topology, topology)
     }
 
@@ -196,7 +199,7 @@ impl Vertices {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use superstep_graph::{GraphSpec, ValidatedGraph};
+    use superstep_graph::GraphSpec;
 
     use super::*;
 

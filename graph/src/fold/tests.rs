@@ -59,7 +59,7 @@ fn kinds_apply_in_pregels_order_whatever_the_order_of_requests() {
         person("p", json!({"addVertex": {"name": "b", "function": {"cel": "2"}}})),
         person("p", json!({"removeVertex": {"name": "b"}})),
     ];
-    let outcome = fold(&base(), &requests, 10, &Anything);
+    let outcome = fold(&base(), &[], &requests, 10, &Anything);
     assert_eq!(outcome.verdicts, [Verdict::Applied, Verdict::Applied, Verdict::Applied]);
     assert_eq!(outcome.removed, [VertexName::from("b")]);
     assert_eq!(outcome.spec.vertices[1].function.as_ref().unwrap().cel.as_deref(), Some("3"));
@@ -73,9 +73,9 @@ fn the_order_of_requests_does_not_matter() {
         person("q", json!({"removeEdge": {"from": "a", "to": "b"}})),
         request(PriorityClass::Vertex, "a", json!({"addVertex": {"name": "c", "function": {"cel": "1"}}})),
     ];
-    let forward = fold(&base(), &requests, 10, &Anything);
+    let forward = fold(&base(), &[], &requests, 10, &Anything);
     requests.reverse();
-    let mut backward = fold(&base(), &requests, 10, &Anything);
+    let mut backward = fold(&base(), &[], &requests, 10, &Anything);
     backward.verdicts.reverse();
     assert_eq!(forward, backward);
     assert_eq!(forward.verdicts[1], Verdict::Refused(Refusal::Claimed("vertex \"c\"".into())));
@@ -93,7 +93,7 @@ fn a_field_conflicts_with_its_own_prefixes() {
         ),
         person("q", json!({"set": {"vertex": "b", "field": "prompt.model", "value": "large"}})),
     ];
-    let outcome = fold(&base(), &requests, 10, &Anything);
+    let outcome = fold(&base(), &[], &requests, 10, &Anything);
     assert_eq!(outcome.verdicts[0], Verdict::Applied);
     assert!(matches!(outcome.verdicts[1], Verdict::Refused(Refusal::Claimed(_))));
     assert_eq!(outcome.verdicts[2], Verdict::Applied);
@@ -120,7 +120,7 @@ fn requests_are_checked_one_at_a_time() {
         (json!({"addEdge": {"from": "a", "to": "nobody"}}), false),
         (json!({"set": {"edge": {"from": "a", "to": "b"}, "field": "when", "value": "true"}}), false),
     ] {
-        let outcome = fold(&base(), &[person("p", mutation.clone())], 10, &Anything);
+        let outcome = fold(&base(), &[], &[person("p", mutation.clone())], 10, &Anything);
         assert_eq!(
             matches!(outcome.verdicts[0], Verdict::Refused(_)),
             refused,
@@ -142,7 +142,7 @@ fn requests_are_checked_one_at_a_time() {
 #[test]
 fn a_vertex_neither_exceeds_the_policy_nor_widens_what_it_may() {
     let ask = |mutation| {
-        fold(&base(), &[request(PriorityClass::Vertex, "a", mutation)], 10, &Anything).verdicts.remove(0)
+        fold(&base(), &[], &[request(PriorityClass::Vertex, "a", mutation)], 10, &Anything).verdicts.remove(0)
     };
     assert!(matches!(ask(json!({"removeVertex": {"name": "b"}})), Verdict::Refused(Refusal::NotAllowed(_))));
     let prompt = json!({"addVertex": {"name": "c", "prompt": {"model": "small", "template": "x"}}});
@@ -184,7 +184,7 @@ fn a_vertex_hands_on_only_what_it_reaches_itself() {
             serde_json::from_value(json!([{"name": "weather", "custom": {"name": "weather"}}])).unwrap();
         let mut asked = request(PriorityClass::Vertex, "a", json!({"addVertex": spec(added, "c")}));
         asked.capabilities = Capabilities::of(&serde_json::from_value(spec(requester, "a")).unwrap());
-        let verdict = fold(&base, &[asked], 10, &Anything).verdicts.remove(0);
+        let verdict = fold(&base, &[], &[asked], 10, &Anything).verdicts.remove(0);
         let expected = match capability {
             None => Verdict::Applied,
             Some(capability) => {
@@ -198,7 +198,7 @@ fn a_vertex_hands_on_only_what_it_reaches_itself() {
 #[test]
 fn the_allowance_is_not_exceeded() {
     let add = |name: &str| person("p", json!({"addVertex": {"name": name, "function": {"cel": "1"}}}));
-    let outcome = fold(&base(), &[add("d"), add("e")], 1, &Anything);
+    let outcome = fold(&base(), &[], &[add("d"), add("e")], 1, &Anything);
     assert_eq!(outcome.verdicts.iter().filter(|verdict| **verdict == Verdict::Applied).count(), 1);
     assert!(outcome.verdicts.contains(&Verdict::Refused(Refusal::Limit)));
 }
@@ -235,11 +235,92 @@ proptest::proptest! {
                 request
             })
             .collect();
-        let forward = fold(&base(), &requests, 100, &Anything);
+        let forward = fold(&base(), &[], &requests, 100, &Anything);
         let mut turned = requests.clone();
         turned.rotate_left(rotation % requests.len().max(1));
-        let mut other = fold(&base(), &turned, 100, &Anything);
+        let mut other = fold(&base(), &[], &turned, 100, &Anything);
         other.verdicts.rotate_right(rotation % requests.len().max(1));
         proptest::prop_assert_eq!(forward, other);
     }
+}
+
+fn adopt(document: &GraphSpec) -> serde_json::Value {
+    json!({"adopt": document})
+}
+
+#[test]
+fn a_changed_document_takes_what_barriers_applied() {
+    let vertex = |name: &str, mutation| request(PriorityClass::Vertex, name, mutation);
+    let past = [
+        vec![
+            person("ann", json!({"addVertex": {"name": "c", "function": {"cel": "3"}}})),
+            person("ann", json!({"removeVertex": {"name": "b"}})),
+        ],
+        vec![
+            person("ben", json!({"set": {"vertex": "c", "field": "function.cel", "value": "4"}})),
+            vertex("a@1", json!({"addEdge": {"from": "a", "to": "c"}})),
+        ],
+    ];
+    let now = past.iter().fold(base(), |spec, barrier| fold(&spec, &[], barrier, 10, &Anything).spec);
+    let mut document = base();
+    document.vertices[0].value = json!("new");
+    document.vertices.retain(|vertex| vertex.name.as_str() != "b");
+    document.edges.clear();
+    let requests = [
+        person("cid", json!({"removeEdge": {"from": "a", "to": "c"}})),
+        person("document2", adopt(&document)),
+        // An older one.
+        person("document1", adopt(&base())),
+    ];
+    let changed = fold(&now, &past, &requests, 10, &Anything);
+    assert_eq!(changed.verdicts, [Verdict::Applied, Verdict::Applied, Verdict::Applied]);
+    assert_eq!((names(&changed), changed.removed.as_slice()), (vec!["a", "c"], &[][..]));
+    assert_eq!(changed.spec.vertices[0].value, json!("new"));
+    let cel = |spec: &GraphSpec| spec.vertices[1].function.as_ref().and_then(|function| function.cel.clone());
+    assert_eq!(cel(&changed.spec).as_deref(), Some("4"));
+    assert!(changed.spec.edges.is_empty(), "the edge was removed from the new document");
+    // What has no place in a document is back with one that has it.
+    let mut without = document.clone();
+    without.mutations.allow.clear();
+    let without = fold(&now, &past, &[person("d", adopt(&without))], 10, &Anything);
+    assert!(without.spec.edges.is_empty());
+    let back = fold(&without.spec, &past, &[person("d", adopt(&document))], 10, &Anything);
+    assert_eq!(back.spec.edges.len(), 1);
+}
+
+#[test]
+fn documents_that_are_wrong_unasked_for_or_not_wanted_are_refused() {
+    let mut document = base();
+    document.vertices.remove(1);
+    document.mutations.allow.clear();
+    let one = |base: &GraphSpec, asked: Request| fold(base, &[], &[asked], 10, &Anything);
+    let refused = |base: &GraphSpec, asked: Request| match one(base, asked).verdicts.remove(0) {
+        Verdict::Refused(refusal) => refusal.to_string(),
+        other @ (Verdict::Applied | Verdict::Collapsed) => panic!("{other:?}"),
+    };
+    let dangling = refused(&base(), person("d", adopt(&document)));
+    assert!(dangling.contains("the graph would be invalid: edges[0].to"), "{dangling}");
+    document.edges.clear();
+    assert_eq!(one(&base(), person("d", adopt(&document))).removed, ["b".into()]);
+    let mut greedy = base();
+    greedy.mutations.allow.push(MutationKind::Adopt);
+    let by_a_vertex = refused(&greedy, request(PriorityClass::Vertex, "a@0", adopt(&document)));
+    assert!(by_a_vertex.contains("allows its vertices no Adopt"), "{by_a_vertex}");
+    let mut pinned = base();
+    pinned.mutations.adopt = crate::spec::Adoption::Pinned;
+    assert!(refused(&pinned, person("d", adopt(&document))).contains("Pinned"));
+}
+
+#[test]
+fn a_run_keeps_its_parameters() {
+    let with = |default: serde_json::Value| {
+        let mut spec = serde_json::to_value(base()).unwrap();
+        spec["parameters"] =
+            json!({"schema": {"properties": {"tone": {}, "length": {}}}, "default": default});
+        serde_json::from_value::<GraphSpec>(spec).unwrap()
+    };
+    let run = with(json!({"tone": "warm", "gone": 1}));
+    let document = with(json!({"tone": "formal", "length": 3}));
+    let changed = fold(&run, &[], &[person("d", adopt(&document))], 10, &Anything).spec;
+    assert_eq!(changed.parameters_with(&json!(null)), json!({"tone": "warm", "length": 3}));
 }

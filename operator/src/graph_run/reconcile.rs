@@ -13,6 +13,7 @@ use superstep_graph::validate;
 use superstep_proto::v1;
 use tonic::{Code, Status};
 
+use super::adopt::adopt;
 use super::ending::{Rest, has_ended, is_overdue, rest};
 use super::mirror::mirror;
 use super::place::place;
@@ -260,6 +261,7 @@ impl Look<'_> {
         let place = place(self.context, &self.namespace, graph, &self.name);
         let status = of_run(&self.before, self.run.metadata.generation, &found, &place, self.at);
         mirror(self.context, self.run, &self.name, &found).await?;
+        adopt(self.context, self.run, &self.name, &found).await?;
         let ended = has_ended(&status);
         self.say(status).await?;
         if !ended {

@@ -29,6 +29,8 @@ pub(crate) struct Standing {
     pub(crate) state: RunState,
     /// Of the run's own graph.
     pub(crate) revision: Option<Revision>,
+    /// The same of the document beneath it.
+    pub(crate) base: Option<Revision>,
     pub(crate) outputs: Payload,
     pub(crate) questions: Vec<(QuestionId, Question)>,
 }

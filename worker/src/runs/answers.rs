@@ -98,6 +98,7 @@ pub(super) fn of_standing(run: &RunName, standing: &Standing) -> v1::Run {
         started_at: standing.started_at,
         revision: standing.revision.as_ref().map(superstep_wire::revision).unwrap_or_default(),
         suspended: state.suspended,
+        base: standing.base.as_ref().map(superstep_wire::revision).unwrap_or_default(),
         ..v1::Run::default()
     }
 }

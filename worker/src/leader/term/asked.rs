@@ -56,6 +56,7 @@ impl Term {
             started_at: self.started.started_at,
             state: RunState::of(&self.coordinator),
             revision: self.coordinator.graph(FrameId::ROOT).map(ValidatedGraph::revision),
+            base: self.coordinator.base(),
             outputs: self.coordinator.outputs(),
             questions: questions.map(|(id, question)| (id.clone(), question.clone())).collect(),
         }
