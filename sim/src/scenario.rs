@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use superstep_engine::{Costs, Homes, Patch, Payload, RunConfig, RunStarted};
-use superstep_graph::{BarrierMode, CustomProgram, GraphSpec, OnUnknown, ValidatedGraph, VertexSpec};
+use superstep_graph::{
+    BarrierMode, CustomProgram, GraphSpec, Mutation, OnUnknown, ValidatedGraph, VertexSpec,
+};
 
 use crate::behaviour::Behaviour;
 
@@ -55,6 +57,19 @@ impl Scenario {
         waits
             && undisturbed
             && self.library.values().all(|graph| unlimited(graph) && graph.vertices.iter().all(timeless))
+    }
+
+    /// The most calls and tokens that the run's own graph allows, by the documents that it may have.
+    pub(crate) fn budget(&self) -> (u64, Option<u64>) {
+        let changes = self.patches.iter().flat_map(|(_, patch)| &patch.mutations);
+        let adopted = changes
+            .filter_map(|change| if let Mutation::Adopt(graph) = change { Some(&**graph) } else { None });
+        let limits =
+            || std::iter::once(&self.library[ROOT]).chain(adopted.clone()).map(|graph| &graph.limits);
+        let calls = limits().map(|limits| limits.calls).max().unwrap_or_default();
+        // One without a limit allows any number.
+        let tokens: Option<Vec<u64>> = limits().map(|limits| limits.tokens).collect();
+        (calls, tokens.and_then(|tokens| tokens.into_iter().max()))
     }
 
     /// What an engine with so many partitions begins with.

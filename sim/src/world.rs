@@ -24,7 +24,7 @@ use crate::counters::Counters;
 use crate::faults::{Faults, Sabotage, Side};
 use crate::model::ModelServer;
 use crate::random::Random;
-use crate::scenario::{ROOT, Scenario};
+use crate::scenario::Scenario;
 use crate::store::{Append, Store};
 
 use programs::{Call, Running};
@@ -358,17 +358,15 @@ impl<'a> World<'a> {
 
     /// What executions have used stays within the limits of the run's own graph.
     fn check_budgets(&mut self) {
-        let limits = self.scenario.library[ROOT].limits.clone();
-        self.counters.budgets += u64::from(limits.tokens.is_some() || limits.calls < 10_000);
-        let spent = self.model.spent;
+        let (most_calls, most_tokens) = self.scenario.budget();
+        self.counters.budgets += u64::from(most_tokens.is_some() || most_calls < 10_000);
+        let (executed, used) = (self.model.executed(), self.model.spent.tokens());
         let (calls, tokens) = self.store.charged();
-        if self.model.executed() > limits.calls || calls > limits.calls {
-            let executed = self.model.executed();
-            self.broken(format!("{executed} calls were made, {calls} charged, of {}", limits.calls));
+        if executed > most_calls || calls > most_calls {
+            self.broken(format!("{executed} calls were made, {calls} charged, of {most_calls}"));
         }
-        if limits.tokens.is_some_and(|limit| spent.tokens() > limit || tokens > limit) {
-            let used = spent.tokens();
-            self.broken(format!("{used} tokens were used, {tokens} charged, of {:?}", limits.tokens));
+        if most_tokens.is_some_and(|limit| used > limit || tokens > limit) {
+            self.broken(format!("{used} tokens were used, {tokens} charged, of {most_tokens:?}"));
         }
     }
 }

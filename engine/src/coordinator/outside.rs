@@ -126,7 +126,7 @@ impl Coordinator {
 
     /// Whether the run is over, or just being ended: nothing from outside is taken in any more.
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Ending(_) | Phase::Ended)
+        matches!(self.phase, Phase::Ending(_) | Phase::Ended) || self.standstill.is_ending()
     }
 
     /// What the run knows of a patch.

@@ -33,6 +33,13 @@ pub(super) struct Standstill {
     ends: bool,
 }
 
+impl Standstill {
+    /// Whether the run is being ended, though what is on its way is still delivered.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ends
+    }
+}
+
 #[derive(Debug)]
 struct Held {
     /// The append of the commit at which it stands, unless that is of the past.

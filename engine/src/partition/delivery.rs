@@ -206,25 +206,29 @@ fn standing(
     (via, rank)
 }
 
-/// How many activations a vertex would count for: the elements of its forEach, else one.
+/// How many activations a vertex would count for: the elements of its forEach, else one. So does a forEach that is given
+/// something else than lists, which fails.
 fn weight(frame: &Frame, place: Place, fires: bool) -> u64 {
     let vertex = frame.topology.vertex(place.1);
-    if vertex.spec.for_each.is_none() {
+    let inbox = frame.vertices.get(place.1).map(|state| state.inbox.as_slice()).unwrap_or_default();
+    let mut drained = inbox.iter().filter(|message| fires || message.rank == Rank::Uncounted).peekable();
+    if vertex.spec.for_each.is_none() || drained.peek().is_none() {
         return 1;
     }
-    let inbox = frame.vertices.get(place.1).map(|state| state.inbox.as_slice()).unwrap_or_default();
-    let drained = inbox.iter().filter(|message| fires || message.rank == Rank::Uncounted);
-    let items = |payload: &Payload| payload.len_of_list().unwrap_or(1) as u64;
-    let Some(combiner) = vertex.combiner else {
-        return drained.map(|message| items(&message.payload)).sum();
+    let items = |payload: &Payload| Some(payload.len_of_list()? as u64);
+    let all: Option<u64> = match vertex.combiner {
+        None => drained.map(|message| items(&message.payload)).sum(),
+        Some(combiner) => {
+            let mut drained: Vec<&Queued> = drained.collect();
+            drained.sort_by(|a, b| a.key.cmp(&b.key));
+            let combined = |group: &Vec<&Queued>| {
+                let payloads: Vec<&Payload> = group.iter().map(|message| &message.payload).collect();
+                combine(combiner, &payloads).ok().and_then(|payload| items(&payload))
+            };
+            by_sender(&drained).iter().map(combined).sum()
+        }
     };
-    let mut drained: Vec<&Queued> = drained.collect();
-    drained.sort_by(|a, b| a.key.cmp(&b.key));
-    let combined = |group: &Vec<&Queued>| {
-        let payloads: Vec<&Payload> = group.iter().map(|message| &message.payload).collect();
-        combine(combiner, &payloads).map_or(1, |payload| items(&payload))
-    };
-    by_sender(&drained).iter().map(combined).sum()
+    all.unwrap_or(1)
 }
 
 fn sort_and_dedup(messages: &mut Vec<Routed>) {

@@ -18,7 +18,9 @@ impl Run<'_> {
             self.settle_all(place.0, &inbox.unwrap_or_default(), MessageStatus::Buffered);
         }
         for place in &plan.losers {
-            self.lose(place, plan.starts.get(place).copied());
+            // A join that would fail takes part like one that fires.
+            let fails = plan.fails.contains(place).then_some(true);
+            self.lose(place, plan.starts.get(place).copied().or(fails));
         }
         for place in plan.fails.iter().filter(|place| !plan.losers.contains(place)) {
             self.fail_join(place);
