@@ -138,6 +138,41 @@ fn what_is_noted_of_a_run_is_never_believed_before_its_log() {
 }
 
 #[test]
+fn the_index_of_many_runs_is_never_believed_before_their_logs() {
+    let home = several();
+    let runs = home.path().join(".local/state/superstep/runs");
+    let copied = |name: &str, of: &str| {
+        fs::create_dir_all(runs.join(name)).unwrap();
+        fs::copy(home.log(of), home.log(name)).unwrap();
+        age(&home, name, 60);
+    };
+    (0..300).for_each(|number| copied(&format!("r{number}"), "limited"));
+    let row = |run: &str| {
+        let shown = home.line("runs --output json").with(0).json();
+        shown.as_array().unwrap().iter().find(|row| row["run"] == run).cloned()
+    };
+    let expected = row("r7").unwrap();
+    assert_eq!((&expected["supersteps"], &expected["graph"]), (&json!(3), &json!("limited")));
+    // What the index says is taken as long as the logs are those that it speaks of.
+    let index = home.path().join(".local/state/superstep/notes/runs");
+    let written = fs::read_to_string(&index).unwrap();
+    fs::write(&index, written.replace("\"supersteps\":3", "\"supersteps\":7")).unwrap();
+    assert_eq!(row("r7").unwrap()["supersteps"], 7);
+    age(&home, "r7", 50);
+    assert_eq!(row("r7").unwrap(), expected, "another time");
+    copied("r8", "failing");
+    assert_eq!(row("r8").unwrap()["graph"], "failing", "another log");
+    fs::remove_dir_all(runs.join("r9")).unwrap();
+    assert_eq!(row("r9"), None);
+    fs::write(home.log("r10"), "no log").unwrap();
+    assert!(row("r10").unwrap()["status"].as_str().unwrap().starts_with("unreadable"));
+    for broken in ["", "{", &written.replacen("\"format\":2", "\"format\":1", 1)] {
+        fs::write(&index, broken).unwrap();
+        assert_eq!(row("r11").unwrap()["supersteps"], 3, "{broken}");
+    }
+}
+
+#[test]
 fn a_store_that_cannot_be_written_to_is_listed_all_the_same() {
     let home = several();
     let note = home.path().join(".local/state/superstep/runs/limited/note");

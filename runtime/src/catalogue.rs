@@ -2,7 +2,9 @@
 //!
 //! A log is the only truth of its run. Beside it lies a note of what it says in short, with the length and
 //! the time of the log that it speaks of; a note that is missing, or speaks of another log, is made again from
-//! the log.
+//! the log. An index has the notes of all runs that have ended.
+
+mod index;
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use superstep_engine::{Record, RunStarted, RunStatus, Usage};
 use superstep_store::{RunEntry, RunName, Store, StoreError};
 
+use self::index::{Index, Learnt};
 use crate::runner::{RunEnd, RunError, read_run};
 
 /// How far a run has come.
@@ -106,7 +109,7 @@ pub struct RunSummary {
 }
 
 /// What is noted beside a log.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Note {
     /// Raised when a field changes, so that older notes are made again.
     format: u32,
@@ -138,53 +141,70 @@ pub fn list_runs(store: &Store<Record>) -> Result<Vec<RunSummary>, RunError> {
     // Looking at a run is mostly waiting for the operating system.
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(8);
     let share = names.len().div_ceil(threads).max(64);
-    let mut runs: Vec<RunSummary> = thread::scope(|scope| {
+    let index = Index::of(store, names.len());
+    let look_at = |names: &[RunName]| names.iter().filter_map(|name| summary(store, &index, name)).unzip();
+    let (mut runs, learnt): (Vec<RunSummary>, Vec<Option<Learnt>>) = thread::scope(|scope| {
         let looking: Vec<_> = names
             .chunks(share)
-            .map(|names| {
-                scope.spawn(|| names.iter().filter_map(|name| summary(store, name)).collect::<Vec<_>>())
-            })
+            .map(|names| scope.spawn(move || -> (Vec<RunSummary>, Vec<Option<Learnt>>) { look_at(names) }))
             .collect();
-        looking.into_iter().flat_map(|part| part.join().expect("looking at a run does not panic")).collect()
+        looking
+            .into_iter()
+            .flat_map(|part| {
+                let (runs, learnt) = part.join().expect("looking at a run does not panic");
+                runs.into_iter().zip(learnt)
+            })
+            .unzip()
     });
+    index.keep(store, learnt.into_iter().flatten().collect(), &names);
     runs.sort_by(|a, b| (Reverse(a.started_at), &a.name).cmp(&(Reverse(b.started_at), &b.name)));
     Ok(runs)
 }
 
-/// One run in short; none if there is no such run.
-fn summary(store: &Store<Record>, name: &RunName) -> Option<RunSummary> {
-    let found = look(store, name)?;
-    if found.phase != RunPhase::Unfinished {
+/// One run in short, with what the index is to know of it; none if there is no such run.
+fn summary(store: &Store<Record>, index: &Index, name: &RunName) -> Option<(RunSummary, Option<Learnt>)> {
+    if let Some((entry, note)) = index.find(store, name) {
+        return Some((note.summary(entry), None));
+    }
+    let found = look(store, index, name)?;
+    if found.0.phase != RunPhase::Unfinished {
         return Some(found);
     }
     if is_driven(store, name) {
-        return Some(RunSummary { driven: true, ..found });
+        return Some((RunSummary { driven: true, ..found.0 }, None));
     }
     // Nobody drives it: perhaps because it has ended since the log was looked at.
     let changed =
-        store.entry(name).map_or(true, |now| now.bytes != found.bytes || now.modified != found.modified);
-    if changed { look(store, name) } else { Some(found) }
+        store.entry(name).map_or(true, |now| now.bytes != found.0.bytes || now.modified != found.0.modified);
+    if changed { look(store, index, name) } else { Some(found) }
 }
 
-fn look(store: &Store<Record>, name: &RunName) -> Option<RunSummary> {
+fn look(store: &Store<Record>, index: &Index, name: &RunName) -> Option<(RunSummary, Option<Learnt>)> {
     let entry = match store.entry(name) {
         Ok(entry) => entry,
         Err(StoreError::NotFound { .. }) => return None,
-        Err(error) => return Some(unreadable(name, &error.to_string())),
+        Err(error) => return Some((unreadable(name, &error.to_string()), None)),
     };
-    if let Some(note) = noted(store, &entry) {
-        return Some(note.summary(entry));
-    }
-    let note = match read_run(store, name) {
-        Ok((started, records)) => Note::of_log(&entry, &started, &records),
+    let note = match noted(store, &entry) {
+        Some(note) => note,
+        None => made(store, &entry)?,
+    };
+    let learnt = index.learnt(store, &entry, &note);
+    Some((note.summary(entry), learnt))
+}
+
+/// The note of a run, made of its log; none if there is no such run.
+fn made(store: &Store<Record>, entry: &RunEntry) -> Option<Note> {
+    let note = match read_run(store, &entry.name) {
+        Ok((started, records)) => Note::of_log(entry, &started, &records),
         Err(RunError::Store(StoreError::NotFound { .. })) => return None,
-        Err(error) => Note::unreadable(&entry, &error.to_string()),
+        Err(error) => Note::unreadable(entry, &error.to_string()),
     };
     let settled = entry.modified.elapsed().is_ok_and(|since| since > SETTLED);
     if settled || matches!(note.phase, RunPhase::Ended(_)) {
-        note.keep(store, name);
+        note.keep(store, &entry.name);
     }
-    Some(note.summary(entry))
+    Some(note)
 }
 
 fn is_driven(store: &Store<Record>, name: &RunName) -> bool {

@@ -83,14 +83,8 @@ impl Store {
             // A partition that has not heard of the end yet: the log is closed.
             return Ok(Written::Nothing);
         }
-        if append.epoch < self.epoch {
-            if sabotage != Some(Sabotage::NoEpochCheck) {
-                return Ok(Written::Fenced);
-            }
-            return Err(format!(
-                "a write of epoch {} was taken after epoch {}",
-                append.epoch.0, self.epoch.0
-            ));
+        if append.epoch < self.epoch && sabotage != Some(Sabotage::NoEpochCheck) {
+            return Ok(Written::Fenced);
         }
         let at = append.behind.unwrap_or(self.log.len());
         if at != self.log.len() {
@@ -100,6 +94,7 @@ impl Store {
             self.log.truncate(at);
         }
         self.writes += 1;
+        self.witness_term(&append)?;
         for record in &append.records {
             self.witness(record, RUN)?;
         }
@@ -112,6 +107,16 @@ impl Store {
     pub(crate) fn stale(&self, lacking: usize) -> usize {
         let shown = self.ends.len().saturating_sub(lacking).max(1);
         self.ends.get(shown - 1).copied().unwrap_or(self.log.len()).min(self.log.len())
+    }
+
+    /// What is written stands behind no term that is later than that of its writer.
+    fn witness_term(&self, append: &Append) -> Result<(), String> {
+        let (own, taken) = (append.epoch.0, self.epoch.0);
+        if own < taken {
+            Err(format!("a write of epoch {own} was taken after epoch {taken}"))
+        } else {
+            Ok(())
+        }
     }
 
     fn witness(&mut self, record: &Record, run: &str) -> Result<(), String> {

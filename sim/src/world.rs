@@ -185,13 +185,16 @@ impl<'a> World<'a> {
         }
         self.recover();
         self.pump();
+        let budget = self.scenario.budget();
         while self.status.is_none() && self.violation.is_none() {
             self.next();
+            self.check_budget(budget);
         }
         self.drain();
         self.counters.writes = self.store.writes;
         self.counters.calls_ended = self.store.outcomes.len() as u64;
-        self.check_budgets();
+        self.check_budget(budget);
+        self.counters.budgets += u64::from(budget.1.is_some() || budget.0 < 10_000);
         if self.violation.is_none()
             && let Err(what) = self.model.check(&self.store.log, self.inherited)
         {
@@ -357,9 +360,7 @@ impl<'a> World<'a> {
     }
 
     /// What executions have used stays within the limits of the run's own graph.
-    fn check_budgets(&mut self) {
-        let (most_calls, most_tokens) = self.scenario.budget();
-        self.counters.budgets += u64::from(most_tokens.is_some() || most_calls < 10_000);
+    fn check_budget(&mut self, (most_calls, most_tokens): (u64, Option<u64>)) {
         let (executed, used) = (self.model.executed(), self.model.spent.tokens());
         let (calls, tokens) = self.store.charged();
         if executed > most_calls || calls > most_calls {

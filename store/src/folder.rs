@@ -34,7 +34,7 @@ use log::FolderLog;
 use notes::Notes;
 
 use crate::{
-    Contents, Cursor, Record, RunEntry, RunName, StoreError, batch::Appender, frame::Chain, segment,
+    Contents, Cursor, Record, RunEntry, RunName, Stamp, StoreError, batch::Appender, frame::Chain, segment,
 };
 
 const NOTE: &str = "note";
@@ -155,6 +155,21 @@ impl FolderRuns {
             Err(StoreError::NotFound { .. }) if folder.exists() => entry(&folder, run.clone()),
             other => other,
         }
+    }
+
+    pub(crate) fn stamp(&self, run: &RunName) -> Result<Option<Stamp>, StoreError> {
+        let folder = self.folder(run);
+        let first = segment_path(&folder, 0);
+        let of = |path: &Path| match fs::metadata(path).and_then(|found| Ok((found.len(), found.modified()?)))
+        {
+            Ok((bytes, modified)) => {
+                Ok(Some((bytes, modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(disk::error("look at", path)(error)),
+        };
+        let Some((_, files)) = of(&folder)? else { return Ok(None) };
+        Ok(of(&first)?.map(|(bytes, modified)| Stamp { files, bytes, modified }))
     }
 
     pub(crate) fn note(&self, run: &RunName) -> Result<Option<Vec<u8>>, StoreError> {

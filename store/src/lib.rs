@@ -38,6 +38,7 @@ mod record;
 mod results;
 mod segment;
 mod spill;
+mod stamp;
 mod store;
 
 pub use blobs::{Blobs, Digest};
@@ -50,4 +51,5 @@ pub use name::{JournalName, RunName};
 pub use object::place::ObjectPlace;
 pub use record::Record;
 pub use results::{KeptResult, Results, Swept};
+pub use stamp::Stamp;
 pub use store::{Opened, RunEntry, Store};

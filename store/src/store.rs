@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Blobs, Contents, Cursor, Follower, Log, ObjectPlace, Position, Record, RunName, StoreError,
+    Blobs, Contents, Cursor, Follower, Log, ObjectPlace, Position, Record, RunName, Stamp, StoreError,
     folder::FolderRuns, memory::MemoryRuns, merge::Merge, object::ObjectRuns,
 };
 
@@ -240,6 +240,17 @@ impl<R: Record> Store<R> {
             Backend::Memory(runs) => runs.entry(run),
             Backend::Folder(runs) => runs.entry(run),
             Backend::Object(runs) => runs.entry(run),
+        }
+    }
+
+    /// The stamp of a run; none where it has no such thing: only runs in a folder have.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it cannot be looked at.
+    pub fn stamp(&self, run: &RunName) -> Result<Option<Stamp>, StoreError> {
+        match &self.0 {
+            Backend::Memory(_) | Backend::Object(_) => Ok(None),
+            Backend::Folder(runs) => runs.stamp(run),
         }
     }
 

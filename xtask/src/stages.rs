@@ -6,11 +6,13 @@ use crate::workspace::Workspace;
 use crate::{chart, deny, e2e, faults, gateway, generate, model, protocol, quickstart, sim, testbed, tidy};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use std::fmt;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use std::{env, fmt};
 
 const SIMULATOR: &str = "superstep-sim";
+/// Names the folder with the example graphs of LDBC Graphalytics, which are not ours to hand on.
+const GRAPHALYTICS: &str = "SUPERSTEP_GRAPHALYTICS";
 /// The examples that are measured.
 const BENCHES: [&str; 2] = ["bench", "edges"];
 
@@ -49,7 +51,7 @@ struct Outcome {
     stage: Stage,
     failed: bool,
     /// What it could not check here.
-    left_out: Option<&'static str>,
+    left_out: Option<String>,
     took: Duration,
 }
 
@@ -94,12 +96,12 @@ fn table(outcomes: &[Outcome]) -> String {
     };
     let mut text = format!("{:12} {:7} {:>10}\n", "stage", "result", "time");
     for outcome in outcomes {
-        let result = match (outcome.failed, outcome.left_out) {
+        let result = match (outcome.failed, &outcome.left_out) {
             (true, _) => "FAILED",
             (false, None) => "ok",
             (false, Some(_)) => "partly",
         };
-        text.push_str(&row(&outcome.stage.to_string(), result, outcome.took, outcome.left_out));
+        text.push_str(&row(&outcome.stage.to_string(), result, outcome.took, outcome.left_out.as_deref()));
     }
     text.push_str(&row("total", "", outcomes.iter().map(|outcome| outcome.took).sum(), None));
     text
@@ -135,7 +137,7 @@ impl Stage {
     }
 
     /// Runs it; what of it could not be checked here.
-    fn run(self, workspace: &Workspace) -> Result<Option<&'static str>> {
+    fn run(self, workspace: &Workspace) -> Result<Option<String>> {
         let cargo = |arguments: &[&str]| {
             let mut command = cargo();
             command.current_dir(&workspace.root).args(arguments);
@@ -145,7 +147,7 @@ impl Stage {
             Self::Fmt => run_process(&mut cargo(&["fmt", "--all", "--check"])),
             Self::Tidy => tidy::run(workspace),
             Self::Protocol => protocol::check(workspace),
-            Self::Chart => return chart::check(workspace),
+            Self::Chart => return Ok(chart::check(workspace)?.map(str::to_owned)),
             Self::Clippy => run_process(&mut cargo(&[
                 "clippy",
                 "--workspace",
@@ -158,7 +160,7 @@ impl Stage {
             Self::Test => return test(workspace),
             Self::Sim => sim::share(workspace),
             Self::Faults => faults::share(workspace),
-            Self::E2e => return e2e::share(workspace),
+            Self::E2e => return Ok(e2e::share(workspace)?.map(str::to_owned)),
             Self::Bench => smoke(workspace),
             Self::Generated => {
                 generate::run(workspace, &generate::Arguments { check: true, break_protocol: false })
@@ -167,7 +169,7 @@ impl Stage {
             Self::Docs => run_process(
                 cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
             ),
-            Self::Deny => return deny::check(workspace),
+            Self::Deny => return Ok(deny::check(workspace)?.map(str::to_owned)),
         };
         checked.map(|()| None)
     }
@@ -176,7 +178,7 @@ impl Stage {
 /// Runs every test; what of them was skipped.
 ///
 /// With its variable set, a test that needs a model or a server fails without it, and does not skip.
-fn test(workspace: &Workspace) -> Result<Option<&'static str>> {
+fn test(workspace: &Workspace) -> Result<Option<String>> {
     let server = gateway::obtain(workspace);
     let mut tests = cargo();
     tests
@@ -191,12 +193,13 @@ fn test(workspace: &Workspace) -> Result<Option<&'static str>> {
         tests.env("SUPERSTEP_TEST_CONTROL_PLANE", folder);
     }
     run_process(&mut tests)?;
-    Ok(match (server, api_server) {
-        (Some(_), Some(_)) => None,
-        (None, Some(_)) => Some("no S3 server"),
-        (Some(_), None) => Some("no API server"),
-        (None, None) => Some("no S3 server, no API server"),
-    })
+    let missing = [
+        (server.is_none(), "no S3 server"),
+        (api_server.is_none(), "no API server"),
+        (env::var_os(GRAPHALYTICS).is_none(), "no example graphs of LDBC Graphalytics"),
+    ];
+    let missing: Vec<&str> = missing.into_iter().filter_map(|(is, what)| is.then_some(what)).collect();
+    Ok(Some(missing.join(", ")).filter(|missing| !missing.is_empty()))
 }
 
 /// Runs what the benchmark measures, without measuring it: each shape checks that it did its work.
@@ -253,7 +256,7 @@ mod tests {
         let text = table(&[
             outcome(Stage::Fmt, false, 1, None),
             outcome(Stage::Test, true, 90, None),
-            outcome(Stage::Deny, false, 2, Some("half of it")),
+            outcome(Stage::Deny, false, 2, Some("half of it".to_owned())),
         ]);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[1], ["fmt", "ok", "1.0", "s"]);
