@@ -80,8 +80,16 @@ impl Partition {
         let policy = on_unknown(&flight.spec, request);
         let attempt = flight.elements.get(key.element).map_or(0, |element| element.attempts);
         let was_refused = policy == OnUnknown::Fail && *ended == Outcome::Failed(unknown(&request.target));
+        let no_room = matches!(ended, Outcome::Failed(failure) if failure.class == FailureClass::Limit);
         match self.journal.recall(activation, request.digest, attempt) {
             Some(Recalled { late: true, .. }) if was_refused => Recall::Refused(unknown(&request.target)),
+            // It ended for want of room, and made no call after this one: this one had none, whatever came of the
+            // call that was left behind.
+            Some(Recalled { late: true, .. })
+                if no_room && self.journal.unasked(activation, attempt).is_empty() =>
+            {
+                absent(ended)
+            }
             Some(Recalled { outcome: Some(outcome), .. }) => Recall::Ended(outcome),
             Some(Recalled { outcome: None, .. }) if policy == OnUnknown::Fail => {
                 Recall::Refused(unknown(&request.target))
