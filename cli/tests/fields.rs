@@ -250,7 +250,7 @@ fn commands_see_the_variables_that_their_document_names() {
 fn waiting(folder: &Path) -> Value {
     let folder = folder.display();
     let script = format!(
-        "cat > /dev/null; echo x >> {folder}/began; while [ ! -e {folder}/go ]; do sleep 0.02; done; echo '\"done\"'"
+        "cat > /dev/null; echo x >> {folder}/began; while [ -d {folder} ] && [ ! -e {folder}/go ]; do sleep 0.02; done; echo '\"done\"'"
     );
     json!({"argv": ["sh", "-c", script], "timeout": "1h"})
 }

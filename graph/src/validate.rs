@@ -34,8 +34,8 @@ impl ValidatedGraph {
     /// program, but relations need not hold (what names nothing is inert).
     pub fn after_mutation(mut spec: GraphSpec) -> Self {
         spec.sort();
+        let revision = Revision::of(&mut spec);
         let topology = Arc::new(Topology::compile(&spec));
-        let revision = Revision::of(&spec);
         Self { spec: Arc::new(spec), topology, revision, warnings: Vec::new() }
     }
 

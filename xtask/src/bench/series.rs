@@ -46,6 +46,8 @@ pub(super) struct Series {
     pub(super) spent: Duration,
     /// Whether it did not end in time, which it would not in another round either.
     pub(super) too_slow: bool,
+    /// How many times the limit of a measurement it may take.
+    pub(super) limits: u32,
 }
 
 impl Series {
@@ -58,7 +60,13 @@ impl Series {
         arguments: Vec<String>,
     ) -> Self {
         let (samples, errors, spent, too_slow) = (Vec::new(), Vec::new(), Duration::ZERO, false);
-        Self { row, peer, unit, program, arguments, samples, errors, spent, too_slow }
+        let limits = 1;
+        Self { row, peer, unit, program, arguments, samples, errors, spent, too_slow, limits }
+    }
+
+    /// The same, which may take so many times as long as others.
+    pub(super) fn patient(self, limits: u32) -> Self {
+        Self { limits, ..self }
     }
 
     /// Runs the program once and keeps the sample or the error, unless it has had its time.
@@ -67,7 +75,7 @@ impl Series {
         if self.too_slow || self.spent >= ENOUGH {
             return;
         }
-        let start = Instant::now();
+        let (start, limit) = (Instant::now(), limit * self.limits);
         match sample(program, &self.arguments, scratch, limit) {
             Ok(sample) => self.samples.push(sample),
             Err(error) => {
