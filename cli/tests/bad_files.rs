@@ -78,7 +78,7 @@ fn of_a_very_long_line_the_part_around_the_mistake_is_shown() {
     let graph = graph.replace(&long, &long[..6_000]);
     let ended = home.run(["validate", "-f", &home.file("graph.yaml", &graph)]).with(2);
     let said = &ended.stderr;
-    assert!(said.contains("graph.yaml:7:6036]") && said.contains("' + inptu.x + '") && said.len() < 2_000);
+    assert!(said.contains("graph.yaml:7:6037]") && said.contains("' + inptu.x + '") && said.len() < 2_000);
     let caret = said.lines().find(|line| line.contains('^')).unwrap();
     let shown = said.lines().find(|line| line.contains("inptu.x")).unwrap();
     assert_eq!(caret.find("^^^^^"), shown.find("inptu"), "{said}");
