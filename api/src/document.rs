@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde_saphyr::{DuplicateKeyPolicy, Location, MergeKeyPolicy, Options, budget, options};
-use superstep_graph::FieldPath;
+use superstep_graph::{FieldPath, Problem};
 
 use crate::diagnostic::Diagnostic;
 use crate::node::{Kind, Node, bytes};
+use crate::scalar;
 use crate::source::{Place, Source};
 
 /// One document of a source, as a tree.
@@ -18,6 +19,8 @@ pub(crate) struct Document {
     pub(crate) source: Arc<Source>,
     /// The tree, with spans in bytes of the source.
     pub(crate) root: Node,
+    /// The objects in which something was made up to be able to read on.
+    pub(crate) made_up: Vec<FieldPath>,
 }
 
 impl Document {
@@ -29,12 +32,31 @@ impl Document {
     /// The part of the document at `path`, as a document of its own.
     pub(crate) fn part(&self, path: &FieldPath) -> Option<Self> {
         let root = self.root.find(path)?.clone();
-        Some(Self { source: Arc::clone(&self.source), root })
+        Some(Self { source: Arc::clone(&self.source), root, made_up: Vec::new() })
     }
 
     /// The place of `path`, or of the part of it that the document has.
     pub(crate) fn locate(&self, path: &FieldPath) -> Place {
         self.place(self.root.locate(path))
+    }
+
+    /// Whether what is found at `path` may only follow from what was made up.
+    pub(crate) fn is_doubtful(&self, path: &FieldPath) -> bool {
+        self.made_up.iter().any(|object| path.0.starts_with(&object.0))
+    }
+
+    /// The problem at its place, where `path` is the way to it from the root. Where the place inside a text cannot be
+    /// told, it is in the message.
+    pub(crate) fn diagnose(&self, path: &FieldPath, problem: &Problem) -> Diagnostic {
+        let inside = problem.within.and_then(|within| {
+            let node = self.root.find(path)?;
+            scalar::place(&self.source.text, node.span.start, node.text()?, within)
+        });
+        let (place, message) = match inside {
+            Some(span) => (self.place(span), problem.message.clone()),
+            None => (self.locate(path), problem.text()),
+        };
+        Diagnostic { place: Some(place), severity: problem.severity, message, hint: problem.hint.clone() }
     }
 }
 
@@ -47,7 +69,7 @@ pub(crate) fn documents(source: &Arc<Source>, diagnostics: &mut Vec<Diagnostic>)
             Ok(mut root) => {
                 shift(&mut root, part.start);
                 remove_repeated(source, &mut root, diagnostics);
-                found.push(Document { source: Arc::clone(source), root });
+                found.push(Document { source: Arc::clone(source), root, made_up: Vec::new() });
             }
             Err(error) => diagnostics.push(syntax(source, part, &error)),
         }
@@ -148,6 +170,8 @@ fn syntax(source: &Arc<Source>, part: Range<usize>, error: &serde_saphyr::Error)
         Some(_) => bytes(location),
         None => line_and_column(text, location),
     });
+    let message = error_text(error);
+    let span = if message.contains("tab") { tab(text, span) } else { span };
     let place = Place::new(source, part.start + span.start..part.start + span.end);
     let line = source.text.lines().nth(place.position().line - 1).unwrap_or_default();
     let hint = if line.contains(": {{") || line.contains("- {{") {
@@ -157,7 +181,23 @@ fn syntax(source: &Arc<Source>, part: Range<usize>, error: &serde_saphyr::Error)
     } else {
         None
     };
-    Diagnostic::error(place, error_text(error)).hint(hint)
+    Diagnostic::error(place, message).hint(hint)
+}
+
+/// The tab that is meant where a parser has stopped at `span`: behind a text it is told of at the end of the line
+/// before.
+fn tab(text: &str, span: Range<usize>) -> Range<usize> {
+    let rest = text.get(span.start..).unwrap_or_default();
+    let Some(below) = rest.find('\n').map(|end| span.start + end + 1) else { return span };
+    let indented = |start: usize| {
+        let line = &text[start..];
+        line[..line.len() - line.trim_start_matches([' ', '\t']).len()].find('\t').map(|at| start + at)
+    };
+    let own = text[..span.start].rfind('\n').map_or(0, |end| end + 1);
+    match (indented(own), indented(below)) {
+        (None, Some(tab)) => tab..tab + 1,
+        (Some(_), _) | (None, None) => span,
+    }
 }
 
 /// The byte at a line and a column, for errors that know no more.

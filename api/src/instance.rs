@@ -36,11 +36,13 @@ pub fn read_yaml(source: &Arc<Source>) -> Result<Value, Vec<Diagnostic>> {
 
 /// A problem of the value that a text holds, whose path begins at the value, at its place in the text.
 pub fn diagnose(source: &Arc<Source>, problem: &Problem) -> Diagnostic {
-    let found = documents(source, &mut Vec::new());
-    Diagnostic {
-        place: found.first().map(|document| document.locate(&problem.path)),
-        severity: problem.severity,
-        message: problem.message.clone(),
-        hint: problem.hint.clone(),
+    match documents(source, &mut Vec::new()).first() {
+        Some(document) => document.diagnose(&problem.path, problem),
+        None => Diagnostic {
+            place: None,
+            severity: problem.severity,
+            message: problem.text(),
+            hint: problem.hint.clone(),
+        },
     }
 }

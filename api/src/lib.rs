@@ -23,6 +23,7 @@ mod patch;
 mod pods;
 mod read;
 mod run_name;
+mod scalar;
 mod schema;
 mod set;
 mod source;

@@ -1,7 +1,7 @@
 //! From a tree to a typed document, with all mistakes at once.
 
 use serde::de::DeserializeOwned;
-use superstep_graph::Segment;
+use superstep_graph::{FieldPath, Segment};
 
 use crate::diagnostic::{Diagnostic, did_you_mean, nearest};
 use crate::document::Document;
@@ -14,8 +14,10 @@ const MOST_FAULTS: usize = 50;
 pub(crate) struct Reading<T> {
     /// The typed document; none if it is broken beyond repair.
     pub(crate) value: Option<T>,
-    /// Whether nothing but names of fields was mended, so that the value is what was meant.
+    /// Whether nothing is missing, so that relations can be looked at: only names and words were mended.
     pub(crate) whole: bool,
+    /// The objects in which a word stands that was made up, by their paths: what is found in them may follow from it.
+    pub(crate) made_up: Vec<FieldPath>,
 }
 
 /// Reads `document` as a `T`. After a mistake the tree is mended at that place and read again, so
@@ -28,7 +30,9 @@ pub(crate) fn read<T: DeserializeOwned>(
     let mut repairs = Repairs::default();
     for _ in 0..MOST_FAULTS {
         let fault = match T::deserialize(&tree) {
-            Ok(value) => return Reading { value: Some(value), whole: repairs.whole },
+            Ok(value) => {
+                return Reading { value: Some(value), whole: repairs.whole, made_up: repairs.made_up };
+            }
             Err(fault) => fault,
         };
         if !repairs.explain(&tree, &fault) {
@@ -39,7 +43,7 @@ pub(crate) fn read<T: DeserializeOwned>(
             break;
         }
     }
-    Reading { value: None, whole: false }
+    Reading { value: None, whole: false, made_up: Vec::new() }
 }
 
 /// What was changed in a tree to be able to read on.
@@ -47,11 +51,12 @@ struct Repairs {
     /// Members taken out, by the place of their object.
     gone: Vec<(usize, String)>,
     whole: bool,
+    made_up: Vec<FieldPath>,
 }
 
 impl Default for Repairs {
     fn default() -> Self {
-        Self { gone: Vec::new(), whole: true }
+        Self { gone: Vec::new(), whole: true, made_up: Vec::new() }
     }
 }
 
@@ -84,15 +89,20 @@ impl Repairs {
                 true
             }
             Cause::UnknownWord { word, known } => {
-                self.whole = false;
                 let node = at_mut(tree, &fault.way);
-                match (&mut node.kind, known.first()) {
-                    (Kind::Text(text), Some(first)) => {
-                        *text = nearest(word, known.iter().copied()).unwrap_or(first).to_owned();
-                        true
+                match (&mut node.kind, nearest(word, known.iter().copied()), known.first()) {
+                    (Kind::Text(text), Some(meant), _) => meant.clone_into(text),
+                    (Kind::Text(text), None, Some(first)) => {
+                        (*first).clone_into(text);
+                        let object = fault.way.iter().skip(1).rev().cloned();
+                        self.made_up.push(FieldPath(object.collect()));
                     }
-                    _ => self.remove(tree, &fault.way),
+                    _ => {
+                        self.whole = false;
+                        return self.remove(tree, &fault.way);
+                    }
                 }
+                true
             }
             Cause::Wrong { expected, .. } => {
                 self.whole = false;

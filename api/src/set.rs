@@ -66,6 +66,12 @@ impl<T> Resource<T> {
         in_spec(&self.origin, problem)
     }
 
+    /// As [`diagnose`](Self::diagnose), of several. What may only follow from a word that was made up, where one could
+    /// not be read, is left out.
+    pub fn diagnose_all(&self, problems: &[Problem]) -> Vec<Diagnostic> {
+        in_spec_all(&self.origin, problems)
+    }
+
     /// The text that it was read from.
     pub fn source(&self) -> &Arc<Source> {
         &self.origin.source
@@ -181,25 +187,26 @@ impl Loader<'_> {
     /// Reads the document; nothing comes of it if a mistake leaves open what was meant.
     fn read<T: DeserializeOwned>(
         &mut self,
-        document: &Document,
+        document: &mut Document,
         metadata: fn(&T) -> &ObjectMeta,
     ) -> Option<T> {
         let reading = read::<T>(document, &mut self.loaded.diagnostics);
+        document.made_up = reading.made_up;
         let value = reading.value.filter(|_| reading.whole)?;
         for problem in metadata(&value).problems() {
-            self.loaded.diagnostics.push(diagnostic(document, &problem.path, &problem));
+            self.loaded.diagnostics.push(document.diagnose(&problem.path, &problem));
         }
         Some(value)
     }
 
     /// Reports problems whose paths begin at the spec; false if one is an error.
     fn report(&mut self, document: &Document, problems: &[Problem]) -> bool {
-        self.loaded.diagnostics.extend(problems.iter().map(|problem| in_spec(document, problem)));
+        self.loaded.diagnostics.extend(in_spec_all(document, problems));
         problems.iter().all(|problem| problem.severity == Severity::Warning)
     }
 
-    fn graph(&mut self, origin: Document) {
-        let Some(document) = self.read::<AgentGraph>(&origin, |graph| &graph.metadata) else { return };
+    fn graph(&mut self, mut origin: Document) {
+        let Some(document) = self.read::<AgentGraph>(&mut origin, |graph| &graph.metadata) else { return };
         let has_workers = self.report(&origin, &document.spec.workers.problems());
         match validate(&document.spec.graph) {
             Ok(graph) if has_workers => {
@@ -218,8 +225,10 @@ impl Loader<'_> {
         }
     }
 
-    fn model_server(&mut self, origin: Document) {
-        let Some(mut document) = self.read::<ModelServer>(&origin, |server| &server.metadata) else { return };
+    fn model_server(&mut self, mut origin: Document) {
+        let Some(mut document) = self.read::<ModelServer>(&mut origin, |server| &server.metadata) else {
+            return;
+        };
         let mut problems = document.spec.interpolate(self.lookup);
         let taken: Vec<FieldPath> = problems.iter().map(|problem| problem.path.clone()).collect();
         problems
@@ -231,8 +240,10 @@ impl Loader<'_> {
         }
     }
 
-    fn patch(&mut self, origin: Document) {
-        let Some(document) = self.read::<AgentGraphPatch>(&origin, |patch| &patch.metadata) else { return };
+    fn patch(&mut self, mut origin: Document) {
+        let Some(document) = self.read::<AgentGraphPatch>(&mut origin, |patch| &patch.metadata) else {
+            return;
+        };
         if self.report(&origin, &document.spec.problems()) {
             let name = document.metadata.name.clone();
             self.loaded.resources.patches.insert(name, Resource { content: document, origin });
@@ -311,22 +322,18 @@ fn references(graph: &AgentGraph) -> Vec<(FieldPath, Kind, String)> {
 }
 
 fn in_spec(document: &Document, problem: &Problem) -> Diagnostic {
-    diagnostic(document, &below_spec(&problem.path), problem)
+    document.diagnose(&below_spec(&problem.path), problem)
+}
+
+fn in_spec_all(document: &Document, problems: &[Problem]) -> Vec<Diagnostic> {
+    let certain = problems.iter().filter(|problem| !document.is_doubtful(&below_spec(&problem.path)));
+    certain.map(|problem| in_spec(document, problem)).collect()
 }
 
 fn below_spec(path: &FieldPath) -> FieldPath {
     let mut whole = FieldPath::default().field("spec");
     whole.0.extend(path.0.iter().cloned());
     whole
-}
-
-fn diagnostic(document: &Document, path: &FieldPath, problem: &Problem) -> Diagnostic {
-    Diagnostic {
-        place: Some(document.locate(path)),
-        severity: problem.severity,
-        message: problem.message.clone(),
-        hint: problem.hint.clone(),
-    }
 }
 
 /// The kind of a document; none if it is not for us.

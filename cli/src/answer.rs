@@ -12,7 +12,7 @@ use superstep_store::RunName;
 use crate::args::runs::AnswerArgs;
 use crate::exit::{CommandError, Exit};
 use crate::run::open_store;
-use crate::{ask, input, log, output, remote};
+use crate::{ask, input, log, output, remote, shell};
 
 /// Answers a question of a run, whoever drives it, or shows its open questions.
 ///
@@ -34,9 +34,8 @@ pub(crate) fn answer(args: &AnswerArgs) -> Result<Exit, CommandError> {
     match runtime.block_on(reach.answer(id.clone(), answer))? {
         Reached::Driver => log::say(&format!("{id} has its answer")),
         Reached::Log => {
-            let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
-            let folder = folder.unwrap_or_default();
-            log::say(&format!("{id} has its answer; go on with: superstep resume {name}{folder}"));
+            let store = shell::store(args.store.folder.as_deref());
+            log::say(&format!("{id} has its answer; go on with: superstep resume {name}{store}"));
         }
     }
     Ok(Exit::Success)

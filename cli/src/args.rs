@@ -10,7 +10,7 @@ pub(crate) mod travel;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::EXIT_CODES;
 use crate::log::LogFormat;
@@ -99,7 +99,7 @@ pub(crate) struct Files {
 #[command(after_help = "\
 Examples:
   superstep validate -f graph.yaml
-  superstep validate -f manifests/ models.yaml
+  superstep validate -f manifests/examples/chain/graph.yaml manifests/examples/models/openai.yaml
   helm template chart/ | superstep validate -f -
 
 Every mistake is shown with file, line and column on stderr; the exit code is 2 if there is one.
@@ -112,10 +112,10 @@ pub(crate) struct ValidateArgs {
 
 /// Arguments of `render`.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(group(ArgGroup::new("drawn").required(true).args(["files", "run"])), after_help = "\
 Examples:
   superstep render -f graph.yaml --format mermaid
-  superstep render -f manifests/ --graph triage --format svg > triage.svg
+  superstep render -f manifests/examples/sub-graph --graph translate --format dot > translate.dot
   superstep render triage-k3v9q2 --superstep 3
   superstep render triage-k3v9q2 --format gexf > triage.gexf
   superstep render triage-k3v9q2 --costs --format svg > triage.svg
@@ -125,10 +125,10 @@ join is written into its vertex where it is not any. Formats svg and png need th
 Graphviz. For a run gexf has every superstep, and Gephi plays them.")]
 pub(crate) struct RenderArgs {
     /// The run whose graph is drawn, with all mutations so far.
-    #[arg(value_name = "RUN", conflicts_with_all = ["files", "graph"])]
+    #[arg(value_name = "RUN", conflicts_with = "graph")]
     pub(crate) run: Option<String>,
     /// A YAML or JSON file, a folder, or - for stdin.
-    #[arg(short = 'f', long = "file", value_name = "FILE", required_unless_present = "run", num_args = 1..)]
+    #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
     /// The graph, if the files have several.
     #[arg(long, value_name = "NAME")]

@@ -18,7 +18,7 @@ use crate::args::runs::Store;
 use crate::exit::{CommandError, Exit};
 use crate::remote::Remote;
 use crate::signals::Signals;
-use crate::{log, output};
+use crate::{log, output, shell};
 
 use certificates::Certificates;
 pub(crate) use processes::ProcessError;
@@ -108,8 +108,7 @@ async fn ready(
         let cluster = remote.look(cluster_of).await?.unwrap_or_default();
         if cluster.workers.len() >= usize::from(workers) {
             let leader = cluster.leader;
-            let tls = trust.tls.as_ref().map(|folder| format!(" --tls {}", folder.display()));
-            let at = format!("{url}{}", tls.unwrap_or_default());
+            let at = shell::address(url, trust.tls.as_deref());
             log::say(&format!(
                 "{workers} workers, of which {leader} leads; run graphs with: superstep run --connect {at} -f FILE"
             ));

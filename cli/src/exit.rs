@@ -45,8 +45,8 @@ pub(crate) const EXIT_CODES: &str = "\
 Examples:
   superstep run -f manifests/hello --input '{\"name\": \"Ada\"}'
   superstep resume hello-k3v9q2
-  superstep validate -f manifests/quickstart
-  superstep render -f manifests/quickstart --format mermaid
+  superstep validate -f manifests/hello
+  superstep render -f manifests/hello --format mermaid
 
 Exit codes:
   0  success
@@ -115,6 +115,9 @@ pub(crate) enum CommandError {
     /// The files have neither a patch nor the graph of the run.
     #[error("the files have no AgentGraphPatch, and not the AgentGraph of the run")]
     NothingToApply,
+    /// The files have no document.
+    #[error("the files have no AgentGraph, no ModelServer and no AgentGraphPatch")]
+    NothingToCheck,
     /// A run has not come so far.
     #[error("run \"{run}\" has no superstep {superstep}")]
     NoSuperstep {
@@ -245,6 +248,7 @@ impl CommandError {
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
             | Self::NothingToApply
+            | Self::NothingToCheck
             | Self::NoActivationName { .. }
             | Self::NoActivation { .. }
             | Self::OtherGraph { .. }
@@ -293,6 +297,7 @@ impl CommandError {
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
             | Self::NothingToApply
+            | Self::NothingToCheck
             | Self::Cases { .. }
             | Self::NoCase { .. }
             | Self::OtherGraph { .. }

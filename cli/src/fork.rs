@@ -15,7 +15,7 @@ use superstep_store::RunName;
 use crate::args::travel::ForkArgs;
 use crate::exit::{CommandError, Exit};
 use crate::run::{GoingOn, go_on, name_of_new, open_store};
-use crate::{log, output, patch};
+use crate::{log, output, patch, shell};
 
 pub(crate) use set::SetError;
 
@@ -46,8 +46,8 @@ pub(crate) fn fork(args: &ForkArgs) -> Result<Exit, CommandError> {
     runtime.block_on(made)?;
     log::say(&format!("run {name} is a fork of {of} at superstep {}", args.from));
     if args.no_run {
-        let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
-        log::say(&format!("go on with: superstep resume {name}{}", folder.unwrap_or_default()));
+        let store = shell::store(args.store.folder.as_deref());
+        log::say(&format!("go on with: superstep resume {name}{store}"));
         output::write(&json!({"run": name.as_str()}), args.output, &mut io::stdout().lock())?;
         return Ok(Exit::Success);
     }

@@ -1,6 +1,6 @@
 //! What a command writes to stderr for programs: log lines as text or JSON, and a run's progress as log lines.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -37,11 +37,17 @@ pub(crate) fn begin(format: LogFormat) {
         LogFormat::Json if !asked => EnvFilter::new("error,superstep=info"),
         LogFormat::Json | LogFormat::Text => EnvFilter::from_default_env(),
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(in_colors());
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).init(),
     }
+}
+
+/// Whether what is told on stderr has colours: on a terminal, unless `NO_COLOR` is set.
+pub(crate) fn in_colors() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Whether stderr is for programs.
@@ -98,8 +104,9 @@ impl Logged {
             }
             Notice::Called(called) => {
                 let failed = called.outcome.answer.is_err();
+                // Each line has a target already, of its own.
                 let (activation, target) = (&called.call.activation, called.target.as_str());
-                line!(%activation, target, tokens = called.outcome.usage.tokens(), failed, "call ended");
+                line!(%activation, called = target, tokens = called.outcome.usage.tokens(), failed, "call ended");
             }
             Notice::Retrying { activation, attempts, failure } => {
                 line!(%activation, attempts, failure = %failure, "attempt failed, another follows");

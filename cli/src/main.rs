@@ -32,6 +32,7 @@ mod retention;
 mod run;
 mod runs;
 mod serve;
+mod shell;
 mod signals;
 mod suspend;
 #[cfg(feature = "otlp")]

@@ -16,8 +16,8 @@ use superstep_runtime::{EmbedderOptions, SentenceModel};
 use crate::args::Files;
 use crate::args::models::{ListArgs, ModelsArgs, ModelsCommand, PullArgs, SizeArgs};
 use crate::exit::{CommandError, Exit};
-use crate::manifests;
 use crate::output::{self, OutputFormat};
+use crate::{log, manifests};
 
 pub(crate) use bar::Bar;
 
@@ -59,6 +59,9 @@ fn row(name: &str, path: &Path, format: OutputFormat) -> Result<Value, ModelErro
 fn list(args: &ListArgs) -> Result<Value, CommandError> {
     let cache = ModelCache::of(&|name| std::env::var(name).ok()).map_err(ModelError::from)?;
     let models = cache.models().map_err(ModelError::from)?;
+    if models.is_empty() {
+        log::say("there are no models: superstep models pull fetches them");
+    }
     let rows = models.iter().map(|model| {
         let mut row = entry(&model.name, model.bytes, model.sha256.as_deref(), &model.path, args.output);
         row["complete"] = json!(model.complete);

@@ -54,11 +54,12 @@ fn write_all(value: &Value, format: OutputFormat, out: &mut dyn Write) -> io::Re
     }
 }
 
-/// A list of objects has a row for each and a column for each member; anything else has a row for
+/// A list of objects has a row for each and a column for each member, an empty one nothing; anything else has a row for
 /// each scalar, with its path.
 fn table(value: &Value) -> Vec<Vec<String>> {
     match value {
-        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_object) => {
+        Value::Array(items) if items.is_empty() => Vec::new(),
+        Value::Array(items) if items.iter().all(Value::is_object) => {
             let members = items.iter().filter_map(Value::as_object);
             let mut known = BTreeSet::new();
             let columns: Vec<&String> =
@@ -196,6 +197,12 @@ mod tests {
             none           {}
         "#]],
         );
+    }
+
+    #[test]
+    fn an_empty_list_has_no_row() {
+        check(&json!([]), OutputFormat::Table, expect![""]);
+        check(&json!({"list": []}), OutputFormat::Table, expect!["list  []\n"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::args::reach::PatchArgs;
 use crate::exit::{CommandError, Exit};
 use crate::report::show;
 use crate::run::open_store;
-use crate::{manifests, output, remote};
+use crate::{manifests, output, remote, shell};
 
 pub(crate) use verdicts::Verdicts;
 
@@ -49,8 +49,7 @@ pub(crate) fn patch(args: &PatchArgs) -> Result<Exit, CommandError> {
     // A read of the log that is still under way must not hold the command up.
     runtime.shutdown_background();
     output::write(&verdicts.shown(), args.output, &mut io::stdout().lock())?;
-    let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
-    verdicts.advise(&name, &folder.unwrap_or_default(), driven);
+    verdicts.advise(&name, &shell::store(args.store.folder.as_deref()), driven);
     Ok(if verdicts.any_refused() { Exit::RunFailed } else { Exit::Success })
 }
 

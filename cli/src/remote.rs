@@ -30,7 +30,7 @@ use crate::progress::Shown;
 use crate::run::{exit_of, name_of_new};
 use crate::signals::Signals;
 use crate::watch::{Viewer, write_end};
-use crate::{given, log, manifests};
+use crate::{given, log, manifests, shell};
 
 use pods::{NoPods, Pods};
 pub(crate) use reach::{answer, cancel, patch, runs, suspend};
@@ -350,16 +350,11 @@ pub(crate) fn show(
     runtime.shutdown_background();
     let Some(end) = end? else {
         let (run, url) = (showing.run, showing.url);
-        let at = format!("{url}{}", tls_of(showing.trust));
+        let at = shell::address(url, showing.trust.tls.as_deref());
         log::say(&format!("the run goes on; look at it again with: superstep watch {run} --connect {at}"));
         return Ok(Exit::Interrupted);
     };
     write_end(&end, showing.format)?;
     let name = showing.run.parse().map_err(superstep_runtime::RunError::Store)?;
     Ok(exit_of(&name, &end.status))
-}
-
-/// How a command is told which certificates to show.
-fn tls_of(trust: &Trust) -> String {
-    trust.tls.as_ref().map(|folder| format!(" --tls {}", folder.display())).unwrap_or_default()
 }

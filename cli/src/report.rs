@@ -1,13 +1,16 @@
 //! Showing mistakes in files: the line, a caret, and what would be right.
 
+mod window;
+
 use std::fmt;
 use std::io::{self, IsTerminal};
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan};
 use superstep_api::Diagnostic;
 use superstep_graph::Severity;
 
-use crate::log::say_as_it_is;
+use crate::log::{in_colors, say_as_it_is};
+use window::Window;
 
 /// So many are shown; what comes after them mostly follows from them.
 const MOST_SHOWN: usize = 50;
@@ -15,10 +18,7 @@ const MOST_SHOWN: usize = 50;
 /// Shows `diagnostics` on stderr and gives the number of errors: in colours on a terminal unless
 /// `NO_COLOR` is set, else in plain ASCII.
 pub(crate) fn show(diagnostics: &[Diagnostic]) -> usize {
-    let handler = handler(
-        io::stderr().is_terminal(),
-        std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-    );
+    let handler = handler(io::stderr().is_terminal(), !in_colors());
     for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
         say_as_it_is(&Report { diagnostic, handler: &handler }.to_string());
     }
@@ -44,19 +44,15 @@ struct Report<'a> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let source = self
-            .diagnostic
-            .place
-            .as_ref()
-            .map(|place| NamedSource::new(&place.source.name, place.source.text.clone()));
-        self.handler.render_report(f, &Labeled { diagnostic: self.diagnostic, source })
+        let window = self.diagnostic.place.as_ref().map(Window::of);
+        self.handler.render_report(f, &Labeled { diagnostic: self.diagnostic, window })
     }
 }
 
 /// A diagnostic as miette takes it.
 struct Labeled<'a> {
     diagnostic: &'a Diagnostic,
-    source: Option<NamedSource<String>>,
+    window: Option<Window<'a>>,
 }
 
 impl fmt::Display for Labeled<'_> {
@@ -90,14 +86,11 @@ impl miette::Diagnostic for Labeled<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        self.source.as_ref().map(|source| source as &dyn miette::SourceCode)
+        self.window.as_ref().map(|window| window as &dyn miette::SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.diagnostic.place.as_ref()?;
-        // A span over lines would draw a box around a whole block of text: its first line is enough.
-        let text = &place.source.text[place.span.clone()];
-        let length = text.find('\n').unwrap_or(text.len());
-        Some(Box::new(std::iter::once(LabeledSpan::new(None, place.span.start, length))))
+        let shown = self.window.as_ref()?.marked();
+        Some(Box::new(std::iter::once(LabeledSpan::new(None, shown.start, shown.len()))))
     }
 }

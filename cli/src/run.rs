@@ -27,7 +27,7 @@ use crate::signals::Signals;
 use crate::trace::Tracing;
 #[cfg(not(feature = "otlp"))]
 use crate::untraced::Tracing;
-use crate::{continued, given, kept, log, manifests, retention};
+use crate::{continued, given, kept, log, manifests, retention, shell};
 
 /// Runs a graph to its end.
 ///
@@ -255,11 +255,17 @@ fn drive(
 
 fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError> {
     if driving.resumable {
-        let store = driving.folder.map(|folder| format!(" --store {}", folder.display())).unwrap_or_default();
+        let store = shell::store(driving.folder);
         let name = driving.name;
-        if waits && still_asks(driving)? {
-            let answer = format!("superstep answer {name}{store} ANSWER");
-            log::say(&format!("run {name} waits for an answer: {answer}"));
+        let open = if waits { still_open(driving)? } else { Vec::new() };
+        if let Some(first) = open.first() {
+            // With several, one has to be named.
+            let (which, waits) = match open.len() {
+                1 => (String::new(), "an answer".to_owned()),
+                several => (format!(" --vertex {}", shell::quoted(first)), format!("{several} answers")),
+            };
+            let answer = format!("superstep answer {name}{store}{which} ANSWER");
+            log::say(&format!("run {name} waits for {waits}: {answer}"));
             log::say(&format!("then go on with: superstep resume {name}{store}"));
         } else {
             log::say(&format!("interrupted; go on with: superstep resume {name}{store}"));
@@ -270,11 +276,11 @@ fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError>
     Ok(Exit::Interrupted)
 }
 
-/// Whether a question is open: it may have been answered from another process.
-fn still_asks(driving: &Driving<'_>) -> Result<bool, CommandError> {
+/// The questions that are open: they may have been answered from another process.
+fn still_open(driving: &Driving<'_>) -> Result<Vec<String>, CommandError> {
     let (started, records) = read_run(driving.store, driving.name)?;
     let open = open_questions(driving.name, &records, &not_loaded(driving.name, &started)?)?;
-    Ok(!open.is_empty())
+    Ok(open.iter().map(|(id, _)| id.to_string()).collect())
 }
 
 /// How the command ends that has shown a run to its end.

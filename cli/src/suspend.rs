@@ -7,7 +7,7 @@ use superstep_store::RunName;
 use crate::args::reach::SuspendArgs;
 use crate::exit::{CommandError, Exit};
 use crate::run::open_store;
-use crate::{log, remote};
+use crate::{log, remote, shell};
 
 /// Lets a run stand still at its next barrier, or go on, whoever drives it.
 ///
@@ -26,9 +26,8 @@ pub(crate) fn suspend(args: &SuspendArgs) -> Result<Exit, CommandError> {
     let reached = runtime.block_on(reach.suspend(!args.off))?;
     tell(&name, !args.off);
     if reached == Reached::Log {
-        let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
-        let folder = folder.unwrap_or_default();
-        log::say(&format!("no process drives it; go on with: superstep resume {name}{folder}"));
+        let store = shell::store(args.store.folder.as_deref());
+        log::say(&format!("no process drives it; go on with: superstep resume {name}{store}"));
     }
     Ok(Exit::Success)
 }

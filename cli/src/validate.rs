@@ -9,9 +9,13 @@ use crate::manifests;
 /// Checks the files, shows what is wrong on stderr, and lists the graphs on stdout.
 ///
 /// # Errors
-/// There is a mistake, or stdout cannot be written to.
+/// There is a mistake or nothing to check, or stdout cannot be written to.
 pub(crate) fn validate(args: &ValidateArgs) -> Result<Exit, CommandError> {
     let manifests = manifests::read(&args.files)?;
+    let found = &manifests.resources;
+    if found.graphs.is_empty() && found.model_servers.is_empty() && found.patches.is_empty() {
+        return Err(CommandError::NothingToCheck);
+    }
     let mut stdout = io::stdout().lock();
     for (name, resource) in &manifests.resources.graphs {
         let graph = &resource.content.graph;

@@ -10,12 +10,12 @@ use superstep_store::RunName;
 
 use crate::args::reach::{WatchArgs, WatchFormat};
 use crate::exit::{CommandError, Exit};
-use crate::log;
 use crate::output::{self, OutputFormat};
 use crate::progress::Shown;
 use crate::remote::{Showing, show};
 use crate::run::{exit_of, open_store};
 use crate::signals::Signals;
+use crate::{log, shell};
 
 /// Shows what happens in a run until it ends, and ends as it did.
 ///
@@ -36,8 +36,7 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<Exit, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = Signals::watch(&runtime)?;
     let mut watch = Watch::new(&store, &name, programs, from)?;
-    let folder = args.store.folder.as_ref().map(|folder| format!(" --store {}", folder.display()));
-    let advice = format!("superstep resume {name}{}", folder.unwrap_or_default());
+    let advice = format!("superstep resume {name}{}", shell::store(args.store.folder.as_deref()));
     let lines = args.output == WatchFormat::Jsonl;
     let viewer = Viewer { shown: Shown::new(args.progress, None), lines, advice };
     let ended = runtime.block_on(async {

@@ -34,6 +34,24 @@ fn a_run_that_was_left_open_is_answered_and_goes_on() {
 }
 
 #[test]
+fn commands_that_are_printed_can_be_typed_as_they_stand() {
+    let home = Home::new();
+    let store = home.path().join("my runs").into_os_string().into_string().unwrap();
+    let at = format!("--store '{store}'");
+    let with_store = |line: &[&str]| home.run(line.iter().copied().chain(["--store", &store]));
+    let several = format!("run a waits for 2 answers: superstep answer a {at} --vertex amount@0 ANSWER");
+    with_store(&RUN).with(4).saying(&several).saying(&format!("go on with: superstep resume a {at}\n"));
+    let answered = with_store(&["answer", "a", "5", "--vertex", "amount@0"]).with(0);
+    answered.saying(&format!("go on with: superstep resume a {at}\n"));
+    let one = with_store(&["resume", "a"]).with(4);
+    one.saying(&format!("run a waits for an answer: superstep answer a {at} ANSWER"));
+    let suspended = with_store(&["suspend", "a"]).with(0);
+    suspended.saying(&format!("go on with: superstep resume a {at}\n"));
+    let fork = ["fork", "a", "--from", "0", "--no-run", "--run-id", "b"];
+    with_store(&fork).with(0).saying(&format!("go on with: superstep resume b {at}\n"));
+}
+
+#[test]
 fn a_run_whose_driver_does_not_listen_is_not_answered_behind_its_back() {
     let home = left_open();
     let name = "a".parse().unwrap();

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::command::Home;
+
 /// What `superstep validate` says about a file: its exit code and stderr, wrapped lines joined.
 fn validate(file: &Path) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_superstep"))
@@ -60,6 +62,35 @@ fn a_caret_stands_below_the_mistake_and_no_color_without_a_terminal() {
     assert!(text.contains("^^^^") && text.contains("functoin: {cel"), "{text}");
     assert!(text.is_ascii() && !text.contains('\x1b'), "{text}");
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn of_a_very_long_line_the_part_around_the_mistake_is_shown() {
+    let home = Home::new();
+    let long = "x".repeat(100_000);
+    let graph = format!(
+        "apiVersion: superstep.dev/v1alpha1\nkind: AgentGraph\nmetadata: {{name: a}}\nspec:\n  entry: [a]\n  \
+         vertices:\n  - {{name: a, function: {{cel: \"'{long}' + inptu.x + '{long}'\"}}}}\n"
+    );
+    let ended = home.run(["validate", "-f", &home.file("graph.yaml", &graph)]).with(2);
+    let said = &ended.stderr;
+    assert!(said.contains("16384 are allowed") && said.len() < 2_000, "{}", said.len());
+    let graph = graph.replace(&long, &long[..6_000]);
+    let ended = home.run(["validate", "-f", &home.file("graph.yaml", &graph)]).with(2);
+    let said = &ended.stderr;
+    assert!(said.contains("graph.yaml:7:6037]") && said.contains("' + inptu.x + '") && said.len() < 2_000);
+    let caret = said.lines().find(|line| line.contains('^')).unwrap();
+    let shown = said.lines().find(|line| line.contains("inptu.x")).unwrap();
+    assert_eq!(caret.find("^^^^^"), shown.find("inptu"), "{said}");
+}
+
+#[test]
+fn what_holds_no_document_is_no_good_file() {
+    let home = Home::new();
+    for text in ["# nothing\n", "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n"] {
+        let file = home.file("graph.yaml", text);
+        home.run(["validate", "-f", &file]).with(2).saying("the files have no AgentGraph");
+    }
 }
 
 #[test]

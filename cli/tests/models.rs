@@ -50,6 +50,13 @@ fn with_hub(home: &Home, hub: &FakeHub, line: &str) -> Ended {
 }
 
 #[test]
+fn a_machine_without_models_has_an_empty_list() {
+    let none = Home::new().line("models list").with(0).saying("there are no models");
+    assert_eq!(none.stdout, "");
+    assert_eq!(Home::new().line("models list --output json").with(0).json(), json!([]));
+}
+
+#[test]
 fn a_run_fetches_its_model_once_and_says_nothing_of_it_to_a_pipe() {
     let home = Home::new();
     let hub = FakeHub::start(TinyModel::default().bytes(), &[Plan::Cut(50_000)]);

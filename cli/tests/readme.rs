@@ -1,5 +1,6 @@
 //! The commands that the README prints, run as they stand there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -79,36 +80,52 @@ fn section(readme: &str, title: &str) -> Vec<String> {
     blocks.flat_map(str::lines).map(str::to_owned).collect()
 }
 
+/// Somebody types what the page has from the top to the bottom, and all of it goes into one store.
 #[test]
-fn every_example_of_the_readme_runs_as_printed() {
-    let examples = examples(&readme());
-    let folders = fs::read_dir("../manifests/examples").unwrap();
-    let graphs = folders.filter(|folder| folder.as_ref().unwrap().path().join("graph.yaml").exists()).count();
-    assert_eq!(examples.len(), graphs);
-    std::thread::scope(|threads| {
-        for commands in examples {
-            threads.spawn(move || {
-                let port = free_port();
-                let home = checkout(&port);
-                let commands: Vec<String> = commands.iter().map(|line| line.replace(PORT, &port)).collect();
-                let ended = typed(&home, &commands);
-                assert!(
-                    ended.code == Some(0) && !ended.stderr.contains("panicked"),
-                    "{commands:?} {ended:?}"
-                );
-                assert!(ended.stdout.trim().len() > 2, "{commands:?} {ended:?}");
-            });
-        }
-    });
-}
-
-#[test]
-fn the_commands_of_the_readme_run_as_printed() {
-    let commands = section(&readme(), "Commands");
+fn what_the_readme_prints_runs_in_its_order_in_one_home() {
+    let readme = readme();
+    let port = free_port();
+    let home = checkout(&port);
+    let commands = section(&readme, "Commands");
     let commands: Vec<String> =
         commands.into_iter().filter(|command| command.starts_with("superstep ")).collect();
     assert!(commands.len() > 5, "{commands:?}");
-    typed(&checkout(PORT), &commands).with(0);
+    typed(&home, &commands).with(0);
+    let examples = examples(&readme);
+    let folders = fs::read_dir("../manifests/examples").unwrap();
+    let graphs = folders.filter(|folder| folder.as_ref().unwrap().path().join("graph.yaml").exists()).count();
+    assert_eq!(examples.len(), graphs);
+    for commands in examples {
+        let commands: Vec<String> = commands.iter().map(|line| line.replace(PORT, &port)).collect();
+        let ended = typed(&home, &commands);
+        assert!(ended.code == Some(0) && !ended.stderr.contains("panicked"), "{commands:?} {ended:?}");
+        assert!(ended.stdout.trim().len() > 2, "{commands:?} {ended:?}");
+    }
+}
+
+/// The examples of the help that name files of the repository, where no cluster is needed.
+#[test]
+fn examples_of_the_help_run_as_printed() {
+    let pages = fs::read_to_string("../docs/cli.md").unwrap();
+    let examples =
+        pages.lines().filter(|line| line.starts_with("  superstep ") && line.contains("manifests/"));
+    let examples: BTreeSet<String> =
+        examples.filter(|line| !line.contains("--connect")).map(|line| line.trim().to_owned()).collect();
+    assert!(examples.len() > 4, "{examples:?}");
+    let home = checkout(PORT);
+    for example in examples {
+        typed(&home, &[example]).with(0);
+    }
+}
+
+#[test]
+fn the_readme_counts_the_rules_that_there_are() {
+    let protocol = fs::read_to_string("../docs/protocol.md").unwrap();
+    let numbered =
+        |line: &&str| line.strip_prefix("## ").is_some_and(|title| title.starts_with(char::is_numeric));
+    let rules = protocol.lines().filter(numbered).count();
+    let readme = readme().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(readme.contains(&format!("All {rules} rules are in")), "there are {rules} rules");
 }
 
 #[test]

@@ -255,3 +255,9 @@ fn each_bad_file_is_refused_by_run_without_a_panic() {
     }
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn an_input_that_does_not_fit_is_told_without_a_place_that_it_has_not() {
+    let said = Home::new().line("run -f ../manifests/examples/chain --input {}").with(2);
+    said.saying("the input does not fit the graph: \"topic\" is");
+}

@@ -1,6 +1,7 @@
 //! Traces and log lines of a command, as collectors and programs get them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Formatter};
 use std::fs;
 use std::process::Command;
 
@@ -8,6 +9,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use rustix::process::Signal;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use superstep_engine::Record;
 use tokio::runtime::Runtime;
@@ -125,14 +127,46 @@ fn a_collector_that_is_not_there_is_told_of_once_and_nothing_else() {
     assert_eq!(ended.json(), expected);
     assert_eq!(ended.stderr.matches("cannot be sent").count(), 1, "{ended:?}");
     assert_eq!(ended.stderr.matches("were not delivered").count(), 1, "{ended:?}");
+    // Stderr is no terminal here, and no value of the program is shown as it is written in Rust.
+    assert!(!ended.stderr.contains('\x1b') && !ended.stderr.contains("Ok("), "{ended:?}");
     let mut arguments = calls("other");
     arguments.extend(["--otlp".to_owned(), "not an address".to_owned()]);
     home.run(arguments).with(2).saying("traces cannot be sent");
 }
 
-/// The lines of stderr, each an object.
+/// The members of an object as they are written, one that is there twice too.
+#[derive(Debug)]
+struct Members(Vec<String>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut names = Vec::new();
+        while let Some((name, _)) = map.next_entry::<String, Value>()? {
+            names.push(name);
+        }
+        Ok(Members(names))
+    }
+}
+
+/// The lines of stderr, each an object that has each of its members once.
 fn lines(ended: &Ended) -> Vec<Value> {
     let object = |line: &str| {
+        let Members(names) = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{line}");
         let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(line.is_object() && line["level"].is_string(), "{line}");
         line
@@ -160,6 +194,8 @@ fn log_lines_are_json_with_the_progress_among_them() {
     let counts = counts(&lines);
     assert_eq!((counts["superstep committed"], counts["run ended"]), (21, 1));
     assert_eq!(counts["activation completed"], 49);
+    let called = lines.iter().find(|line| line["message"] == "call ended").unwrap();
+    assert_eq!((&called["called"], &called["target"]), (&Value::from("m"), &Value::from("superstep::run")));
     let retried = lines.iter().find(|line| line["message"] == "attempt failed, another follows").unwrap();
     assert_eq!((&retried["run"], &retried["activation"]), (&Value::from("calls"), &Value::from("ear@0")));
     let ended_line = lines.last().unwrap();

@@ -28,7 +28,7 @@ pub use mutation::{
 };
 pub use name::{Port, VertexName};
 pub use path::{Weight, lightest, unbeaten};
-pub use problem::{FieldPath, Problem, Problems, Segment, Severity};
+pub use problem::{FieldPath, Problem, Problems, Segment, Severity, Within};
 pub use revision::Revision;
 #[cfg(feature = "schema")]
 pub use schema::exactly_one;

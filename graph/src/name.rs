@@ -77,6 +77,10 @@ impl Port {
     pub const DEFAULT: &'static str = "out";
     /// The port on which the failure of a vertex leaves it, where an edge takes it.
     pub const ERROR: &'static str = "error";
+    /// The port on which a prompt tells how likely its tokens were.
+    pub const LOGPROBS: &'static str = "logprobs";
+    /// The port of a retrieval that has taken documents in and searched for nothing.
+    pub const INDEXED: &'static str = "indexed";
 
     /// Whether this is the port of an edge that names none.
     pub fn is_default(&self) -> bool {

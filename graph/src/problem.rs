@@ -55,11 +55,22 @@ pub enum Severity {
     Warning,
 }
 
+/// A place inside a text of a document, counted in lines and characters from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Within {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
 /// Something wrong at one place of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where, from the root of the graph's `spec`.
     pub path: FieldPath,
+    /// Where in the text at `path`, if a part of that text is meant.
+    pub within: Option<Within>,
     /// Whether it stops the graph from running.
     pub severity: Severity,
     /// What is wrong, naming the object.
@@ -71,12 +82,27 @@ pub struct Problem {
 impl Problem {
     /// A problem that stops the graph from running.
     pub fn error(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { path, severity: Severity::Error, message: message.into(), hint: None }
+        Self { path, within: None, severity: Severity::Error, message: message.into(), hint: None }
     }
 
     /// A problem that does not.
     pub fn warning(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { path, severity: Severity::Warning, message: message.into(), hint: None }
+        Self { path, within: None, severity: Severity::Warning, message: message.into(), hint: None }
+    }
+
+    /// The same problem, at this place of the text at its path.
+    #[must_use]
+    pub fn within(mut self, within: Within) -> Self {
+        self.within = Some(within);
+        self
+    }
+
+    /// What is wrong, with the place inside the text where there is one.
+    pub fn text(&self) -> String {
+        match self.within {
+            Some(Within { line, column }) => format!("line {line}, column {column}: {}", self.message),
+            None => self.message.clone(),
+        }
     }
 
     /// The same problem with advice.
@@ -103,7 +129,10 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)?;
+        if !self.path.0.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.text())?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
 }
@@ -121,6 +150,14 @@ mod tests {
     fn a_path_reads_as_it_is_written() {
         let path = FieldPath::default().field("vertices").index(2).field("join").field("of").index(0);
         assert_eq!(path.to_string(), "vertices[2].join.of[0]");
+    }
+
+    #[test]
+    fn a_problem_names_its_path_and_the_place_in_its_text_where_it_has_them() {
+        let path = FieldPath::default().field("edges").index(0).field("when");
+        let problem = Problem::error(path, "no root").within(Within { line: 2, column: 4 });
+        assert_eq!(problem.hint("a").to_string(), "edges[0].when: line 2, column 4: no root (a)");
+        assert_eq!(Problem::error(FieldPath::default(), "no object").to_string(), "no object");
     }
 
     #[test]

@@ -67,11 +67,11 @@ fn check(
     let mut resources = loaded.resources;
     for graph in resources.graphs.values() {
         let problems = superstep_runtime::check(&graph.content.document.spec.graph);
-        diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
+        diagnostics.extend(graph.diagnose_all(&problems));
     }
     for graph in &loaded.broken {
         let problems = superstep_runtime::check(&graph.content.spec.graph);
-        diagnostics.extend(problems.iter().map(|problem| graph.diagnose(problem)));
+        diagnostics.extend(graph.diagnose_all(&problems));
     }
     diagnostics.extend(resources.graphs.values().flat_map(|graph| parameters(&resources, graph)));
     #[cfg(feature = "inference")]

@@ -48,14 +48,25 @@ impl Expression {
     /// # Errors
     /// The source is too long, does not parse, or names a root or a function that there is not.
     pub fn compile(source: &str, scope: Scope) -> Result<Self, CompileError> {
+        Self::compile_all(source, scope).map_err(CompileError::first)
+    }
+
+    /// As [`compile`](Self::compile), with every name that is not known.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile); at least one.
+    pub(crate) fn compile_all(source: &str, scope: Scope) -> Result<Self, Vec<CompileError>> {
         if source.len() > MAX_EXPRESSION {
             let message = format!("the expression has {} bytes; {MAX_EXPRESSION} are allowed", source.len());
-            return Err(CompileError::new(Position { line: 1, column: 1 }, message));
+            return Err(vec![CompileError::new(Position { line: 1, column: 1 }, message)]);
         }
-        let (mut ast, info) = parse(source)?;
+        let (mut ast, info) = parse(source).map_err(|error| vec![error])?;
         harden::harden(&mut ast);
         let analysis = analysis::analyse(&ast, source, &info);
-        analysis.check(scope)?;
+        let unknown = analysis.unknown(scope);
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
         let mut paths: Vec<String> =
             analysis.references.iter().map(|reference| reference.path.join(".")).collect();
         paths.sort_unstable();

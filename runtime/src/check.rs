@@ -5,7 +5,8 @@ mod programs;
 mod shape;
 
 use superstep_graph::{
-    AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, MutationKind, Problem, Sends, VertexName, VertexSpec,
+    AnyVertex, Delivery, EdgeSpec, FieldPath, GraphSpec, MutationKind, Problem, Sends, VertexName,
+    VertexSpec, Within,
 };
 
 use crate::cel::Expression;
@@ -15,7 +16,8 @@ use shape::Shape;
 
 /// Checks what `superstep_graph::validate` does not: whether templates, expressions and schemas
 /// compile, and whether what they read can be there. Paths begin at the spec itself and index lists as
-/// they were written. Problems come in the order of their severity and path.
+/// they were written. Problems come in the order of their severity, their path,
+/// and their place in the text there.
 pub fn check(spec: &GraphSpec) -> Vec<Problem> {
     let mut checking = Checking { spec, problems: Vec::new() };
     let root = FieldPath::default();
@@ -35,7 +37,7 @@ pub fn check(spec: &GraphSpec) -> Vec<Problem> {
         checking.edge(&root.field("edges").index(index), edge);
     }
     let mut problems = checking.problems;
-    problems.sort_by(|a, b| (a.severity, &a.path).cmp(&(b.severity, &b.path)));
+    problems.sort_by(|a, b| (a.severity, &a.path, a.within).cmp(&(b.severity, &b.path, b.within)));
     problems.dedup();
     problems
 }
@@ -79,23 +81,24 @@ impl<'a> Checking<'a> {
     }
 
     fn expression(&mut self, path: FieldPath, vertex: &'a VertexSpec, source: &str, scope: Scope) {
-        match Expression::compile(source, scope) {
+        match Expression::compile_all(source, scope) {
             Ok(expression) => self.references(&path, vertex, expression.references()),
-            Err(error) => self.uncompiled(path, error),
+            Err(errors) => self.uncompiled(&path, errors),
         }
     }
 
-    fn uncompiled(&mut self, path: FieldPath, error: CompileError) {
-        let mut problem = Problem::error(path, at(error.position, &error.message));
-        problem.hint = error.hint;
-        self.problems.push(problem);
+    fn uncompiled(&mut self, path: &FieldPath, errors: Vec<CompileError>) {
+        self.problems.extend(errors.into_iter().map(|error| {
+            let problem = Problem::error(path.clone(), error.message).within(at(error.position));
+            Problem { hint: error.hint, ..problem }
+        }));
     }
 
     fn edge(&mut self, path: &FieldPath, edge: &'a EdgeSpec) {
         for (field, source) in [("when", &edge.when), ("transform", &edge.transform)] {
             let Some(source) = source else { continue };
             let path = path.field(field);
-            match Expression::compile(source, Scope::Edge) {
+            match Expression::compile_all(source, Scope::Edge) {
                 Ok(expression) => {
                     let shape = Shape::sent(self.spec, edge);
                     for reference in expression.references() {
@@ -107,7 +110,7 @@ impl<'a> Checking<'a> {
                         self.fields(&path, reference, 1, shape, &format!("the output of {:?}", edge.from));
                     }
                 }
-                Err(error) => self.uncompiled(path, error),
+                Err(errors) => self.uncompiled(&path, errors),
             }
         }
     }
@@ -121,10 +124,9 @@ impl<'a> Checking<'a> {
                 ("message", _) => self.message(path, vertex, reference),
                 ("aggregates", Some(name)) => self.aggregate(path, reference, name),
                 ("element", _) if vertex.for_each.is_none() => {
-                    let problem =
-                        Problem::error(path.clone(), at(reference.position, crate::roots::NO_ELEMENT));
-                    self.problems
-                        .push(problem.hint("add forEach: {} to the vertex, or read message or from"));
+                    let problem = Problem::error(path.clone(), crate::roots::NO_ELEMENT);
+                    let hint = "add forEach: {} to the vertex, or read message or from";
+                    self.problems.push(problem.within(at(reference.position)).hint(hint));
                 }
                 ("input", Some(_)) => {
                     let shape =
@@ -149,9 +151,9 @@ impl<'a> Checking<'a> {
                 self.fields(path, reference, 1, Shape::Schema(&parameters.schema), "parameters")
             }
             None => {
-                let message = at(reference.position, "the graph has no parameters");
+                let problem = Problem::error(path.clone(), "the graph has no parameters");
                 let hint = "declare them in the schema of the graph's parameters";
-                self.problems.push(Problem::error(path.clone(), message).hint(hint));
+                self.problems.push(problem.within(at(reference.position)).hint(hint));
             }
         }
     }
@@ -160,10 +162,10 @@ impl<'a> Checking<'a> {
         let edges: Vec<&EdgeSpec> = self.edges_to(&vertex.name).filter(|edge| edge.from == *sender).collect();
         let is_direct = self.direct_senders(&vertex.name).any(|name| name == sender);
         if edges.is_empty() && !is_direct {
-            let message =
-                at(reference.position, &format!("no edge leads from {sender:?} to {:?}", vertex.name));
+            let message = format!("no edge leads from {sender:?} to {:?}", vertex.name);
             let known: Vec<&str> = self.edges_to(&vertex.name).map(|edge| edge.from.as_str()).collect();
-            let mut problem = self.unless_edges_come(path.clone(), message).nearest(sender.as_str(), known);
+            let problem = self.unless_edges_come(path.clone(), message).within(at(reference.position));
+            let mut problem = problem.nearest(sender.as_str(), known);
             let exists = self.spec.vertices.iter().any(|other| other.name == *sender);
             if problem.hint.is_none() && exists {
                 problem = problem
@@ -184,8 +186,8 @@ impl<'a> Checking<'a> {
             if !is_direct {
                 let message =
                     format!("nothing is ever sent to {:?}, so that there is no message", vertex.name);
-                let message = at(reference.position, &message);
-                self.problems.push(self.unless_edges_come(path.clone(), message));
+                let problem = self.unless_edges_come(path.clone(), message);
+                self.problems.push(problem.within(at(reference.position)));
             }
             return;
         };
@@ -198,8 +200,8 @@ impl<'a> Checking<'a> {
         let known: Vec<&str> =
             self.spec.aggregators.iter().map(|aggregator| aggregator.name.as_str()).collect();
         if !known.contains(&name) {
-            let message = at(reference.position, &format!("no aggregator is named {name:?}"));
-            self.problems.push(Problem::error(path.clone(), message).nearest(name, known));
+            let problem = Problem::error(path.clone(), format!("no aggregator is named {name:?}"));
+            self.problems.push(problem.within(at(reference.position)).nearest(name, known));
         }
     }
 
@@ -214,8 +216,8 @@ impl<'a> Checking<'a> {
         whose: &str,
     ) {
         if let Some(missing) = shape.missing(&reference.path[from..]) {
-            let message = at(reference.position, &format!("{whose} has no field {:?}", missing.name));
-            self.problems.push(Problem::error(path.clone(), message).nearest(&missing.name, missing.known));
+            let problem = Problem::error(path.clone(), format!("{whose} has no field {:?}", missing.name));
+            self.problems.push(problem.within(at(reference.position)).nearest(&missing.name, missing.known));
         }
     }
 
@@ -242,8 +244,8 @@ impl<'a> Checking<'a> {
     }
 }
 
-fn at(position: Position, message: &str) -> String {
-    format!("line {}, column {}: {message}", position.line, position.column)
+fn at(position: Position) -> Within {
+    Within { line: position.line, column: position.column }
 }
 
 #[cfg(test)]

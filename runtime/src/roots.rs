@@ -103,6 +103,12 @@ impl CompileError {
         Self { position, message: message.into(), hint: None }
     }
 
+    /// The first of the mistakes of one source, of which there is one at least.
+    pub(crate) fn first(mistakes: Vec<Self>) -> Self {
+        let first = mistakes.into_iter().next();
+        first.unwrap_or_else(|| Self::new(Position { line: 1, column: 1 }, "it does not compile"))
+    }
+
     pub(crate) fn unknown(position: Position, kind: &str, name: &str, known: &[&str]) -> Self {
         let hint = nearest(name, known.iter().copied());
         Self { position, message: format!("no {kind} is named {name:?}"), hint }

@@ -41,19 +41,27 @@ impl Template {
     /// # Errors
     /// The source is too long, does not parse, or names a root that there is not.
     pub fn compile(source: &str) -> Result<Self, CompileError> {
+        Self::compile_all(source).map_err(CompileError::first)
+    }
+
+    /// As [`compile`](Self::compile), with every name that is not known.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile); at least one.
+    pub(crate) fn compile_all(source: &str) -> Result<Self, Vec<CompileError>> {
         if source.len() > MAX_TEMPLATE {
             let message = format!("the template has {} bytes; {MAX_TEMPLATE} are allowed", source.len());
-            return Err(CompileError::new(Position { line: 1, column: 1 }, message));
+            return Err(vec![CompileError::new(Position { line: 1, column: 1 }, message)]);
         }
         if let Some(start) = long_tag(source) {
             let position = Position::of_char(source, source[..start].chars().count());
             let message = format!("what stands between two braces has more than {MAX_TAG} bytes");
-            return Err(CompileError::new(position, message));
+            return Err(vec![CompileError::new(position, message)]);
         }
         let mut environment = environment();
         environment
             .add_template_owned(NAME, source.to_owned())
-            .map_err(|error| parse_error(source, &error))?;
+            .map_err(|error| vec![parse_error(source, &error)])?;
         let references = reading::references(source, &environment)?;
         Ok(Self { environment: Arc::new(environment), references: references.into() })
     }

@@ -180,7 +180,12 @@ impl Traces {
         let delivered = self.outlet.told.delivered.load(Ordering::Relaxed);
         if delivered < taken {
             let lost = taken - delivered;
-            tracing::error!(lost, of = taken, ?sent, "spans of the trace were not delivered");
+            match sent {
+                Ok(()) => tracing::error!(lost, of = taken, "spans of the trace were not delivered"),
+                Err(error) => {
+                    tracing::error!(lost, of = taken, %error, "spans of the trace were not delivered");
+                }
+            }
         }
     }
 }

@@ -38,7 +38,7 @@ impl Store {
 #[command(after_help = "\
 Examples:
   superstep run -f graph.yaml --input '{\"text\": \"My invoice is wrong\"}'
-  superstep run -f manifests/quickstart --input @mail.txt
+  superstep run -f manifests/examples/one-vertex --input @manifests/examples/one-vertex/input.txt
   superstep run -f graphs/ models.yaml --graph triage --input - --output yaml < mail.json
   superstep run -f chat.yaml --continue-from chat-k3v9q2 --input '{\"text\": \"And tomorrow?\"}'
   superstep run --connect http://127.0.0.1:7101 -f graph.yaml --input @mail.txt

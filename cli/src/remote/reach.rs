@@ -13,14 +13,14 @@ use superstep_wire::WireError;
 use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Channel;
 
-use super::{Remote, tls_of};
+use super::Remote;
 use crate::answer::given;
 use crate::args::reach::{CancelArgs, PatchArgs, SuspendArgs};
 use crate::args::runs::{AnswerArgs, RunsArgs};
 use crate::exit::{CommandError, Exit};
 use crate::patch::{Verdicts, read};
 use crate::runs::{Row, chosen, write};
-use crate::{cancel, log, output, suspend};
+use crate::{cancel, log, output, shell, suspend};
 
 /// Answers a question of a run, or shows its open questions.
 ///
@@ -79,7 +79,8 @@ pub(crate) fn patch(args: &PatchArgs, url: &str) -> Result<Exit, CommandError> {
         Ok::<_, CommandError>(verdicts)
     })?;
     output::write(&verdicts.shown(), args.output, &mut io::stdout().lock())?;
-    verdicts.advise(&name, &format!(" --connect {url}{}", tls_of(&args.connect.trust)), true);
+    let at = shell::address(url, args.connect.trust.tls.as_deref());
+    verdicts.advise(&name, &format!(" --connect {at}"), true);
     Ok(if verdicts.any_refused() { Exit::RunFailed } else { Exit::Success })
 }
 

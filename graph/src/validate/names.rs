@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{may_grow, routers::is_cost};
 use crate::name::{Port, VertexName};
 use crate::problem::{FieldPath, Problem};
-use crate::spec::{AnyVertex, EdgeCost, GraphSpec, Sends};
+use crate::spec::{AnyVertex, EdgeCost, EdgeSpec, GraphSpec, Program, Sends};
 
 pub(super) fn check(spec: &GraphSpec, problems: &mut Vec<Problem>) {
     let root = FieldPath::default();
@@ -89,13 +89,51 @@ impl Resolve<'_> {
     }
 }
 
+impl<'a> Resolve<'a> {
+    /// That an edge listens to a port on which nothing is ever sent.
+    fn unused_port(&self, path: &FieldPath, edge: &EdgeSpec) -> Option<Problem> {
+        let known = self.ports(&edge.from)?;
+        let port = edge.port.as_str();
+        if known.contains(&port) || !is_port(&edge.port) {
+            return None;
+        }
+        let advice = format!("its ports are {}", known.join(", "));
+        let message = format!("vertex {:?} sends nothing on port {port:?}", edge.from);
+        Some(Problem::warning(path.field("port"), message).hint(advice).nearest(port, known))
+    }
+
+    /// The ports on which a vertex may send. None if there is no such vertex, or its program sends on whatever port it
+    /// likes.
+    fn ports(&self, name: &VertexName) -> Option<Vec<&'a str>> {
+        let vertex = self.spec.vertices.iter().find(|vertex| vertex.name == *name)?;
+        let own = match vertex.program()? {
+            Program::Router(_) | Program::Custom(_) => return None,
+            Program::Prompt(prompt) => prompt.sampling.logprobs.map(|_| Port::LOGPROBS),
+            Program::Retrieve(_) => Some(Port::INDEXED),
+            Program::Agent(_)
+            | Program::Judge(_)
+            | Program::Human(_)
+            | Program::Tool(_)
+            | Program::Function(_)
+            | Program::Embed(_)
+            | Program::Algorithm(_)
+            | Program::Graph(_) => None,
+        };
+        Some([Port::DEFAULT, Port::ERROR].into_iter().chain(own).collect())
+    }
+}
+
+fn is_port(port: &Port) -> bool {
+    VertexName::from(port.as_str()).is_well_formed()
+}
+
 fn edges(resolve: &Resolve<'_>, problems: &mut Vec<Problem>) {
     let mut seen = BTreeMap::new();
     for (index, edge) in resolve.spec.edges.iter().enumerate() {
         let path = FieldPath::default().field("edges").index(index);
         resolve.vertex(path.field("from"), &edge.from, true, problems);
         resolve.vertex(path.field("to"), &edge.to, true, problems);
-        if !VertexName::from(edge.port.as_str()).is_well_formed() {
+        if !is_port(&edge.port) {
             problems.push(Problem::error(path.field("port"), format!("{:?} is no port", edge.port)));
         }
         if let Some(first) = seen.insert(edge.key(), index) {
@@ -113,6 +151,7 @@ fn edges(resolve: &Resolve<'_>, problems: &mut Vec<Problem>) {
                 Problem::warning(path.field("retain"), "a passive edge keeps its last message anyway");
             problems.push(problem.hint("leave retain out"));
         }
+        problems.extend(resolve.unused_port(&path, edge));
         if edge.port.as_str() == Port::ERROR && edge.when.is_none() && edge.from == edge.to {
             let message =
                 format!("vertex {:?} would be activated again by each of its own failures", edge.from);

@@ -236,6 +236,37 @@ fn router(goal: Value, edges: Value) -> String {
 }
 
 #[test]
+fn an_edge_on_a_port_that_its_sender_never_uses_is_a_doubt() {
+    let graph = |program: Value, port: &str| {
+        let mut from = json!({"name": "a"});
+        from.as_object_mut().unwrap().extend(program.as_object().unwrap().clone());
+        problems(json!({
+            "entry": ["a"], "vertices": [from, function("b")], "edges": [{"from": "a", "to": "b", "port": port}],
+            "models": [{"name": "m", "external": {"provider": "Ollama", "model": "m"}}],
+        }))
+    };
+    let prompt =
+        |sampling: Value| json!({"prompt": {"model": "m", "template": "Say.", "sampling": sampling}});
+    let retrieve = json!({"retrieve": {"model": "m", "documents": {"cel": "input"}}});
+    let told = "Warning edges[0].port: vertex \"a\" sends nothing on port";
+    let text = graph(function("a"), "nope");
+    assert!(text.contains(&format!("{told} \"nope\" (its ports are out, error)")), "{text}");
+    let text = graph(prompt(json!({})), "eror");
+    assert!(text.contains(&format!("{told} \"eror\" (did you mean \"error\"?)")), "{text}");
+    assert!(graph(prompt(json!({})), "logprobs").contains(told));
+    for (program, port) in [
+        (function("a"), "error"),
+        (prompt(json!({"logprobs": 2})), "logprobs"),
+        (retrieve, "indexed"),
+        (json!({"router": {"cel": "'nope'"}}), "nope"),
+        (json!({"custom": {"name": "p"}}), "nope"),
+    ] {
+        let text = graph(program.clone(), port);
+        assert!(!text.contains("sends nothing"), "{program} {port}: {text}");
+    }
+}
+
+#[test]
 fn a_router_chooses_in_one_way_and_weighs_with_numbers() {
     let edges = json!([{"from": "pick", "to": "a"}, {"from": "pick", "to": "b", "port": "b"}, {"from": "a", "to": "end"}, {"from": "b", "to": "end"}]);
     for (goal, expected) in [

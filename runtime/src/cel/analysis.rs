@@ -11,21 +11,20 @@ pub(super) struct Analysis {
 }
 
 impl Analysis {
-    /// Whether every root and every function is known.
-    pub(super) fn check(&self, scope: Scope) -> Result<(), CompileError> {
+    /// Every root and every function that is not known, each place once, in the order of the text.
+    pub(super) fn unknown(&self, scope: Scope) -> Vec<CompileError> {
         let known = scope.roots();
-        for reference in &self.references {
-            let root = reference.path[0].as_str();
-            if !known.contains(&root) {
-                return Err(CompileError::unknown(reference.position, "root", root, known));
-            }
-        }
-        for (name, position) in &self.calls {
-            if !FUNCTIONS.contains(&name.as_str()) {
-                return Err(CompileError::unknown(*position, "function", name, &FUNCTIONS));
-            }
-        }
-        Ok(())
+        let roots = self.references.iter().map(|reference| (reference.path[0].as_str(), reference.position));
+        let roots = roots.filter(|(root, _)| !known.contains(root));
+        let roots = roots.map(|(root, position)| CompileError::unknown(position, "root", root, known));
+        let calls = self.calls.iter().filter(|(name, _)| !FUNCTIONS.contains(&name.as_str()));
+        let calls =
+            calls.map(|(name, position)| CompileError::unknown(*position, "function", name, &FUNCTIONS));
+        let mut unknown: Vec<CompileError> = roots.chain(calls).collect();
+        unknown.sort_by_key(|error| error.position);
+        // What a macro stands for may have a name twice.
+        unknown.dedup();
+        unknown
     }
 }
 

@@ -173,6 +173,22 @@ fn what_does_not_compile_says_where_and_what_would_be_right() {
 }
 
 #[test]
+fn every_unknown_name_is_found_at_each_of_its_places() {
+    let errors =
+        Expression::compile_all("inptu.a + [1].map(m, m + mesage.b)\n + inptu.a.splitt(',')", Scope::Vertex);
+    let told: Vec<String> = errors.unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "line 1, column 1: no root is named \"inptu\" (did you mean \"input\"?)",
+            "line 1, column 26: no root is named \"mesage\" (did you mean \"message\"?)",
+            "line 2, column 4: no root is named \"inptu\" (did you mean \"input\"?)",
+            "line 2, column 12: no function is named \"splitt\" (did you mean \"split\"?)",
+        ]
+    );
+}
+
+#[test]
 fn loops_end() {
     for source in [
         "lists.range(2000).map(a, lists.range(2000).map(b, a * b)).size()",

@@ -142,9 +142,9 @@ impl<'a> Checking<'a> {
     }
 
     fn template(&mut self, path: FieldPath, vertex: &'a VertexSpec, source: Option<&str>) {
-        match source.map(Template::compile) {
+        match source.map(Template::compile_all) {
             Some(Ok(template)) => self.references(&path, vertex, template.references()),
-            Some(Err(error)) => self.uncompiled(path, error),
+            Some(Err(errors)) => self.uncompiled(&path, errors),
             None => {}
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use serde_json::json;
 use superstep_engine::{Emission, Failure, Outcome, Payload, ProgramResult, View};
-use superstep_graph::{PromptProgram, VertexSpec};
+use superstep_graph::{Port, PromptProgram, VertexSpec};
 
 use super::asking::{Asking, Question, Session};
 use super::history::History;
@@ -14,9 +14,6 @@ use crate::model::{ChatMessage, Model, Role};
 use crate::program::{Activation, Execution, Program};
 use crate::schema::Schema;
 use crate::template::Template;
-
-/// The port on which a prompt tells how likely its tokens were.
-const LOGPROBS: &str = "logprobs";
 
 pub(super) struct Prompt {
     asking: Arc<Asking>,
@@ -91,7 +88,7 @@ async fn answer(
     let mut result = ProgramResult::output(payload);
     if asking.sampling.logprobs.is_some() {
         let told = recorded.logprobs.ok_or_else(|| no_logprobs(asking))?;
-        result.emissions.push(Emission { port: LOGPROBS.into(), payload: json!(told).into() });
+        result.emissions.push(Emission { port: Port::LOGPROBS.into(), payload: json!(told).into() });
     }
     Ok(result)
 }

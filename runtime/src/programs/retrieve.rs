@@ -22,9 +22,6 @@ use document::{Document, Making};
 use index::{Added, Index, Kept, MOST, Search};
 use passage::{Passage, passages};
 
-/// The port of what is sent where nothing was searched for.
-const INDEXED: &str = "indexed";
-
 pub(super) struct Retrieve(Arc<Prepared>);
 
 struct Prepared {
@@ -173,7 +170,7 @@ fn result(
 ) -> ProgramResult {
     let mut found = found.into_iter();
     let (port, mut payload) = match query {
-        None => (Port::from(INDEXED), json!({})),
+        None => (Port::from(Port::INDEXED), json!({})),
         Some(Texts::One(query)) => (Port::default(), json!({"query": query, "matches": found.next()})),
         Some(Texts::Many(queries)) => {
             let results = queries.into_iter().zip(found);

@@ -11,18 +11,17 @@ use crate::roots::{CompileError, Position, Reference, Scope};
 /// The paths that a template reads, each once, in the order of the text.
 ///
 /// # Errors
-/// It does not parse, or names a root, filter or test that there is not, or another template.
+/// It does not parse, or names roots, filters or tests that there are not, or other templates.
 pub(super) fn references(
     source: &str,
     environment: &Environment<'_>,
-) -> Result<Vec<Reference>, CompileError> {
-    let tree = parse(source, super::NAME, Default::default()).map_err(|error| parse_error(source, &error))?;
-    let mut walk = Walk { source, environment, scopes: vec![Vec::new()], found: Vec::new(), wrong: None };
+) -> Result<Vec<Reference>, Vec<CompileError>> {
+    let tree =
+        parse(source, super::NAME, Default::default()).map_err(|error| vec![parse_error(source, &error)])?;
+    let mut walk =
+        Walk { source, environment, scopes: vec![Vec::new()], found: Vec::new(), wrong: Vec::new() };
     walk.statement(&tree);
-    match walk.wrong {
-        Some(wrong) => Err(wrong),
-        None => Ok(walk.found),
-    }
+    if walk.wrong.is_empty() { Ok(walk.found) } else { Err(walk.wrong) }
 }
 
 /// What a name of the template's own stands for.
@@ -39,8 +38,8 @@ struct Walk<'a> {
     /// The names of the loops and blocks around, the innermost last.
     scopes: Vec<Vec<Bound>>,
     found: Vec<Reference>,
-    /// The first mistake.
-    wrong: Option<CompileError>,
+    /// The mistakes, each place once.
+    wrong: Vec<CompileError>,
 }
 
 impl Walk<'_> {
@@ -293,7 +292,9 @@ impl Walk<'_> {
     }
 
     fn mistake(&mut self, mistake: CompileError) {
-        self.wrong.get_or_insert(mistake);
+        if !self.wrong.contains(&mistake) {
+            self.wrong.push(mistake);
+        }
     }
 
     fn position(&self, span: Span) -> Position {

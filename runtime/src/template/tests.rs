@@ -92,6 +92,21 @@ fn what_does_not_compile_says_where() {
 }
 
 #[test]
+fn every_unknown_name_is_found_at_each_of_its_places() {
+    let errors = Template::compile_all("{{ inptu.a }} {{ inptu.b | uper }}\n{{ mesage }}").unwrap_err();
+    let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "line 1, column 4: no root is named \"inptu\" (did you mean \"input\"?)",
+            "line 1, column 18: no root is named \"inptu\" (did you mean \"input\"?)",
+            "line 1, column 28: no filter is named \"uper\" (did you mean \"upper\"?)",
+            "line 2, column 4: no root is named \"mesage\" (did you mean \"message\"?)",
+        ]
+    );
+}
+
+#[test]
 fn references_are_paths() {
     let template = Template::compile(
         "{{ from.a.b }}{{ input.list.x }}{{ input.m.items() }}{% for m in messages %}{{ m.from }}{% endfor %}",
