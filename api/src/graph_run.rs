@@ -54,6 +54,10 @@ pub struct RunSpec {
     /// of runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continue_from: Option<ObjectRef>,
+    /// A part of another run with which this one begins. Its graph, its input and its parameters are those of that run, and
+    /// none of them is given here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork_from: Option<ForkFrom>,
     /// What is wanted of it. Nothing else of a run can be changed.
     #[serde(default)]
     pub operating_mode: OperatingMode,
@@ -68,6 +72,16 @@ pub struct RunSpec {
 pub struct RunInput {
     /// Any value.
     pub inline: Value,
+}
+
+/// A part of a run: all that it had committed before a superstep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ForkFrom {
+    /// The `metadata.name` of the run, which is of the same graph, whether or not it has ended.
+    pub name: String,
+    /// The first superstep that the fork makes itself; with 0 it begins anew. Calls that had ended before are not made again.
+    pub superstep: u64,
 }
 
 /// What is wanted of a run.

@@ -40,7 +40,7 @@ pub use diagnostic::Diagnostic;
 pub use files::{STDIN, read_paths};
 #[cfg(feature = "crd")]
 pub use graph_run::GraphRunObject;
-pub use graph_run::{OperatingMode, RunInput, RunSpec};
+pub use graph_run::{ForkFrom, OperatingMode, RunInput, RunSpec};
 pub use instance::{diagnose, read_json, read_yaml};
 pub use kind::Kind;
 pub use metadata::{ObjectMeta, ObjectRef};

@@ -20,7 +20,7 @@ use crate::exit::{CommandError, Exit};
 use crate::input::read;
 use crate::{answer, cancel, log, patch, watch};
 
-use args::{Plugin, PluginCommand, RunArgs};
+use args::{ForkArgs, Plugin, PluginCommand, RunArgs};
 use kubectl::Kubectl;
 pub(crate) use kubectl::KubectlError;
 use objects::{Located, Mode};
@@ -40,6 +40,7 @@ pub(crate) fn main() -> Result<Exit, CommandError> {
     let kubectl = Kubectl::new(&plugin.cluster)?;
     match &plugin.command {
         PluginCommand::Run(args) => run(&kubectl, args),
+        PluginCommand::Fork(args) => fork(&kubectl, args),
         PluginCommand::Watch(args) => watched(&Located::find(&kubectl, &args.run)?, args.output),
         PluginCommand::Answer(args) => {
             let found = Located::find(&kubectl, &args.run)?;
@@ -114,11 +115,32 @@ fn run(kubectl: &Kubectl, args: &RunArgs) -> Result<Exit, CommandError> {
         }
     }
     let name = objects::create(kubectl, args.name.as_deref(), &args.graph, &spec)?;
-    if args.no_watch {
+    created(kubectl, &name, (args.no_watch, args.output))
+}
+
+/// Creates a run that has a part of another one, and shows what happens in it.
+fn fork(kubectl: &Kubectl, args: &ForkArgs) -> Result<Exit, CommandError> {
+    let graph = Located::find(kubectl, &args.run)?.graph;
+    let from = json!({"name": args.run, "superstep": args.from});
+    let mut spec = json!({"graphRef": {"name": graph}, "forkFrom": from});
+    if let Some(ttl) = &args.ttl {
+        spec["ttlAfterFinished"] = ttl.as_str().into();
+    }
+    let name = objects::create(kubectl, args.name.as_deref(), &graph, &spec)?;
+    created(kubectl, &name, (args.no_watch, args.output))
+}
+
+/// Shows what happens in a run that was just created, unless nobody wants to see it.
+fn created(
+    kubectl: &Kubectl,
+    name: &str,
+    (no_watch, output): (bool, WatchFormat),
+) -> Result<Exit, CommandError> {
+    if no_watch {
         log::say(&format!("the run is {name}; kubectl superstep watch {name} shows it"));
         return Ok(Exit::Success);
     }
-    watched(&objects::begun(kubectl, &name)?, args.output)
+    watched(&objects::begun(kubectl, name)?, output)
 }
 
 fn watched(found: &Located, output: WatchFormat) -> Result<Exit, CommandError> {

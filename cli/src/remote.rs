@@ -292,6 +292,7 @@ pub(crate) fn run(args: &RunArgs, url: &str) -> Result<Exit, CommandError> {
         parameters: if parameters.is_null() { Vec::new() } else { parameters.to_string().into_bytes() }
             .into(),
         continue_from: args.continue_from.clone().unwrap_or_default(),
+        fork_from: None,
     };
     let runtime = Runtime::new()?;
     let signals = Signals::watch(&runtime)?;

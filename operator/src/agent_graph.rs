@@ -2,6 +2,7 @@
 
 mod build;
 mod dereference;
+mod history;
 mod needs;
 mod reconcile;
 mod status;

@@ -53,6 +53,11 @@ pub(crate) fn settled() -> Action {
     Action::requeue(AT_LEAST)
 }
 
+/// The same, until something is to be done at a time that is known.
+pub(crate) fn settled_for(time: Duration) -> Action {
+    Action::requeue(time.min(AT_LEAST))
+}
+
 /// Runs a controller until the process is to end, and lets what it has begun come to its end. `triggers` names what is
 /// to be looked at.
 pub(crate) async fn control<K>(

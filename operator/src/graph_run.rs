@@ -3,6 +3,7 @@
 mod adopt;
 mod documents;
 mod ending;
+mod former;
 mod mirror;
 mod place;
 mod reconcile;
@@ -12,6 +13,7 @@ mod triggers;
 
 pub(crate) use adopt::Compared;
 pub(crate) use ending::has_ended;
+pub(crate) use former::former;
 pub(crate) use mirror::{MIRRORED, Mirrored};
 pub(crate) use reconcile::run;
 pub(crate) use submission::name_of;

@@ -6,12 +6,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "who looks on is told how often a fault was played")]
 
+#[path = "reconcile/authority.rs"]
+mod authority;
 #[path = "reconcile/cluster.rs"]
 mod cluster;
 #[path = "reconcile/control_plane.rs"]
 mod control_plane;
 #[path = "reconcile/faults.rs"]
 mod faults;
+#[path = "reconcile/history.rs"]
+mod history;
 #[path = "reconcile/kubelet.rs"]
 mod kubelet;
 #[path = "reconcile/life.rs"]

@@ -127,7 +127,8 @@ impl Leader {
 
     /// Leads until another one does and the runs are his.
     pub(crate) async fn lead(mut self) {
-        let mut look = tokio::time::interval(LOOK);
+        // Not at once: whoever begins a leader tells him to take runs up, and a leader that nobody knows of would end.
+        let mut look = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -315,4 +316,40 @@ impl Leader {
 /// Whether a store may answer if it is asked again.
 pub(crate) fn may_pass(error: &StoreError) -> bool {
     matches!(error, StoreError::Away { .. } | StoreError::Io { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provisions::Loader;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_leader_that_is_known_a_moment_later_leads() {
+        let (known, leads) = watch::channel(None);
+        let (_look, looked) = watch::channel(Instant::now());
+        let (leader, inbox) = mpsc::unbounded_channel();
+        let store = Store::memory();
+        let shared = Shared {
+            name: "one".into(),
+            provisions: Arc::new(Loader::new(store.clone())),
+            store,
+            leader: leader.clone(),
+            leads,
+            looked,
+            trusts: LOOK,
+            silent: None,
+            counts: Counts::default(),
+            traces: None,
+        };
+        tokio::spawn(Leader::new(shared, inbox).lead());
+        tokio::time::sleep(LOOK / 2).await;
+        known.send_replace(Some(leader.clone()));
+        tokio::time::sleep(LOOK * 2).await;
+        let (reply, workers) = oneshot::channel();
+        assert!(leader.send(ToLeader::Cluster(reply)).is_ok());
+        assert_eq!(workers.await, Ok(Vec::new()));
+        // When another one leads, and there are no runs, he ends.
+        known.send_replace(None);
+        leader.closed().await;
+    }
 }

@@ -1,6 +1,7 @@
 //! Runs, for those who start them, look at them and reach into them.
 
 mod answers;
+mod forked;
 mod watching;
 mod written;
 
@@ -65,6 +66,14 @@ impl RunsService {
         let mut request = Request::new(request.into_inner());
         request.metadata_mut().insert(HANDED_ON, tonic::metadata::MetadataValue::from_static("1"));
         call(client, request).await
+    }
+
+    /// Has a run led that is recorded.
+    fn led(&self, leader: &LeaderHandle, run: &RunName) -> Result<Response<v1::SubmitResponse>, Status> {
+        if leader.send(ToLeader::Lead(run.clone())).is_err() {
+            return Err(Status::unavailable("nobody leads at the moment"));
+        }
+        Ok(Response::new(v1::SubmitResponse { run: run.to_string() }))
     }
 
     /// A way to the worker that leads.
@@ -147,6 +156,10 @@ impl Runs for RunsService {
         let request = request.into_inner();
         let name = answers::name_for(&request)?;
         let again = request.run == name.as_str();
+        if let Some(from) = &request.fork_from {
+            self.fork(name.clone(), again, (&request, from)).await?;
+            return self.led(&leader, &name);
+        }
         let new = self.provisions.new_run(name.clone(), request).await;
         let new = new.map_err(|error| Status::invalid_argument(with_causes(&*error)))?;
         let wanted = new.clone();
@@ -165,9 +178,7 @@ impl Runs for RunsService {
                     return Err(Status::already_exists(format!("there is a run \"{name}\" already")));
                 }
                 // Whoever recorded it may be gone.
-                if leader.send(ToLeader::Lead(name.clone())).is_err() {
-                    return Err(Status::unavailable("nobody leads at the moment"));
-                }
+                return self.led(&leader, &name);
             }
             Err(error) => return Err(status_of(&error)),
         }

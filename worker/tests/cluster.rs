@@ -21,6 +21,8 @@ use tonic::transport::Channel;
 
 #[path = "cluster/asking.rs"]
 mod asking;
+#[path = "cluster/forking.rs"]
+mod forking;
 #[path = "cluster/health.rs"]
 mod health;
 #[path = "cluster/network.rs"]

@@ -15,7 +15,7 @@ const NAME: u64 = 253;
 
 /// Texts by definition and field; `[]` stands for the items of a list, `{}` for the members of a map. An empty
 /// definition is any.
-const TEXTS: [(&str, &str, u64); 49] = [
+const TEXTS: [(&str, &str, u64); 50] = [
     ("", "description", 4_096),
     ("AgentProgram", "system", TEMPLATE),
     ("AgentProgram", "template", TEMPLATE),
@@ -35,6 +35,7 @@ const TEXTS: [(&str, &str, u64); 49] = [
     ("Effects", "contribute{}", EXPRESSION),
     ("EmbedProgram", "text", TEMPLATE),
     ("EmbedProgram", "texts", EXPRESSION),
+    ("ForkFrom", "name", NAME),
     ("FunctionProgram", "cel", EXPRESSION),
     ("HumanProgram", "prompt", TEMPLATE),
     ("JudgeProgram", "system", TEMPLATE),

@@ -28,7 +28,7 @@ const RESERVED: [&str; 20] = [
 ];
 
 /// Rules by definition: the rule, and what is told to whoever breaks it.
-const RULES: [(&str, &str, &str); 10] = [
+const RULES: [(&str, &str, &str); 12] = [
     ("PatchSpec", "self == oldSelf", "a patch is never changed: create another one"),
     (
         "RunSpec",
@@ -49,6 +49,16 @@ const RULES: [(&str, &str, &str); 10] = [
         "RunSpec",
         "has(self.continueFrom) == has(oldSelf.continueFrom) && (!has(self.continueFrom) || self.continueFrom == oldSelf.continueFrom)",
         "what a run continues cannot be changed: create another run",
+    ),
+    (
+        "RunSpec",
+        "has(self.forkFrom) == has(oldSelf.forkFrom) && (!has(self.forkFrom) || self.forkFrom == oldSelf.forkFrom)",
+        "what a run is forked from cannot be changed: create another run",
+    ),
+    (
+        "RunSpec",
+        "!has(self.forkFrom) || !(has(self.input) || has(self.parameters) || has(self.continueFrom))",
+        "a fork has the input and the parameters of its run: forkFrom stands without input, parameters and continueFrom",
     ),
     (
         "RunSpec",

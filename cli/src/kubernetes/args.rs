@@ -54,6 +54,8 @@ pub(super) struct ClusterArgs {
 pub(super) enum PluginCommand {
     /// Run a graph, and show what happens.
     Run(RunArgs),
+    /// Begin a run with a part of another one, and show what happens.
+    Fork(ForkArgs),
     /// Show what happens in a run, until it ends.
     Watch(WatchedArgs),
     /// Answer a question of a run.
@@ -96,6 +98,36 @@ pub(super) struct RunArgs {
     /// A GraphRun that has ended, of the same graph: begin with the values that its vertices had.
     #[arg(long, value_name = "RUN")]
     pub(super) continue_from: Option<String>,
+    /// The name of the GraphRun; default the graph's name and a random ending.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// How long the GraphRun stays once the run has ended, such as 24h; default for ever.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) ttl: Option<String>,
+    /// Create the GraphRun, and do not wait for it.
+    #[arg(long)]
+    pub(super) no_watch: bool,
+    /// How the result is written, or the events.
+    #[arg(long, value_enum, default_value_t = WatchFormat::Json)]
+    pub(super) output: WatchFormat,
+}
+
+/// Arguments of `fork`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl superstep fork triage-x7k2p --from 3
+  kubectl superstep fork triage-x7k2p --from 0 --name again --no-watch
+
+The fork has all that was committed before superstep N, its graph and its input with it. Calls that had ended by then
+are not made again.")]
+pub(super) struct ForkArgs {
+    /// The GraphRun of which it has a part.
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    /// The first superstep that the fork makes itself; with 0 it begins anew.
+    #[arg(long, value_name = "N")]
+    pub(super) from: u64,
     /// The name of the GraphRun; default the graph's name and a random ending.
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,

@@ -15,6 +15,7 @@ use superstep_api::{AgentGraphObject, AgentGraphStatus};
 
 use super::build::{Plan, children};
 use super::dereference::{Namespace, Referenced, dereference};
+use super::history::retain;
 use super::needs::{Needs, needs};
 use super::status::{Found, status};
 use super::triggers::{is_active, triggers};
@@ -22,7 +23,7 @@ use super::validate::check;
 use crate::apply::say;
 use crate::children::{Children, Owner};
 use crate::context::Context;
-use crate::control::{Failure, control, settled};
+use crate::control::{Failure, control, settled, settled_for};
 use crate::names::{GRAPH, OfGraph, misnamed};
 use crate::placed::{Placed, place};
 use crate::pods::Pods;
@@ -119,11 +120,13 @@ async fn reconcile(
     };
     let none = AgentGraphStatus::default();
     let before = graph.status.as_ref();
-    let after = status(before.unwrap_or(&none), &found, Timestamp::now());
+    let now = Timestamp::now();
+    let after = status(before.unwrap_or(&none), &found, now);
     say(&context.client, graph.as_ref(), before, &after).await?;
     context.events.standing(graph.as_ref(), &before.unwrap_or(&none).conditions, &after.conditions).await;
+    let next = retain(&graph, &context, &owner, now).await?;
     Ok(match placed {
-        Placed::Kept | Placed::Done { .. } => settled(),
+        Placed::Kept | Placed::Done { .. } => next.map_or_else(settled, settled_for),
         Placed::Leaving { .. } => Action::requeue(LEAVING),
         Placed::Waits { .. } | Placed::Stuck { .. } => Action::requeue(UNTOLD),
     })

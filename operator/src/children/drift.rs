@@ -5,6 +5,12 @@ use serde_json::{Map, Value};
 /// Texts that are longer are only compared by their digest, so that they need not be kept.
 const LONG: usize = 512;
 
+/// What the operator says all of, by kind: members that it has not named widen or narrow what is meant there. The API server
+/// fills nothing in, and an apply replaces all of it. The selectors of pods' makers are not among them, since nobody can
+/// change those.
+const WHOLE: [(&str, &str); 3] =
+    [("NetworkPolicy", "/spec"), ("PodDisruptionBudget", "/spec/selector"), ("Service", "/spec/selector")];
+
 /// What of an object is compared: not who and when, nor its status.
 pub(super) fn essence(object: &Value) -> Value {
     let mut kept = Map::new();
@@ -35,9 +41,17 @@ fn shortened(value: &Value) -> Value {
     }
 }
 
+/// Whether `live` is what is `wanted` of an object of this kind.
+pub(super) fn is_as(kind: &str, live: &Value, wanted: &Value) -> bool {
+    let mut whole = WHOLE.iter().filter(|(of, _)| *of == kind);
+    covers(live, wanted)
+        && whole
+            .all(|(_, path)| live.pointer(path).is_none_or(|live| has_no_more(live, wanted.pointer(path))))
+}
+
 /// Whether `live` is at least what is `wanted`: it may have more members of objects, which are those of others or
 /// filled in by the API server, and no more items of lists.
-pub(super) fn covers(live: &Value, wanted: &Value) -> bool {
+fn covers(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(name, wanted)| {
             // What is empty may be left out.
@@ -47,6 +61,19 @@ pub(super) fn covers(live: &Value, wanted: &Value) -> bool {
             live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted))
         }
         _ => live == wanted,
+    }
+}
+
+/// Whether `live`, which covers what is `wanted`, has nothing that is not.
+fn has_no_more(live: &Value, wanted: Option<&Value>) -> bool {
+    match (live, wanted) {
+        (Value::Object(live), Some(Value::Object(wanted))) => {
+            live.iter().all(|(name, live)| has_no_more(live, wanted.get(name)))
+        }
+        (Value::Array(live), Some(Value::Array(wanted))) => {
+            live.iter().zip(wanted).all(|(live, wanted)| has_no_more(live, Some(wanted)))
+        }
+        (live, wanted) => wanted.is_some() || is_empty(live),
     }
 }
 
@@ -85,6 +112,37 @@ mod tests {
         ] {
             assert_eq!(covers(&live, &wanted), covered, "{live}");
         }
+    }
+
+    #[test]
+    fn what_a_selector_means_is_not_changed_by_adding_to_it() {
+        let policy = |pods: Value, peer: Value| {
+            let from = json!([{"from": [peer], "ports": [{"port": 1, "protocol": "TCP"}]}]);
+            json!({"spec": {"podSelector": pods, "ingress": from, "policyTypes": ["Ingress"]}})
+        };
+        let (pods, peer) = (json!({"matchLabels": {"a": "b"}}), json!({"podSelector": {"matchLabels": {}}}));
+        let wanted = policy(pods.clone(), peer.clone());
+        let narrower = json!({"matchLabels": {"a": "b", "c": "d"}});
+        let by_expression = json!({"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c"}]});
+        let wider = json!({"podSelector": {"matchLabels": {}}, "namespaceSelector": {}});
+        for (live, is_same) in [
+            (wanted.clone(), true),
+            (policy(narrower, peer.clone()), false),
+            (policy(by_expression, peer), false),
+            (policy(pods, wider), false),
+        ] {
+            assert_eq!(is_as("NetworkPolicy", &live, &wanted), is_same, "{live}");
+        }
+        let service = |selector: Value| json!({"spec": {"selector": selector}, "metadata": {"labels": {}}});
+        let wanted = service(json!({"a": "b"}));
+        let mut labelled = wanted.clone();
+        labelled["metadata"]["labels"] = json!({"theirs": "yes"});
+        labelled["spec"]["clusterIP"] = json!("10.0.0.1");
+        assert!(is_as("Service", &labelled, &wanted));
+        let narrower = service(json!({"a": "b", "c": "d"}));
+        assert!(!is_as("Service", &narrower, &wanted));
+        // Of other kinds it is what others have added.
+        assert!(is_as("ConfigMap", &narrower, &wanted));
     }
 
     #[test]

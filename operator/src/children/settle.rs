@@ -7,7 +7,7 @@ use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 
 use super::child::{Child, Owner};
-use super::drift::{covers, essence};
+use super::drift::{essence, is_as};
 use super::seen::Seen;
 use super::{Children, Written};
 use crate::context::Context;
@@ -170,7 +170,7 @@ impl Children {
         let is_written = last.is_some_and(|last| last.before == seen.version || last.after == seen.digest);
         is_written
             || (seen.wanted.as_ref() == Some(&child.wanted)
-                && covers(&seen.essence(), &essence(&child.object)))
+                && is_as(child.kind(), &seen.essence(), &essence(&child.object)))
     }
 
     /// Deletes those of the owner's children that are none of `wanted`.

@@ -15,6 +15,7 @@ use tonic::{Code, Status};
 
 use super::adopt::adopt;
 use super::ending::{Rest, has_ended, is_overdue, rest};
+use super::former::Former;
 use super::mirror::mirror;
 use super::place::place;
 use super::status::{cancelled, of_run, pending, refused};
@@ -206,18 +207,15 @@ impl Look<'_> {
             let message = format!("ModelServer \"{server}\" is not ready: see its conditions");
             return self.wait("ModelServerNotReady", message).await;
         }
-        let continued = match &self.run.spec.continue_from {
-            None => None,
-            Some(from) => match self.context.runs.named(&self.namespace, &from.name) {
-                Some(from) => Some(name_of(&from)),
-                None => {
-                    let message = format!("GraphRun \"{}\" is not there", from.name);
-                    return self.wait("RunNotFound", message).await;
-                }
-            },
+        let named = |name: &str| Some(name_of(&*self.context.runs.named(&self.namespace, name)?));
+        let former = match Former::of(self.run, named) {
+            Ok(former) => former,
+            Err(name) => {
+                return self.wait("RunNotFound", format!("GraphRun \"{name}\" is not there")).await;
+            }
         };
         hold(&self.context.client, self.run, FINALIZER, true).await?;
-        let request = submission(self.run, &referenced, continued);
+        let request = submission(self.run, &referenced, former);
         let mut runs = self.context.workers.runs(&self.namespace, graph).map_err(Failure::new)?;
         match runs.submit(long(request)).await {
             Ok(_) => {

@@ -14,7 +14,6 @@ use super::operator::Operator;
 use super::proxy::Proxy;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a label that another one adds to the selector of a Service stays there: server-side apply takes away only its own"]
 async fn what_others_do_is_mended_or_told() {
     let Some(plane) = ControlPlane::start().await else { return };
     let client = plane.client().await;
@@ -112,6 +111,10 @@ async fn mended(room: &Room) {
     merge("ServiceAccount", "triage-worker", json!({"automountServiceAccountToken": true})).await;
     merge("ConfigMap", "triage-graph", json!({"data": {"graph.yaml": null}})).await;
     merge("NetworkPolicy", "triage-worker", json!({"spec": {"ingress": [{}]}})).await;
+    let narrower = json!({"spec": {"podSelector": {"matchLabels": {"app": "mine"}}}});
+    merge("NetworkPolicy", "small-model", narrower).await;
+    let narrower = json!({"spec": {"selector": {"matchLabels": {"app": "mine"}}}});
+    merge("PodDisruptionBudget", "triage-worker", narrower).await;
     merge("ConfigMap", "small-model", json!({"metadata": {"labels": {"app.kubernetes.io/name": null}}}))
         .await;
     merge(

@@ -76,6 +76,7 @@ pub(crate) struct Arguments {
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let (only, short, json) = (arguments.only.clone(), arguments.short, arguments.json.clone());
+    release::demand_absent()?;
     let mut bench = Bench::new(arguments)?;
     let (mut failed, mut skipped, mut reports) = (0, 0, Vec::new());
     let wanted = |scenario: &Scenario| match only.as_slice() {

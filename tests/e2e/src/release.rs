@@ -21,6 +21,16 @@ pub(crate) struct Settings {
     pub(crate) tag: String,
 }
 
+/// Fails if somebody else has Superstep on the cluster, whose release would be taken from him.
+pub(crate) fn demand_absent() -> Result<()> {
+    let mut helm = Command::new("helm");
+    let found = process::capture(helm.args(["list", "--all", "--short", "--namespace", NAMESPACE]))?;
+    if !found.trim().is_empty() {
+        anyhow::bail!("Superstep is installed: helm uninstall {RELEASE} --namespace {NAMESPACE}");
+    }
+    Ok(())
+}
+
 /// An installed chart.
 pub(crate) struct Release;
 

@@ -67,7 +67,7 @@ impl Elections {
             Standing::Leads => {
                 if self.leader_here.borrow().is_none() {
                     tracing::info!(worker = self.me.name, "this worker leads");
-                    self.leader_here.send_replace(Some(self.begin()));
+                    self.begin();
                 }
                 self.set_address(Some(Arc::clone(&self.here)));
             }
@@ -101,7 +101,7 @@ impl Elections {
         });
     }
 
-    fn begin(&self) -> LeaderHandle {
+    fn begin(&self) {
         let (sender, inbox) = mpsc::unbounded_channel();
         let shared = Shared {
             name: self.me.name.as_str().into(),
@@ -115,11 +115,12 @@ impl Elections {
             counts: self.counts.clone(),
             traces: self.around.traces.clone(),
         };
-        tokio::spawn(Leader::new(shared, inbox).lead());
         if sender.send(ToLeader::TakeUp).is_err() {
             tracing::trace!("the leader has just begun");
         }
-        sender
+        // A leader ends that is not the one of its process, so that it is told of before it begins.
+        self.leader_here.send_replace(Some(sender));
+        tokio::spawn(Leader::new(shared, inbox).lead());
     }
 
     /// Gives the lease back, so that another one leads at once; whether this worker has it no more.

@@ -33,6 +33,7 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     runs::ready(&space.name, "agentgraph", GRAPH, PATIENCE)?;
     kubectl::create(&space.name, &runs::run("first", GRAPH, &json!({"name": "Ada"})))?;
     runs::succeeded(&space.name, "first", PATIENCE)?;
+    occasions(&space.name)?;
     let operator =
         [rules(&["clusterrole", OPERATOR])?, rules(&["role", OPERATOR, "--namespace", NAMESPACE])?].concat();
     let worker = rules(&["role", &format!("{GRAPH}-worker"), "--namespace", &space.name])?;
@@ -72,6 +73,34 @@ fn given(rules: &[Value]) -> BTreeSet<Right> {
         }
     }
     given
+}
+
+/// What makes use of rights that are rare: a run whose time is over, and models that need no pods any more.
+fn occasions(namespace: &str) -> Result<()> {
+    let mut run = runs::run("fleeting", GRAPH, &json!({"name": "Ada"}));
+    run["spec"]["ttlAfterFinished"] = json!("1s");
+    kubectl::create(namespace, &run)?;
+    let model = json!({"name": "m", "sources": [{"claim": {"name": RUNS, "path": "absent.gguf"}}]});
+    let outside = json!({"engine": {"external": {
+        "provider": "OpenAICompatible", "model": "m", "baseUrl": "http://127.0.0.1:9/v1",
+    }}});
+    let caches = [json!({"ephemeral": {}}), json!({"new": {"size": "1Mi", "storageClassName": "none"}})];
+    for (number, cache) in caches.into_iter().enumerate() {
+        let name = format!("model-{number}");
+        let served =
+            json!({"model": model, "engine": {"candle": {}}, "devices": {"cpu": {}}, "cache": cache});
+        kubectl::apply(namespace, &[runs::object("ModelServer", &name, &served)])?;
+        kubectl::until("the model has a service", PATIENCE, || {
+            kubectl::get(namespace, "service", &format!("{name}-model"))
+        })?;
+        kubectl::apply(namespace, &[runs::object("ModelServer", &name, &outside)])?;
+        kubectl::until("the model has no service", PATIENCE, || {
+            Ok(kubectl::get(namespace, "service", &format!("{name}-model"))?.is_none().then_some(()))
+        })?;
+    }
+    kubectl::until("the run is gone", PATIENCE, || {
+        Ok(kubectl::get(namespace, "graphrun", "fleeting")?.is_none().then_some(()))
+    })
 }
 
 /// No wildcard, no Secret but one by name.
@@ -175,7 +204,7 @@ fn tries() -> Vec<(&'static str, Value)> {
             "a server of tools",
             "tools",
             json!([{"name": "t", "mcp": {"url": "http://example.com/mcp",
-            "credentialRef": reference}}]),
+            "allow": ["search"], "credentialRef": reference}}]),
         ),
         graph(
             "a store",
