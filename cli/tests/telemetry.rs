@@ -195,7 +195,10 @@ fn log_lines_are_json_with_the_progress_among_them() {
     assert_eq!((counts["superstep committed"], counts["run ended"]), (21, 1));
     assert_eq!(counts["activation completed"], 49);
     let called = lines.iter().find(|line| line["message"] == "call ended").unwrap();
-    assert_eq!((&called["called"], &called["target"]), (&Value::from("m"), &Value::from("superstep::run")));
+    assert_eq!(
+        (&called["called"], &called["target"]),
+        (&Value::from("model m"), &Value::from("superstep::run"))
+    );
     let retried = lines.iter().find(|line| line["message"] == "attempt failed, another follows").unwrap();
     assert_eq!((&retried["run"], &retried["activation"]), (&Value::from("calls"), &Value::from("ear@0")));
     let ended_line = lines.last().unwrap();

@@ -150,8 +150,10 @@ impl<'a> Walk<'a> {
         Position::of_char(self.source, offset - shift)
     }
 
+    /// Letters before an expression. The parser counts bytes.
     fn offset(&self, id: u64) -> usize {
-        self.info.offset_for(id).map_or(0, |(start, _)| start as usize)
+        let bytes = self.info.offset_for(id).map_or(0, |(start, _)| start as usize);
+        self.source.get(..bytes).map_or(bytes, |before| before.chars().count())
     }
 
     fn position(&self, id: u64) -> Position {
