@@ -19,7 +19,8 @@ pub(super) fn passages(text: &str, Chunking { characters, overlap }: Chunking) -
     let (most, overlap) = (characters.max(1) as usize, overlap as usize);
     let mut passages = Vec::new();
     let mut start = 0;
-    while start < letters.len() {
+    while let Some(space) = letters[start..].iter().position(|letter| !letter.is_whitespace()) {
+        start += space;
         let end = end_of(&letters, start, most);
         passages.extend(trimmed(&letters, start, end));
         if end == letters.len() {
@@ -86,6 +87,8 @@ mod tests {
         assert_eq!(cut("  spaced \n ", 100, 0), ["spaced"]);
         assert_eq!(cut(" \n ", 16, 4), Vec::<String>::new());
         assert_eq!(cut("", 16, 4), Vec::<String>::new());
+        // The space before a word is no part of the passage that the next one overlaps.
+        assert_eq!(cut(&format!("{}ab c de fghij", " ".repeat(12)), 16, 3), ["ab c de fghij"]);
     }
 
     #[test]
