@@ -20,7 +20,7 @@ use crate::exit::{CommandError, Exit};
 use crate::input::read;
 use crate::{answer, cancel, log, patch, watch};
 
-use args::{ForkArgs, Plugin, PluginCommand, RunArgs};
+use args::{ForkArgs, Made, Plugin, PluginCommand, RunArgs};
 use kubectl::Kubectl;
 pub(crate) use kubectl::KubectlError;
 use objects::{Located, Mode};
@@ -107,40 +107,34 @@ fn run(kubectl: &Kubectl, args: &RunArgs) -> Result<Exit, CommandError> {
         ("input", input),
         ("parameters", parameters),
         ("continueFrom", args.continue_from.as_ref().map(|run| json!({"name": run}))),
-        ("ttlAfterFinished", args.ttl.clone().map(Value::from)),
     ];
     for (name, value) in members {
         if let Some(value) = value {
             spec[name] = value;
         }
     }
-    let name = objects::create(kubectl, args.name.as_deref(), &args.graph, &spec)?;
-    created(kubectl, &name, (args.no_watch, args.output))
+    make(kubectl, &args.graph, spec, &args.made)
 }
 
 /// Creates a run that has a part of another one, and shows what happens in it.
 fn fork(kubectl: &Kubectl, args: &ForkArgs) -> Result<Exit, CommandError> {
     let graph = Located::find(kubectl, &args.run)?.graph;
     let from = json!({"name": args.run, "superstep": args.from});
-    let mut spec = json!({"graphRef": {"name": graph}, "forkFrom": from});
-    if let Some(ttl) = &args.ttl {
-        spec["ttlAfterFinished"] = ttl.as_str().into();
-    }
-    let name = objects::create(kubectl, args.name.as_deref(), &graph, &spec)?;
-    created(kubectl, &name, (args.no_watch, args.output))
+    let spec = json!({"graphRef": {"name": graph}, "forkFrom": from});
+    make(kubectl, &graph, spec, &args.made)
 }
 
-/// Shows what happens in a run that was just created, unless nobody wants to see it.
-fn created(
-    kubectl: &Kubectl,
-    name: &str,
-    (no_watch, output): (bool, WatchFormat),
-) -> Result<Exit, CommandError> {
-    if no_watch {
+/// Creates a run of a graph, and shows what happens in it, unless nobody wants to see it.
+fn make(kubectl: &Kubectl, graph: &str, mut spec: Value, made: &Made) -> Result<Exit, CommandError> {
+    if let Some(ttl) = &made.ttl {
+        spec["ttlAfterFinished"] = ttl.as_str().into();
+    }
+    let name = objects::create(kubectl, made.name.as_deref(), graph, &spec)?;
+    if made.no_watch {
         log::say(&format!("the run is {name}; kubectl superstep watch {name} shows it"));
         return Ok(Exit::Success);
     }
-    watched(&objects::begun(kubectl, name)?, output)
+    watched(&objects::begun(kubectl, &name)?, made.output)
 }
 
 fn watched(found: &Located, output: WatchFormat) -> Result<Exit, CommandError> {

@@ -142,20 +142,15 @@ pub fn list_runs(store: &Store<Record>) -> Result<Vec<RunSummary>, RunError> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(8);
     let share = names.len().div_ceil(threads).max(64);
     let index = Index::of(store, names.len());
-    let look_at = |names: &[RunName]| names.iter().filter_map(|name| summary(store, &index, name)).unzip();
-    let (mut runs, learnt): (Vec<RunSummary>, Vec<Option<Learnt>>) = thread::scope(|scope| {
-        let looking: Vec<_> = names
-            .chunks(share)
-            .map(|names| scope.spawn(move || -> (Vec<RunSummary>, Vec<Option<Learnt>>) { look_at(names) }))
-            .collect();
-        looking
-            .into_iter()
-            .flat_map(|part| {
-                let (runs, learnt) = part.join().expect("looking at a run does not panic");
-                runs.into_iter().zip(learnt)
-            })
-            .unzip()
+    let found: Vec<(RunSummary, Option<Learnt>)> = thread::scope(|scope| {
+        let (store, index) = (store, &index);
+        let look_at = move |names: &[RunName]| -> Vec<_> {
+            names.iter().filter_map(|name| summary(store, index, name)).collect()
+        };
+        let looking: Vec<_> = names.chunks(share).map(|names| scope.spawn(move || look_at(names))).collect();
+        looking.into_iter().flat_map(|part| part.join().expect("looking at a run does not panic")).collect()
     });
+    let (mut runs, learnt): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     index.keep(store, learnt.into_iter().flatten().collect(), &names);
     runs.sort_by(|a, b| (Reverse(a.started_at), &a.name).cmp(&(Reverse(b.started_at), &b.name)));
     Ok(runs)

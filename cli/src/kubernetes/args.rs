@@ -98,6 +98,14 @@ pub(super) struct RunArgs {
     /// A GraphRun that has ended, of the same graph: begin with the values that its vertices had.
     #[arg(long, value_name = "RUN")]
     pub(super) continue_from: Option<String>,
+    /// What is made of it.
+    #[command(flatten)]
+    pub(super) made: Made,
+}
+
+/// The GraphRun that a command makes, and whether it is looked at.
+#[derive(Args, Debug)]
+pub(super) struct Made {
     /// The name of the GraphRun; default the graph's name and a random ending.
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
@@ -128,18 +136,9 @@ pub(super) struct ForkArgs {
     /// The first superstep that the fork makes itself; with 0 it begins anew.
     #[arg(long, value_name = "N")]
     pub(super) from: u64,
-    /// The name of the GraphRun; default the graph's name and a random ending.
-    #[arg(long, value_name = "NAME")]
-    pub(super) name: Option<String>,
-    /// How long the GraphRun stays once the run has ended, such as 24h; default for ever.
-    #[arg(long, value_name = "DURATION")]
-    pub(super) ttl: Option<String>,
-    /// Create the GraphRun, and do not wait for it.
-    #[arg(long)]
-    pub(super) no_watch: bool,
-    /// How the result is written, or the events.
-    #[arg(long, value_enum, default_value_t = WatchFormat::Json)]
-    pub(super) output: WatchFormat,
+    /// What is made of it.
+    #[command(flatten)]
+    pub(super) made: Made,
 }
 
 /// Arguments of `watch`.

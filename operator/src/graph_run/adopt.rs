@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::events::EventType;
 use superstep_api::{AgentGraphObject, AgentGraphPatchObject, GraphRunObject};
-use superstep_graph::{Adoption, GraphSpec, Mutation, Revision, ValidatedGraph, validate};
+use superstep_graph::{Adoption, GraphSpec, Mutation, ValidatedGraph, validate};
 use superstep_proto::v1;
 
 use crate::context::Context;
@@ -82,23 +82,23 @@ pub(super) async fn adopt(
 }
 
 /// The document with which a run is to go on, if that is another one than what it has. A run has, of the patches
-/// that are for later runs, those that were there when it began.
+/// that are for later runs, those that were there when it began. A fork has the graph of its run.
 fn document(
     graph: &AgentGraphObject,
     patches: &[Arc<AgentGraphPatchObject>],
     run: &GraphRunObject,
     found: &v1::Run,
 ) -> Option<Document> {
-    if graph.spec.graph.mutations.adopt == Adoption::Pinned || graph.metadata.deletion_timestamp.is_some() {
+    let is_pinned = graph.spec.graph.mutations.adopt == Adoption::Pinned || run.spec.fork_from.is_some();
+    if is_pinned || graph.metadata.deletion_timestamp.is_some() {
         return None;
     }
     let with = |count: usize| with_patches(&graph.spec.graph, &patches[..count]).spec;
     // Clocks differ: which patches it began with is told by what it has, if the document is the same.
     let is_same = |count| {
-        let began = ValidatedGraph::after_mutation(with(count)).with_parameters(&run.spec.parameters);
-        [began.revision(), ValidatedGraph::after_mutation(with(count)).revision()]
-            .iter()
-            .any(|revision| bytes(revision) == found.base)
+        let document = ValidatedGraph::after_mutation(with(count));
+        let began = document.with_parameters(&run.spec.parameters);
+        [document, began].iter().any(|graph| graph.revision().bytes()[..] == found.base)
     };
     if (0..=patches.len()).any(is_same) {
         return None;
@@ -114,13 +114,10 @@ fn document(
     Some(Document { name: format!("document-{generation:010}-{}", &revision[..8]), spec })
 }
 
-fn bytes(revision: &Revision) -> Vec<u8> {
-    revision.bytes().to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use superstep_api::ForkFrom;
 
     use super::*;
 
@@ -157,7 +154,7 @@ mod tests {
     fn began_with(graph: &AgentGraphObject, patches: &[Arc<AgentGraphPatchObject>]) -> v1::Run {
         let spec = with_patches(&graph.spec.graph, patches).spec;
         let began = ValidatedGraph::after_mutation(spec).with_parameters(&run().spec.parameters);
-        v1::Run { base: bytes(&began.revision()).into(), started_at: 100, ..v1::Run::default() }
+        v1::Run { base: began.revision().bytes().to_vec().into(), started_at: 100, ..v1::Run::default() }
     }
 
     #[test]
@@ -171,7 +168,7 @@ mod tests {
         assert_eq!(names, ["a", "early"]);
         assert!(changed.name.starts_with("document-0000000002-"), "{}", changed.name);
         let adopted = ValidatedGraph::after_mutation(changed.spec).revision();
-        let found = v1::Run { base: bytes(&adopted).into(), ..found };
+        let found = v1::Run { base: adopted.bytes().to_vec().into(), ..found };
         assert_eq!(document(&second, &patches, &run(), &found), None, "it has adopted it");
     }
 
@@ -184,6 +181,10 @@ mod tests {
         let mut pinned = graph(&json!(2), 2);
         pinned.spec.graph.mutations.adopt = Adoption::Pinned;
         assert_eq!(document(&pinned, &[], &run(), &found), None);
-        assert!(document(&graph(&json!(2), 2), &[], &run(), &found).is_some());
+        let changed = graph(&json!(2), 2);
+        assert!(document(&changed, &[], &run(), &found).is_some());
+        let mut fork = run();
+        fork.spec.fork_from = Some(ForkFrom { name: "other".to_owned(), superstep: 1 });
+        assert_eq!(document(&changed, &[], &fork, &found), None);
     }
 }
