@@ -2,6 +2,7 @@
 
 mod ask;
 mod coordination;
+mod ended;
 mod roster;
 mod run;
 mod spans;

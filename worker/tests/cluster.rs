@@ -27,6 +27,8 @@ mod forking;
 mod health;
 #[path = "cluster/network.rs"]
 mod network;
+#[path = "cluster/retention.rs"]
+mod retention;
 #[path = "cluster/standing.rs"]
 mod standing;
 #[path = "cluster/watching.rs"]

@@ -8,7 +8,7 @@ use superstep_engine::{Placed, Record};
 use superstep_graph::VertexName;
 use superstep_proto::v1;
 use superstep_proto::v1::from_leader::Said;
-use superstep_runtime::{Hub, RunError, note_end};
+use superstep_runtime::{Hub, RunError};
 use superstep_store::{AppendError, Contents, JournalName, Log, RunName, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use super::ask::Ask;
 use super::spans::Spans;
 use super::term::{Change, Term, TermEnd, needs_of, unmet};
-use super::{Attendant, Connection, Members, Shared, ToLeader, may_pass, texts};
+use super::{Attendant, Connection, Members, Shared, ToLeader, ended, may_pass, texts};
 use crate::counts::Held;
 use crate::log_span;
 
@@ -226,6 +226,7 @@ impl RunLead {
         }
         self.place(workers.iter().map(|worker| worker.connection).collect());
         let parted = self.parted(&open.records, &workers);
+        let began = open.records.first().cloned();
         let term = Term::begin(self, open, workers).await?;
         (self.waits_for, self.moved, self.led) = (None, false, true);
         for worker in parted {
@@ -233,11 +234,8 @@ impl RunLead {
         }
         let span = log_span::of_term(&self.run, term.epoch(), self.spans.trace());
         let (end, finished) = term.drive(self).instrument(span).await?;
-        if let Some((begun, end)) = finished {
-            let (store, run) = (self.shared.store.clone(), self.run.clone());
-            let noted =
-                tokio::task::spawn_blocking(move || note_end(&store, &run, (&begun.0, begun.1), None, &end));
-            noted.await.expect("noting the end of a run does not panic");
+        if let (Some(end), Some(Record::RunStarted(started))) = (finished, began) {
+            ended::settle(&self.shared, &self.run, started, end).await;
         }
         Ok(end)
     }

@@ -49,9 +49,6 @@ pub(super) enum Change {
     Moved,
 }
 
-/// The name of a run's graph, and when it was started.
-pub(super) type Begun = (String, u64);
-
 /// An append that has ended.
 type Appended = (Token, u64, Result<Position, AppendError>);
 
@@ -162,10 +159,7 @@ impl Term {
     }
 
     /// Drives the run until the term ends; with how the run ended, if it has.
-    pub(super) async fn drive(
-        mut self,
-        lead: &mut RunLead,
-    ) -> Result<(TermEnd, Option<(Begun, RunEnd)>), LeadError> {
+    pub(super) async fn drive(mut self, lead: &mut RunLead) -> Result<(TermEnd, Option<RunEnd>), LeadError> {
         tracing::info!(workers = self.workers.len(), "a term begins");
         loop {
             self.act(&mut lead.spans)?;
@@ -202,7 +196,7 @@ impl Term {
         }
     }
 
-    fn finish(mut self, status: RunStatus) -> (Begun, RunEnd) {
+    fn finish(mut self, status: RunStatus) -> RunEnd {
         self.flush();
         for worker in &self.workers {
             worker.say(Said::Release(v1::Release { run: self.run.to_string(), epoch: self.epoch }));
@@ -212,9 +206,8 @@ impl Term {
                 tracing::trace!("nobody waits for the end of the run");
             }
         }
-        let begun = (self.started.root.clone(), self.started.started_at);
         let (outputs, totals) = (self.coordinator.outputs(), self.coordinator.totals());
-        (begun, RunEnd { status, outputs, totals })
+        RunEnd { status, outputs, totals }
     }
 
     /// Does everything that the coordinator wants done, apart from telling the workers.

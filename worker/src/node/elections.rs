@@ -65,7 +65,8 @@ impl Elections {
     async fn follow(&self) {
         match self.election.standing(Instant::now()) {
             Standing::Leads => {
-                if self.leader_here.borrow().is_none() {
+                // One whose task has died leads nobody.
+                if self.leader_here.borrow().as_ref().is_none_or(LeaderHandle::is_closed) {
                     tracing::info!(worker = self.me.name, "this worker leads");
                     self.begin();
                 }
