@@ -1,20 +1,22 @@
-"""The shapes of LangGraph's own benchmark: sub-graphs opened in a fan-out, an agent with a tool, a wide state.
+"""The shapes of LangGraph's own benchmark: a line, sub-graphs opened in a fan-out, an agent with a tool, wide states.
 
-Each function makes a graph, its input, and a list whose length is the number of activations so far.
+Each function makes what compiles a graph, its input, and a list whose length is the number of activations so far.
 """
 
 import operator
 import random
 import string
 import uuid
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
+import langgraph_wide
 import measure
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import StructuredTool
-from langgraph.graph import END, START, StateGraph
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import create_react_agent
 from typing_extensions import TypedDict
 
@@ -60,7 +62,7 @@ def subgraphs(n):
     outer.add_conditional_edges(START, lambda state: [Send("joke", {"subject": s}) for s in state["subjects"]], ["joke"])
     outer.add_edge("joke", END)
     subjects = [random.choices(string.ascii_lowercase, k=1000) for _ in range(n)]
-    return outer.compile(), {"subjects": subjects}, done
+    return outer.compile, {"subjects": subjects}, done
 
 
 def react(n):
@@ -88,90 +90,87 @@ def react(n):
 
     model = Model(responses=[*(call() for _ in range(n)), AIMessage("answer" * 100, id=str(uuid.uuid4()))])
     tool = StructuredTool.from_function(look_up, name="look_up", description="Looks something up.")
-    return create_react_agent(model, [tool]), {"messages": [HumanMessage("hi?")]}, done
+
+    def compiling(checkpointer):
+        return create_react_agent(model, [tool], checkpointer=checkpointer)
+
+    return compiling, {"messages": [HumanMessage("hi?")]}, done
 
 
-def kept(before, after):
-    return after if after is not None else before
-
-
-class Wide(TypedDict, total=False):
-    messages: Annotated[list, operator.add]
-    trigger_events: Annotated[list, operator.add]
-    primary_issue_medium: str
-    autoresponse: Optional[dict]
-    issue: Optional[dict]
-    relevant_rules: Optional[list]
-    memory_docs: Optional[list]
-    categorizations: Annotated[list, operator.add]
-    responses: Annotated[list, operator.add]
-    user_info: Annotated[Optional[dict], kept]
-    crm_info: Annotated[Optional[dict], kept]
-    email_thread_id: Annotated[Optional[str], kept]
-    slack_participants: Annotated[dict, operator.or_]
-    bot_id: Optional[str]
-    notified_assignees: Annotated[dict, operator.or_]
-
-
-LISTS = {"messages", "trigger_events", "categorizations", "responses", "memory_docs", "relevant_rules"}
-TEXTS = {"primary_issue_medium", "email_thread_id", "bot_id"}
-WIDE = {
-    "one": ("messages", ["trigger_events", "primary_issue_medium"]),
-    "two": ("trigger_events", ["autoresponse", "issue"]),
-    "three": ("autoresponse", ["relevant_rules"]),
-    "four": ("trigger_events", ["categorizations", "responses", "memory_docs"]),
-    "five": ("categorizations", [
-        "user_info", "crm_info", "email_thread_id", "slack_participants", "bot_id", "notified_assignees",
-    ]),
-    "six": ("responses", ["messages"]),
-}
-MESSAGE_SIDES = {300: (5, 5), 1200: (3, 3)}
-
-
-def wide(n):
+def sequential(n):
     done = []
 
-    def copies(read, fields):
-        async def vertex(state):
-            done.append(1)
-            value = state[read]
-            every = value if isinstance(value, list) else [value]
-            def of(field):
-                if field in TEXTS:
-                    return "".join(random.choices(string.ascii_lowercase, k=n))
-                return every if field in LISTS else every[-1]
-            return {field: of(field) for field in fields}
-        return vertex
+    async def nothing(_state: MessagesState):
+        done.append(1)
 
-    graph = StateGraph(Wide)
-    for name, (read, fields) in WIDE.items():
-        graph.add_node(name, copies(read, fields))
-    for before, after in [
-        (START, "one"), ("one", "two"), ("two", "three"), ("two", "four"), (["three", "four"], "five"), ("five", "six"),
-    ]:
+    graph = StateGraph(MessagesState)
+    names = [f"v{index}" for index in range(n)]
+    for name in names:
+        graph.add_node(name, nothing)
+    for before, after in zip([START, *names], [*names, END]):
         graph.add_edge(before, after)
-    graph.add_conditional_edges("six", lambda state: END if len(state["messages"]) > n else "one", ["one", END])
-    outer, inner = MESSAGE_SIDES.get(n, (3, 3))
-    leaf = ["hi?" * 10, True, 1, 6327816386138, None] * 5
-    message = {str(i) * 10: {str(j) * 10: leaf for j in range(inner)} for i in range(outer)}
-    return graph.compile(), {"messages": [message]}, done
+    return graph.compile, {"messages": []}, done
 
 
-SHAPES = {"subgraphs": subgraphs, "react": react, "wide": wide}
+SHAPES = {
+    "sequential": sequential,
+    "subgraphs": subgraphs,
+    "react": react,
+    "wide-state": langgraph_wide.wide_state,
+    "wide-dict": langgraph_wide.wide_dict,
+    "pydantic-state": langgraph_wide.pydantic_state,
+}
 
 
 async def run(options, clock):
-    """Streams runs of a shape as its own benchmark does; how many activations the last one had."""
-    graph, payload, done = SHAPES[options.shape](WARMING)
-    await stream(graph, payload)
-    graph, payload, done = SHAPES[options.shape](options.n)
+    """Measures a shape as its own benchmark does; how many activations the last run of it had.
+
+    Each run ends, so that it can be told whether it did all its work: that of a compilation, and what comes after the
+    first event, outside the measured region.
+    """
+    measured = MEASURES[options.measure]
+    compiling, payload, _ = SHAPES[options.shape](WARMING)
+    await measured(lambda: compiling(checkpointer=saver(options)), payload, measure.Clock())
+    compiling, payload, done = SHAPES[options.shape](options.n)
     for _ in range(options.runs):
         done.clear()
-        with clock.run():
-            await stream(graph, payload)
+        await measured(lambda: compiling(checkpointer=saver(options)), payload, clock)
     return len(done)
 
 
-async def stream(graph, payload):
-    async for _ in graph.astream(payload, {"recursion_limit": 10**9}, durability="exit"):
+def saver(options):
+    """What keeps the checkpoints of a run, those of one only: with durability `exit` it is asked to once, at the end."""
+    return InMemorySaver() if options.store == "kept" else None
+
+
+async def whole(compiling, payload, clock):
+    graph = compiling()
+    with clock.run():
+        await rest(events(graph, payload))
+
+
+async def first_event(compiling, payload, clock):
+    graph = compiling()
+    with clock.run():
+        stream = events(graph, payload)
+        await anext(stream)
+    await rest(stream)
+
+
+async def compilation(compiling, payload, clock):
+    with clock.run():
+        graph = compiling()
+    await rest(events(graph, payload))
+
+
+MEASURES = {"run": whole, "first-event": first_event, "compilation": compilation}
+
+
+def events(graph, payload):
+    config = {"configurable": {"thread_id": str(uuid.uuid4())}, "recursion_limit": 10**9}
+    return graph.astream(payload, config, durability="exit")
+
+
+async def rest(stream):
+    async for _ in stream:
         pass

@@ -12,11 +12,12 @@ WIDTH = 100
 """How many runs the shape `concurrent` has at the same time."""
 
 
-def arguments(shapes, stores):
+def arguments(shapes, stores, measures=("run",)):
     parser = argparse.ArgumentParser()
     parser.add_argument("--shape", required=True, choices=shapes)
     parser.add_argument("--n", type=int, required=True, help="length of a chain or loop, width, size of a state")
-    parser.add_argument("--store", default="memory", choices=stores, help="memory keeps nothing")
+    parser.add_argument("--store", default="memory", choices=stores, help="memory keeps nothing, kept keeps it there")
+    parser.add_argument("--measure", default=measures[0], choices=measures, help="of each run")
     parser.add_argument("--runs", type=int, default=1, help="the median run is reported")
     return parser.parse_args()
 
@@ -25,18 +26,21 @@ def expected(shape, n):
     """How many supersteps and activations a run of the shape has."""
     return {
         "chain": (n, n),
+        "sequential": (n, n),
         "loop": (n, n),
         "fanout": (3, n + 2),
         "concurrent": (WIDTH * n, WIDTH * n),
         "subgraphs": (13, 12 * n),
         "react": (2 * n + 1, 2 * n + 1),
-        "wide": (5 * rounds(n), 6 * rounds(n)),
+        "wide-state": (5 * rounds(n), 6 * rounds(n)),
+        "wide-dict": (5 * rounds(n), 6 * rounds(n)),
+        "pydantic-state": (5 * rounds(n), 6 * rounds(n)),
         "branches": (4, 5),
     }[shape]
 
 
 def rounds(n):
-    """How often the graph of the shape `wide` goes round until it holds more than `n` messages."""
+    """How often the graph of the wide shapes goes round until it holds more than `n` messages."""
     messages, events, responses, count = 1, 0, 0, 0
     while messages <= n:
         events += messages
@@ -85,6 +89,7 @@ def report(peer, options, clock, activations, stored=0):
         "shape": options.shape,
         "n": options.n,
         "store": options.store,
+        "measure": options.measure,
         "supersteps": supersteps,
         "activations": activations,
         "wall_s": statistics.median(clock.walls),

@@ -121,7 +121,8 @@ async def plain(options, clock, path):
 
 
 async def main():
-    options = measure.arguments([*SHAPES, *langgraph_shapes.SHAPES], ["memory", "sqlite"])
+    shapes, measures = [*SHAPES, *langgraph_shapes.SHAPES], [*langgraph_shapes.MEASURES]
+    options = measure.arguments(shapes, ["memory", "kept", "sqlite"], measures)
     clock, stored = measure.Clock(), 0
     if options.shape in langgraph_shapes.SHAPES:
         activations = await langgraph_shapes.run(options, clock)

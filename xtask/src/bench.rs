@@ -15,7 +15,7 @@ use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use plan::{Programs, ROWS, Row};
+use plan::{Programs, Row};
 use series::Series;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ fn wants(arguments: &Arguments, named: &dyn Fn(&str) -> bool) -> bool {
 
 fn plan(workspace: &Workspace, arguments: &Arguments, folder: &Path) -> Result<Vec<Series>> {
     let wanted = |named: &dyn Fn(&str) -> bool| wants(arguments, named);
-    let rows: Vec<&Row> = ROWS.iter().filter(|row| wanted(&|only| row.is_named(only))).collect();
+    let rows: Vec<&Row> = plan::rows().filter(|row| wanted(&|only| row.is_named(only))).collect();
     let generation = wanted(&|only| only == GENERATION);
     if rows.is_empty() && !generation && !wanted(&|only| only == cluster::PART) {
         bail!("no row is named {}", arguments.only.join(" or "));

@@ -1,15 +1,16 @@
 //! Measures the runner, and prints one JSON line: the code path of `superstep run` with registered
 //! closures and made-up models, JSON payloads, and an observer.
 //!
-//! `bench --shape SHAPE --n N [--store memory|file] [--runs R] [--graph-size V]`, or `bench --smoke` for
-//! the smallest run of every shape, which checks that each does its work and prints nothing of speed.
+//! `bench --shape SHAPE --n N [--store memory|kept|file] [--measure run|first-event|compilation] [--runs R]
+//! [--graph-size V]`, or `bench --smoke` for the smallest run of every shape, which checks that each does its
+//! work and prints nothing of speed.
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
 mod arguments;
 mod measure;
 mod shapes;
 
-use arguments::Arguments;
+use arguments::{Arguments, Keeping, Region};
 use measure::Measured;
 use serde_json::json;
 use shapes::Shape;
@@ -35,7 +36,8 @@ fn print(arguments: &Arguments, median: &Measured, peak: u64) {
             "peer": "superstep",
             "shape": arguments.shape.name(),
             "n": arguments.n,
-            "store": if arguments.file { "file" } else { "memory" },
+            "store": arguments.keeping.name(),
+            "measure": arguments.region.name(),
             "supersteps": median.counted.supersteps,
             "activations": median.counted.activations,
             "messages": median.counted.messages,
@@ -50,13 +52,21 @@ fn print(arguments: &Arguments, median: &Measured, peak: u64) {
     );
 }
 
-/// Runs every shape once, as small as it goes, in memory and in a folder.
+/// Runs every shape once, as small as it goes, with each keeping, and once for each region.
 fn smoke() {
     for shape in Shape::ALL {
-        for file in [false, true] {
-            let arguments = Arguments { shape, n: shape.smallest(), file, ..Arguments::default() };
-            let measured = measure::runs(&arguments);
-            let counted = &measured[0].counted;
+        let keepings = Keeping::ALL.map(|keeping| (keeping, Region::Run));
+        let regions = [Region::FirstEvent, Region::Compilation].map(|region| (Keeping::Nothing, region));
+        for (keeping, region) in keepings.into_iter().chain(regions) {
+            let arguments = Arguments {
+                shape,
+                n: shape.smallest(),
+                keeping,
+                region,
+                smoke: true,
+                ..Arguments::default()
+            };
+            let counted = measure::runs(&arguments)[0].counted;
             println!(
                 "{}: {} supersteps, {} activations",
                 shape.name(),

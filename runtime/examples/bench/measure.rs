@@ -1,15 +1,17 @@
 //! Runs of a shape, measured.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use superstep_engine::{Notice, Payload, Record, RunStatus};
-use superstep_runtime::{NewRun, Observer, Programs, Run, Setup};
+use superstep_graph::{ValidatedGraph, validate};
+use superstep_runtime::{NewRun, Observer, Programs, Run, Setup, check};
 use superstep_store::Store;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Keeping, Region};
 use super::shapes::Work;
 
 /// One run, or the runs of a shape that go on at the same time.
@@ -39,10 +41,25 @@ pub(crate) struct Counted {
     pub(crate) messages: u64,
 }
 
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    wall: Instant,
+    cpu: Duration,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { cpu: cpu_time(), wall: Instant::now() }
+    }
+}
+
 /// Counts what it is told, as any observer at least does.
 struct Counter {
     messages: AtomicU64,
     other: AtomicU64,
+    /// When the first activation was in its commit.
+    first: OnceLock<Moment>,
     /// The supersteps that begin and end the second and the last tenth.
     tenths: [u64; 4],
     /// CPU seconds at those.
@@ -56,6 +73,7 @@ impl Counter {
         Self {
             messages: AtomicU64::new(0),
             other: AtomicU64::new(0),
+            first: OnceLock::new(),
             tenths: [1, 2, 9, 10].map(|tenths| tenth * tenths),
             marks: Mutex::default(),
         }
@@ -75,6 +93,9 @@ impl Observer for Counter {
         {
             self.marks.lock().expect("no observer panics").push(cpu_time().as_secs_f64());
         }
+        if matches!(notice, Notice::Completed { .. }) {
+            self.first.get_or_init(Moment::now);
+        }
         let is_message = matches!(notice, Notice::Settled { .. });
         let counter = if is_message { &self.messages } else { &self.other };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -92,12 +113,13 @@ pub(crate) fn runs(arguments: &Arguments) -> Vec<Measured> {
     // A shape that takes its time is not warmed up.
     let warming = usize::from(!arguments.smoke && arguments.shape.is_quick());
     let measured = (0..arguments.runs + warming).map(|round| {
-        let store = if arguments.file {
-            Store::folder(folder.path()).expect("the folder takes runs")
-        } else {
-            Store::transient()
+        let store = match arguments.keeping {
+            Keeping::Nothing => Store::transient(),
+            Keeping::Memory => Store::memory(),
+            Keeping::File => Store::folder(folder.path()).expect("the folder takes runs"),
         };
-        let measured = runtime.block_on(measure(&work, &store, folder.path(), round));
+        let place = Place { store, folder: folder.path() };
+        let measured = runtime.block_on(measure(&work, arguments.region, &place, round));
         assert_eq!(measured.counted.supersteps, work.supersteps, "supersteps");
         assert_eq!(measured.counted.activations, work.activations, "activations");
         measured
@@ -105,24 +127,45 @@ pub(crate) fn runs(arguments: &Arguments) -> Vec<Measured> {
     measured.skip(warming).collect()
 }
 
-async fn measure(work: &Work, store: &Store<Record>, folder: &Path, round: usize) -> Measured {
+/// Where runs are kept.
+struct Place<'a> {
+    store: Store<Record>,
+    /// That of the store, if it has one.
+    folder: &'a Path,
+}
+
+async fn measure(work: &Work, region: Region, place: &Place<'_>, round: usize) -> Measured {
     let counter = Arc::new(Counter::of(work));
     let programs = Arc::new(work.programs());
     let names: Vec<String> = (0..work.width).map(|run| format!("bench-{round}-{run}")).collect();
-    let create = |name: &String| begin(work, store, name, (Arc::clone(&programs), Arc::clone(&counter)));
+    let create = |name: &String| {
+        let graphs = match region {
+            Region::Run | Region::FirstEvent => work.graphs.clone(),
+            Region::Compilation => compiled(&work.graphs),
+        };
+        begin((work, graphs), &place.store, name, (Arc::clone(&programs), Arc::clone(&counter)))
+    };
     // One run alone is made before: its first records are no cost of a superstep. Of many at the same
-    // time, making them is part of the work.
-    let early: Vec<Run> = names.iter().take(usize::from(work.width == 1)).map(create).collect();
+    // time, making them is part of the work, and so it is of a beginning.
+    let ahead = usize::from(work.width == 1 && region == Region::Run);
+    let early: Vec<Run> = names.iter().take(ahead).map(create).collect();
     let earlier = status_bytes("VmHWM:");
     if work.growth_matters {
         reset_peak();
     }
     let before = status_bytes("VmRSS:");
-    let (cpu, wall) = (cpu_time(), Instant::now());
+    let begun = Moment::now();
     let late = names.iter().skip(early.len()).map(create);
-    let driven = early.into_iter().chain(late).map(Run::drive);
-    let ends = futures::future::join_all(driven).await;
-    let (wall, cpu) = (wall.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64());
+    let runs: Vec<Run> = early.into_iter().chain(late).collect();
+    let ready = Moment::now();
+    let ends = futures::future::join_all(runs.into_iter().map(Run::drive)).await;
+    let ended = match region {
+        Region::Run => Moment::now(),
+        Region::FirstEvent => *counter.first.get().expect("an activation is in its commit"),
+        Region::Compilation => ready,
+    };
+    let wall = (ended.wall - begun.wall).as_secs_f64();
+    let cpu = (ended.cpu - begun.cpu).as_secs_f64();
     let peak = status_bytes("VmHWM:");
     let mut counted = Counted { messages: counter.messages.load(Ordering::Relaxed), ..Counted::default() };
     for end in ends {
@@ -131,20 +174,33 @@ async fn measure(work: &Work, store: &Store<Record>, folder: &Path, round: usize
         counted.supersteps += end.totals.supersteps;
         counted.activations += end.totals.activations;
     }
-    let stored = names.iter().map(|name| stored_bytes(&folder.join("runs").join(name))).sum();
+    let stored = names.iter().map(|name| stored_bytes(&place.folder.join("runs").join(name))).sum();
     let grown = peak.saturating_sub(before);
-    let (syncs, late_over_early) = (store.commits(), counter.late_over_early());
+    let (syncs, late_over_early) = (place.store.commits(), counter.late_over_early());
     Measured { wall, cpu, stored, syncs, grown, peak: peak.max(earlier), late_over_early, counted }
 }
 
-fn begin(work: &Work, store: &Store<Record>, name: &str, shared: (Arc<Programs>, Arc<Counter>)) -> Run {
-    let (programs, counter) = shared;
+/// The same graphs, made anew from their documents.
+fn compiled(graphs: &BTreeMap<String, ValidatedGraph>) -> BTreeMap<String, ValidatedGraph> {
+    let compile = |graph: &ValidatedGraph| {
+        assert_eq!(check(graph.spec()), [], "nothing is wrong with its expressions");
+        validate(graph.spec()).expect("it was valid before")
+    };
+    graphs.iter().map(|(name, graph)| (name.clone(), compile(graph))).collect()
+}
+
+fn begin(
+    (work, graphs): (&Work, BTreeMap<String, ValidatedGraph>),
+    store: &Store<Record>,
+    name: &str,
+    (programs, counter): (Arc<Programs>, Arc<Counter>),
+) -> Run {
     let setup =
         Setup { programs, observers: vec![counter], owner: "bench".to_owned(), leave_when_paused: false };
     let new = NewRun {
         name: name.parse().expect("it is a name of a run"),
         root: "bench".to_owned(),
-        graphs: work.graphs.clone(),
+        graphs,
         input: work.input.clone(),
         attachment: Payload::null(),
         started_at: 0,

@@ -2,6 +2,7 @@
 
 mod agents;
 mod branches;
+mod checked;
 mod flood;
 mod plain;
 mod subgraphs;
@@ -34,6 +35,8 @@ pub(crate) enum Shape {
     React,
     /// Six vertices that hold fifteen growing fields, until there are more than N messages.
     Wide,
+    /// The same, all that they read checked by schemas.
+    WideChecked,
     /// A fast branch beside a slow one.
     Branches,
     /// N vertices that each send ten messages.
@@ -83,7 +86,7 @@ impl Work {
 }
 
 impl Shape {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Chain,
         Self::Loop,
         Self::Fanout,
@@ -91,6 +94,7 @@ impl Shape {
         Self::Subgraphs,
         Self::React,
         Self::Wide,
+        Self::WideChecked,
         Self::Branches,
         Self::Flood,
     ];
@@ -104,6 +108,7 @@ impl Shape {
             Self::Subgraphs => "subgraphs",
             Self::React => "react",
             Self::Wide => "wide",
+            Self::WideChecked => "wide-checked",
             Self::Branches => "branches",
             Self::Flood => "flood",
         }
@@ -126,7 +131,8 @@ impl Shape {
             | Self::Concurrent
             | Self::Subgraphs
             | Self::React
-            | Self::Wide => 3,
+            | Self::Wide
+            | Self::WideChecked => 3,
         }
     }
 
@@ -143,7 +149,8 @@ impl Shape {
             Self::Fanout => plain::fanout(n),
             Self::Subgraphs => subgraphs::work(n),
             Self::React => agents::work(n),
-            Self::Wide => wide::work(n),
+            Self::Wide => wide::work(n, false),
+            Self::WideChecked => wide::work(n, true),
             Self::Branches => branches::work(n),
             Self::Flood => flood::work(n),
         }

@@ -1,5 +1,9 @@
 //! Which series are measured, and how each is started.
 
+mod agents;
+mod graphs;
+mod shapes;
+
 use super::peers::Venvs;
 use super::series::{Series, Unit};
 use std::collections::BTreeSet;
@@ -62,231 +66,10 @@ const NETWORKIT: &str = "networkit";
 const GRAPHBLAS: &str = "graphblas";
 const GRAPHX: &str = "graphx";
 
-/// Every row but that of tokens. Rows of `graphs` are of one graph, which ours makes, and peers whose answer differs
-/// from ours fail. Durable rows of `maf` are files that it does not sync; pydantic-graph keeps
-/// nothing.
-pub(super) const ROWS: &[Row] = &[
-    Row::new(
-        "memory",
-        "no-op chain of 1,000, in memory",
-        Unit::Superstep,
-        "chain --n 1000 --runs 20",
-        &[
-            (NEOGRAPH, "chain --n 1000 --runs 20"),
-            (PYDANTIC, "chain --n 1000 --runs 5"),
-            (MAF, "chain --n 1000"),
-            (LANGGRAPH, "chain --n 1000"),
-        ],
-    ),
-    Row::new(
-        "memory",
-        "fan-out to 1,000 and join, in memory",
-        Unit::Activation,
-        "fanout --n 1000 --runs 20",
-        &[
-            (NEOGRAPH, "fanout --n 1000 --runs 5"),
-            (PYDANTIC, "fanout --n 1000 --runs 5"),
-            (MAF, "fanout --n 1000"),
-            (LANGGRAPH, "fanout --n 1000"),
-        ],
-    ),
-    Row::new(
-        "memory",
-        "loop of 10,000 with 1 KB, in memory",
-        Unit::Superstep,
-        "loop --n 10000 --runs 3",
-        &[
-            (NEOGRAPH, "loop --n 10000"),
-            (PYDANTIC, "loop --n 10000"),
-            (MAF, "loop --n 10000"),
-            (LANGGRAPH, "loop --n 10000"),
-        ],
-    ),
-    Row::new(
-        "memory",
-        "100 runs of a chain of 10 at once, in memory",
-        Unit::Superstep,
-        "concurrent --n 10 --runs 10",
-        &[
-            (NEOGRAPH, "concurrent --n 10 --runs 5"),
-            (PYDANTIC, "concurrent --n 10 --runs 5"),
-            (MAF, "concurrent --n 10"),
-            (LANGGRAPH, "concurrent --n 10"),
-        ],
-    ),
-    Row::new(
-        "memory",
-        "1,000 supersteps of a loop of 2 in a graph of 10, in memory",
-        Unit::Superstep,
-        "loop --n 1000 --runs 20 --graph-size 10",
-        &[],
-    ),
-    Row::new(
-        "memory",
-        "the same in a graph of 10,000",
-        Unit::Superstep,
-        "loop --n 1000 --runs 20 --graph-size 10000",
-        &[],
-    ),
-    Row::new(
-        "durable",
-        "no-op chain of 1,000, durable",
-        Unit::Superstep,
-        "chain --n 1000 --store file",
-        &[
-            (NEOGRAPH, "chain --n 1000 --store sqlite"),
-            (MAF, "chain --n 1000 --store files"),
-            (LANGGRAPH, "chain --n 1000 --store sqlite"),
-        ],
-    ),
-    Row::new(
-        "durable",
-        "fan-out to 1,000 and join, durable",
-        Unit::Activation,
-        "fanout --n 1000 --store file --runs 5",
-        &[
-            (NEOGRAPH, "fanout --n 1000 --store sqlite --runs 5"),
-            (MAF, "fanout --n 1000 --store files"),
-            (LANGGRAPH, "fanout --n 1000 --store sqlite"),
-        ],
-    ),
-    Row::new(
-        "durable",
-        "loop of 10,000 with 1 KB, durable",
-        Unit::Superstep,
-        "loop --n 10000 --store file",
-        &[
-            (NEOGRAPH, "loop --n 10000 --store sqlite"),
-            (MAF, "loop --n 10000 --store files"),
-            (LANGGRAPH, "loop --n 10000 --store sqlite"),
-        ],
-    ),
-    Row::new(
-        "durable",
-        "100 supersteps of the same loop, durable",
-        Unit::Superstep,
-        "loop --n 100 --store file --runs 10",
-        &[],
-    ),
-    Row::new(
-        "durable",
-        "100 runs of a chain of 10 at once, durable",
-        Unit::Superstep,
-        "concurrent --n 10 --store file --runs 3",
-        &[
-            (NEOGRAPH, "concurrent --n 10 --store sqlite"),
-            (MAF, "concurrent --n 10 --store files"),
-            (LANGGRAPH, "concurrent --n 10 --store sqlite"),
-        ],
-    ),
-    Row::new(
-        "shapes",
-        "sequential_10",
-        Unit::Run,
-        "chain --n 10 --runs 100",
-        &[(LANGGRAPH, "chain --n 10 --runs 20")],
-    ),
-    Row::new(
-        "shapes",
-        "sequential_1000",
-        Unit::Run,
-        "chain --n 1000 --runs 20",
-        &[(LANGGRAPH, "chain --n 1000 --runs 2")],
-    ),
-    Row::new(
-        "shapes",
-        "fanout_to_subgraph_10x",
-        Unit::Run,
-        "subgraphs --n 10 --runs 20",
-        &[(LANGGRAPH, "subgraphs --n 10 --runs 5")],
-    ),
-    Row::new(
-        "shapes",
-        "fanout_to_subgraph_100x",
-        Unit::Run,
-        "subgraphs --n 100 --runs 10",
-        &[(LANGGRAPH, "subgraphs --n 100 --runs 2")],
-    ),
-    Row::new(
-        "shapes",
-        "react_agent_10x",
-        Unit::Run,
-        "react --n 10 --runs 20",
-        &[(LANGGRAPH, "react --n 10 --runs 5")],
-    ),
-    Row::new(
-        "shapes",
-        "react_agent_100x",
-        Unit::Run,
-        "react --n 100 --runs 5",
-        &[(LANGGRAPH, "react --n 100 --runs 2")],
-    ),
-    Row::new(
-        "shapes",
-        "wide_state_25x300",
-        Unit::Run,
-        "wide --n 300 --runs 20",
-        &[(LANGGRAPH, "wide --n 300 --runs 5")],
-    ),
-    Row::new(
-        "shapes",
-        "wide_state_9x1200",
-        Unit::Run,
-        "wide --n 1200 --runs 20",
-        &[(LANGGRAPH, "wide --n 1200 --runs 5")],
-    ),
-    Row::new(
-        "branches",
-        "1 s beside 0.4 s and 0.4 s, then a join",
-        Unit::Path,
-        "branches --n 1000",
-        &[(LANGGRAPH, "branches --n 1000")],
-    ),
-    Row::new(
-        "flood",
-        "a superstep of 100,000 vertices and 1,000,000 messages",
-        Unit::Message,
-        "flood --n 100000",
-        &[],
-    ),
-    Row::new(
-        "graphs",
-        "PageRank, 20 iterations, RMAT of scale 18, one message for all neighbours",
-        Unit::Edge,
-        "pagerank --delivery broadcast",
-        &[(NETWORKIT, "pagerank"), (GRAPHBLAS, "pagerank")],
-    ),
-    Row::new(
-        "graphs",
-        "the same, messages folded at the sender",
-        Unit::Edge,
-        "pagerank --delivery combined",
-        &[],
-    ),
-    Row::new("graphs", "the same, each message delivered", Unit::Edge, "pagerank --delivery each", &[]),
-    // Of scale 18 it takes longer than a measurement may.
-    Row::new(
-        "graphs",
-        "PageRank, 20 iterations, RMAT of scale 16",
-        Unit::Edge,
-        "pagerank --scale 16",
-        &[(GRAPHX, "pagerank --scale 16")],
-    ),
-    Row::new(
-        "graphs",
-        "connected components, RMAT of scale 18",
-        Unit::Edge,
-        "components",
-        &[(NETWORKIT, "components")],
-    ),
-    Row::new(
-        "graphs",
-        "breadth-first search, RMAT of scale 18",
-        Unit::Edge,
-        "hops",
-        &[(NETWORKIT, "hops"), (GRAPHBLAS, "hops")],
-    ),
-];
+/// Every row but that of tokens, in the order of the table.
+pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
+    [agents::ROWS, shapes::ROWS, graphs::ROWS].into_iter().flatten()
+}
 
 /// The peers that some of `rows` need.
 pub(super) fn peers(rows: &[&Row]) -> BTreeSet<&'static str> {
@@ -335,16 +118,16 @@ mod tests {
 
     #[test]
     fn a_row_is_named_by_its_part_or_by_some_of_its_name() {
-        let named = |only: &str| ROWS.iter().filter(|row| row.is_named(only)).count();
-        assert_eq!(named("react_agent_10x"), 1);
+        let named = |only: &str| rows().filter(|row| row.is_named(only)).count();
+        assert_eq!(named("react_agent_10x"), 2, "with its checkpoint");
         assert_eq!(named("branches"), 1);
-        assert_eq!(named("durable"), ROWS.iter().filter(|row| row.part == "durable").count());
+        assert_eq!(named("durable"), rows().filter(|row| row.part == "durable").count());
         assert_eq!(named("nothing of the kind"), 0);
     }
 
     #[test]
     fn no_name_stands_for_two_rows() {
-        let names: BTreeSet<&str> = ROWS.iter().map(|row| row.name).collect();
-        assert_eq!(names.len(), ROWS.len());
+        let names: BTreeSet<&str> = rows().map(|row| row.name).collect();
+        assert_eq!(names.len(), rows().count());
     }
 }

@@ -1,13 +1,56 @@
 //! Six vertices that go round and hold fifteen fields between them, most of them lists that grow.
+//!
+//! It stands for three shapes of LangGraph, whose six vertices share one state of these fields. Here a field is part of
+//! the value of the vertex that writes it, and reaches others as a message. Values have no classes, so that this is one
+//! shape where LangGraph has two: a dataclass that is made for each activation (`wide_state`), and a dict (`wide_dict`).
+//! Where the state is a pydantic model, all its fields are validated before each activation (`pydantic_state`): here
+//! all that an activation reads is, what came to it and what its vertex holds. The other fields cannot reach it.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use superstep_engine::{Emission, Payload, ProgramResult, ValueChange, View};
 
-use super::{Vertex, Work, custom, graph};
+use super::checked::{Holder, Kind, Schemas, register};
+use super::{Work, custom, graph};
 
-pub(super) fn work(n: usize) -> Work {
+const ONE: Holder = Holder {
+    vertex: "one",
+    takes: Kind::Objects,
+    fields: &[("trigger_events", Kind::Objects), ("primary_issue_medium", Kind::Text)],
+};
+const TWO: Holder = Holder {
+    vertex: "two",
+    takes: Kind::Objects,
+    fields: &[("autoresponse", Kind::Object), ("issue", Kind::Object)],
+};
+const THREE: Holder =
+    Holder { vertex: "three", takes: Kind::Object, fields: &[("relevant_rules", Kind::Objects)] };
+const FOUR: Holder = Holder {
+    vertex: "four",
+    takes: Kind::Objects,
+    fields: &[
+        ("categorizations", Kind::Objects),
+        ("responses", Kind::Objects),
+        ("memory_docs", Kind::Objects),
+    ],
+};
+const FIVE: Holder = Holder {
+    vertex: "five",
+    takes: Kind::Objects,
+    fields: &[
+        ("user_info", Kind::Object),
+        ("crm_info", Kind::Object),
+        ("email_thread_id", Kind::Text),
+        ("slack_participants", Kind::Object),
+        ("bot_id", Kind::Text),
+        ("notified_assignees", Kind::Object),
+    ],
+};
+const SIX: Holder = Holder { vertex: "six", takes: Kind::Objects, fields: &[("messages", Kind::Objects)] };
+
+/// The shape until there are more than `n` messages, `checked` before each activation or not.
+pub(super) fn work(n: usize, checked: bool) -> Work {
     let mut five = custom("five", "five");
     five["join"] = json!({"mode": "All", "of": ["three", "four"]});
     let graph = graph(json!({
@@ -28,13 +71,15 @@ pub(super) fn work(n: usize) -> Work {
         ],
     }));
     let rounds = rounds(n);
+    let schemas = checked.then(|| Arc::new(Schemas::new()));
     let mut work = Work::new(graph, 5 * rounds, 6 * rounds).with(move |programs| {
-        programs.register("one", Arc::new(Vertex(move |view: &View| one(view, n))));
-        programs.register("two", Arc::new(Vertex(two)));
-        programs.register("three", Arc::new(Vertex(three)));
-        programs.register("four", Arc::new(Vertex(four)));
-        programs.register("five", Arc::new(Vertex(move |view: &View| five_of(view, n))));
-        programs.register("six", Arc::new(Vertex(move |view: &View| six(view, n))));
+        let schemas = schemas.as_ref();
+        register(programs, &ONE, schemas, move |view| one(view, n));
+        register(programs, &TWO, schemas, two);
+        register(programs, &THREE, schemas, three);
+        register(programs, &FOUR, schemas, four);
+        register(programs, &FIVE, schemas, move |view| five_of(view, n));
+        register(programs, &SIX, schemas, move |view| six(view, n));
     });
     work.input = Payload::from(Value::Array(vec![first_message(n)]));
     work
@@ -53,7 +98,11 @@ fn rounds(n: usize) -> usize {
 }
 
 fn first_message(n: usize) -> Value {
-    let (outer, inner) = if n == 300 { (5, 5) } else { (3, 3) };
+    let (outer, inner) = match n {
+        300 => (5, 5),
+        600 => (3, 5),
+        _ => (3, 3),
+    };
     let leaf: Vec<Value> = (0..5)
         .flat_map(|_| {
             [json!("hi?".repeat(10)), json!(true), json!(1), json!(6_327_816_386_138_u64), Value::Null]
