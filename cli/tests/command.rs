@@ -16,7 +16,7 @@ use superstep_store::{RunName, Store};
 use tempfile::TempDir;
 
 /// So long may anything take that a test waits for, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A home folder, with the store of runs in it.
 pub(crate) struct Home(TempDir);

@@ -78,7 +78,7 @@ async fn the_metrics_have_the_names_that_endpoint_pickers_ask_for() {
 
 #[tokio::test]
 async fn it_ends_when_all_that_was_asked_is_answered() {
-    let given = Given::scripted(json!({"otherwise": "one two", "latency": "300ms"})).await;
+    let given = Given::scripted(json!({"otherwise": "one two", "latency": "3s"})).await;
     let asked = tokio::spawn(given.chat(&says("x", json!({"stream": true}))).send());
     given.until("vllm:num_requests_running", 1.0).await;
     given.server.retire();

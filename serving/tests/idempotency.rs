@@ -48,7 +48,7 @@ async fn a_request_that_comes_again_joins_what_is_on_its_way() {
 
 #[tokio::test]
 async fn who_lost_the_connection_finds_the_answer_that_went_on() {
-    let given = Given::scripted(json!({"otherwise": "one two", "latency": "500ms"})).await;
+    let given = Given::scripted(json!({"otherwise": "one two", "latency": "3s"})).await;
     let body = says("x", json!({}));
     let request = given.chat(&body).header("idempotency-key", "k").send();
     let lost = tokio::spawn(request);

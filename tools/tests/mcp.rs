@@ -125,7 +125,7 @@ async fn time_ends_a_call_and_tells_the_server() {
         [(json!(["slow"]), FailureClass::Timeout), (json!([]), FailureClass::Permanent)]
     {
         let mut spec = spec(json!({"url": url, "allow": ["slow", "add"], "idempotent": idempotent}));
-        spec.timeout = Some("300ms".parse().unwrap());
+        spec.timeout = Some("3s".parse().unwrap());
         let tools = Tools(loaded(&spec).await.unwrap().find(&spec.name).to_vec());
         let failure = tools.call("slow", json!({})).await.unwrap_err();
         assert_eq!(failure.class, class, "{failure}");
@@ -137,7 +137,7 @@ async fn time_ends_a_call_and_tells_the_server() {
 async fn until(mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "it never holds");
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never holds");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -169,7 +169,7 @@ async fn a_server_that_came_back_at_its_address_is_used_again() {
         let begun = Instant::now();
         while !matches!(tools.call("add", json!({})).await, Err(failure) if failure.class == FailureClass::Transient)
         {
-            assert!(begun.elapsed() < Duration::from_secs(10), "no call is known not to have been sent");
+            assert!(begun.elapsed() < Duration::from_secs(60), "no call is known not to have been sent");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let (_, serving) = serve(made(), address).await;

@@ -323,9 +323,12 @@ fn shares(alone: &Trace, together: &Trace) {
     assert_eq!(events(shares.into_iter(), is_message), events(of_supersteps, is_message));
 }
 
-/// A graph whose 24 vertices each run a command, which notes when it begins.
+/// A graph whose 24 vertices each run a command, which notes when it begins, and ends when `{ledger}.go` is there.
 fn working(ledger: &Path) -> Vec<String> {
-    let script = format!("echo begin >> {0}; sleep 1.5; echo '{{}}'", ledger.display());
+    let script = format!(
+        "echo begin >> {0}; while [ ! -e {0}.go ]; do sleep 0.05; done; echo '{{}}'",
+        ledger.display()
+    );
     let worker = |number: usize| {
         json!({
             "name": format!("work{number}"),
@@ -355,6 +358,7 @@ fn killed(leads: bool) -> (Trace, String) {
     let leader = group.cluster().unwrap().leader;
     let killed = NAMES.into_iter().find(|name| (*name == leader) == leads).unwrap();
     group.kill(killed);
+    std::fs::write(ledger.with_extension("go"), "").unwrap();
     group.end("working");
     (Trace::of(group.spans()), killed.to_owned())
 }

@@ -107,6 +107,9 @@ impl Children {
             if !seen.is_of(owner) && !seen.is_lost() {
                 return former(seen, owner, child);
             }
+            if self.is_on_its_way(child, seen) {
+                return Ok(Settled::Applied);
+            }
             if self.is_settled(child, seen) {
                 self.note(child, &seen.version, seen.digest.clone(), false);
                 return Ok(Settled::There);
@@ -163,12 +166,17 @@ impl Children {
         !self.follows(child.kind()) && last.is_some_and(|last| last.at.elapsed() < TRUSTED)
     }
 
+    /// Whether it was written, and what was seen last is older than that.
+    fn is_on_its_way(&self, child: &Child, seen: &Seen) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = written.get(&child.key).filter(|last| last.wanted == child.wanted);
+        last.is_some_and(|last| last.before == seen.version && last.after != seen.digest)
+    }
+
     fn is_settled(&self, child: &Child, seen: &Seen) -> bool {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let last = written.get(&child.key).filter(|last| last.wanted == child.wanted);
-        // It was written and nothing else has been seen since, or what is seen is what came of it.
-        let is_written = last.is_some_and(|last| last.before == seen.version || last.after == seen.digest);
-        is_written
+        last.is_some_and(|last| last.after == seen.digest)
             || (seen.wanted.as_ref() == Some(&child.wanted)
                 && is_as(child.kind(), &seen.essence(), &essence(&child.object)))
     }

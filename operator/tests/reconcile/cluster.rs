@@ -69,7 +69,7 @@ fn ours(kind: &str, plural: &str) -> ApiResource {
 }
 
 /// Runs it again until it holds.
-pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let start = Instant::now();
     while !holds().await {
         assert!(start.elapsed() < PATIENCE, "{what}: it did not in {} s", PATIENCE.as_secs());
@@ -139,11 +139,14 @@ impl Room {
 
     /// Waits until an object says that reason.
     pub(crate) async fn until_reason(&self, kind: &str, name: &str, reason: &str) -> String {
+        let mut told = String::new();
         until(&format!("{kind} {name} says {reason}"), async || {
-            self.condition(kind, name, "Ready").await.is_some_and(|[_, said, _]| said == reason)
+            let Some([_, said, message]) = self.condition(kind, name, "Ready").await else { return false };
+            told = message;
+            said == reason
         })
         .await;
-        self.condition(kind, name, "Ready").await.unwrap()[2].clone()
+        told
     }
 
     /// Every child, by kind and name, without what differs from one run to the next.

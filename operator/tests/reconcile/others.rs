@@ -41,13 +41,16 @@ async fn served(operator: &Operator) {
     for path in ["/livez", "/healthz", "/readyz"] {
         assert_eq!(operator.ask(path).await.unwrap().0, 200, "{path}");
     }
-    let (_, metrics) = operator.ask("/metrics").await.unwrap();
     for line in [
         r#"superstep_operator_objects{kind="AgentGraph",ready="True"} 1"#,
         r#"superstep_operator_reconciles_total{kind="AgentGraph",outcome="ok"}"#,
         r#"superstep_operator_api_calls_total{verb="patch",code="200"}"#,
     ] {
-        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+        // The operator counts what it has heard of, which may be later than the test did.
+        until(line, async || {
+            operator.ask("/metrics").await.is_some_and(|(_, metrics)| metrics.contains(line))
+        })
+        .await;
     }
 }
 
@@ -132,7 +135,7 @@ async fn mended(room: &Room) {
     let difference = async || difference(&before, &room.children().await);
     let start = Instant::now();
     while let Some(found) = difference().await {
-        assert!(start.elapsed() < Duration::from_secs(60), "{found}");
+        assert!(start.elapsed() < Duration::from_secs(120), "{found}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     room.until_ready("AgentGraph", "triage").await;
@@ -160,7 +163,8 @@ async fn contested(proxy: &Proxy, room: &Room) {
     }
     let to_it =
         writes_since(proxy, before).iter().filter(|write| write.ends_with("/services/triage-runs")).count();
-    assert!(to_it <= 5, "{to_it}");
+    // Rounds are counted within a window of time, which may end in the middle.
+    assert!(to_it < 10, "{to_it}");
     // It is put right when nobody has touched it for a while.
     room.until_ready("AgentGraph", "triage").await;
 }
@@ -232,12 +236,13 @@ async fn in_any_order(room: &Room) {
     room.until_reason("AgentGraph", "outer", "ModelServerMissing").await;
     room.apply(server("late", 256)).await;
     room.until_ready("AgentGraph", "outer").await;
-    assert!(room.children().await.contains_key("Service late"));
+    room.until_ready("ModelServer", "late").await;
+    assert!(room.children().await.contains_key("Service late-model"));
     room.delete("ModelServer", "late").await;
     room.until_reason("AgentGraph", "outer", "ModelServerMissing").await;
     // The cluster collects a server's children when it comes to it, maybe long after the graph has said so.
     until("the server's children are gone", async || {
-        !room.children().await.keys().any(|name| name.ends_with(" late"))
+        !room.children().await.keys().any(|name| name.ends_with(" late-model"))
     })
     .await;
     assert!(room.children().await.contains_key("StatefulSet outer-worker"));

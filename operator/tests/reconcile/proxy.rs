@@ -173,7 +173,8 @@ async fn written(proxy: Proxy, method: Method, path: String, request: Request) -
             seen.writes.push(write.clone());
             u32::try_from(seen.writes.len()).unwrap()
         };
-        if plan.die_after == Some(count) {
+        // Another write may have been counted before the plan was made.
+        if proxy.plan.lock().unwrap().die_after.is_some_and(|at| at <= count) {
             proxy.deaths.send(()).await.unwrap();
             std::future::pending::<()>().await;
         }

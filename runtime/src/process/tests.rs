@@ -120,7 +120,7 @@ fn hanging(folder: &std::path::Path) -> CommandLine {
 #[tokio::test]
 async fn time_and_dropping_end_the_whole_group() {
     let folder = tempfile::tempdir().unwrap();
-    let command = CommandLine { timeout: Duration::from_millis(500), ..hanging(folder.path()) };
+    let command = CommandLine { timeout: Duration::from_secs(3), ..hanging(folder.path()) };
     let error = command.run(&json!({}), "").await.unwrap_err();
     assert!(matches!(error, CommandError::TimedOut { .. }), "{error}");
     assert_eq!(error.into_failure(false).class, FailureClass::Permanent);
@@ -148,7 +148,7 @@ async fn what_outlives_the_command_is_ended_and_does_not_hold_it_up() {
 async fn a_process_that_left_the_group_is_waited_for_no_longer_than_a_moment() {
     let folder = tempfile::tempdir().unwrap();
     let script = format!(
-        "cd '{}'; setsid sh -c 'echo $$ > pids; exec sleep 600' & sleep 0.2; echo 7",
+        "cd '{}'; setsid sh -c 'echo $$ > pids; exec sleep 600' & while [ ! -s pids ]; do sleep 0.01; done; echo 7",
         folder.path().display()
     );
     assert_eq!(shell(&script).run(&json!({}), "").await.unwrap().value(), &json!(7));

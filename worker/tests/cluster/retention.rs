@@ -13,7 +13,7 @@ fn kept(name: &str, retention: &Value) -> [String; 1] {
             "entry": ["one"],
             "retention": retention,
             "vertices": [
-                {"name": "one", "function": {"cel": "message + 1"}},
+                {"name": "one", "function": {"cel": "input + 1"}},
                 {"name": "two", "function": {"cel": "message + 1"}},
                 {"name": "three", "function": {"cel": "message + 1"}},
             ],

@@ -50,8 +50,8 @@ impl Schemas {
         came.filter(|payload| !payload.is_null())
             .try_for_each(|payload| self.field("message", holder.takes, payload))?;
         let held = if view.value.is_null() { None } else { view.value.items() };
-        let fields = holder.fields.iter().zip(held.iter().flat_map(|held| held.iter()));
-        fields.map(|((name, kind), payload)| self.field(name, *kind, payload)).collect()
+        let mut fields = holder.fields.iter().zip(held.iter().flat_map(|held| held.iter()));
+        fields.try_for_each(|((name, kind), payload)| self.field(name, *kind, payload))
     }
 
     /// The items of a list are checked one by one, for as one value they would be copied.

@@ -72,12 +72,12 @@ async fn the_default_is_taken_when_nobody_answers_in_time() {
 async fn a_deadline_holds_while_nobody_drives_the_run() {
     let store = Store::memory();
     let heard = Arc::new(Heard::default());
-    let human = json!({"prompt": "Refund?", "timeout": "20ms", "default": "no"});
+    let human = json!({"prompt": "Refund?", "timeout": "1s", "default": "no"});
     let run = Run::create(setup(programs(), &heard), &store, new_run(spec(human))).unwrap();
     assert_eq!(run.drive().await.unwrap(), None);
     let deadline = asked(&heard)[0].1["deadline"].clone();
     assert!(deadline.is_u64(), "{deadline}");
-    std::thread::sleep(std::time::Duration::from_millis(30));
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
     let name = "test".parse().unwrap();
     let late = (asked(&heard)[0].0.clone(), Payload::from(json!("yes")));
     let refused = answer_left(&store, &name, &Arc::new(programs()), "test", late).await.unwrap_err();
