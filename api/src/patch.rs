@@ -114,6 +114,10 @@ impl PatchSpec {
                     );
                     Some(problem.hint("give exactly one of vertex, edge"))
                 }
+                Mutation::Denied(_) => {
+                    let problem = Problem::error(path, "nobody asks for what was denied");
+                    Some(problem.hint("superstep approve RUN PROPOSAL --deny denies what a vertex proposes"))
+                }
                 Mutation::Adopt(_) => {
                     let problem = Problem::error(path, "a patch does not replace a graph");
                     Some(problem.hint("change the AgentGraph itself: its runs adopt it"))
@@ -153,7 +157,7 @@ fn ill_formed_names(path: &FieldPath, mutation: &Mutation) -> Vec<Problem> {
             (None, Some(of)) => edge(path.field("set").field("edge"), &of.from, &of.port, &of.to),
             (None, None) => Vec::new(),
         },
-        Mutation::Adopt(_) => Vec::new(),
+        Mutation::Adopt(_) | Mutation::Denied(_) => Vec::new(),
     };
     let ill_formed = names.into_iter().filter(|(_, name)| !VertexName::from(name.as_str()).is_well_formed());
     ill_formed

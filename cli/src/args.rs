@@ -17,7 +17,7 @@ use crate::log::LogFormat;
 use cluster::ClusterArgs;
 use conformance::ConformanceArgs;
 use models::ModelsArgs;
-use reach::{CancelArgs, PatchArgs, SuspendArgs, WatchArgs};
+use reach::{ApproveArgs, CancelArgs, PatchArgs, SuspendArgs, WatchArgs};
 use reference::{CompletionsArgs, ManArgs, SchemaArgs};
 use runs::{AnswerArgs, DiffArgs, InspectArgs, ResumeArgs, RunArgs, RunsArgs, Store, WhyArgs};
 use superstep_serving::ServeArguments;
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Watch(WatchArgs),
     /// Answer a question of a run.
     Answer(AnswerArgs),
+    /// Approve or deny what a vertex of a run proposes.
+    Approve(ApproveArgs),
     /// Change the graph of a run.
     Patch(PatchArgs),
     /// Let a run stand still at its next barrier, or go on.

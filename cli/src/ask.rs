@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use serde_json::Value;
-use superstep_engine::{Notice, Payload, Question, QuestionId};
+use superstep_engine::{Decision, Notice, Payload, Proposal, Question, QuestionId};
 use superstep_runtime::{AnswerError, HumanQuestion, Observer, RunHandle, check_answer};
 use superstep_store::RunName;
 
 use crate::log;
+use crate::progress::change;
 
 type Asked = (QuestionId, Question);
 
@@ -117,9 +118,13 @@ impl Observer for Told {
 
 /// What is asked, for a person. What a model has written into it must not steer the terminal.
 fn text_of(question: &Question) -> String {
-    let text = match HumanQuestion::of(question) {
-        None => question.ask.value().to_string(),
-        Some(human) => {
+    let text = match (HumanQuestion::of(question), Proposal::of(question)) {
+        (None, None) => question.ask.value().to_string(),
+        (None, Some(Proposal { mutations })) => {
+            let changes: Vec<String> = mutations.iter().map(change).collect();
+            format!("may it change the graph? {}", changes.join("; "))
+        }
+        (Some(human), _) => {
             let schema = human.schema.map(|schema| format!("\n  as {schema}")).unwrap_or_default();
             let refused = human.refused.map(|why| format!("\n  the answer before did not fit: {why}"));
             format!("{}{schema}{}", human.prompt, refused.unwrap_or_default())
@@ -170,6 +175,7 @@ fn ask((id, question): &Asked, handle: &RunHandle, open: &AtomicUsize) -> io::Re
 /// None is taken.
 pub(crate) fn read(question: &Question, text: &str) -> Result<Payload, String> {
     let json = serde_json::from_str::<Value>(text).ok();
+    let is_proposal = Proposal::of(question).is_some();
     let word = match text.to_ascii_lowercase().as_str() {
         "yes" | "y" => Some(Value::Bool(true)),
         "no" | "n" => Some(Value::Bool(false)),
@@ -177,10 +183,13 @@ pub(crate) fn read(question: &Question, text: &str) -> Result<Payload, String> {
     };
     // Without a schema every word is an answer as it stands.
     let has_schema = HumanQuestion::of(question).is_some_and(|human| human.schema.is_some());
-    let word = word.filter(|_| has_schema);
+    let word = word.filter(|_| has_schema || is_proposal).map(|word| match word {
+        Value::Bool(approved) if is_proposal => Payload::from(Decision { approved, why: None }),
+        word => Payload::from(word),
+    });
     let mut first = None;
-    for candidate in [json, word, Some(Value::from(text))].into_iter().flatten() {
-        let answer = Payload::from(candidate);
+    let plain = Payload::from(Value::from(text));
+    for answer in [json.map(Payload::from), word, Some(plain)].into_iter().flatten() {
         match check_answer(question, &answer) {
             Ok(()) => return Ok(answer),
             Err(why) => first = first.or(Some(why)),
@@ -201,6 +210,15 @@ mod tests {
         assert_eq!(text_of(&question), "a [2Jb\nc");
     }
 
+    fn proposal() -> Question {
+        Question { ask: json!({"proposal": [{"removeVertex": {"name": "b"}}]}).into(), state: None }
+    }
+
+    #[test]
+    fn a_proposal_says_what_it_would_change() {
+        assert_eq!(text_of(&proposal()), "may it change the graph? removes vertex b");
+    }
+
     #[test]
     fn an_answer_is_what_the_question_takes() {
         let ask =
@@ -215,6 +233,15 @@ mod tests {
             (open.clone(), "yes", Some(json!("yes"))),
             (open.clone(), "{\"a\": 1}", Some(json!({"a": 1}))),
             (open, "as you like", Some(json!("as you like"))),
+            (proposal(), "yes", Some(json!({"approved": true}))),
+            (proposal(), "N", Some(json!({"approved": false}))),
+            (
+                proposal(),
+                "{\"approved\": false, \"why\": \"no\"}",
+                Some(json!({"approved": false, "why": "no"})),
+            ),
+            (proposal(), "perhaps", None),
+            (proposal(), "true", None),
         ] {
             assert_eq!(read(&question, text).ok().map(|answer| answer.value().clone()), expected, "{text}");
         }

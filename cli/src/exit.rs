@@ -9,6 +9,7 @@ use superstep_runtime::RunError;
 use superstep_serving::ServeError;
 use superstep_store::{RunName, StoreError};
 
+use crate::approve::ProposalError;
 use crate::cluster::ProcessError;
 use crate::fork::SetError;
 use crate::input::InputError;
@@ -112,6 +113,9 @@ pub(crate) enum CommandError {
         /// Who asks.
         asking: Vec<String>,
     },
+    /// There is not one proposal that is meant.
+    #[error(transparent)]
+    Proposal(#[from] ProposalError),
     /// The files have neither a patch nor the graph of the run.
     #[error("the files have no AgentGraphPatch, and not the AgentGraph of the run")]
     NothingToApply,
@@ -247,6 +251,7 @@ impl CommandError {
             | Self::NoSuperstep { .. }
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
+            | Self::Proposal(_)
             | Self::NothingToApply
             | Self::NothingToCheck
             | Self::NoActivationName { .. }
@@ -296,6 +301,7 @@ impl CommandError {
             | Self::NoCommand { .. }
             | Self::NoQuestion { .. }
             | Self::SeveralQuestions { .. }
+            | Self::Proposal(_)
             | Self::NothingToApply
             | Self::NothingToCheck
             | Self::Cases { .. }

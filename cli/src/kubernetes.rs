@@ -14,11 +14,11 @@ use clap::Parser as _;
 use serde_json::{Value, json};
 
 use crate::args::cluster::{Connect, Trust};
-use crate::args::reach::{CancelArgs, PatchArgs, WatchArgs, WatchFormat};
+use crate::args::reach::{ApproveArgs, CancelArgs, PatchArgs, WatchArgs, WatchFormat};
 use crate::args::runs::{AnswerArgs, Store};
 use crate::exit::{CommandError, Exit};
 use crate::input::read;
-use crate::{answer, cancel, log, patch, watch};
+use crate::{answer, approve, cancel, log, patch, watch};
 
 use args::{ForkArgs, Made, Plugin, PluginCommand, RunArgs};
 use kubectl::Kubectl;
@@ -51,6 +51,17 @@ pub(crate) fn main() -> Result<Exit, CommandError> {
                 store: nowhere(),
                 connect: found.connect(),
                 output: args.output,
+            })
+        }
+        PluginCommand::Approve(args) => {
+            let found = Located::find(&kubectl, &args.run)?;
+            approve::approve(&ApproveArgs {
+                run: found.run.clone(),
+                proposal: args.proposal.clone(),
+                deny: args.deny,
+                why: args.why.clone(),
+                store: nowhere(),
+                connect: found.connect(),
             })
         }
         PluginCommand::Patch(args) => {

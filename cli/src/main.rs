@@ -1,6 +1,7 @@
 //! The `superstep` command: runs agent graphs on this machine, and checks and draws them.
 
 mod answer;
+mod approve;
 mod args;
 mod ask;
 mod cancel;
@@ -70,6 +71,7 @@ fn main() -> std::process::ExitCode {
         Command::Resume(args) => run::resume(args),
         Command::Watch(args) => watch::watch(args),
         Command::Answer(args) => answer::answer(args),
+        Command::Approve(args) => approve::approve(args),
         Command::Patch(args) => patch::patch(args),
         Command::Suspend(args) => suspend::suspend(args),
         Command::Cancel(args) => cancel::cancel(args),

@@ -196,6 +196,7 @@ pub(crate) fn change(mutation: &Mutation) -> String {
             format!("sets {} of {}", set.field, vertex.or(edge).unwrap_or_default())
         }
         Mutation::Adopt(_) => "adopts the changed document".to_owned(),
+        Mutation::Denied(denied) => change(&denied.mutation),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use superstep_engine::{Payload, Record, RunStatus};
+use superstep_engine::{Payload, Proposal, Question, QuestionId, Record, RunStatus};
 use superstep_graph::RetentionSpec;
 use superstep_provision::{Provided, RunPlan, not_loaded, programs_of, with_causes};
 use superstep_runtime::{
@@ -258,13 +258,22 @@ fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError>
         let store = shell::store(driving.folder);
         let name = driving.name;
         let open = if waits { still_open(driving)? } else { Vec::new() };
-        if let Some(first) = open.first() {
+        if let Some((first, question)) = open.first() {
+            let is_proposal = Proposal::of(question).is_some();
             // With several, one has to be named.
             let (which, waits) = match open.len() {
                 1 => (String::new(), "an answer".to_owned()),
-                several => (format!(" --vertex {}", shell::quoted(first)), format!("{several} answers")),
+                several => {
+                    let option = if is_proposal { "" } else { "--vertex " };
+                    let which = format!(" {option}{}", shell::quoted(&first.to_string()));
+                    (which, format!("{several} answers"))
+                }
             };
-            let answer = format!("superstep answer {name}{store}{which} ANSWER");
+            let answer = if is_proposal {
+                format!("superstep approve {name}{store}{which}")
+            } else {
+                format!("superstep answer {name}{store}{which} ANSWER")
+            };
             log::say(&format!("run {name} waits for {waits}: {answer}"));
             log::say(&format!("then go on with: superstep resume {name}{store}"));
         } else {
@@ -277,10 +286,9 @@ fn interrupted(driving: &Driving<'_>, waits: bool) -> Result<Exit, CommandError>
 }
 
 /// The questions that are open: they may have been answered from another process.
-fn still_open(driving: &Driving<'_>) -> Result<Vec<String>, CommandError> {
+fn still_open(driving: &Driving<'_>) -> Result<Vec<(QuestionId, Question)>, CommandError> {
     let (started, records) = read_run(driving.store, driving.name)?;
-    let open = open_questions(driving.name, &records, &not_loaded(driving.name, &started)?)?;
-    Ok(open.iter().map(|(id, _)| id.to_string()).collect())
+    Ok(open_questions(driving.name, &records, &not_loaded(driving.name, &started)?)?)
 }
 
 /// How the command ends that has shown a run to its end.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what the tests share may fail them as a test may")]
 
 mod answer;
+mod approve;
 mod bad_files;
 mod cache;
 mod cluster;

@@ -76,7 +76,8 @@ fn refusals(refused: &[(Mutation, Refusal)]) -> String {
         | Mutation::RemoveVertex(_)
         | Mutation::AddVertex(_)
         | Mutation::AddEdge(_)
-        | Mutation::Adopt(_) => format!("{:?} is refused: {refusal}", mutation.kind()),
+        | Mutation::Adopt(_)
+        | Mutation::Denied(_) => format!("{:?} is refused: {refusal}", mutation.kind()),
     };
     refused.iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -23,6 +23,7 @@ mod notice;
 mod partition;
 mod payload;
 mod program;
+mod proposal;
 mod protocol;
 mod record;
 mod solo;
@@ -47,6 +48,7 @@ pub use program::{
     Direct, Emission, Failure, FailureClass, Outcome, ProgramResult, Question, Received, Resumption, Scene,
     Usage, ValueChange, View,
 };
+pub use proposal::{Decision, Proposal};
 pub use protocol::{
     Closing, Command, Committed, Completed, FrameWanted, JoinReport, Opening, Planned, Report, Start,
 };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mutation::{EdgeRef, Mutation, MutationKind, PriorityClass, Refusal, Request, SetField};
 use crate::name::VertexName;
-use crate::spec::{EdgeSpec, GraphSpec, VertexSpec};
+use crate::spec::{EdgeSpec, Governance, GraphSpec, VertexSpec};
 use crate::validate::problem_of;
 
 /// What of a vertex or an edge only its runtime can check: whether expressions and templates parse.
@@ -116,11 +116,11 @@ impl<'a> Folding<'a> {
 
     fn apply<'r: 'a>(&mut self, request: &'r Request, allowance: u64) -> Result<Verdict, Refusal> {
         let mutation = &request.mutation;
-        if request.order.class == PriorityClass::Vertex
-            && (mutation.kind() == MutationKind::Adopt
-                || !self.base.mutations.allow.contains(&mutation.kind()))
-        {
-            return Err(Refusal::NotAllowed(mutation.kind()));
+        if request.order.class == PriorityClass::Vertex {
+            self.demand_allowed(mutation)?;
+        }
+        if let Mutation::Denied(denied) = mutation {
+            return Err(Refusal::Denied(denied.why.clone()));
         }
         if self.applied.contains(&mutation) {
             return Ok(Verdict::Collapsed);
@@ -134,6 +134,19 @@ impl<'a> Folding<'a> {
         self.change(request)?;
         self.applied.push(mutation);
         Ok(Verdict::Applied)
+    }
+
+    /// Whether the graph takes such a mutation from a vertex. One that waits for somebody's approval is not asked for
+    /// before it is approved, so all that comes here was.
+    fn demand_allowed(&self, mutation: &Mutation) -> Result<(), Refusal> {
+        let (policy, kind) = (&self.base.mutations, mutation.kind());
+        if policy.governance == Governance::Deny {
+            Err(Refusal::Forbidden)
+        } else if kind == MutationKind::Adopt || !policy.allow.contains(&kind) {
+            Err(Refusal::NotAllowed(kind))
+        } else {
+            Ok(())
+        }
     }
 
     fn change(&mut self, request: &Request) -> Result<(), Refusal> {
@@ -163,6 +176,7 @@ impl<'a> Folding<'a> {
             }
             Mutation::Set(set) => self.set(set, request),
             Mutation::Adopt(graph) => self.adopt(graph),
+            Mutation::Denied(denied) => Err(Refusal::Denied(denied.why.clone())),
         }
     }
 

@@ -23,8 +23,8 @@ pub use canonical::canonical_json;
 pub use duration::{DurationSpec, InvalidDuration};
 pub use fold::{Fold, ProgramCheck, Verdict, fold};
 pub use mutation::{
-    Capabilities, EdgeRef, Mutation, MutationKind, MutationOrder, PriorityClass, Refusal, Request, SetField,
-    VertexRef,
+    Capabilities, Denied, EdgeRef, Mutation, MutationKind, MutationOrder, PriorityClass, Refusal, Request,
+    SetField, VertexRef,
 };
 pub use name::{Port, VertexName};
 pub use path::{Weight, lightest, unbeaten};
@@ -37,11 +37,11 @@ pub use spec::{
     CacheSpec, CapabilitiesSpec, CheapestPath, Chunking, Combiner, CommandTool, ComponentsSpec, CostUnit,
     CredentialRef, Criterion, CustomProgram, CustomTool, Delivery, DocumentSpec, Documents, EdgeCost,
     EdgeSpec, Effects, EmbedProgram, ExternalModel, FastestPath, Fold as AggregatorFold, ForEachSpec,
-    FunctionCommand, FunctionProgram, Goal, GraphProgram, GraphSpec, HeaderAuth, HttpAuth, HttpMethod,
-    HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec, JudgeProgram, JudgeVerdict, LabelPropagationSpec,
-    Limits, Link, LinkError, Links, McpTool, ModelServerRef, ModelSpec, MutationPolicy, OnFailure,
-    OnSatisfied, OnUnknown, OutputFormat, OutputSpec, PageRankSpec, Pairwise, ParametersSpec, ParetoPath,
-    PathRule, Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetentionSpec,
+    FunctionCommand, FunctionProgram, Goal, Governance, GraphProgram, GraphSpec, HeaderAuth, HttpAuth,
+    HttpMethod, HttpTool, HumanProgram, InputSpec, JoinMode, JoinSpec, JudgeProgram, JudgeVerdict,
+    LabelPropagationSpec, Limits, Link, LinkError, Links, McpTool, ModelServerRef, ModelSpec, MutationPolicy,
+    OnFailure, OnSatisfied, OnUnknown, OutputFormat, OutputSpec, PageRankSpec, Pairwise, ParametersSpec,
+    ParetoPath, PathRule, Placement, Prices, Program, ProgramRef, PromptProgram, Provider, RetentionSpec,
     RetrieveProgram, RetrySpec, RouterProgram, Rubric, Sampling, Scale, Select, Sends, ShortestPathsSpec,
     ToolCalling, ToolKind, ToolProgram, ToolSpec, TrianglesSpec, VertexSpec, Weights, WhenIncomplete,
 };

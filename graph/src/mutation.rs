@@ -27,6 +27,21 @@ pub enum Mutation {
     /// one again. It is what a changed document asks for, never a patch or a vertex.
     #[cfg_attr(feature = "schema", schemars(skip))]
     Adopt(Box<GraphSpec>),
+    /// What a vertex has proposed and somebody has denied. It is how a run keeps that, never what anybody asks for: it
+    /// changes nothing and is refused.
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Denied(Box<Denied>),
+}
+
+/// A proposed mutation that was denied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Denied {
+    /// What was proposed.
+    pub mutation: Mutation,
+    /// Why it was denied, in the words of whoever did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// An edge by its key.
@@ -100,6 +115,20 @@ impl Mutation {
             Self::AddEdge(_) => MutationKind::AddEdge,
             Self::Set(_) => MutationKind::Set,
             Self::Adopt(_) => MutationKind::Adopt,
+            Self::Denied(denied) => denied.mutation.kind(),
+        }
+    }
+
+    /// What was asked for, also where it was denied.
+    pub fn asked(&self) -> &Self {
+        match self {
+            Self::Denied(denied) => denied.mutation.asked(),
+            Self::RemoveEdge(_)
+            | Self::RemoveVertex(_)
+            | Self::AddVertex(_)
+            | Self::AddEdge(_)
+            | Self::Set(_)
+            | Self::Adopt(_) => self,
         }
     }
 }
@@ -143,6 +172,12 @@ pub enum Refusal {
     /// The graph's policy does not allow this kind to vertices.
     #[error("the graph allows its vertices no {0:?}")]
     NotAllowed(MutationKind),
+    /// The graph's policy takes no mutation from its vertices.
+    #[error("the graph says `governance: Deny`: what its vertices ask for is refused")]
+    Forbidden,
+    /// Somebody has denied what was proposed.
+    #[error("it was proposed, and denied{}", .0.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    Denied(Option<String>),
     /// What should be changed or removed is not there.
     #[error("{0} does not exist")]
     Absent(String),

@@ -93,7 +93,8 @@ pub struct GraphSpec {
     /// What ends a run early, with its partial outputs.
     #[serde(default)]
     pub limits: Limits,
-    /// Which changes to a running graph its vertices may ask for, and what runs do when its document changes.
+    /// Which changes to a running graph its vertices may ask for, who decides on them, and what runs do when its
+    /// document changes.
     #[serde(default)]
     pub mutations: MutationPolicy,
     /// Which runs are kept once they have ended. Default: all.
@@ -203,7 +204,7 @@ pub enum Fold {
     Append,
 }
 
-/// How a running graph changes. `allow` is for its own vertices: people and optimisers are bound by their own
+/// How a running graph changes. `allow` and `governance` are for its own vertices: people and optimisers are bound by their own
 /// permissions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -212,9 +213,32 @@ pub struct MutationPolicy {
     /// The kinds of mutation allowed. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<MutationKind>,
+    /// What becomes of what its vertices ask for and `allow` has.
+    #[serde(default, skip_serializing_if = "Governance::is_default")]
+    pub governance: Governance,
     /// What its runs do when the graph's own document changes.
     #[serde(default, skip_serializing_if = "Adoption::is_default")]
     pub adopt: Adoption,
+}
+
+/// Who decides on the mutations that vertices ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Governance {
+    /// Nobody: they are applied at the next barrier.
+    #[default]
+    Local,
+    /// A person: the vertex that asks waits with all that it gives until somebody has approved or denied its
+    /// mutations.
+    Propose,
+    /// Nobody: they are refused, and the run goes on.
+    Deny,
+}
+
+impl Governance {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a run does when the document of its graph changes.

@@ -14,9 +14,9 @@ pub(crate) use vertices::problem_of;
 
 use std::sync::Arc;
 
-use crate::problem::{Problem, Problems, Severity};
+use crate::problem::{FieldPath, Problem, Problems, Severity};
 use crate::revision::Revision;
-use crate::spec::GraphSpec;
+use crate::spec::{Governance, GraphSpec};
 use crate::topology::Topology;
 
 /// A graph that was checked once and is trusted from then on. It is sorted, so that the order of
@@ -87,6 +87,7 @@ pub fn validate(spec: &GraphSpec) -> Result<ValidatedGraph, Problems> {
     tools::check(spec, &mut problems);
     vertices::check(spec, &mut problems);
     models::check(spec, &mut problems);
+    problems.extend(nothing_to_propose(spec));
     // Joins and paths are judged on the compiled graph, which needs names that are unique and resolve.
     if problems.iter().all(|problem| problem.severity == Severity::Warning) {
         let mut sorted = spec.clone();
@@ -106,6 +107,16 @@ pub fn validate(spec: &GraphSpec) -> Result<ValidatedGraph, Problems> {
 /// doubtful, but no error.
 fn may_grow(spec: &GraphSpec) -> bool {
     spec.mutations.allow.contains(&crate::mutation::MutationKind::AddVertex)
+}
+
+/// What vertices may not even ask for is refused, and waits for nobody.
+fn nothing_to_propose(spec: &GraphSpec) -> Option<Problem> {
+    let policy = &spec.mutations;
+    let proposes = policy.governance == Governance::Propose && policy.allow.is_empty();
+    let path = FieldPath::default().field("mutations").field("governance");
+    let problem =
+        || Problem::warning(path, "the graph allows its vertices no mutation, so they propose none");
+    proposes.then(problem).map(|problem| problem.hint("list the kinds in mutations.allow"))
 }
 
 #[cfg(test)]

@@ -3,5 +3,5 @@
 mod judged;
 mod reconcile;
 
-pub(crate) use judged::{Judged, judged, status_of};
+pub(crate) use judged::{Judged, judged, status_of, waiting};
 pub(crate) use reconcile::run;

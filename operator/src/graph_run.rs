@@ -6,6 +6,7 @@ mod ending;
 mod former;
 mod mirror;
 mod place;
+mod proposals;
 mod reconcile;
 mod status;
 mod submission;

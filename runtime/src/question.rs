@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use superstep_engine::{Outcome, Payload, Question};
+use superstep_engine::{Decision, Outcome, Payload, Proposal, Question};
 use superstep_graph::DurationSpec;
 
 use crate::schema::Schema;
@@ -67,6 +67,11 @@ pub fn check_answer(question: &Question, answer: &Payload) -> Result<(), String>
         let tells = told.get("retry") == Some(&Value::Bool(true)) || told.get("result").is_some();
         let how = "answer {\"retry\": true}, or {\"result\": …} with what the call gave";
         return if tells { Ok(()) } else { Err(how.to_owned()) };
+    }
+    if Proposal::of(question).is_some() {
+        let how =
+            |why| format!("{why}: answer {{\"approved\": true}}, or {{\"approved\": false, \"why\": …}}");
+        return Decision::of(answer).map(drop).map_err(how);
     }
     HumanQuestion::of(question).map_or(Ok(()), |human| human.check(answer.value()))
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use superstep_engine::{
-    ActivationId, Again, CallOutcome, Completion, End, Failure, Outcome, ProgramResult, Recall, Record, Solo,
-    Usage,
+    ActivationId, Again, CallOutcome, Completion, End, Failure, Outcome, ProgramResult, Proposal, Recall,
+    Record, Solo, Usage,
 };
 
 use crate::behaviour::{Step, step};
@@ -73,7 +73,7 @@ fn compare(solo: &mut Solo, activation: &ActivationId, recorded: &Outcome) -> Re
     }
     // What is not in flight was cancelled while its end was on its way to the log.
     let Some(begun) = solo.again(activation) else { return Ok(0) };
-    let again = run(solo, (activation, begun), recorded)?;
+    let again = Proposal::as_recorded(run(solo, (activation, begun), recorded)?, recorded);
     if again != *recorded {
         return Err(format!("{activation} ends with {again:?} when it is run again, and with {recorded:?}"));
     }

@@ -52,10 +52,12 @@ impl Scenario {
             let ample = limits.calls >= 10_000 && limits.tokens.is_none() && limits.cost.is_none();
             ample && limits.duration.is_none()
         };
+        let undecided = |graph: &GraphSpec| graph.mutations.governance != Governance::Propose;
         let waits = self.library[ROOT].barrier.mode == BarrierMode::All;
         let undisturbed = self.patches.is_empty() && self.cancel_at.is_none() && !self.nonce;
         waits
             && undisturbed
+            && self.library.values().all(undecided)
             && self.library.values().all(|graph| unlimited(graph) && graph.vertices.iter().all(timeless))
     }
 

@@ -1,15 +1,15 @@
 //! Graphs that everybody builds.
 
 use superstep_graph::{
-    BarrierMode, BarrierSpec, EdgeSpec, ForEachSpec, GraphProgram, GraphSpec, JoinMode, JoinSpec, Mutation,
-    MutationKind, OnSatisfied, Port, ProgramRef, VertexSpec,
+    BarrierMode, BarrierSpec, EdgeSpec, ForEachSpec, Governance, GraphProgram, GraphSpec, JoinMode, JoinSpec,
+    Mutation, MutationKind, OnSatisfied, Port, ProgramRef, VertexSpec,
 };
 
 use crate::behaviour::Behaviour;
 use crate::scenario::{Scenario, vertex};
 
 /// The names of the shapes.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 16] = [
     "chain",
     "diamond",
     "fan_out",
@@ -22,6 +22,7 @@ pub const NAMES: [&str; 15] = [
     "for_each",
     "sub_graph",
     "mutating",
+    "proposing",
     "suspension",
     "strange",
     "dead_letters",
@@ -42,6 +43,7 @@ pub fn shape(name: &str) -> Option<Scenario> {
         "for_each" => Scenario::of(for_each()),
         "sub_graph" => sub_graph(),
         "mutating" => Scenario::of(mutating()),
+        "proposing" => Scenario::of(proposing()),
         "suspension" => Scenario::of(suspension()),
         "strange" => Scenario::of(strange()),
         "dead_letters" => Scenario::of(dead_letters()),
@@ -264,6 +266,16 @@ fn mutating() -> GraphSpec {
     let mut spec = graph(vec![planner, calls("work"), plain("end")], &["plan>work", "work>end"]);
     spec.vertices[0].effects.mutations = Some("they".to_owned());
     spec.mutations.allow = vec![MutationKind::AddVertex, MutationKind::AddEdge];
+    spec
+}
+
+/// As [`mutating`], and somebody decides on what is added, while another branch goes on.
+fn proposing() -> GraphSpec {
+    let mut spec = mutating();
+    spec.mutations.governance = Governance::Propose;
+    spec.entry.push("other".into());
+    spec.vertices.push(calls("other"));
+    spec.edges.push(edge("other", "end"));
     spec
 }
 

@@ -113,6 +113,8 @@ pub(crate) struct World<'a> {
     wake_at: Option<u64>,
     dies_at_first_write: Option<Side>,
     to_answer: BTreeSet<QuestionId>,
+    /// The questions that are proposals.
+    proposals: BTreeSet<QuestionId>,
     /// Whether what is told is of the past.
     telling_past: bool,
     notices: Vec<Notice>,
@@ -150,6 +152,7 @@ impl<'a> World<'a> {
             wake_at: None,
             dies_at_first_write: None,
             to_answer: BTreeSet::new(),
+            proposals: BTreeSet::new(),
             telling_past: false,
             notices: Vec::new(),
             status: None,

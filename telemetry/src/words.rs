@@ -88,6 +88,7 @@ pub(crate) fn mutation(mutation: &Mutation) -> (&'static str, String) {
             ("set", format!("{} of {}", set.field, object.unwrap_or_else(|| "an edge".to_owned())))
         }
         Mutation::Adopt(_) => ("adopt", "the changed document".to_owned()),
+        Mutation::Denied(denied) => self::mutation(&denied.mutation),
     }
 }
 

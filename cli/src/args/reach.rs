@@ -100,6 +100,39 @@ pub(crate) struct PatchArgs {
     pub(crate) output: OutputFormat,
 }
 
+/// Arguments of `approve`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  superstep approve triage-k3v9q2
+  superstep approve triage-k3v9q2 plan@3
+  superstep approve triage-k3v9q2 plan@3 --deny --why 'the reviewer is on leave'
+  superstep approve triage-k3v9q2 plan@3 --connect http://127.0.0.1:7101
+
+In a graph with governance: Propose, a vertex that asks for mutations waits until somebody has decided on them.
+Approved, they are judged at the next barrier; denied, they are refused there, and all else that the vertex gives
+takes effect. What is proposed, superstep answer RUN shows; a proposal has the name of its activation.")]
+pub(crate) struct ApproveArgs {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// The proposal, if there are several.
+    #[arg(value_name = "PROPOSAL")]
+    pub(crate) proposal: Option<String>,
+    /// Deny it.
+    #[arg(long)]
+    pub(crate) deny: bool,
+    /// Why; with --deny it is told with what is refused.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+    /// Where the run is kept.
+    #[command(flatten)]
+    pub(crate) store: Store,
+    /// Who works on it, if not a process of this machine's store.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
+}
+
 /// Arguments of `suspend`.
 #[derive(Args, Debug)]
 #[command(after_help = "\

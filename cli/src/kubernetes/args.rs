@@ -60,6 +60,8 @@ pub(super) enum PluginCommand {
     Watch(WatchedArgs),
     /// Answer a question of a run.
     Answer(AnswerArgs),
+    /// Approve or deny what a vertex of a run proposes.
+    Approve(ApproveArgs),
     /// Change the graph of a run.
     Patch(PatchArgs),
     /// End a run with what it has.
@@ -175,6 +177,30 @@ pub(super) struct AnswerArgs {
     /// How the questions are written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
     pub(super) output: OutputFormat,
+}
+
+/// Arguments of `approve`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl superstep approve triage-x7k2p
+  kubectl superstep approve triage-x7k2p plan@3 --deny --why 'the reviewer is on leave'
+
+What is proposed, kubectl superstep answer RUN shows; it stands in the status of the GraphRun too, and as an
+AgentGraphPatch whose reason is Proposed.")]
+pub(super) struct ApproveArgs {
+    /// The GraphRun.
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    /// The proposal, if there are several.
+    #[arg(value_name = "PROPOSAL")]
+    pub(super) proposal: Option<String>,
+    /// Deny it.
+    #[arg(long)]
+    pub(super) deny: bool,
+    /// Why; with --deny it is told with what is refused.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) why: Option<String>,
 }
 
 /// Arguments of `patch`.

@@ -14,29 +14,34 @@ use tokio::runtime::{Builder, Runtime};
 use tonic::transport::Channel;
 
 use super::Remote;
-use crate::answer::given;
+use crate::answer::Given;
+use crate::args::cluster::Trust;
 use crate::args::reach::{CancelArgs, PatchArgs, SuspendArgs};
-use crate::args::runs::{AnswerArgs, RunsArgs};
+use crate::args::runs::RunsArgs;
 use crate::exit::{CommandError, Exit};
 use crate::patch::{Verdicts, read};
 use crate::runs::{Row, chosen, write};
 use crate::{cancel, log, output, shell, suspend};
 
-/// Answers a question of a run, or shows its open questions.
+/// Answers a question of a run: `given` says which of the open ones, and how; none if none is to be answered.
 ///
 /// # Errors
-/// There is no such run or question, the answer does not fit, or nobody can be reached.
-pub(crate) fn answer(args: &AnswerArgs, url: &str) -> Result<Exit, CommandError> {
-    let name = run_name(&args.run)?;
+/// Those of `given`; there is no such run, or nobody can be reached.
+pub(crate) fn answer(
+    asked: &str,
+    (url, trust): (&str, &Trust),
+    given: impl FnOnce(&RunName, Vec<(QuestionId, Question)>) -> Given,
+) -> Result<Exit, CommandError> {
+    let name = run_name(asked)?;
     runtime()?.block_on(async {
-        let mut remote = Remote::new(url, &args.connect.trust)?;
-        let run = remote.get(&args.run).await?;
+        let mut remote = Remote::new(url, trust)?;
+        let run = remote.get(asked).await?;
         let open: Result<Vec<_>, WireError> = run.questions.into_iter().map(question).collect();
         let open = open.map_err(|source| remote.strange(source))?;
-        let Some((id, answer)) = given(args, &name, open)? else { return Ok(Exit::Success) };
+        let Some((id, answer)) = given(&name, open)? else { return Ok(Exit::Success) };
         remote.learn().await;
         let request = v1::AnswerRequest {
-            run: args.run.clone(),
+            run: asked.to_owned(),
             question: Some(superstep_wire::question(&id)),
             answer: answer.value().to_string().into_bytes().into(),
         };

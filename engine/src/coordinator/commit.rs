@@ -268,7 +268,7 @@ impl Coordinator {
                 self.notify(Notice::Mutated {
                     frame: change.frame,
                     requester: request.order.requester.clone(),
-                    mutation: request.mutation.clone(),
+                    mutation: request.mutation.asked().clone(),
                     verdict: verdict.clone(),
                 });
             }

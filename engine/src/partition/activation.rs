@@ -13,6 +13,7 @@ use crate::ids::{ActivationId, ActivationKey, Place, Timestamp};
 use crate::message::MessageStatus;
 use crate::notice::Notice;
 use crate::program::{Failure, FailureClass, Outcome, ProgramResult};
+use crate::proposal::Proposal;
 use crate::protocol::{Closing, Opening, Planned, Report, Start};
 use crate::record::Record;
 
@@ -119,6 +120,9 @@ impl Partition {
         self.lap(key.flight, now);
         match outcome.bounded() {
             Outcome::Done(result) => {
+                if self.is_to_be_decided(key, &result) {
+                    return self.ask(key, Proposal::question(&result), None);
+                }
                 self.set_stage(key.flight, key.element, Stage::Ended(Ok(Arc::new(result))));
             }
             Outcome::Suspended(question) => return self.ask(key, question, None),
@@ -130,6 +134,16 @@ impl Partition {
             }
         }
         self.after_element(key.flight);
+    }
+
+    /// Whether the graph lets somebody decide on what a result asks for.
+    fn is_to_be_decided(&mut self, key: ActivationKey, result: &ProgramResult) -> bool {
+        if result.mutations.is_empty() {
+            return false;
+        }
+        let frame = self.flights.resolve(key).map(|flight| flight.place.0);
+        let frame = frame.and_then(|frame| self.frames.get(&frame));
+        frame.is_some_and(|frame| Proposal::is_due(&frame.mutations, result))
     }
 
     /// Counts an attempt that failed; whether another one will be made after a pause.

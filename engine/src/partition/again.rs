@@ -11,7 +11,8 @@ use super::journal::Recalled;
 use super::{Job, Partition};
 use crate::call::{CallOutcome, CallRequest};
 use crate::ids::{ActivationId, FrameId};
-use crate::program::{Failure, FailureClass, Outcome, ProgramResult, Question};
+use crate::program::{Failure, FailureClass, Outcome, ProgramResult};
+use crate::proposal::Proposal;
 use crate::record::CallKey;
 
 /// What ends an attempt of an activation in flight, as far as the log tells.
@@ -19,7 +20,8 @@ use crate::record::CallKey;
 pub enum Again {
     /// A program that runs so.
     Program(Job),
-    /// The answer to the question of a program that left no state with it: that is the result.
+    /// What the answer to a question makes of it alone: it is the output, where the program left no state, or decides
+    /// on the result that was proposed.
     Answer(ProgramResult),
 }
 
@@ -49,9 +51,14 @@ impl Partition {
     /// The present attempt of an element in flight. Its calls are counted anew.
     pub(crate) fn again(&mut self, activation: &ActivationId) -> Option<Again> {
         let (key, stage) = self.find(activation)?;
-        if let Stage::Suspended { number, question: Question { state: None, .. } } = stage {
-            let answer = self.answer_to(activation, number)?;
-            return Some(Again::Answer(ProgramResult::output(answer.clone())));
+        if let Stage::Suspended { number, question } = &stage {
+            let answer = self.answer_to(activation, *number);
+            if question.state.is_none() {
+                return Some(Again::Answer(ProgramResult::output(answer?.clone())));
+            }
+            if let Some(result) = answer.and_then(|answer| Proposal::decided(question, answer)) {
+                return Some(Again::Answer(result));
+            }
         }
         self.take_up(key, activation, stage);
         self.journal.begin_attempt(activation);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use superstep_graph::{AggregatorSpec, Topology, ValidatedGraph, Vertex, VertexIx, VertexName};
+use superstep_graph::{
+    AggregatorSpec, MutationPolicy, Topology, ValidatedGraph, Vertex, VertexIx, VertexName,
+};
 
 use super::vertex::{Queued, VertexState};
 use crate::costs::EdgeCosts;
@@ -26,6 +28,8 @@ pub(super) struct Frame {
     pub(super) costs: Option<Arc<EdgeCosts>>,
     pub(super) fan_out: u64,
     pub(super) aggregators: Vec<AggregatorSpec>,
+    /// What its vertices may ask for, and who decides on it.
+    pub(super) mutations: MutationPolicy,
     pub(super) vertices: Vertices,
 }
 
@@ -49,6 +53,7 @@ impl Frame {
             costs: opening.costs.clone(),
             fan_out: opening.graph.spec().limits.fan_out,
             aggregators: opening.graph.spec().aggregators.clone(),
+            mutations: opening.graph.spec().mutations.clone(),
             vertices,
             topology,
         }
@@ -60,6 +65,7 @@ impl Frame {
         self.parameters = parameters_of(&topology);
         self.fan_out = graph.spec().limits.fan_out;
         self.aggregators.clone_from(&graph.spec().aggregators);
+        self.mutations.clone_from(&graph.spec().mutations);
         std::mem::replace(&mut self.topology, topology)
     }
 

@@ -10,6 +10,7 @@ use crate::defect::{self, Defect};
 use crate::ids::{ActivationId, ActivationKey, QuestionId, Timestamp};
 use crate::payload::Payload;
 use crate::program::{ProgramResult, Question, Resumption};
+use crate::proposal::Proposal;
 use crate::protocol::Report;
 use crate::record::{CallKey, Record};
 
@@ -142,8 +143,13 @@ impl Partition {
         }
     }
 
-    /// The answer is the output; or the program goes on with it, if it left a state.
+    /// The answer is the output; or it decides on the result that is there; or the program goes on with it, if it left
+    /// a state.
     fn go_on_with(&mut self, key: ActivationKey, question: Question, answer: Payload, now: Timestamp) {
+        if let Some(result) = Proposal::decided(&question, &answer) {
+            self.set_stage(key.flight, key.element, Stage::Ended(Ok(Arc::new(result))));
+            return self.after_element(key.flight);
+        }
         match question.state {
             None => {
                 let end = Ok(Arc::new(ProgramResult::output(answer)));

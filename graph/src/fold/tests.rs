@@ -312,6 +312,51 @@ fn documents_that_are_wrong_unasked_for_or_not_wanted_are_refused() {
 }
 
 #[test]
+fn a_graph_that_denies_takes_nothing_of_its_vertices_and_all_of_people() {
+    let mut closed = base();
+    closed.mutations.governance = crate::spec::Governance::Deny;
+    let add = |name: &str| json!({"addVertex": {"name": name, "function": {"cel": "1"}}});
+    let requests = [request(PriorityClass::Vertex, "a@0", add("c")), person("ann", add("d"))];
+    let outcome = fold(&closed, &[], &requests, 10, &Anything);
+    assert_eq!(outcome.verdicts, [Verdict::Refused(Refusal::Forbidden), Verdict::Applied]);
+    assert_eq!(names(&outcome), ["a", "b", "d"]);
+    // The document decides: a changed one takes back what it would have refused.
+    let past = [vec![request(PriorityClass::Vertex, "a@0", add("c"))]];
+    let adopted = fold(&base(), &past, &[person("d", adopt(&closed))], 10, &Anything);
+    assert_eq!(names(&adopted), ["a", "b"]);
+    // What was approved was decided on, and is applied to a document again that lets people decide.
+    let mut asking = base();
+    asking.mutations.governance = crate::spec::Governance::Propose;
+    let adopted = fold(&base(), &past, &[person("d", adopt(&asking))], 10, &Anything);
+    assert_eq!(names(&adopted), ["a", "b", "c"]);
+}
+
+#[test]
+fn what_somebody_has_denied_is_refused_in_his_words_and_claims_nothing() {
+    let add = json!({"addVertex": {"name": "c", "function": {"cel": "1"}}});
+    let denied = |class, requester, why: serde_json::Value| {
+        request(class, requester, json!({"denied": {"mutation": add, "why": why}}))
+    };
+    let requests = [
+        denied(PriorityClass::Vertex, "a@0", json!("too dear")),
+        denied(PriorityClass::Vertex, "a@1", json!(null)),
+        // A person cannot apply it by writing it like this.
+        denied(PriorityClass::Person, "ann", json!(null)),
+        request(PriorityClass::Vertex, "a@2", add.clone()),
+    ];
+    let outcome = fold(&base(), &[], &requests, 10, &Anything);
+    let told = |verdict: &Verdict| match verdict {
+        Verdict::Refused(refusal) => refusal.to_string(),
+        Verdict::Applied => "applied".to_owned(),
+        Verdict::Collapsed => "collapsed".to_owned(),
+    };
+    let told: Vec<String> = outcome.verdicts.iter().map(told).collect();
+    let denied = "it was proposed, and denied";
+    assert_eq!(told, [format!("{denied}: too dear").as_str(), denied, denied, "applied"]);
+    assert_eq!(requests[0].mutation.asked(), &requests[3].mutation);
+}
+
+#[test]
 fn a_run_keeps_its_parameters() {
     let with = |default: serde_json::Value| {
         let mut spec = serde_json::to_value(base()).unwrap();

@@ -160,6 +160,31 @@ fn what_names_nothing_is_a_warning_where_vertices_may_be_added() {
     assert!(graph(json!(["addVertex"])).starts_with("Warning edges[0].to"));
 }
 
+#[test]
+fn proposals_need_something_that_may_be_asked_for() {
+    let graph =
+        |policy: Value| problems(json!({"entry": ["a"], "vertices": [function("a")], "mutations": policy}));
+    let told = graph(json!({"governance": "Propose"}));
+    assert!(
+        told.starts_with("Warning mutations.governance: the graph allows its vertices no mutation"),
+        "{told}"
+    );
+    for policy in [
+        json!({"governance": "Propose", "allow": ["set"]}),
+        json!({"governance": "Deny"}),
+        json!({"governance": "Local"}),
+        json!({}),
+    ] {
+        assert_eq!(graph(policy.clone()), "", "{policy}");
+    }
+    // One who denies what a vertex may ask for need not rewrite the vertex.
+    let asking = problems(json!({
+        "entry": ["a"], "mutations": {"governance": "Deny", "allow": ["set"]},
+        "vertices": [{"name": "a", "function": {"cel": "1"}, "effects": {"mutations": "[]"}}],
+    }));
+    assert_eq!(asking, "");
+}
+
 fn models(models: Value) -> String {
     problems(json!({"entry": ["a"], "vertices": [function("a")], "models": models}))
 }

@@ -74,7 +74,7 @@ pub(crate) fn status_of(
 }
 
 /// The status of a patch that waits, was rejected as a whole, or came too late.
-pub(super) fn waiting(
+pub(crate) fn waiting(
     before: &AgentGraphPatchStatus,
     generation: Option<i64>,
     (phase, reason): (PatchPhase, &'static str),

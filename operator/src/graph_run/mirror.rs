@@ -133,7 +133,7 @@ fn object(run: &GraphRunObject, one: &OfSuperstep) -> Value {
 }
 
 /// As much of a name as a label takes.
-fn label(name: &str) -> &str {
+pub(super) fn label(name: &str) -> &str {
     name[..name.len().min(63)].trim_end_matches(['-', '.'])
 }
 

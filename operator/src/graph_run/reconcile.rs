@@ -18,6 +18,7 @@ use super::ending::{Rest, has_ended, is_overdue, rest};
 use super::former::Former;
 use super::mirror::mirror;
 use super::place::place;
+use super::proposals::tell_proposals;
 use super::status::{cancelled, of_run, pending, refused};
 use super::submission::{name_of, submission};
 use super::triggers::triggers;
@@ -259,6 +260,7 @@ impl Look<'_> {
         let place = place(self.context, &self.namespace, graph, &self.name);
         let status = of_run(&self.before, self.run.metadata.generation, &found, &place, self.at);
         mirror(self.context, self.run, &self.name, &found).await?;
+        tell_proposals(self.context, self.run, &self.name, &found).await?;
         adopt(self.context, self.run, &self.name, &found).await?;
         let ended = has_ended(&status);
         self.say(status).await?;

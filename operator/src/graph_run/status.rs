@@ -5,6 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 use superstep_api::{GraphRunStatus, PendingQuestion, RunOutput, RunPhase};
 use superstep_proto::v1;
 
+use super::proposals::Proposed;
 use crate::conditions::{Standing, conditions};
 use crate::hexadecimal::hexadecimal;
 
@@ -112,6 +113,13 @@ fn told(run: &v1::Run) -> Told {
     let plain = |phase| Told { phase, reason: None, message: run.waits_for.clone() };
     match run.phase() {
         v1::RunPhase::Ended => ended(run.status.as_ref()),
+        v1::RunPhase::Paused if waits_for_proposals(run) => Told {
+            phase: RunPhase::Waiting,
+            reason: Some("Proposed"),
+            message:
+                "everything in flight waits until somebody decides on what it proposes: superstep approve"
+                    .to_owned(),
+        },
         v1::RunPhase::Paused => Told {
             phase: RunPhase::Waiting,
             reason: Some("Question"),
@@ -124,6 +132,11 @@ fn told(run: &v1::Run) -> Told {
             Told { reason: Some("TakenUp"), ..plain(RunPhase::Pending) }
         }
     }
+}
+
+/// Whether all that it waits for are decisions on proposals.
+fn waits_for_proposals(run: &v1::Run) -> bool {
+    !run.questions.is_empty() && run.questions.iter().all(|question| Proposed::of(question).is_some())
 }
 
 fn ended(status: Option<&v1::RunStatus>) -> Told {
@@ -190,7 +203,7 @@ fn question(question: &v1::Question) -> PendingQuestion {
     };
     let id = question.id.clone().unwrap_or_default();
     let vertex = id.activation.as_ref().map(|activation| activation.vertex.clone()).unwrap_or_default();
-    PendingQuestion { id: name(&id), vertex, prompt }
+    PendingQuestion { id: question_name(&id), vertex, prompt }
 }
 
 /// What a person reads: the text of the question, or all of it as it stands.
@@ -201,7 +214,7 @@ fn prompt(json: &[u8]) -> String {
 }
 
 /// A question as `superstep answer` names it.
-fn name(id: &v1::QuestionId) -> String {
+pub(super) fn question_name(id: &v1::QuestionId) -> String {
     let activation = id.activation.clone().unwrap_or_default();
     let mut name = if activation.frame == 0 { String::new() } else { format!("{}/", activation.frame) };
     name.push_str(&format!("{}@{}", activation.vertex, activation.superstep));
@@ -293,7 +306,7 @@ mod tests {
             element: Some(3),
         };
         let id = v1::QuestionId { activation: Some(activation), number: 4 };
-        assert_eq!(name(&id), "2/ask@7.1[3]?4");
+        assert_eq!(question_name(&id), "2/ask@7.1[3]?4");
         let ask = v1::payload::Form::Json(r#"{"prompt":"Refund?"}"#.into());
         let question = v1::Question { id: Some(id), ask: Some(v1::Payload { form: Some(ask) }) };
         let status = said(&v1::Run { questions: vec![question; 20], ..run(v1::RunPhase::Paused) });

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use superstep_engine::{
-    ActivationId, Again, CallKey, Completion, End, Failure, FrameId, Job, Outcome, ProgramResult, Recall,
-    Record, ReplayError, Solo,
+    ActivationId, Again, CallKey, Completion, End, Failure, FrameId, Job, Outcome, ProgramResult, Proposal,
+    Recall, Record, ReplayError, Solo,
 };
 use superstep_graph::{VertexName, VertexSpec};
 use superstep_store::RunName;
@@ -229,7 +229,7 @@ impl Replay {
             }
             Executed::Calls(target) => Some(Difference::of_call(superstep, activation, None, Some(target))),
             Executed::Ended(outcome) => {
-                let outcome = stamped_as(outcome.bounded(), recorded);
+                let outcome = Proposal::as_recorded(stamped_as(outcome.bounded(), recorded), recorded);
                 let found = || Difference::between(superstep, activation, recorded, &outcome);
                 self.unmade(superstep, activation).or_else(found).map(|found| match self.refused.take() {
                     None => found,

@@ -182,7 +182,7 @@ impl World<'_> {
             Notice::Ended { .. } if !self.store.ended => {
                 self.broken("the run is shown as ended, and that is not durable");
             }
-            Notice::Asked { id, .. } => self.question(id),
+            Notice::Asked { id, question } => self.question(id, question),
             Notice::Started { activation, .. } if self.store.held && !self.telling_past => {
                 self.broken(format!("{activation} has started, and the run is suspended"));
             }

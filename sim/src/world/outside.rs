@@ -1,14 +1,17 @@
 //! People, who are asked and who change their minds.
 
 use serde_json::json;
-use superstep_engine::{CoordinatorEvent, Payload, QuestionId, Record};
+use superstep_engine::{CoordinatorEvent, Payload, Proposal, Question, QuestionId, Record};
 
 use super::{Item, World};
 use crate::store::Append;
 
 impl World<'_> {
     /// Somebody will answer, whatever becomes of the process until then.
-    pub(super) fn question(&mut self, id: &QuestionId) {
+    pub(super) fn question(&mut self, id: &QuestionId, question: &Question) {
+        if Proposal::of(question).is_some() {
+            self.proposals.insert(id.clone());
+        }
         if self.to_answer.insert(id.clone()) {
             let at = self.now + self.random.between(100, 80_000);
             self.outside_at(at, Item::Answer(id.clone()));
@@ -26,7 +29,13 @@ impl World<'_> {
         }
         self.counters.answers += 1;
         let doubt = self.random.chance(70);
-        let answer = if doubt { json!({"retry": true}) } else { json!({"result": {"text": 3, "nonce": 0}}) };
+        let answer = if self.proposals.contains(&id) {
+            json!({"approved": doubt})
+        } else if doubt {
+            json!({"retry": true})
+        } else {
+            json!({"result": {"text": 3, "nonce": 0}})
+        };
         self.say(|| format!("{id} is answered {answer}"));
         self.coordinator(CoordinatorEvent::Answer(id, Payload::from(answer)));
     }

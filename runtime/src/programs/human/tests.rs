@@ -68,6 +68,7 @@ fn answers_are_judged_by_what_was_asked() {
         json!({"type": "object", "required": ["approved"], "properties": {"approved": {"type": "boolean"}}});
     let human = json!({"prompt": "Refund?", "schema": schema});
     let doubt = json!({"unknownCall": "tool book", "idempotencyKey": "k"});
+    let proposal = json!({"proposal": [{"removeVertex": {"name": "b"}}]});
     for (ask, answer, fits) in [
         (&human, json!({"approved": true}), true),
         (&human, json!({"approved": "yes"}), false),
@@ -76,6 +77,11 @@ fn answers_are_judged_by_what_was_asked() {
         (&doubt, json!({"result": null}), true),
         (&doubt, json!({"retry": false}), false),
         (&doubt, json!("booked"), false),
+        (&proposal, json!({"approved": true}), true),
+        (&proposal, json!({"approved": false, "why": "too dear"}), true),
+        (&proposal, json!({"approved": "yes"}), false),
+        (&proposal, json!({"approved": true, "but": 1}), false),
+        (&proposal, json!(true), false),
         (&json!("what now?"), json!(1), true),
         (&json!({"prompt": "x", "more": 1}), json!(1), true),
     ] {
