@@ -177,15 +177,18 @@ pub(crate) fn read(question: &Question, text: &str) -> Result<Payload, String> {
     let json = serde_json::from_str::<Value>(text).ok();
     let is_proposal = Proposal::of(question).is_some();
     let word = match text.to_ascii_lowercase().as_str() {
-        "yes" | "y" => Some(Value::Bool(true)),
-        "no" | "n" => Some(Value::Bool(false)),
+        "yes" | "y" => Some(true),
+        "no" | "n" => Some(false),
         _ => None,
     };
     // Without a schema every word is an answer as it stands.
     let has_schema = HumanQuestion::of(question).is_some_and(|human| human.schema.is_some());
-    let word = word.filter(|_| has_schema || is_proposal).map(|word| match word {
-        Value::Bool(approved) if is_proposal => Payload::from(Decision { approved, why: None }),
-        word => Payload::from(word),
+    let word = word.filter(|_| has_schema || is_proposal).map(|approved| {
+        if is_proposal {
+            Payload::from(Decision { approved, why: None })
+        } else {
+            Payload::from(Value::Bool(approved))
+        }
     });
     let mut first = None;
     let plain = Payload::from(Value::from(text));

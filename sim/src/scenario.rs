@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use superstep_engine::{Costs, Homes, Patch, Payload, RunConfig, RunStarted};
 use superstep_graph::{
-    BarrierMode, CustomProgram, GraphSpec, Mutation, OnUnknown, ValidatedGraph, VertexSpec,
+    BarrierMode, CustomProgram, Governance, GraphSpec, Mutation, OnUnknown, ValidatedGraph, VertexSpec,
 };
 
 use crate::behaviour::Behaviour;

@@ -314,7 +314,7 @@ fn documents_that_are_wrong_unasked_for_or_not_wanted_are_refused() {
 #[test]
 fn a_graph_that_denies_takes_nothing_of_its_vertices_and_all_of_people() {
     let mut closed = base();
-    closed.mutations.governance = crate::spec::Governance::Deny;
+    closed.mutations.governance = Governance::Deny;
     let add = |name: &str| json!({"addVertex": {"name": name, "function": {"cel": "1"}}});
     let requests = [request(PriorityClass::Vertex, "a@0", add("c")), person("ann", add("d"))];
     let outcome = fold(&closed, &[], &requests, 10, &Anything);
@@ -326,7 +326,7 @@ fn a_graph_that_denies_takes_nothing_of_its_vertices_and_all_of_people() {
     assert_eq!(names(&adopted), ["a", "b"]);
     // What was approved was decided on, and is applied to a document again that lets people decide.
     let mut asking = base();
-    asking.mutations.governance = crate::spec::Governance::Propose;
+    asking.mutations.governance = Governance::Propose;
     let adopted = fold(&base(), &past, &[person("d", adopt(&asking))], 10, &Anything);
     assert_eq!(names(&adopted), ["a", "b", "c"]);
 }
