@@ -23,7 +23,11 @@ pub use reference::Reference;
 pub struct Payload(Arc<Form>);
 
 enum Form {
-    Value(Value),
+    Value {
+        value: Value,
+        /// How deep lists and objects are nested in it, once somebody has asked: who sends a value on asks again.
+        depth: OnceLock<u8>,
+    },
     List {
         items: Vec<Payload>,
         whole: OnceLock<Value>,
@@ -47,6 +51,18 @@ pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
         Value::Object(members) => levels == 0 || members.values().any(|member| is_deeper(member, levels - 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
+}
+
+/// How deep lists and objects are nested in `value`; one more than `levels` where they are deeper than that, so that
+/// no nesting is too deep to be looked at.
+fn depth(value: &Value, levels: usize) -> u8 {
+    let below = |inner: &Value| if levels == 0 { 0 } else { depth(inner, levels - 1) };
+    let deepest = match value {
+        Value::Array(items) => items.iter().map(below).max(),
+        Value::Object(members) => members.values().map(below).max(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return 0,
+    };
+    1 + deepest.unwrap_or(0)
 }
 
 impl Payload {
@@ -79,7 +95,7 @@ impl Payload {
     pub fn reference(&self) -> Option<Reference> {
         match &*self.0 {
             Form::Kept(reference) => Some(*reference),
-            Form::Value(_) | Form::List { .. } | Form::Text { .. } => None,
+            Form::Value { .. } | Form::List { .. } | Form::Text { .. } => None,
         }
     }
 
@@ -88,7 +104,7 @@ impl Payload {
         match &*self.0 {
             Form::Text { text, .. } => Cow::Borrowed(text),
             Form::Kept(_) => Cow::Borrowed("null"),
-            Form::Value(_) | Form::List { .. } => {
+            Form::Value { .. } | Form::List { .. } => {
                 Cow::Owned(serde_json::to_string(&Plain(self)).expect("a value of JSON is JSON"))
             }
         }
@@ -97,7 +113,7 @@ impl Payload {
     /// The value. The first call on a list of payloads copies its items.
     pub fn value(&self) -> &Value {
         match &*self.0 {
-            Form::Value(value) => value,
+            Form::Value { value, .. } => value,
             Form::Kept(_) => &NOTHING,
             Form::Text { text, whole } => {
                 whole.get_or_init(|| serde_json::from_str(text).expect("it was seen to be JSON"))
@@ -108,6 +124,17 @@ impl Payload {
         }
     }
 
+    /// Whether its value is `value`. No list of payloads is copied for that.
+    pub(crate) fn says(&self, value: &Value) -> bool {
+        match (&*self.0, value) {
+            (Form::List { items, .. }, Value::Array(values)) => {
+                items.len() == values.len() && items.iter().zip(values).all(|(item, value)| item.says(value))
+            }
+            (Form::List { .. }, _) => false,
+            (Form::Value { .. } | Form::Text { .. } | Form::Kept(_), _) => self.value() == value,
+        }
+    }
+
     /// Whether it is nested deeper than [`MAX_DEPTH`](Self::MAX_DEPTH).
     pub fn is_too_deep(&self) -> bool {
         self.is_deeper(Self::MAX_DEPTH)
@@ -115,7 +142,10 @@ impl Payload {
 
     fn is_deeper(&self, levels: usize) -> bool {
         match &*self.0 {
-            Form::Value(_) | Form::Text { .. } | Form::Kept(_) => is_deeper(self.value(), levels),
+            Form::Value { value, depth: known } => {
+                usize::from(*known.get_or_init(|| depth(value, Self::MAX_DEPTH))) > levels
+            }
+            Form::Text { .. } | Form::Kept(_) => is_deeper(self.value(), levels),
             Form::List { items, .. } => levels == 0 || items.iter().any(|item| item.is_deeper(levels - 1)),
         }
     }
@@ -129,7 +159,7 @@ impl Payload {
     /// Whether it is null.
     pub fn is_null(&self) -> bool {
         match &*self.0 {
-            Form::Value(value) => value.is_null(),
+            Form::Value { value, .. } => value.is_null(),
             Form::Text { text, .. } => text.trim_ascii() == "null",
             Form::List { .. } | Form::Kept(_) => false,
         }
@@ -144,7 +174,7 @@ impl Payload {
     pub fn items(&self) -> Option<Cow<'_, [Self]>> {
         match &*self.0 {
             Form::List { items, .. } => Some(Cow::Borrowed(items)),
-            Form::Value(_) | Form::Text { .. } | Form::Kept(_) => {
+            Form::Value { .. } | Form::Text { .. } | Form::Kept(_) => {
                 let items = self.value().as_array()?;
                 Some(items.iter().cloned().map(Self::from).collect())
             }
@@ -155,7 +185,7 @@ impl Payload {
     pub fn len_of_list(&self) -> Option<usize> {
         match &*self.0 {
             Form::List { items, .. } => Some(items.len()),
-            Form::Value(_) | Form::Text { .. } | Form::Kept(_) => self.value().as_array().map(Vec::len),
+            Form::Value { .. } | Form::Text { .. } | Form::Kept(_) => self.value().as_array().map(Vec::len),
         }
     }
 
@@ -186,7 +216,7 @@ impl From<Vec<Self>> for Payload {
 
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
-        Self(Arc::new(Form::Value(value)))
+        Self(Arc::new(Form::Value { value, depth: OnceLock::new() }))
     }
 }
 
@@ -225,7 +255,7 @@ struct Plain<'a>(&'a Payload);
 impl Serialize for Plain<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &*self.0.0 {
-            Form::Value(_) | Form::Text { .. } | Form::Kept(_) => self.0.value().serialize(serializer),
+            Form::Value { .. } | Form::Text { .. } | Form::Kept(_) => self.0.value().serialize(serializer),
             Form::List { items, .. } => serializer.collect_seq(items.iter().map(Plain)),
         }
     }
@@ -289,6 +319,34 @@ mod tests {
         assert!(Payload::list(&[nested(Payload::MAX_DEPTH)]).is_too_deep());
         let text = nested(Payload::MAX_DEPTH).value().to_string();
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), *nested(Payload::MAX_DEPTH).value());
+    }
+
+    #[test]
+    fn a_depth_that_is_known_is_that_of_the_value_and_of_no_more_than_is_asked_about() {
+        for levels in [0, 1, 2, Payload::MAX_DEPTH, Payload::MAX_DEPTH + 1, 3 * Payload::MAX_DEPTH] {
+            let payload = nested(levels);
+            let too_deep = levels > Payload::MAX_DEPTH;
+            assert_eq!((payload.is_too_deep(), payload.is_too_deep()), (too_deep, too_deep), "{levels}");
+            let around = Payload::list(&[Payload::null(), payload.clone()]);
+            assert_eq!(around.is_too_deep(), levels + 1 > Payload::MAX_DEPTH, "{levels} in a list");
+        }
+        assert!(!Payload::from(json!([])).is_deeper(1) && Payload::from(json!({})).is_deeper(0));
+    }
+
+    #[test]
+    fn what_a_list_says_is_told_without_a_copy() {
+        let item = Payload::from(json!({"a": [1]}));
+        let list = Payload::list(&[item.clone(), Payload::list(&[Payload::null(), item])]);
+        assert!(list.says(&json!([{"a": [1]}, [null, {"a": [1]}]])));
+        let others = [json!([{"a": [1]}, [null, {"a": [2]}]]), json!([{"a": [1]}]), json!(null), json!({})];
+        for other in others {
+            assert!(!list.says(&other), "{other}");
+        }
+        assert!(matches!(&*list.0, Form::List { whole, .. } if whole.get().is_none()));
+        let text = Payload::from_json("[1, null]").unwrap();
+        assert!(
+            text.says(&json!([1, null])) && !text.says(&json!([1])) && Payload::null().says(&json!(null))
+        );
     }
 
     fn shared(one: &Payload, two: &Payload) -> bool {

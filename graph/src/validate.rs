@@ -89,18 +89,20 @@ pub fn validate(spec: &GraphSpec) -> Result<ValidatedGraph, Problems> {
     models::check(spec, &mut problems);
     problems.extend(nothing_to_propose(spec));
     // Joins and paths are judged on the compiled graph, which needs names that are unique and resolve.
-    if problems.iter().all(|problem| problem.severity == Severity::Warning) {
-        let mut sorted = spec.clone();
-        sorted.sort();
-        let topology = Topology::compile(&sorted);
-        joins::check(spec, &topology, &mut problems);
-        routers::check(spec, &topology, &mut problems);
+    let compiled = has_no_error(&problems).then(|| ValidatedGraph::after_mutation(spec.clone()));
+    if let Some(graph) = &compiled {
+        joins::check(spec, graph.topology(), &mut problems);
+        routers::check(spec, graph.topology(), &mut problems);
     }
     problems.sort_by(|a, b| (a.severity, &a.path).cmp(&(b.severity, &b.path)));
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(Problems(problems));
+    match compiled {
+        Some(graph) if has_no_error(&problems) => Ok(ValidatedGraph { warnings: problems, ..graph }),
+        Some(_) | None => Err(Problems(problems)),
     }
-    Ok(ValidatedGraph { warnings: problems, ..ValidatedGraph::after_mutation(spec.clone()) })
+}
+
+fn has_no_error(problems: &[Problem]) -> bool {
+    problems.iter().all(|problem| problem.severity == Severity::Warning)
 }
 
 /// Whether vertices may appear that the document does not have: then a name without a vertex is

@@ -87,7 +87,7 @@ impl VertexState {
 
     /// Whether the value is not the one that the graph gives.
     pub(super) fn has_changed(&self, vertex: &Vertex) -> bool {
-        *self.value.value() != vertex.spec.value
+        !self.value.says(&vertex.spec.value)
     }
 
     fn resize_join(&mut self, vertex: &Vertex) {

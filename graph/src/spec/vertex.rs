@@ -30,13 +30,13 @@ pub struct VertexSpec {
     pub description: Option<String>,
     /// Program: one call of a model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<PromptProgram>,
+    pub prompt: Option<Box<PromptProgram>>,
     /// Program: a CEL expression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub function: Option<FunctionProgram>,
+    pub function: Option<Box<FunctionProgram>>,
     /// Program: a choice of ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub router: Option<RouterProgram>,
+    pub router: Option<Box<RouterProgram>>,
     /// Program: a question to a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub human: Option<Box<HumanProgram>>,
@@ -166,9 +166,9 @@ impl VertexSpec {
     /// Every program given.
     pub fn programs(&self) -> impl Iterator<Item = Program<'_>> {
         [
-            self.prompt.as_ref().map(Program::Prompt),
-            self.function.as_ref().map(Program::Function),
-            self.router.as_ref().map(Program::Router),
+            self.prompt.as_deref().map(Program::Prompt),
+            self.function.as_deref().map(Program::Function),
+            self.router.as_deref().map(Program::Router),
             self.graph.as_ref().map(Program::Graph),
             self.agent.as_deref().map(Program::Agent),
             self.judge.as_deref().map(Program::Judge),

@@ -24,7 +24,7 @@ pub(super) fn some(loose: bool, spec: &mut GraphSpec) {
         let later = &names[(at + 1).min(names.len() - 1)..];
         let router = router(random, loose, random_of(later, spec, &name));
         let vertex = &mut spec.vertices[at];
-        (vertex.custom, vertex.graph, vertex.router) = (None, None, Some(router));
+        (vertex.custom, vertex.graph, vertex.router) = (None, None, Some(Box::new(router)));
         vertex.effects = superstep_graph::Effects::default();
     }
 }
