@@ -46,11 +46,7 @@ static NOTHING: Value = Value::Null;
 
 /// Whether lists and objects are nested more than `levels` deep in `value`.
 pub(crate) fn is_deeper(value: &Value, levels: usize) -> bool {
-    match value {
-        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper(item, levels - 1)),
-        Value::Object(members) => levels == 0 || members.values().any(|member| is_deeper(member, levels - 1)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
+    usize::from(depth(value, levels)) > levels
 }
 
 /// How deep lists and objects are nested in `value`; one more than `levels` where they are deeper than that, so that

@@ -127,13 +127,7 @@ impl Group {
         for round in 0..200 {
             match self.client.block_on(ask(self.runs(round % self.workers.len()))) {
                 Ok(_) => panic!("it is refused"),
-                // A connection that breaks in the middle is unknown.
-                Err(status)
-                    if matches!(
-                        status.code(),
-                        tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled
-                    ) =>
-                {
+                Err(status) if may_pass(&status) => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
                 Err(status) => return status,
@@ -148,14 +142,7 @@ impl Group {
             let at = round % self.workers.len();
             match self.client.block_on(ask(self.runs(at))) {
                 Ok(answer) => return answer,
-                // A connection that breaks in the middle is unknown.
-                Err(status)
-                    if round < 200
-                        && matches!(
-                            status.code(),
-                            tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled
-                        ) =>
-                {
+                Err(status) if round < 200 && may_pass(&status) => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
                 Err(status) => panic!("{status}"),
@@ -224,6 +211,13 @@ impl Group {
             seen
         })
     }
+}
+
+/// Whether somebody else may answer, or the same one in a while: a connection that breaks in the middle is unknown.
+fn may_pass(status: &tonic::Status) -> bool {
+    use tonic::Code::{Cancelled, Unavailable, Unknown};
+
+    matches!(status.code(), Unavailable | Unknown | Cancelled)
 }
 
 /// A client of the worker at an address, for the runtime that is entered.

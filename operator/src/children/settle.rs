@@ -152,31 +152,30 @@ impl Children {
         all.insert(child.key.clone(), written);
     }
 
+    /// Whether something holds of the last time that a child was written to be what it is to be.
+    fn was(&self, child: &Child, holds: impl FnOnce(&Written) -> bool) -> bool {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.get(&child.key).filter(|last| last.wanted == child.wanted).is_some_and(holds)
+    }
+
     /// Whether somebody changes it back whenever it is written.
     fn is_contested(&self, child: &Child) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = written.get(&child.key).filter(|last| last.wanted == child.wanted);
-        last.is_some_and(|last| last.times >= ROUNDS && last.since.elapsed() < CONTEST)
+        self.was(child, |last| last.times >= ROUNDS && last.since.elapsed() < CONTEST)
     }
 
     /// Whether one that is not followed was written so short a time ago that nobody looks.
     fn was_written(&self, child: &Child) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = written.get(&child.key).filter(|last| last.wanted == child.wanted);
-        !self.follows(child.kind()) && last.is_some_and(|last| last.at.elapsed() < TRUSTED)
+        !self.follows(child.kind()) && self.was(child, |last| last.at.elapsed() < TRUSTED)
     }
 
     /// Whether it was written, and what was seen last is older than that.
     fn is_on_its_way(&self, child: &Child, seen: &Seen) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = written.get(&child.key).filter(|last| last.wanted == child.wanted);
-        last.is_some_and(|last| last.before == seen.version && last.after != seen.digest)
+        self.was(child, |last| last.before == seen.version && last.after != seen.digest)
     }
 
+    /// Whether what is seen of it is what came of writing it, or says the same.
     fn is_settled(&self, child: &Child, seen: &Seen) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = written.get(&child.key).filter(|last| last.wanted == child.wanted);
-        last.is_some_and(|last| last.after == seen.digest)
+        self.was(child, |last| last.after == seen.digest)
             || (seen.wanted.as_ref() == Some(&child.wanted)
                 && is_as(child.kind(), &seen.essence(), &essence(&child.object)))
     }
