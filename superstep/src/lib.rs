@@ -74,9 +74,9 @@
 
 pub use schemars;
 pub use superstep_engine::{
-    ActivationId, CallOutcome, CallRequest, Carried, Direct, Emission, Failure, FailureClass, Fork,
-    LimitKind, MessageStatus, Notice, Outcome, Patch, Payload, ProgramResult, Question, QuestionId, Received,
-    Record, Resumption, RunStatus, Totals, Usage, ValueChange, View,
+    ActivationId, CallOutcome, CallRequest, Carried, Decision, Direct, Emission, Failure, FailureClass, Fork,
+    LimitKind, MessageStatus, Notice, Outcome, Patch, Payload, ProgramResult, Proposal, Question, QuestionId,
+    Received, Record, Resumption, RunStatus, Totals, Usage, ValueChange, View,
 };
 pub use superstep_graph::{
     CredentialRef, EdgeSpec, GraphSpec, Mutation, Port, PriorityClass, Problem, Problems, Revision, ToolSpec,
