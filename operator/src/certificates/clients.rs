@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::root::Root;
-use super::secret::with_causes;
+use crate::control::chain;
 use crate::workers::{CertificateError, Certificates};
 
 /// Why there is none.
@@ -69,7 +69,7 @@ impl Clients {
                 if let Err(error) = renew() {
                     tracing::error!(
                         namespace,
-                        why = with_causes(&error),
+                        why = chain(&error),
                         "the operator shows the certificate before"
                     );
                 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::root::{Root, RootError};
+use crate::control::chain;
 use crate::names::MANAGER;
 
 /// The certificate of the authority that signs.
@@ -102,7 +103,7 @@ impl RootSecret {
                     warned.clear();
                 }
                 Err(error) => {
-                    let why = with_causes(&error);
+                    let why = chain(&error);
                     if why != warned {
                         tracing::warn!(%why, "the authority of the installation cannot be had");
                         warned = why;
@@ -187,15 +188,4 @@ fn root_of(secret: &Secret) -> Option<Result<Root, RootError>> {
     };
     let key = text(KEY)?;
     Some(Root::of(&text(CERTIFICATE).unwrap_or_default(), &key, &text(TRUSTED).unwrap_or_default()))
-}
-
-/// An error with what has led to it.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }

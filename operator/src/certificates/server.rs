@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tonic::transport::Server as Services;
 
 use super::root::Root;
-use super::secret::with_causes;
 use super::service::Signer;
+use crate::control::chain;
 
 /// The longest request: a token and the request for a certificate have a few KiB.
 const REQUEST: usize = 64 << 10;
@@ -92,7 +92,7 @@ impl Server {
         tracing::info!(address = %self.address, "certificates are signed");
         tokio::select! {
             served = serving => if let Err(error) = served {
-                tracing::error!(why = with_causes(&error), "no certificates are signed any more");
+                tracing::error!(why = chain(&error), "no certificates are signed any more");
             },
             () = renew(&shown, root, life) => {}
         }
@@ -114,5 +114,5 @@ async fn renew(shown: &Shown, mut root: watch::Receiver<Option<Arc<Root>>>, life
 }
 
 fn tell(error: &ShowError) {
-    tracing::error!(why = with_causes(error), "those who want certificates are shown the one before");
+    tracing::error!(why = chain(error), "those who want certificates are shown the one before");
 }

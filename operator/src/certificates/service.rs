@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use super::accounts::{AccountError, Accounts};
 use super::root::Root;
-use super::secret::with_causes;
+use crate::control::chain;
 
 /// How many tokens the API server is asked about at once: anybody can send one.
 const REVIEWS: usize = 16;
@@ -63,7 +63,7 @@ impl Certificates for Signer {
         match self.sign_for(request.get_ref()).await {
             Ok(signed) => Ok(Response::new(signed)),
             Err(error) => {
-                let why = with_causes(&error);
+                let why = chain(&error);
                 tracing::warn!(why, "a certificate is not signed");
                 Err(status_of(&error, why))
             }

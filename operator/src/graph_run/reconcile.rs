@@ -11,6 +11,8 @@ use kube::{Api, ResourceExt as _};
 use superstep_api::{GraphRunObject, GraphRunStatus, ModelServerObject, OperatingMode, RunPhase};
 use superstep_graph::validate;
 use superstep_proto::v1;
+use superstep_proto::v1::runs_client::RunsClient;
+use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use super::adopt::adopt;
@@ -25,7 +27,7 @@ use super::triggers::triggers;
 use crate::agent_graph::{Namespace, Referenced, dereference};
 use crate::apply::{hold, say};
 use crate::context::Context;
-use crate::control::{Failure, control, settled};
+use crate::control::{Failure, chain, control, settled};
 use crate::shutdown::Shutdown;
 use crate::workers::{long, may_pass, short};
 
@@ -130,10 +132,8 @@ impl Look<'_> {
 
     /// A run that has not ended, as far as is known.
     async fn go_on(&self) -> Result<Action, Failure> {
-        let graph = &self.run.spec.graph_ref.name;
-        let mut runs = self.context.workers.runs(&self.namespace, graph).map_err(Failure::new)?;
         let asked = v1::GetRequest { run: self.name.clone() };
-        match runs.get(short(asked)).await {
+        match async { self.runs()?.get(short(asked)).await }.await {
             Ok(found) => {
                 let found = found.into_inner().run.unwrap_or_default();
                 self.see(found).await
@@ -149,6 +149,13 @@ impl Look<'_> {
             }
             Err(status) => self.unreached(&status).await,
         }
+    }
+
+    /// The workers of its graph. Those to whom no connection can be had, as while the operator has no certificate, are
+    /// as good as away, so that the status says why the run waits.
+    fn runs(&self) -> Result<RunsClient<Channel>, Status> {
+        let runs = self.context.workers.runs(&self.namespace, &self.run.spec.graph_ref.name);
+        runs.map_err(|error| Status::unavailable(chain(&error)))
     }
 
     /// The workers do not say how the run stands.
@@ -217,8 +224,7 @@ impl Look<'_> {
         };
         hold(&self.context.client, self.run, FINALIZER, true).await?;
         let request = submission(self.run, &referenced, former);
-        let mut runs = self.context.workers.runs(&self.namespace, graph).map_err(Failure::new)?;
-        match runs.submit(long(request)).await {
+        match async { self.runs()?.submit(long(request)).await }.await {
             Ok(_) => {
                 self.context.events.say(self.run, EventType::Normal, "Submitted", &self.name).await;
                 Ok(Action::requeue(LOOK / 4))
@@ -280,8 +286,8 @@ impl Look<'_> {
             let_go().await?;
             return Ok(settled());
         }
-        let mut runs = self.context.workers.runs(&self.namespace, graph).map_err(Failure::new)?;
-        match runs.cancel(short(v1::CancelRequest { run: self.name.clone() })).await {
+        let asked_to_end = v1::CancelRequest { run: self.name.clone() };
+        match async { self.runs()?.cancel(short(asked_to_end)).await }.await {
             Ok(_) => let_go().await?,
             Err(status) if !may_pass(&status) => let_go().await?,
             Err(status) if is_overdue(asked, self.at) => {
