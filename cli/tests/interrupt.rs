@@ -31,7 +31,7 @@ fn a_signal_stops_a_run_which_tells_how_to_go_on_and_ends_as_if_undisturbed() {
     let expected = undisturbed();
     for signal in [Signal::INT, Signal::TERM] {
         let home = Home::new();
-        let running = driven(&home, "40ms", has_committed);
+        let running = driven(&home, "150ms", has_committed);
         running.signal(signal);
         let ended = running.end().with(4);
         assert!(ended.stdout.is_empty(), "{ended:?}");

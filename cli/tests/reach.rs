@@ -87,7 +87,7 @@ fn a_running_graph_adopts_its_changed_document() {
             "  edges:",
             "  - {name: last, function: {cel: \"'adopted'\"}}\n  edges:\n  - {from: step, to: last}",
         )
-        .replace("when: superstep < 2000", "when: superstep < 0")
+        .replace("when: superstep < 20000", "when: superstep < 0")
         .replace("outputs: [{vertex: step}]", "outputs: [{vertex: last}]");
     let other =
         home.file("other.yaml", &changed.replace("metadata: {name: loop}", "metadata: {name: other}"));

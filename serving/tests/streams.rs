@@ -88,8 +88,7 @@ async fn what_fails_at_once_is_told_by_the_status_and_later_by_an_event() {
         "json_schema": {"name": "a", "schema": {"type": "string", "minLength": 50}}}}),
     );
     assert_eq!(given.refusal(&body).await.0, 400);
-    let slow =
-        json!({"rules": [{"answer": "x", "latency": "5500ms", "fail": {"times": 1, "message": "away"}}]});
+    let slow = json!({"rules": [{"answer": "x", "latency": "8s", "fail": {"times": 1, "message": "away"}}]});
     let events = streamed(&Given::scripted(slow).await, &says("x", json!({}))).await;
     let [error] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!(
