@@ -11,6 +11,7 @@ use superstep_graph::{Port, ValidatedGraph, VertexName};
 use crate::again::run_again;
 use crate::history::History;
 use crate::scenario::Scenario;
+use crate::unreported::unreported;
 use crate::words::Words;
 
 /// What a log says.
@@ -21,6 +22,8 @@ pub(crate) struct Audit {
     pub(crate) sent: u64,
     /// Messages that have a final status.
     pub(crate) settled: u64,
+    /// Where something waited at a good end that nobody was told of, if it did.
+    pub(crate) unreported: Option<String>,
     /// Programs that were run again, and gave what the log has.
     pub(crate) again: u64,
 }
@@ -64,7 +67,8 @@ pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, AuditE
     let settled = notices.iter().filter(|notice| matches!(notice, Notice::Settled { .. })).count() as u64;
     let outputs = solo.coordinator().outputs().value().clone();
     let ended: Option<RunStatus> = status;
-    Ok(Audit { history: History::of(&notices, ended, outputs), sent, settled, again })
+    let unreported = unreported(scenario, &notices, ended.as_ref());
+    Ok(Audit { history: History::of(&notices, ended, outputs), sent, settled, unreported, again })
 }
 
 /// The graphs by which the results of a commit are routed: those before its mutations.

@@ -26,6 +26,7 @@ mod shapes;
 mod shrink;
 mod store;
 mod trial;
+mod unreported;
 mod words;
 mod world;
 

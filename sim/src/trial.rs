@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use superstep_engine::defect::Defect;
-use superstep_engine::{Expressions, Fork, FrameId, MessageStatus, Notice, Record, RunStatus};
-use superstep_graph::VertexName;
+use superstep_engine::{Expressions, Fork, Record};
 
 use crate::audit::audit;
 use crate::compacted::compacted;
@@ -143,8 +142,10 @@ impl<'a> Trial<'a> {
                 audited.sent, audited.settled
             ));
         }
-        if let Some(vertex) = unreported(&ended.notices, ended.status.as_ref()) {
-            return Some(format!("the run succeeded, and what waited at {vertex} was never reported"));
+        if let Some(place) = audited.unreported {
+            return Some(format!(
+                "a graph came to a good end, and what waited at {place} was never reported"
+            ));
         }
         if !matches!(ended.log.last(), Some(Record::Ended(_))) {
             return Some("the log does not end with the end of the run".to_owned());
@@ -191,24 +192,6 @@ fn undisturbed(scenario: &Scenario, counters: &mut Counters) -> Result<History, 
         }
     }
     Ok(undisturbed)
-}
-
-/// A vertex of the run's own graph at which something waited when the run succeeded, though no join of it
-/// said that it was incomplete.
-fn unreported(notices: &[Notice], status: Option<&RunStatus>) -> Option<String> {
-    if status != Some(&RunStatus::Succeeded) {
-        return None;
-    }
-    let reported = |at: &VertexName| {
-        let is = |notice: &Notice| matches!(notice, Notice::JoinIncomplete { frame: FrameId::ROOT, vertex, .. } if vertex == at);
-        notices.iter().any(is)
-    };
-    notices.iter().find_map(|notice| {
-        let Notice::Settled { frame: FrameId::ROOT, to, status: MessageStatus::Buffered, .. } = notice else {
-            return None;
-        };
-        (!reported(to)).then(|| to.to_string())
-    })
 }
 
 /// Lets the run go on anew from a superstep of it: with pure answers it comes to the same.
