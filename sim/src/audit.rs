@@ -10,6 +10,7 @@ use superstep_graph::{Port, ValidatedGraph, VertexName};
 
 use crate::again::run_again;
 use crate::history::History;
+use crate::letters::{Letters, Sender};
 use crate::scenario::Scenario;
 use crate::unreported::unreported;
 use crate::words::Words;
@@ -18,10 +19,8 @@ use crate::words::Words;
 #[derive(Debug)]
 pub(crate) struct Audit {
     pub(crate) history: History,
-    /// Messages that committed results have sent.
-    pub(crate) sent: u64,
-    /// Messages that have a final status.
-    pub(crate) settled: u64,
+    /// A message that has no status, or several, or that nobody sent, if there is one.
+    pub(crate) astray: Option<String>,
     /// Where something waited at a good end that nobody was told of, if it did.
     pub(crate) unreported: Option<String>,
     /// Programs that were run again, and gave what the log has.
@@ -45,7 +44,7 @@ pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, AuditE
     let mut solo = Solo::new(scenario.config(1), Arc::new(Words));
     let mut notices = Vec::new();
     let mut status = None;
-    let mut sent = 0;
+    let mut letters = Letters::default();
     let mut again = 0;
     for (position, record) in log.iter().enumerate() {
         let graphs = graphs_of(record, &solo);
@@ -61,14 +60,14 @@ pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, AuditE
             }
         }
         if let Record::Committed(commit) = record {
-            sent += sent_by(commit, &notices[before..], &graphs);
+            sent_by(commit, &notices[before..], &graphs, &mut letters);
         }
     }
-    let settled = notices.iter().filter(|notice| matches!(notice, Notice::Settled { .. })).count() as u64;
+    notices.iter().for_each(|notice| letters.settle(notice));
     let outputs = solo.coordinator().outputs().value().clone();
     let ended: Option<RunStatus> = status;
     let unreported = unreported(scenario, &notices, ended.as_ref());
-    Ok(Audit { history: History::of(&notices, ended, outputs), sent, settled, unreported, again })
+    Ok(Audit { history: History::of(&notices, ended, outputs), astray: letters.astray(), unreported, again })
 }
 
 /// The graphs by which the results of a commit are routed: those before its mutations.
@@ -79,13 +78,18 @@ fn graphs_of(record: &Record, solo: &Solo) -> BTreeMap<FrameId, ValidatedGraph> 
     frames.into_iter().filter_map(graph).collect()
 }
 
-fn sent_by(commit: &Commit, notices: &[Notice], graphs: &BTreeMap<FrameId, ValidatedGraph>) -> u64 {
+/// Notes the messages that a commit sends, each by the name that its status tells.
+fn sent_by(
+    commit: &Commit,
+    notices: &[Notice],
+    graphs: &BTreeMap<FrameId, ValidatedGraph>,
+    letters: &mut Letters,
+) {
     let ends: BTreeMap<(FrameId, &VertexName), &End> = commit
         .completed
         .iter()
         .map(|completion| ((completion.frame, &completion.vertex), &completion.end))
         .collect();
-    let mut sent = 0;
     for notice in notices {
         let Notice::Completed { activation, failure, .. } = notice else { continue };
         let (Some(end), Some(graph)) =
@@ -93,16 +97,24 @@ fn sent_by(commit: &Commit, notices: &[Notice], graphs: &BTreeMap<FrameId, Valid
         else {
             continue;
         };
+        let sender = Sender::of(activation);
         let out = |port: &str| out(graph, &activation.vertex, port);
-        sent += match failure {
+        let mut send = |port: &str, to: &VertexName| letters.send(&sender, port, to);
+        match failure {
             // Where a condition of an error edge has no value either, nothing is sent.
-            Some(_) if !has_values(graph, &activation.vertex) => 0,
-            Some(_) if out(Port::ERROR).iter().any(|known| *known) => out(Port::ERROR).len() as u64,
-            Some(_) => 0,
-            None => emitted(end).iter().map(|port| out(port).len() as u64).sum::<u64>() + direct(end),
-        };
+            Some(_) if !has_values(graph, &activation.vertex) => {}
+            Some(_) if out(Port::ERROR).iter().any(|(_, known)| *known) => {
+                out(Port::ERROR).iter().for_each(|(to, _)| send(Port::ERROR, to));
+            }
+            Some(_) => {}
+            None => {
+                for port in emitted(end) {
+                    out(&port).iter().for_each(|(to, _)| send(&port, to));
+                }
+                direct(end).for_each(|to| send(Port::DEFAULT, to));
+            }
+        }
     }
-    sent
 }
 
 /// Whether the conditions of all error edges of a vertex have a value, whatever the message.
@@ -112,11 +124,11 @@ fn has_values(graph: &ValidatedGraph, vertex: &VertexName) -> bool {
     errors.all(|edge| edge.when.as_deref().is_none_or(Words::is_word))
 }
 
-/// Of each edge that listens to a port, whether its receiver is there.
-fn out(graph: &ValidatedGraph, vertex: &VertexName, port: &str) -> Vec<bool> {
+/// The receiver of each edge that listens to a port, and whether it is there.
+fn out<'a>(graph: &'a ValidatedGraph, vertex: &VertexName, port: &str) -> Vec<(&'a VertexName, bool)> {
     let edges = graph.spec().edges.iter();
     let own = edges.filter(|edge| edge.from == *vertex && edge.port.as_str() == port);
-    own.map(|edge| graph.topology().find(&edge.to).is_some()).collect()
+    own.map(|edge| (&edge.to, graph.topology().find(&edge.to).is_some())).collect()
 }
 
 fn results(end: &End) -> Vec<&Arc<ProgramResult>> {
@@ -142,6 +154,7 @@ fn emitted(end: &End) -> Vec<String> {
     }
 }
 
-fn direct(end: &End) -> u64 {
-    results(end).into_iter().map(|result| result.direct.len() as u64).sum()
+/// The receivers of what an activation sends directly, one for each message.
+fn direct(end: &End) -> impl Iterator<Item = &VertexName> {
+    results(end).into_iter().flat_map(|result| &result.direct).map(|direct| &direct.to)
 }

@@ -17,6 +17,7 @@ mod exhaust;
 mod faults;
 mod generate;
 mod history;
+mod letters;
 mod model;
 mod random;
 mod reference;

@@ -136,11 +136,8 @@ impl<'a> Trial<'a> {
         if let Some(difference) = history.difference(&audited.history) {
             return Some(format!("the run and the replay of its log differ:\n    {difference}"));
         }
-        if audited.sent != audited.settled {
-            return Some(format!(
-                "{} messages were sent, and {} have a status",
-                audited.sent, audited.settled
-            ));
+        if let Some(message) = audited.astray {
+            return Some(message);
         }
         if let Some(place) = audited.unreported {
             return Some(format!(
