@@ -9,6 +9,7 @@ use superstep_engine::{
 use superstep_graph::{Port, ValidatedGraph, VertexName};
 
 use crate::again::run_again;
+use crate::budget::Inner;
 use crate::history::History;
 use crate::letters::{Letters, Sender};
 use crate::scenario::Scenario;
@@ -21,6 +22,8 @@ pub(crate) struct Audit {
     pub(crate) history: History,
     /// A message that has no status, or several, or that nobody sent, if there is one.
     pub(crate) astray: Option<String>,
+    /// The budget of a sub-graph that was passed, if one was.
+    pub(crate) overdrawn: Option<String>,
     /// Where something waited at a good end that nobody was told of, if it did.
     pub(crate) unreported: Option<String>,
     /// Programs that were run again, and gave what the log has.
@@ -45,12 +48,15 @@ pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, AuditE
     let mut notices = Vec::new();
     let mut status = None;
     let mut letters = Letters::default();
+    let mut inner = Inner::default();
+    let mut overdrawn = None;
     let mut again = 0;
     for (position, record) in log.iter().enumerate() {
         let graphs = graphs_of(record, &solo);
         again += run_again(&mut solo, record).map_err(|why| AuditError::Again { position, why })?;
         solo.replay(std::slice::from_ref(record))
             .map_err(|error| ReplayError { position, why: error.why })?;
+        overdrawn = overdrawn.or(inner.charge(record));
         let before = notices.len();
         while let Some(action) = solo.poll_action() {
             match action {
@@ -59,6 +65,7 @@ pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, AuditE
                 Action::Append(..) | Action::Run(_) | Action::Abort(_) | Action::Decide { .. } => {}
             }
         }
+        notices[before..].iter().for_each(|notice| inner.open(scenario, notice));
         if let Record::Committed(commit) = record {
             sent_by(commit, &notices[before..], &graphs, &mut letters);
         }
@@ -67,7 +74,13 @@ pub(crate) fn audit(scenario: &Scenario, log: &[Record]) -> Result<Audit, AuditE
     let outputs = solo.coordinator().outputs().value().clone();
     let ended: Option<RunStatus> = status;
     let unreported = unreported(scenario, &notices, ended.as_ref());
-    Ok(Audit { history: History::of(&notices, ended, outputs), astray: letters.astray(), unreported, again })
+    Ok(Audit {
+        history: History::of(&notices, ended, outputs),
+        astray: letters.astray(),
+        overdrawn,
+        unreported,
+        again,
+    })
 }
 
 /// The graphs by which the results of a commit are routed: those before its mutations.

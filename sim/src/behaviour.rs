@@ -8,6 +8,8 @@ use superstep_engine::{
 };
 use superstep_graph::{Mutation, Port, VertexName, VertexSpec};
 
+use crate::model::cost;
+
 /// What a program does; handed to it as the parameters of its vertex.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -114,8 +116,9 @@ fn request(job: Seen<'_>, behaviour: &Behaviour, number: u32, answers: &[CallOut
     let seen = digest(job, known, &format!("call {salt}"));
     let mut short = [0; 16];
     short.copy_from_slice(&seen.as_bytes()[..16]);
-    let reserve =
-        Usage { calls: 1, prompt_tokens: 10 + u64::from(short[0] % 20), completion_tokens: 20, cost: 0.5 };
+    let (prompt_tokens, completion_tokens) = (10 + u64::from(short[0] % 20), 20);
+    let cost = cost(short, prompt_tokens, completion_tokens);
+    let reserve = Usage { calls: 1, prompt_tokens, completion_tokens, cost };
     CallRequest { target: format!("model for {}", job.activation), digest: short, repeatable: false, reserve }
 }
 

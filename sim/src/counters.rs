@@ -89,6 +89,8 @@ counters! {
     calls_ended,
     /// Runs with a budget.
     budgets,
+    /// Of these, of money.
+    budgets_of_cost,
     /// Calls sent again after a crash.
     calls_resent,
     /// Calls answered from the log.
@@ -137,6 +139,8 @@ counters! {
     ended_failed,
     /// Runs that a limit ended.
     ended_limit,
+    /// Of these, the limit of what they may cost.
+    ended_cost,
     /// Runs that were cancelled.
     ended_cancelled,
 }

@@ -1,5 +1,6 @@
 //! Random graphs that a user could have written.
 
+mod bounds;
 mod mutations;
 mod routers;
 pub(crate) mod strange;
@@ -8,10 +9,10 @@ use std::time::Duration;
 
 use superstep_engine::Patch;
 use superstep_graph::{
-    Adoption, AggregatorSpec, BarrierMode, BarrierSpec, Combiner, Delivery, DurationSpec, EdgeSpec,
-    ForEachSpec, GraphProgram, GraphSpec, JoinMode, JoinSpec, Mutation, MutationKind, OnFailure, OnSatisfied,
-    OnUnknown, OutputSpec, Port, PriorityClass, ProgramRef, RetrySpec, Select, Sends, VertexName, VertexSpec,
-    WhenIncomplete, validate,
+    Adoption, AggregatorSpec, Combiner, Delivery, DurationSpec, EdgeSpec, ForEachSpec, GraphProgram,
+    GraphSpec, JoinMode, JoinSpec, Mutation, MutationKind, OnFailure, OnSatisfied, OnUnknown, OutputSpec,
+    Port, PriorityClass, ProgramRef, RetrySpec, Select, Sends, VertexName, VertexSpec, WhenIncomplete,
+    validate,
 };
 
 use crate::behaviour::Behaviour;
@@ -120,37 +121,12 @@ fn graph(random: &mut Random, taste: Taste) -> GraphSpec {
         spec.mutations.allow = kinds.into_iter().filter(|_| random.chance(80)).collect();
         give_mutations(random, &mut spec);
     }
-    bounds(random, taste, &mut spec);
+    bounds::of(random, taste, &mut spec);
     routers::some(taste.loose, &mut spec);
+    if taste.loose {
+        bounds::cost(&mut spec);
+    }
     spec
-}
-
-fn bounds(random: &mut Random, taste: Taste, spec: &mut GraphSpec) {
-    spec.limits.supersteps = random.between(8, 30);
-    spec.limits.activations = if random.chance(10) { random.between(3, 30) } else { 2_000 };
-    spec.limits.fan_out = if random.chance(5) { random.between(1, 4) } else { 10_000 };
-    spec.limits.depth = if random.chance(5) { 1 } else { 16 };
-    spec.limits.mutations = if random.chance(10) { 1 } else { 50 };
-    if !taste.loose {
-        return;
-    }
-    if random.chance(15) {
-        spec.limits.calls = random.between(1, 12);
-    }
-    if random.chance(15) {
-        spec.limits.tokens = Some(random.between(50, 500));
-    }
-    if random.chance(5) {
-        spec.limits.duration = Some(DurationSpec::from(Duration::from_millis(random.between(10, 400))));
-    }
-    spec.barrier = match random.below(4) {
-        0 => BarrierSpec { mode: BarrierMode::Any, count: None },
-        1 => BarrierSpec {
-            mode: BarrierMode::Quorum,
-            count: Some(u32::try_from(random.between(1, 3)).unwrap_or(1)),
-        },
-        _ => BarrierSpec::default(),
-    };
 }
 
 fn edges(random: &mut Random, names: &[VertexName]) -> Vec<EdgeSpec> {

@@ -19,8 +19,8 @@ impl Sender {
     }
 }
 
-/// The name of a message: sender, port and receiver. Its number among those of one name, and whether it was sent without an
-/// edge, no status tells, so that as many must have a status as were sent.
+/// The name of a message: sender, port and receiver. Its number among those of one name, and whether it was sent without
+/// an edge, no status tells, so that as many must have a status as were sent.
 type Name = (Sender, Port, VertexName);
 
 /// The messages of a run, and how many statuses each name has.

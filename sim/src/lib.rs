@@ -9,6 +9,7 @@
 mod again;
 mod audit;
 mod behaviour;
+mod budget;
 mod case;
 mod compacted;
 mod counters;

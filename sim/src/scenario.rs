@@ -11,6 +11,7 @@ use superstep_graph::{
 };
 
 use crate::behaviour::Behaviour;
+use crate::budget::Budget;
 
 /// The name of the run.
 pub(crate) const RUN: &str = "simulated";
@@ -61,17 +62,13 @@ impl Scenario {
             && self.library.values().all(|graph| unlimited(graph) && graph.vertices.iter().all(timeless))
     }
 
-    /// The most calls and tokens that the run's own graph allows, by the documents that it may have.
-    pub(crate) fn budget(&self) -> (u64, Option<u64>) {
+    /// The most that the run's own graph allows, by the documents that it may have.
+    pub(crate) fn budget(&self) -> Budget {
         let changes = self.patches.iter().flat_map(|(_, patch)| &patch.mutations);
         let adopted = changes
             .filter_map(|change| if let Mutation::Adopt(graph) = change { Some(&**graph) } else { None });
-        let limits =
-            || std::iter::once(&self.library[ROOT]).chain(adopted.clone()).map(|graph| &graph.limits);
-        let calls = limits().map(|limits| limits.calls).max().unwrap_or_default();
-        // One without a limit allows any number.
-        let tokens: Option<Vec<u64>> = limits().map(|limits| limits.tokens).collect();
-        (calls, tokens.and_then(|tokens| tokens.into_iter().max()))
+        let budgets = adopted.map(|graph| Budget::from(&graph.limits));
+        budgets.fold(Budget::from(&self.library[ROOT].limits), Budget::or)
     }
 
     /// What an engine with so many partitions begins with.

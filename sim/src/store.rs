@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::faults::Sabotage;
 use crate::scenario::RUN;
-use superstep_engine::{CallKey, CallOutcome, Epoch, PartitionId, Record, Token, Usage};
+use superstep_engine::{CallOutcome, Epoch, PartitionId, Record, Token};
 
 /// An append on its way.
 #[derive(Clone, Debug)]
@@ -182,43 +182,5 @@ impl Store {
             let Record::CallEnded { call, outcome } = record else { return None };
             (call.digest == digest).then(|| outcome.clone())
         })
-    }
-
-    /// What the log says of its calls: for each intent what it reserved, and for each outcome that
-    /// reservation back and what was used.
-    pub(crate) fn charged(&self) -> (u64, u64) {
-        let mut reserved: BTreeMap<&CallKey, Usage> = BTreeMap::new();
-        let (mut calls, mut tokens) = (0, 0);
-        for record in &self.log {
-            match record {
-                Record::CallIntent { call, request } => {
-                    reserved.insert(call, request.reserve);
-                    calls += request.reserve.calls;
-                    tokens += request.reserve.tokens();
-                }
-                Record::CallEnded { call, outcome } => {
-                    let back = reserved.get(call).copied().unwrap_or_default();
-                    calls = calls - back.calls + outcome.usage.calls;
-                    tokens = tokens - back.tokens() + outcome.usage.tokens();
-                }
-                Record::RunStarted(_)
-                | Record::EpochTaken { .. }
-                | Record::AttemptFailed { .. }
-                | Record::Suspended { .. }
-                | Record::Answered { .. }
-                | Record::Patched(_)
-                | Record::Committed(_)
-                | Record::Ended(_)
-                | Record::Known(_)
-                | Record::Measured(_)
-                | Record::Forked { .. }
-                | Record::Continued(_)
-                | Record::Placed(_)
-                | Record::Compacted(_)
-                | Record::Told(_)
-                | Record::RunSuspended(_) => {}
-            }
-        }
-        (calls, tokens)
     }
 }

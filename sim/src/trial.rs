@@ -139,6 +139,9 @@ impl<'a> Trial<'a> {
         if let Some(message) = audited.astray {
             return Some(message);
         }
+        if let Some(passed) = audited.overdrawn {
+            return Some(passed);
+        }
         if let Some(place) = audited.unreported {
             return Some(format!(
                 "a graph came to a good end, and what waited at {place} was never reported"

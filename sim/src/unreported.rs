@@ -16,8 +16,8 @@ struct Frame {
     limited: bool,
 }
 
-/// Where something waited in a join when a frame came to a good end, the run's own or that of a sub-graph or of an element,
-/// though no join there said in that superstep that it was incomplete. What a limit ends may wait unsaid.
+/// Where something waited in a join when a frame came to a good end, the run's own or that of a sub-graph or of an
+/// element, though no join there said in that superstep that it was incomplete. What a limit ends may wait unsaid.
 ///
 /// The notices are those of one partition, in their order.
 pub(crate) fn unreported(

@@ -20,6 +20,7 @@ use superstep_engine::{
     PartitionEvent, PartitionId, Patch, QuestionId, Record, Report, Routed, RunStatus, Timestamp, Token,
 };
 
+use crate::budget::{Budget, Charges};
 use crate::counters::Counters;
 use crate::faults::{Faults, Sabotage, Side};
 use crate::model::ModelServer;
@@ -191,13 +192,14 @@ impl<'a> World<'a> {
         let budget = self.scenario.budget();
         while self.status.is_none() && self.violation.is_none() {
             self.next();
-            self.check_budget(budget);
+            self.check_budget(&budget);
         }
         self.drain();
         self.counters.writes = self.store.writes;
         self.counters.calls_ended = self.store.outcomes.len() as u64;
-        self.check_budget(budget);
-        self.counters.budgets += u64::from(budget.1.is_some() || budget.0 < 10_000);
+        self.check_budget(&budget);
+        self.counters.budgets += u64::from(budget.is_limited());
+        self.counters.budgets_of_cost += u64::from(budget.cost.is_some());
         if self.violation.is_none()
             && let Err(what) = self.model.check(&self.store.log, self.inherited)
         {
@@ -362,15 +364,13 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What executions have used stays within the limits of the run's own graph.
-    fn check_budget(&mut self, (most_calls, most_tokens): (u64, Option<u64>)) {
-        let (executed, used) = (self.model.executed(), self.model.spent.tokens());
-        let (calls, tokens) = self.store.charged();
-        if executed > most_calls || calls > most_calls {
-            self.broken(format!("{executed} calls were made, {calls} charged, of {most_calls}"));
-        }
-        if most_tokens.is_some_and(|limit| used > limit || tokens > limit) {
-            self.broken(format!("{used} tokens were used, {tokens} charged, of {most_tokens:?}"));
+    /// What executions have used, and what the log charges for them, stays within the limits of the run's own graph.
+    fn check_budget(&mut self, budget: &Budget) {
+        let charged = Charges::all(&self.store.log);
+        for (what, used) in [("used", self.model.spent), ("charged", charged)] {
+            if let Some(passed) = budget.passed(&used) {
+                self.broken(format!("{passed} were {what}"));
+            }
         }
     }
 }

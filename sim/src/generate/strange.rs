@@ -4,7 +4,7 @@
 
 use superstep_graph::{Delivery, EdgeSpec, GraphSpec, Port, VertexName};
 
-use super::{Taste, one_vertex, valid};
+use super::{Taste, bounds, one_vertex, valid};
 use crate::random::Random;
 use crate::scenario::{ROOT, Scenario};
 
@@ -37,6 +37,7 @@ fn graph(random: &mut Random, taste: Taste) -> GraphSpec {
         spec.vertices.push(vertex);
     }
     spec.limits.supersteps = random.between(4, 14);
+    bounds::activations(&mut spec);
     spec
 }
 

@@ -1,8 +1,8 @@
 //! What the parts of the process say to each other, to the store and to observers.
 
 use superstep_engine::{
-    Command, CoordinatorAction, CoordinatorEvent, Effect, Epoch, MessageStatus, Notice, PartitionEvent,
-    PartitionId, Record, RunStatus, Timestamp, Token,
+    Command, CoordinatorAction, CoordinatorEvent, Effect, Epoch, LimitKind, MessageStatus, Notice,
+    PartitionEvent, PartitionId, Record, RunStatus, Timestamp, Token,
 };
 use superstep_graph::Verdict;
 
@@ -245,7 +245,10 @@ impl World<'_> {
             Notice::Ended { status, .. } => match status {
                 RunStatus::Succeeded => counters.ended_succeeded += 1,
                 RunStatus::Failed { .. } => counters.ended_failed += 1,
-                RunStatus::LimitReached(_) => counters.ended_limit += 1,
+                RunStatus::LimitReached(limit) => {
+                    counters.ended_limit += 1;
+                    counters.ended_cost += u64::from(*limit == LimitKind::Cost);
+                }
                 RunStatus::Cancelled => counters.ended_cancelled += 1,
             },
         }
