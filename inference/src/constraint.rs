@@ -9,7 +9,7 @@
 mod closing;
 mod schema;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use llguidance::api::TopLevelGrammar;
 use llguidance::toktrie::{InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenizerEnv};
@@ -106,7 +106,8 @@ impl Grammar {
 /// # Errors
 /// [`GenerateError::Schema`]: it cannot, and why.
 pub fn check_schema(schema: &Value) -> Result<(), GenerateError> {
-    let grammar = Grammar::of_bytes().map_err(|reason| GenerateError::Schema { reason })?;
+    static BYTES: LazyLock<Result<Grammar, String>> = LazyLock::new(Grammar::of_bytes);
+    let grammar = BYTES.as_ref().map_err(|reason| GenerateError::Schema { reason: reason.clone() })?;
     grammar.constrain(schema, usize::MAX).map(|_| ())
 }
 

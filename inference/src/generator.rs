@@ -67,7 +67,7 @@ impl Generator {
         let (events, receiver) = unbounded();
         let job = Job { prompt, sampling: request.sampling, constraint, limit, events };
         self.jobs.send(job).map_err(|_| GenerateError::Stopped)?;
-        Ok(Stream { events: receiver, ended: false })
+        Ok(Stream::of(receiver))
     }
 
     /// The tokens that the prompt of a request has.
@@ -95,6 +95,10 @@ pub struct Stream {
 }
 
 impl Stream {
+    pub(crate) fn of(events: UnboundedReceiver<Event>) -> Self {
+        Self { events, ended: false }
+    }
+
     /// Waits for the next event; blocks the thread, so tasks of an async runtime poll the stream itself.
     pub fn next_blocking(&mut self) -> Option<Event> {
         block_on(self.next())

@@ -2,6 +2,7 @@
 
 mod embedder;
 mod present;
+mod unweighted;
 mod writer;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use candle_core::{Device, Tensor};
 
 pub use self::embedder::TinyEmbedder;
 pub use self::present::present_model;
+pub use self::unweighted::Unweighted;
 use self::writer::Writer;
 use crate::tokenizer::character_of;
 
