@@ -2,6 +2,8 @@
 
 #![expect(unreachable_pub, reason = "the targets are public in the crate that fuzzes them")]
 
+#[path = "../../fuzz/src/bounded.rs"]
+mod bounded;
 #[path = "../../fuzz/src/edits.rs"]
 mod edits;
 #[path = "../../fuzz/src/expressions.rs"]
@@ -20,9 +22,10 @@ mod schemas;
 use std::fs;
 use std::path::Path;
 
-use crate::random::Random;
+use rustix::time::{ClockId, clock_gettime};
 
-type Target = fn(&[u8]);
+use self::bounded::{Target, bounded_by};
+use crate::random::Random;
 
 const TARGETS: [(&str, Target); 6] = [
     ("expressions", expressions::expressions),
@@ -32,6 +35,22 @@ const TARGETS: [(&str, Target); 6] = [
     ("records", records::records),
     ("schemas", schemas::schemas),
 ];
+
+/// Runs a target under the bound of fuzzing. Other tests work in this process, so that its own thread is what counts.
+fn run(target: Target, data: &[u8]) {
+    bounded_by(ClockId::ThreadCPUTime, target, data);
+}
+
+#[test]
+#[should_panic(expected = "one input took")]
+fn an_input_that_is_computed_on_for_more_than_a_second_fails() {
+    let busy: Target = |_| {
+        let begun = clock_gettime(ClockId::ThreadCPUTime).tv_sec;
+        // From the middle of one second of the clock to the end of the next.
+        while clock_gettime(ClockId::ThreadCPUTime).tv_sec < begun + 2 {}
+    };
+    run(busy, &[]);
+}
 
 #[test]
 fn what_fuzzing_found_does_not_come_again() {
@@ -43,7 +62,7 @@ fn what_fuzzing_found_does_not_come_again() {
             let path = input.unwrap().path();
             // Where it panics, the last line tells on what.
             println!("{}", path.display());
-            target(&fs::read(&path).unwrap());
+            run(target, &fs::read(&path).unwrap());
         }
     }
 }
@@ -126,7 +145,7 @@ fn a_share_of_fuzzing_finds_nothing() {
             let bytes = damaged(&seeds, &mut random);
             // Where it panics, the last line tells on what.
             println!("{name} {:?}", String::from_utf8_lossy(&bytes));
-            target(&bytes);
+            run(target, &bytes);
         }
     }
 }
