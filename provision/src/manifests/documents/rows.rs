@@ -1,13 +1,24 @@
 //! Rows of Parquet files, as JSON.
 
+mod claims;
+
+use std::any::Any;
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::{Field, Row};
 use serde_json::Value;
+
+use self::claims::{Untrue, check_pages, check_schema};
+
+/// The bytes that the rows of a file may take: a few dozen for each value, and its text.
+const MOST_BYTES: u64 = 4 << 30;
+/// What a value takes beside its text.
+const VALUE_BYTES: u64 = 64;
 
 /// Why a Parquet file cannot be taken in.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +29,15 @@ pub(super) enum UnreadRows {
     /// It is damaged, or compressed or encoded in a way that this build does not read.
     #[error("{0}")]
     Parquet(#[from] ParquetError),
+    /// What it says of itself is not so, and would take memory that nothing needs.
+    #[error("the Parquet file is damaged, or not for this build: {0}")]
+    Untrue(#[from] Untrue),
+    /// Its reader panicked.
+    #[error("the Parquet file is damaged, or holds what cannot be read: {0}")]
+    Panicked(String),
+    /// Its rows take more memory than they may.
+    #[error("its rows take more than {0} bytes")]
+    TooMuch(u64),
     /// JSON, which takes in what is read, has no such number.
     #[error("row {row}: column {column:?} has {number}, which is no number of JSON")]
     Number {
@@ -36,14 +56,56 @@ pub(super) type Columns = Vec<(String, Value)>;
 /// The rows of a file, in order.
 ///
 /// # Errors
-/// The file cannot be read to its end, or holds a number that JSON does not have.
+/// The file cannot be read to its end, or holds a number that JSON does not have, or more than fits.
 pub(super) fn rows(path: &Path) -> Result<Vec<Columns>, UnreadRows> {
+    rows_within(path, MOST_BYTES)
+}
+
+fn rows_within(path: &Path, most: u64) -> Result<Vec<Columns>, UnreadRows> {
+    // Of what files can say of themselves the reader of another crate asserts much, and its claims were looked at only as far
+    // as they ask for memory.
+    let read = catch_unwind(AssertUnwindSafe(|| read(path, most)));
+    read.unwrap_or_else(|panic| Err(UnreadRows::Panicked(message(&*panic))))
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let fixed = || panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    panic.downcast_ref::<String>().cloned().or_else(fixed).unwrap_or_default()
+}
+
+fn read(path: &Path, most: u64) -> Result<Vec<Columns>, UnreadRows> {
+    let file = std::fs::read(path)?;
+    check_schema(&file)?;
     let reader = SerializedFileReader::new(File::open(path)?)?;
-    let mut rows = Vec::new();
+    let values = check_pages(&file, reader.metadata())?;
+    drop(file);
+    // A list may repeat nothing without end, and take no bytes.
+    if values.saturating_mul(VALUE_BYTES) > most {
+        return Err(UnreadRows::TooMuch(most));
+    }
+    let (mut rows, mut taken) = (Vec::new(), 0);
     for row in reader.get_row_iter(None)? {
-        rows.push(columns(rows.len() + 1, &row?)?);
+        let columns = columns(rows.len() + 1, &row?)?;
+        taken += columns.iter().map(|(name, value)| name.len() as u64 + weight(value)).sum::<u64>();
+        if taken > most {
+            return Err(UnreadRows::TooMuch(most));
+        }
+        rows.push(columns);
     }
     Ok(rows)
+}
+
+/// The bytes that a value takes, roughly.
+fn weight(value: &Value) -> u64 {
+    VALUE_BYTES
+        + match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            Value::String(text) => text.len() as u64,
+            Value::Array(items) => items.iter().map(weight).sum(),
+            Value::Object(members) => {
+                members.iter().map(|(name, value)| name.len() as u64 + weight(value)).sum()
+            }
+        }
 }
 
 fn columns(row_number: usize, row: &Row) -> Result<Columns, UnreadRows> {
@@ -99,6 +161,8 @@ mod tests {
 
     use super::*;
     use crate::manifests::documents::{documents_of, edges_of};
+
+    mod damage;
 
     /// A file of edges with these columns, of which the third is null in the second row.
     fn written(path: &Path, columns: [&str; 3], weights: &[f64], compression: Compression) {
