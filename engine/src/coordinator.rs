@@ -2,6 +2,7 @@
 //! and the commit record.
 
 mod again;
+mod at_once;
 mod barrier;
 mod cancel;
 mod commit;
@@ -30,6 +31,7 @@ use crate::payload::Payload;
 use crate::protocol::{Command, Completed, FrameWanted, JoinReport, Planned, Report};
 use crate::record::{Carried, Patch, Record, RunStarted, Totals};
 
+use at_once::AtOnce;
 use frame::FrameState;
 pub use frame::Opener;
 use outside::OpenQuestion;
@@ -148,6 +150,7 @@ pub struct Coordinator {
     answering: BTreeMap<Token, (QuestionId, Payload)>,
     patching: BTreeMap<Token, Patch>,
     standstill: Standstill,
+    at_once: AtOnce,
     ending: Option<RunStatus>,
     close_now: bool,
     pause_after_start: bool,
@@ -193,6 +196,7 @@ impl Coordinator {
             answering: BTreeMap::new(),
             patching: BTreeMap::new(),
             standstill: Standstill::default(),
+            at_once: AtOnce::default(),
             ending: None,
             close_now: false,
             pause_after_start: false,
@@ -293,8 +297,7 @@ impl Coordinator {
     /// other partitions, and nothing is run again because of it.
     pub fn rests(&self) -> bool {
         // What starts is known only when its partition has said so.
-        let starts = matches!(self.phase, Phase::Starting(_));
-        !starts && self.completed.is_empty() && self.flying.is_subset(&self.suspended)
+        !self.is_starting() && self.completed.is_empty() && self.flying.is_subset(&self.suspended)
     }
 
     /// Whether everything in flight waits for an answer from outside.
@@ -313,7 +316,7 @@ impl Coordinator {
                 self.joins.extend(joins);
                 self.phase = Phase::Delivering(missing - 1);
                 if missing == 1 {
-                    self.judge(now);
+                    self.delivered(now);
                 }
             }
             Report::Started { wanted, started } => self.started(wanted, started, now),
@@ -365,7 +368,7 @@ impl Coordinator {
         };
         let at = told.filter(is).or_else(|| topology.find(&activation.vertex))?;
         let place = (activation.frame, at);
-        let starts = matches!(self.phase, Phase::Starting(_)) && activation.superstep == self.superstep;
+        let starts = self.is_starting() && activation.superstep == self.superstep;
         (starts || self.flying.contains(&place)).then_some(place)
     }
 

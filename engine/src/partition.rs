@@ -34,6 +34,7 @@ use crate::protocol::{Command, Report};
 use crate::record::{CallKey, Record};
 
 pub use again::{Again, Recall};
+use delivery::Pending;
 use element::Stage;
 use flight::Flights;
 use frame::Frame;
@@ -163,7 +164,7 @@ pub struct Partition {
     superstep: u64,
     incoming: Vec<Routed>,
     from_others: BTreeMap<u64, Vec<Routed>>,
-    delivery: Option<delivery::Pending>,
+    delivery: Option<Pending>,
     touched: Vec<Place>,
     planned: Vec<(Place, bool)>,
     unsettled: BTreeSet<Place>,
@@ -238,7 +239,7 @@ impl Partition {
             PartitionEvent::Command(command) => self.command(command, now),
             PartitionEvent::Messages { superstep, messages } => {
                 self.from_others.entry(superstep).or_default().extend(messages);
-                self.deliver_if_complete();
+                self.deliver_if_complete(now);
             }
             PartitionEvent::Finished { key, outcome } => self.finished(key, outcome, now),
             PartitionEvent::CallAsked { key, ticket, request, under_way } => {
@@ -292,9 +293,10 @@ impl Partition {
 
     fn command(&mut self, command: Command, now: Timestamp) {
         match command {
-            Command::Deliver { superstep, expect, aggregates, costs } => {
+            Command::Deliver { superstep, expect, aggregates, costs, starts } => {
                 self.take_costs(costs);
-                self.begin_delivery(superstep, expect, aggregates);
+                self.take_aggregates(aggregates);
+                self.begin_delivery(Pending { superstep, expect, starts }, now);
             }
             Command::Answer(answers) => self.answer(answers, now),
             Command::Start(start) => self.start(start, now),

@@ -27,6 +27,9 @@ pub enum Command {
         aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, Payload>>)>,
         /// What edges cost, for frames in which a router weighs them.
         costs: Vec<(FrameId, Arc<EdgeCosts>)>,
+        /// Whether nothing will be judged: then what was planned starts at once, as if [`Command::Start`] had come,
+        /// and is answered with [`Report::Started`] too.
+        starts: bool,
     },
     /// Hand answers to the activations that asked; each completes, or goes on.
     Answer(Vec<(QuestionId, Payload)>),

@@ -89,7 +89,7 @@ fn hand_in(partition: &mut Partition) {
 /// Delivers and starts; the programs that are to run, and why what has ended did.
 fn started(partition: &mut Partition) -> (Vec<Job>, Vec<Failure>) {
     let (aggregates, costs) = (Vec::new(), Vec::new());
-    let deliver = Command::Deliver { superstep: 1, expect: 1, aggregates, costs };
+    let deliver = Command::Deliver { superstep: 1, expect: 1, aggregates, costs, starts: false };
     partition.handle(PartitionEvent::Command(deliver), NOW);
     let start = Command::Start(Start { superstep: 1, ..Start::default() });
     partition.handle(PartitionEvent::Command(start), NOW);

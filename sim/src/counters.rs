@@ -65,6 +65,8 @@ counters! {
     packets_lost,
     /// Commands to deliver the messages of a superstep.
     deliveries,
+    /// Of these, those behind which the superstep starts without being judged.
+    deliveries_that_start,
     /// Joins that acted incomplete.
     joins_incomplete,
     /// Activations cancelled.

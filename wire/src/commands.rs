@@ -20,9 +20,10 @@ use crate::{WireError, required};
 #[must_use]
 pub fn command(command: &Command) -> v1::Command {
     let what = match command {
-        Command::Deliver { superstep, expect, aggregates, costs } => What::Deliver(v1::Deliver {
+        Command::Deliver { superstep, expect, aggregates, costs, starts } => What::Deliver(v1::Deliver {
             superstep: *superstep,
             expect: *expect,
+            starts: *starts,
             aggregates: aggregates
                 .iter()
                 .map(|(frame, values)| aggregates_of_frame(*frame, values))
@@ -73,7 +74,8 @@ pub fn command_of(command: v1::Command, to: PartitionId) -> Result<Command, Wire
                 .into_iter()
                 .map(|of| Ok((FrameId(of.frame), Arc::new(unpacked(&of.costs, "costs")?))))
                 .collect::<Result<_, _>>()?;
-            Command::Deliver { superstep: deliver.superstep, expect: deliver.expect, aggregates, costs }
+            let v1::Deliver { superstep, expect, starts, .. } = deliver;
+            Command::Deliver { superstep, expect, aggregates, costs, starts }
         }
         What::Answers(answers) => {
             let answer = |answer: v1::Answer| Ok((question_of(answer.question)?, payload_of(answer.answer)?));

@@ -205,15 +205,17 @@ impl Coordinator {
     pub(super) fn deliver(&mut self, Beginning { aggregates, costs }: Beginning) {
         self.phase = Phase::Delivering(self.config.homes.count());
         let superstep = self.superstep;
+        let starts = self.begin_at_once();
         if self.config.homes.count() == 1 {
-            self.command(None, Command::Deliver { superstep, expect: 0, aggregates, costs });
+            self.command(None, Command::Deliver { superstep, expect: 0, aggregates, costs, starts });
             return;
         }
         let mut outbound = std::mem::take(&mut self.outbound);
         for partition in (0..self.config.homes.count()).map(crate::ids::PartitionId) {
             let expect = outbound.remove(&partition).unwrap_or(0);
             let (aggregates, costs) = (aggregates.clone(), costs.clone());
-            self.command(Some(partition), Command::Deliver { superstep, expect, aggregates, costs });
+            let deliver = Command::Deliver { superstep, expect, aggregates, costs, starts };
+            self.command(Some(partition), deliver);
         }
     }
 

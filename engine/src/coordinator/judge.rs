@@ -67,7 +67,7 @@ impl Coordinator {
     }
 
     /// Whether the run ends here.
-    fn verdict(&self, acts: bool, weight: u64) -> Option<RunStatus> {
+    pub(super) fn verdict(&self, acts: bool, weight: u64) -> Option<RunStatus> {
         if !acts && self.flying.is_empty() {
             return Some(RunStatus::Succeeded);
         }

@@ -43,7 +43,9 @@ impl Coordinator {
     }
 
     pub(super) fn started(&mut self, wanted: Vec<FrameWanted>, started: Vec<Planned>, now: Timestamp) {
-        let Phase::Starting(missing) = self.phase else { return };
+        let Phase::Starting(missing) = self.phase else {
+            return self.started_before_others(wanted, started);
+        };
         self.wanted.extend(wanted);
         for planned in started {
             self.flying.insert(planned.place);

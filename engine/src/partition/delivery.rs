@@ -12,41 +12,45 @@ use super::frame::Frame;
 use super::launch::by_sender;
 use super::vertex::{Queued, Rank, Readiness, edge_ix, rank_of};
 use crate::defect::{self, Defect};
-use crate::ids::{FrameId, Place};
+use crate::ids::{FrameId, Place, Timestamp};
 use crate::message::{MessageStatus, Routed, Target};
 use crate::payload::Payload;
-use crate::protocol::{JoinReport, Planned, Report};
+use crate::protocol::{JoinReport, Planned, Report, Start};
 use crate::values::combine;
 
 /// A delivery that may wait for messages of other partitions.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
-    superstep: u64,
-    expect: u64,
+    pub(super) superstep: u64,
+    /// How many messages come from other partitions.
+    pub(super) expect: u64,
+    /// Whether the superstep starts behind it.
+    pub(super) starts: bool,
 }
 
 impl Partition {
-    pub(super) fn begin_delivery(
+    /// Takes in what the aggregators of frames hold from here on.
+    pub(super) fn take_aggregates(
         &mut self,
-        superstep: u64,
-        expect: u64,
         aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, Payload>>)>,
     ) {
-        self.superstep = superstep;
         for (frame, aggregates) in aggregates {
             if let Some(frame) = self.frames.get_mut(&frame) {
                 frame.aggregates = aggregates;
             }
         }
-        self.delivery = Some(Pending { superstep, expect });
-        self.deliver_if_complete();
+    }
+
+    pub(super) fn begin_delivery(&mut self, pending: Pending, now: Timestamp) {
+        self.superstep = pending.superstep;
+        self.delivery = Some(pending);
+        self.deliver_if_complete(now);
     }
 
     /// Delivers once everything that other partitions send has come. A repeated message is dropped
     /// by its id.
-    pub(super) fn deliver_if_complete(&mut self) {
-        let Some(pending) = &self.delivery else { return };
-        let (superstep, expect) = (pending.superstep, pending.expect);
+    pub(super) fn deliver_if_complete(&mut self, now: Timestamp) {
+        let Some(Pending { superstep, expect, starts }) = self.delivery else { return };
         if expect > 0 {
             let Some(messages) = self.from_others.get_mut(&superstep) else { return };
             sort_and_dedup(messages);
@@ -60,6 +64,9 @@ impl Partition {
         self.incoming.extend(arrived.into_iter().flatten());
         self.delivery = None;
         self.deliver(superstep);
+        if starts {
+            self.start(Start { superstep, ..Start::default() }, now);
+        }
     }
 
     fn deliver(&mut self, superstep: u64) {

@@ -89,12 +89,13 @@ impl World<'_> {
     }
 
     pub(super) fn command(&mut self, to: PartitionId, command: Command) {
-        self.counters.deliveries += u64::from(matches!(command, Command::Deliver { .. }));
-        if let Command::Deliver { superstep, .. } = &command
-            && *superstep > self.store.commits
-        {
-            let (superstep, commits) = (*superstep, self.store.commits);
-            self.broken(format!("superstep {superstep} is delivered after {commits} durable commits"));
+        if let Command::Deliver { superstep, starts, .. } = command {
+            self.counters.deliveries += 1;
+            self.counters.deliveries_that_start += u64::from(starts);
+            if superstep > self.store.commits {
+                let commits = self.store.commits;
+                self.broken(format!("superstep {superstep} is delivered after {commits} durable commits"));
+            }
         }
         self.partition(to, PartitionEvent::Command(command));
     }

@@ -28,11 +28,13 @@ pub(super) struct Spans {
     statuses: BTreeMap<MessageStatus, u64>,
     /// Whether nothing will be told behind that.
     last: bool,
+    /// Whether the superstep begins once its messages are delivered.
+    starts: bool,
 }
 
 impl Spans {
     pub(super) fn new(tracer: Tracer) -> Self {
-        Self { tracer, spans: None, told: false, statuses: BTreeMap::new(), last: false }
+        Self { tracer, spans: None, told: false, statuses: BTreeMap::new(), last: false, starts: false }
     }
 
     /// Whether the subjects of calls are wanted.
@@ -56,7 +58,7 @@ impl Spans {
 
     /// Begins the term, in which this worker has the partition `me`.
     pub(super) fn take_up(&mut self, past: Option<WorkerPast>, epoch: u64, homes: &Homes, me: PartitionId) {
-        (self.statuses, self.last) = (BTreeMap::new(), false);
+        (self.statuses, self.last, self.starts) = (BTreeMap::new(), false, false);
         if let (Some(spans), Some(past)) = (&mut self.spans, past) {
             spans.take_up(past, Epoch(epoch), |vertex| homes.of(vertex) == me);
         }
@@ -101,7 +103,8 @@ impl Spans {
                 }
                 spans.committed(committed.superstep);
             }
-            Command::Deliver { .. } | Command::Answer(_) | Command::Reserved { .. } | Command::End(_) => {}
+            Command::Deliver { starts, .. } => self.starts = *starts,
+            Command::Answer(_) | Command::Reserved { .. } | Command::End(_) => {}
         }
     }
 
@@ -117,8 +120,21 @@ impl Spans {
 
     /// Follows what the partition reports.
     pub(super) fn report(&mut self, report: &Report) {
-        if let (Report::Asked { id, question }, Some(spans)) = (report, &mut self.spans) {
-            spans.notice(&Notice::Asked { id: id.clone(), question: question.clone() });
+        let Some(spans) = &mut self.spans else { return };
+        match report {
+            Report::Asked { id, question } => {
+                spans.notice(&Notice::Asked { id: id.clone(), question: question.clone() });
+            }
+            Report::Delivered { superstep, .. } if std::mem::take(&mut self.starts) => {
+                spans.begins(*superstep);
+            }
+            Report::Delivered { .. }
+            | Report::Started { .. }
+            | Report::Completed(_)
+            | Report::Suspension { .. }
+            | Report::Reserve { .. }
+            | Report::Settle { .. }
+            | Report::LimitReached(_) => {}
         }
     }
 
