@@ -178,6 +178,8 @@ pub struct Partition {
     tokens: BTreeMap<Token, AfterDurable>,
     next_token: u64,
     replaying: bool,
+    /// Whether nobody wants to hear what becomes of messages.
+    untold: bool,
 }
 
 /// What goes on once an append is durable.
@@ -220,7 +222,14 @@ impl Partition {
             tokens: BTreeMap::new(),
             next_token: 0,
             replaying: false,
+            untold: false,
         }
+    }
+
+    /// Leaves [`Notice::Settled`] out from here on, which there is for each message, for a driver that does nothing
+    /// with it.
+    pub fn leave_statuses_untold(&mut self) {
+        self.untold = true;
     }
 
     /// The next thing to do; none until the next event.
@@ -342,11 +351,7 @@ impl Partition {
     }
 
     fn owns(&self, place: Place) -> bool {
-        self.is_alone()
-            || self
-                .frames
-                .get(&place.0)
-                .is_some_and(|frame| self.home(&frame.topology.vertex(place.1).name) == self.me)
+        self.is_alone() || self.frames.get(&place.0).is_some_and(|frame| frame.home(place.1) == self.me)
     }
 
     fn settle(
@@ -356,7 +361,7 @@ impl Partition {
         to: &VertexName,
         status: MessageStatus,
     ) {
-        if status == MessageStatus::DeadLettered && defect::is(Defect::DeadLetterDropped) {
+        if self.untold || (status == MessageStatus::DeadLettered && defect::is(Defect::DeadLetterDropped)) {
             return;
         }
         let taken = None;
@@ -371,6 +376,9 @@ impl Partition {
         to: &VertexName,
         status: MessageStatus,
     ) {
+        if self.untold {
+            return;
+        }
         let taken = Some(self.superstep);
         self.effects.push_back(Effect::Notify(settled(frame, message, to, taken, status)));
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use superstep_engine::{FrameId, MessageKey, Payload, Reference, Routed, Target};
 use superstep_graph::{Port, VertexName};
 use superstep_proto::v1;
@@ -17,6 +18,8 @@ pub struct Names {
     names: Vec<String>,
     numbers: HashMap<String, u32>,
     bytes: usize,
+    /// Those of the last sender, port and receiver, beside which the next ones most likely are.
+    last: Option<(u32, u32, u32)>,
 }
 
 impl Names {
@@ -29,6 +32,23 @@ impl Names {
         self.names.push(name.to_owned());
         self.numbers.insert(name.to_owned(), number);
         number
+    }
+
+    /// As [`Self::number`], of a name that is most likely the one with the number `guess`.
+    fn number_near(&mut self, guess: Option<u32>, name: &str) -> u32 {
+        let guess = guess.filter(|guess| self.names.get(*guess as usize).is_some_and(|known| known == name));
+        guess.unwrap_or_else(|| self.number(name))
+    }
+
+    /// The numbers of a message's sender, port and receiver. What one activation sends stands together, and many of
+    /// them send to the same vertices in the same order.
+    fn of_message(&mut self, key: &MessageKey, to: &VertexName) -> (u32, u32, u32) {
+        let last = self.last;
+        let from = self.number_near(last.map(|(from, ..)| from), key.from.as_str());
+        let port = self.number_near(last.map(|(_, port, _)| port), key.port.as_str());
+        let to = self.number_near(last.map(|(.., to)| to + 1), to.as_str());
+        self.last = Some((from, port, to));
+        (from, port, to)
     }
 
     /// How many bytes they have.
@@ -50,14 +70,15 @@ impl From<Names> for Vec<String> {
 pub fn message(message: &Routed, form: Form, names: &mut Names) -> Option<v1::Message> {
     let Target::Absent(to) = &message.to else { return None };
     let trail = message.trail.iter().flat_map(|trail| trail.iter());
+    let (from, port, to) = names.of_message(&message.key, to);
     Some(v1::Message {
         frame: message.frame.0,
-        from: names.number(message.key.from.as_str()),
+        from,
         incarnation: message.key.incarnation,
         sent: message.key.superstep,
         direct: message.key.direct,
-        port: names.number(message.key.port.as_str()),
-        to: names.number(to.as_str()),
+        port,
+        to,
         ordinal: message.key.ordinal,
         payload: Some(v1::Payload { form: Some(form) }),
         trail: trail
@@ -105,8 +126,8 @@ pub fn blobs_in(batch: &v1::Batch) -> impl Iterator<Item = (usize, FrameId, Vert
 /// # Errors
 /// A payload is not there, or no JSON, or a name is none of the batch.
 pub fn messages_of(batch: v1::Batch) -> Result<Vec<Routed>, WireError> {
-    let known = Known { names: &batch.names, vertices: vec![None; batch.names.len()], last: None };
-    let mut known = known;
+    let vertices = vec![None; batch.names.len()];
+    let mut known = Known { names: &batch.names, vertices, last: None, said: None };
     batch.messages.into_iter().map(|message| message_of(message, &mut known)).collect()
 }
 
@@ -115,6 +136,8 @@ struct Known<'a> {
     names: &'a [String],
     vertices: Vec<Option<VertexName>>,
     last: Option<(u32, Port)>,
+    /// What the last message said, as text and as payload: one activation often says the same to many.
+    said: Option<(Bytes, Payload)>,
 }
 
 impl Known<'_> {
@@ -140,12 +163,19 @@ impl Known<'_> {
         self.last = Some((number, port.clone()));
         Ok(port)
     }
-}
 
-fn said_by(payload: Option<v1::Payload>) -> Result<Payload, WireError> {
-    match payload {
-        Some(v1::Payload { form: Some(Form::Blob(blob)) }) => Ok(Payload::kept(reference_of(&blob)?)),
-        payload => payload_of(payload),
+    fn said_by(&mut self, payload: Option<v1::Payload>) -> Result<Payload, WireError> {
+        let text = match payload.and_then(|payload| payload.form) {
+            Some(Form::Blob(blob)) => return Ok(Payload::kept(reference_of(&blob)?)),
+            Some(Form::Json(text)) => text,
+            None => return payload_of(None),
+        };
+        if let Some((_, payload)) = self.said.as_ref().filter(|(said, _)| *said == text) {
+            return Ok(payload.clone());
+        }
+        let payload = payload_of(Some(v1::Payload { form: Some(Form::Json(text.clone())) }))?;
+        self.said = Some((text, payload.clone()));
+        Ok(payload)
     }
 }
 
@@ -165,10 +195,81 @@ fn message_of(message: v1::Message, names: &mut Known<'_>) -> Result<Routed, Wir
             port: names.port(message.port)?,
             ordinal: message.ordinal,
         },
-        payload: said_by(message.payload)?,
+        payload: names.said_by(message.payload)?,
         trail: (!trail.is_empty()).then(|| Arc::new(trail)),
         orphan: message.orphan,
         passive: message.passive,
         via: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use superstep_engine::Target;
+
+    use super::*;
+
+    fn routed(from: &str, to: &str, port: &str, text: &str) -> Routed {
+        let key = MessageKey {
+            from: from.into(),
+            incarnation: 1,
+            superstep: 7,
+            direct: false,
+            port: port.into(),
+            ordinal: 3,
+        };
+        Routed {
+            frame: FrameId(2),
+            to: Target::Absent(to.into()),
+            key,
+            payload: Payload::from_json(text).expect("it is JSON"),
+            trail: Some(Arc::new(vec![("join".into(), 4)])),
+            orphan: true,
+            passive: false,
+            via: None,
+        }
+    }
+
+    #[test]
+    fn a_batch_says_what_its_messages_say_and_each_name_once() {
+        let sent = [
+            routed("a", "x", "out", "[1,2]"),
+            routed("a", "y", "out", "[1,2]"),
+            routed("a", "z", "error", "\"other\""),
+            routed("b", "x", "out", "[1,2]"),
+            routed("b", "y", "out", "[1,2]"),
+            routed("x", "a", "out", "null"),
+            routed("x", "x", "out", "[1,2]"),
+        ];
+        let mut names = Names::default();
+        let pack = |routed: &Routed| message(routed, json(&routed.payload), &mut names).expect("it leaves");
+        let messages: Vec<v1::Message> = sent.iter().map(pack).collect();
+        let names: Vec<String> = names.into();
+        assert_eq!(names, ["a", "out", "x", "join", "y", "error", "z", "b"]);
+        let batch = v1::Batch { messages, names, ..v1::Batch::default() };
+        let came = messages_of(batch).expect("they mean something");
+        for (sent, came) in sent.iter().zip(&came) {
+            assert_eq!((sent.frame, &sent.to, &sent.key), (came.frame, &came.to, &came.key));
+            assert_eq!((&sent.payload, &sent.trail, sent.orphan), (&came.payload, &came.trail, came.orphan));
+        }
+        assert_eq!(came.len(), sent.len());
+        assert!(came[0].payload.is_same(&came[1].payload) && !came[1].payload.is_same(&came[2].payload));
+    }
+
+    #[test]
+    fn a_message_without_a_payload_or_with_a_name_that_is_none_means_nothing() {
+        let mut names = Names::default();
+        let routed = routed("a", "x", "out", "1");
+        let good = message(&routed, json(&routed.payload), &mut names).expect("it leaves");
+        let names: Vec<String> = names.into();
+        let empty = v1::Message { payload: None, ..good.clone() };
+        let no_json = v1::Payload { form: Some(Form::Json("nul".into())) };
+        let no_json = v1::Message { payload: Some(no_json), ..good.clone() };
+        let nobody = v1::Message { from: 9, ..good.clone() };
+        for bad in [empty, no_json, nobody] {
+            let batch =
+                v1::Batch { messages: vec![good.clone(), bad], names: names.clone(), ..v1::Batch::default() };
+            assert!(messages_of(batch).is_err());
+        }
+    }
 }

@@ -71,7 +71,7 @@ impl Partition {
     pub(super) fn open(&mut self, openings: Vec<Opening>, now: Timestamp) {
         let mut begun = Begun::default();
         for opening in openings {
-            let frame = Frame::open(&opening);
+            let frame = Frame::open(&opening, &self.homes);
             let entries: Vec<Place> =
                 frame.topology.entry().iter().map(|entry| (opening.frame, *entry)).collect();
             self.frames.insert(opening.frame, frame);

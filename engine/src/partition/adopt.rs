@@ -36,7 +36,7 @@ impl Partition {
     /// Fits a frame to the graph that mutations made of its own.
     pub(super) fn adopt(&mut self, frame_id: FrameId, graph: &ValidatedGraph, removed: &[VertexName]) {
         let Some(mut frame) = self.frames.remove(&frame_id) else { return };
-        let old = frame.replace_graph(graph);
+        let old = frame.replace_graph(graph, &self.homes);
         let new = Arc::clone(&frame.topology);
         for name in removed {
             if let Some(at) = old.find(name) {

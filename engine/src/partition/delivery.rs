@@ -13,7 +13,7 @@ use super::launch::by_sender;
 use super::vertex::{Queued, Rank, Readiness, edge_ix, rank_of};
 use crate::defect::{self, Defect};
 use crate::ids::{FrameId, Place, Timestamp};
-use crate::message::{MessageStatus, Routed, Target};
+use crate::message::{MessageKey, MessageStatus, Routed, Target};
 use crate::payload::Payload;
 use crate::protocol::{JoinReport, Planned, Report, Start};
 use crate::values::combine;
@@ -30,10 +30,7 @@ pub(super) struct Pending {
 
 impl Partition {
     /// Takes in what the aggregators of frames hold from here on.
-    pub(super) fn take_aggregates(
-        &mut self,
-        aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, Payload>>)>,
-    ) {
+    pub(super) fn take_aggregates(&mut self, aggregates: Vec<(FrameId, Arc<BTreeMap<VertexName, Payload>>)>) {
         for (frame, aggregates) in aggregates {
             if let Some(frame) = self.frames.get_mut(&frame) {
                 frame.aggregates = aggregates;
@@ -53,6 +50,10 @@ impl Partition {
         let Some(Pending { superstep, expect, starts }) = self.delivery else { return };
         if expect > 0 {
             let Some(messages) = self.from_others.get_mut(&superstep) else { return };
+            // Repetitions only add to their number.
+            if (messages.len() as u64) < expect {
+                return;
+            }
             sort_and_dedup(messages);
             if (messages.len() as u64) < expect {
                 return;
@@ -74,8 +75,9 @@ impl Partition {
         if incoming.len() > 1 {
             sort_and_dedup(&mut incoming);
         }
+        let mut nearby = Nearby::default();
         for message in incoming.drain(..) {
-            if let Some(place) = self.place(message)
+            if let Some(place) = self.place(message, &mut nearby)
                 && self.touched.last() != Some(&place)
             {
                 self.touched.push(place);
@@ -92,7 +94,7 @@ impl Partition {
     }
 
     /// Puts a message into the inbox of its receiver, whose place is given back; or gives it its status.
-    fn place(&mut self, message: Routed) -> Option<Place> {
+    fn place(&mut self, message: Routed, nearby: &mut Nearby) -> Option<Place> {
         let Some(frame) = self.frames.get_mut(&message.frame) else {
             let to = match &message.to {
                 Target::Absent(name) => name.clone(),
@@ -103,7 +105,7 @@ impl Partition {
         };
         let found = match &message.to {
             Target::At(at) => Ok(*at),
-            Target::Absent(name) => frame.topology.find(name).ok_or(name),
+            Target::Absent(name) => nearby.vertex(&frame.topology, name).ok_or(name),
         };
         let at = match found {
             Ok(at) => at,
@@ -112,7 +114,7 @@ impl Partition {
                 return None;
             }
         };
-        let (via, rank) = standing(&frame.topology, &message, at);
+        let (via, rank) = standing(&frame.topology, &message, at, nearby);
         let vertex = frame.topology.vertex(at);
         let Routed { frame: frame_id, key, payload, trail, .. } = message;
         let (key, status) = match rank {
@@ -190,17 +192,53 @@ impl Partition {
     }
 }
 
+/// Where the last message was put. Messages come in the order of their receivers and senders, as vertices and edges
+/// stand, so that the next one is most likely beside it, and need not be looked for.
+#[derive(Default)]
+struct Nearby {
+    /// The receiver.
+    at: Option<VertexIx>,
+    /// The place behind its edge, among the edges into the receiver.
+    edge: usize,
+}
+
+impl Nearby {
+    fn vertex(&mut self, topology: &Topology, name: &VertexName) -> Option<VertexIx> {
+        let is = |at: &VertexIx| topology.vertices().get(at.0 as usize).is_some_and(|at| at.name == *name);
+        let found = self.at.filter(is).or_else(|| topology.find(name));
+        self.at = found;
+        found
+    }
+
+    /// The edge to `at` that a message came over, if it is there.
+    fn edge(&mut self, topology: &Topology, at: VertexIx, key: &MessageKey) -> Option<EdgeIx> {
+        let incoming = &topology.vertex(at).incoming;
+        let is = |edge: &&EdgeIx| {
+            let edge = topology.edge(**edge);
+            edge.port == key.port && topology.vertex(edge.from).name == key.from
+        };
+        if let Some(edge) = incoming.get(self.edge).filter(is) {
+            self.edge += 1;
+            return Some(*edge);
+        }
+        let found = edge_ix(topology, &key.from, &key.port, &topology.vertex(at).name)?;
+        self.edge = incoming.binary_search(&found).map_or(0, |edge| edge + 1);
+        Some(found)
+    }
+}
+
 /// The edge that a message came over, and what it does for its receiver's join; or the status that it has
 /// without waiting.
 fn standing(
     topology: &Topology,
     message: &Routed,
     at: VertexIx,
+    nearby: &mut Nearby,
 ) -> (Option<EdgeIx>, Result<Rank, MessageStatus>) {
     let via = match message.via {
         Some(via) => Some(via),
         None if message.key.direct || message.orphan => None,
-        None => edge_ix(topology, &message.key.from, &message.key.port, &topology.vertex(at).name),
+        None => nearby.edge(topology, at, &message.key),
     };
     let rank = match via.map(|via| topology.edge(via)) {
         // A passive message has no use once its edge is gone: it must not wake anybody.

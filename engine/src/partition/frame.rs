@@ -10,7 +10,8 @@ use superstep_graph::{
 
 use super::vertex::{Queued, VertexState};
 use crate::costs::EdgeCosts;
-use crate::ids::{ActivationId, Place};
+use crate::homes::Homes;
+use crate::ids::{ActivationId, PartitionId, Place};
 use crate::payload::Payload;
 use crate::program::Failure;
 use crate::protocol::Opening;
@@ -31,11 +32,13 @@ pub(super) struct Frame {
     /// What its vertices may ask for, and who decides on it.
     pub(super) mutations: MutationPolicy,
     pub(super) vertices: Vertices,
+    /// The partition of each vertex; empty where there is one partition.
+    homes: Vec<PartitionId>,
 }
 
 impl Frame {
     /// The vertices of a frame that opens.
-    pub(super) fn open(opening: &Opening) -> Self {
+    pub(super) fn open(opening: &Opening, homes: &Homes) -> Self {
         let topology = Arc::clone(opening.graph.topology());
         let mut vertices = Vertices::new(topology.vertices().len());
         let mut aggregates = Arc::default();
@@ -55,18 +58,25 @@ impl Frame {
             aggregators: opening.graph.spec().aggregators.clone(),
             mutations: opening.graph.spec().mutations.clone(),
             vertices,
+            homes: homes_in(&topology, homes),
             topology,
         }
     }
 
     /// Takes another revision of the graph; the one before.
-    pub(super) fn replace_graph(&mut self, graph: &ValidatedGraph) -> Arc<Topology> {
+    pub(super) fn replace_graph(&mut self, graph: &ValidatedGraph, homes: &Homes) -> Arc<Topology> {
         let topology = Arc::clone(graph.topology());
         self.parameters = parameters_of(&topology);
+        self.homes = homes_in(&topology, homes);
         self.fan_out = graph.spec().limits.fan_out;
         self.aggregators.clone_from(&graph.spec().aggregators);
         self.mutations.clone_from(&graph.spec().mutations);
         std::mem::replace(&mut self.topology, topology)
+    }
+
+    /// The partition that has a vertex.
+    pub(super) fn home(&self, at: VertexIx) -> PartitionId {
+        self.homes.get(at.0 as usize).copied().unwrap_or(PartitionId(0))
     }
 
     /// Whether every contribution is for an aggregator that can take it.
@@ -95,6 +105,14 @@ impl Frame {
             element: None,
         }
     }
+}
+
+/// Where the vertices of a graph are: every message asks.
+fn homes_in(topology: &Topology, homes: &Homes) -> Vec<PartitionId> {
+    if homes.count() == 1 {
+        return Vec::new();
+    }
+    topology.vertices().iter().map(|vertex| homes.of(&vertex.name)).collect()
 }
 
 fn parameters_of(topology: &Topology) -> Payload {

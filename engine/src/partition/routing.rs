@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
-use superstep_graph::{Delivery, OnFailure, Port, Topology};
+use superstep_graph::{Delivery, OnFailure, Port};
 
 use super::activation::{is_fatal, over_limit};
 use super::element::Stage;
@@ -27,7 +27,6 @@ impl Partition {
     pub(super) fn complete(&mut self, number: u32) {
         let Some(flight) = self.flights.get(number) else { return };
         let Some(frame) = self.frames.get(&flight.place.0) else { return };
-        let topology = &*frame.topology;
         let outcome = result_of(flight);
         let routed = match &outcome {
             Ok(result) => frame
@@ -58,7 +57,7 @@ impl Partition {
             failure,
             mutations: succeeded.as_ref().map(|result| result.mutations.clone()).unwrap_or_default(),
             contributions: succeeded.map(|result| result.contributions.clone()).unwrap_or_default(),
-            outbound: self.outbound(&staged, topology),
+            outbound: self.outbound(&staged, frame),
             measured: self.measured(flight, failure_counts, &usage),
             usage,
         };
@@ -74,7 +73,9 @@ impl Partition {
         let mut staged = Staged { value: result.value.clone(), ..Staged::default() };
         let mut ordinals: BTreeMap<(&Port, &str), u32> = BTreeMap::new();
         for emission in &result.emissions {
-            self.emit(flight, frame, emission, &mut ordinals, &mut staged)?;
+            // Over the edges of a lone emission no receiver has two messages.
+            let ordinals = (result.emissions.len() > 1).then_some(&mut ordinals);
+            self.emit(flight, frame, emission, ordinals, &mut staged)?;
         }
         let vertex = topology.vertex(flight.place.1);
         for (ordinal, direct) in (0u32..).zip(&result.direct) {
@@ -100,7 +101,7 @@ impl Partition {
         flight: &Flight,
         frame: &'a Frame,
         emission: &'a Emission,
-        ordinals: &mut BTreeMap<(&'a Port, &'a str), u32>,
+        mut ordinals: Option<&mut BTreeMap<(&'a Port, &'a str), u32>>,
         staged: &mut Staged,
     ) -> Result<(), Failure> {
         let (message, parameters) = (&emission.payload, &frame.parameters);
@@ -117,14 +118,11 @@ impl Partition {
                 Some(transform) => self.expressions.transform(transform, view)?,
                 None => emission.payload.clone(),
             };
-            // A lone emission is the common case and needs no counting.
-            let ordinal = if ordinals.is_empty() && staged.outbox.is_empty() {
-                0
-            } else {
+            let ordinal = ordinals.as_mut().map_or(0, |ordinals| {
                 let next = ordinals.entry((&edge.port, edge.to_name.as_str())).or_insert(0);
                 *next += 1;
                 *next
-            };
+            });
             let target = edge.to.map_or_else(|| Target::Absent(edge.to_name.clone()), Target::At);
             let routed = routed(flight, target, key_of(flight, &edge.port, ordinal), payload);
             staged.outbox.push(Routed {
@@ -147,7 +145,7 @@ impl Partition {
         let payload = json!({"vertex": flight.id.vertex.as_str(), "class": failure.class.name(), "message": failure.message});
         let emission = Emission { port, payload: Payload::from(payload) };
         let mut staged = Staged::default();
-        match self.emit(flight, frame, &emission, &mut BTreeMap::new(), &mut staged) {
+        match self.emit(flight, frame, &emission, None, &mut staged) {
             // An edge whose receiver is absent takes no failure, nor does one whose condition is false.
             Ok(()) => {
                 let taken = staged.outbox.iter().any(|message| matches!(message.to, Target::At(_)));
@@ -158,13 +156,13 @@ impl Partition {
         }
     }
 
-    fn outbound(&self, staged: &Staged, topology: &Topology) -> Vec<(PartitionId, u64)> {
+    fn outbound(&self, staged: &Staged, frame: &Frame) -> Vec<(PartitionId, u64)> {
         if self.is_alone() {
             return Vec::new();
         }
         let mut counts: BTreeMap<PartitionId, u64> = BTreeMap::new();
         for message in &staged.outbox {
-            let home = self.home_of(&message.to, topology);
+            let home = self.home_of(&message.to, frame);
             if home != self.me {
                 *counts.entry(home).or_default() += 1;
             }
@@ -172,9 +170,9 @@ impl Partition {
         counts.into_iter().collect()
     }
 
-    fn home_of(&self, target: &Target, topology: &Topology) -> PartitionId {
+    fn home_of(&self, target: &Target, frame: &Frame) -> PartitionId {
         match target {
-            Target::At(at) => self.home(&topology.vertex(*at).name),
+            Target::At(at) => frame.home(*at),
             Target::Absent(name) => self.home(name),
         }
     }
@@ -235,19 +233,20 @@ impl Partition {
         outgoing: &mut BTreeMap<PartitionId, Vec<Routed>>,
     ) {
         let Some(frame) = self.frames.get(&place.0) else { return };
-        let topology = Arc::clone(&frame.topology);
+        let mut staying = Vec::new();
         for mut message in outbox {
-            let home = self.home_of(&message.to, &topology);
+            let home = self.home_of(&message.to, frame);
             if home == self.me {
-                self.incoming.push(message);
+                staying.push(message);
                 continue;
             }
             if let Target::At(at) = message.to {
-                message.to = Target::Absent(topology.vertex(at).name.clone());
+                message.to = Target::Absent(frame.topology.vertex(at).name.clone());
                 message.via = None;
             }
             outgoing.entry(home).or_default().push(message);
         }
+        self.incoming.append(&mut staying);
     }
 }
 

@@ -352,7 +352,11 @@ impl PeerRun {
             Ok::<_, Unworkable>((journal, partitions, past))
         });
         let (journal, partitions, past) = made.await.expect("replaying a log does not panic")?;
-        let partition = partitions.into_iter().nth(assign.partition as usize).ok_or(Unworkable::Senseless)?;
+        let partition = partitions.into_iter().nth(assign.partition as usize);
+        let mut partition = partition.ok_or(Unworkable::Senseless)?;
+        if !self.spans.hear_of_messages() {
+            partition.leave_statuses_untold();
+        }
         if self.hands.is_none() {
             let hub = Arc::clone(&self.hub);
             let heard = move |activation: &ActivationId, text: &str| hub.text(activation, text);

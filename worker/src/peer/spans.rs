@@ -37,6 +37,11 @@ impl Spans {
         Self { tracer, spans: None, told: false, statuses: BTreeMap::new(), last: false, starts: false }
     }
 
+    /// Whether anybody wants to hear what becomes of messages.
+    pub(super) fn hear_of_messages(&self) -> bool {
+        self.told || self.spans.is_some()
+    }
+
     /// Whether the subjects of calls are wanted.
     pub(super) fn watches_calls(&self) -> bool {
         self.tracer.traces.is_some()
