@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use superstep_proto::v1::coordination_client::CoordinationClient;
-use superstep_proto::v1::messages_client::MessagesClient;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_transport::{AddressError, Security, channel};
 use tonic::transport::Channel;
@@ -45,15 +44,6 @@ impl Channels {
     /// The address is none, or does not fit the security.
     pub fn coordination(&self, address: &str) -> Result<CoordinationClient<Channel>, AddressError> {
         let client = CoordinationClient::new(self.to(address)?);
-        Ok(client.max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE))
-    }
-
-    /// Where a worker takes messages.
-    ///
-    /// # Errors
-    /// The address is none, or does not fit the security.
-    pub fn messages(&self, address: &str) -> Result<MessagesClient<Channel>, AddressError> {
-        let client = MessagesClient::new(self.to(address)?);
         Ok(client.max_decoding_message_size(MESSAGE).max_encoding_message_size(MESSAGE))
     }
 

@@ -15,6 +15,14 @@ pub(crate) const INLINE: usize = 64 << 10;
 pub(crate) const BATCH: usize = 1 << 20;
 /// How many bytes of batches one sender may have under way to one receiver.
 pub(crate) const WINDOW: u64 = 8 << 20;
+/// How many bytes of its credit a sender is given back at once; less after [`CREDIT_AFTER`].
+pub(crate) const CREDIT: u64 = WINDOW / 8;
+/// How long a sender waits at most for credit of batches that were taken in.
+pub(crate) const CREDIT_AFTER: Duration = Duration::from_millis(50);
+/// How many bytes one stream, and all streams of a connection, may have under way to a worker before it has looked at
+/// them: a batch, so that the way there and back is not waited for within one.
+pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
+pub(crate) const CONNECTION_WINDOW: u32 = 4 << 20;
 /// How many bytes of long messages the programs of one partition may see at once that run; one that sees more runs
 /// alone.
 pub(crate) const FETCHED: u64 = 32 << 20;

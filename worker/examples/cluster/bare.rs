@@ -36,7 +36,7 @@ impl Messages for Bare {
         request: Request<Streaming<v1::Batch>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let answer = |batch: Result<v1::Batch, Status>| {
-            batch.map(|batch| v1::Credit { bytes: batch.messages.len() as u64 })
+            batch.map(|batch| v1::Credit { bytes: batch.messages.len() as u64, ..v1::Credit::default() })
         };
         Ok(Response::new(Box::pin(request.into_inner().map(answer))))
     }

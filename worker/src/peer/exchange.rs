@@ -1,6 +1,7 @@
 //! Messages that come from other workers, taken in as fast as the runs take them.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::Stream;
 use prost::Message as _;
@@ -8,13 +9,14 @@ use superstep_proto::v1;
 use superstep_proto::v1::messages_server::Messages;
 use superstep_store::RunName;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::blobs::fetch_whole;
 use super::{Peer, ToRun};
-use crate::limits::WINDOW;
+use crate::limits::{CREDIT, CREDIT_AFTER, WINDOW};
 
 /// Takes messages for the partitions of this worker.
 #[derive(Clone)]
@@ -25,14 +27,69 @@ pub(crate) struct Exchange {
 /// A part of the sender's credit, which he has again when this is dropped.
 pub(crate) struct Granted {
     bytes: u64,
+    account: Arc<Account>,
+}
+
+/// The credit of one sender. What he has again is told him when it is much, or after a moment: telling him of each
+/// small batch would cost as much as the batch.
+struct Account {
     credit: mpsc::UnboundedSender<Result<v1::Credit, Status>>,
+    owed: Mutex<Owed>,
+}
+
+/// What the sender has again and was not told.
+#[derive(Default)]
+struct Owed {
+    credit: v1::Credit,
+    /// How many batches have come and are not taken in.
+    open: usize,
+}
+
+impl Account {
+    fn new(credit: mpsc::UnboundedSender<Result<v1::Credit, Status>>) -> Arc<Self> {
+        let account = Self { credit, owed: Mutex::default() };
+        account.tell(v1::Credit { bytes: WINDOW, batches: Vec::new() });
+        Arc::new(account)
+    }
+
+    fn grant(self: &Arc<Self>, bytes: u64) -> Granted {
+        self.owed().open += 1;
+        Granted { bytes, account: Arc::clone(self) }
+    }
+
+    fn give_back(&self, bytes: u64) {
+        let mut owed = self.owed();
+        owed.open -= 1;
+        owed.credit.bytes += bytes;
+        owed.credit.batches.push(bytes);
+        if owed.credit.bytes >= CREDIT {
+            self.tell(std::mem::take(&mut owed.credit));
+        }
+    }
+
+    /// Tells the sender all that he has again; whether more is still to come.
+    fn settle(&self) -> bool {
+        let mut owed = self.owed();
+        if !owed.credit.batches.is_empty() {
+            self.tell(std::mem::take(&mut owed.credit));
+        }
+        owed.open > 0
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Owed> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, credit: v1::Credit) {
+        if self.credit.send(Ok(credit)).is_err() {
+            tracing::trace!("the sender is gone");
+        }
+    }
 }
 
 impl Drop for Granted {
     fn drop(&mut self) {
-        if self.credit.send(Ok(v1::Credit { bytes: self.bytes })).is_err() {
-            tracing::trace!("the sender is gone");
-        }
+        self.account.give_back(self.bytes);
     }
 }
 
@@ -77,24 +134,58 @@ impl Messages for Exchange {
         &self,
         request: Request<Streaming<v1::Batch>>,
     ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let mut batches = request.into_inner();
         let (credit, credits) = mpsc::unbounded_channel();
-        drop(Granted { bytes: WINDOW, credit: credit.clone() });
-        let peer = self.peer.clone();
-        tokio::spawn(async move {
-            loop {
-                let batch = match batches.next().await {
-                    Some(Ok(batch)) => batch,
-                    Some(Err(status)) => {
-                        tracing::debug!(%status, "a stream of messages has ended");
-                        return;
-                    }
-                    None => return,
-                };
-                let granted = Granted { bytes: batch.encoded_len() as u64, credit: credit.clone() };
-                peer.deliver(batch, Some(granted));
-            }
-        });
+        tokio::spawn(take_in(self.peer.clone(), request.into_inner(), Account::new(credit)));
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(credits))))
+    }
+}
+
+/// Takes in what one sender sends, until he is gone.
+async fn take_in(peer: Peer, mut batches: Streaming<v1::Batch>, account: Arc<Account>) {
+    // When he is told what he has again; none while all is told.
+    let mut due: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            batch = batches.next() => match batch {
+                Some(Ok(batch)) => {
+                    let granted = account.grant(batch.encoded_len() as u64);
+                    due.get_or_insert_with(|| Instant::now() + CREDIT_AFTER);
+                    peer.deliver(batch, Some(granted));
+                }
+                Some(Err(status)) => {
+                    tracing::debug!(%status, "a stream of messages has ended");
+                    return;
+                }
+                None => return,
+            },
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                due = account.settle().then(|| Instant::now() + CREDIT_AFTER);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credit_of_small_batches_comes_together_and_of_much_at_once() {
+        let (credit, mut told) = mpsc::unbounded_channel();
+        let account = Account::new(credit);
+        let mut next = move || told.try_recv().ok().map(|credit| credit.expect("it is credit"));
+        let credit = |bytes, batches: &[u64]| Some(v1::Credit { bytes, batches: batches.to_vec() });
+        assert_eq!(next(), credit(WINDOW, &[]));
+        let (one, two) = (account.grant(10), account.grant(20));
+        drop(two);
+        assert_eq!(next(), None);
+        // One is still to come.
+        assert!(account.settle());
+        assert_eq!(next(), credit(20, &[20]));
+        drop(one);
+        drop(account.grant(CREDIT));
+        assert_eq!(next(), credit(10 + CREDIT, &[10, CREDIT]));
+        assert!(!account.settle());
+        assert_eq!(next(), None);
     }
 }

@@ -1,5 +1,6 @@
 //! Messages on their way to other workers: one stream to each, within the credit that it gives.
 
+mod encoded;
 mod link;
 mod packing;
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use prost::Message as _;
 use superstep_engine::Record;
 use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
@@ -13,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Streaming;
 
+use super::encoded::{Encoded, exchange};
 use super::packing::pack;
 use super::{Outgoing, ToLink};
 use crate::channels::Channels;
@@ -29,8 +29,9 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// A batch that was sent and not acknowledged.
 struct UnderWay {
-    bytes: i64,
-    batch: v1::Batch,
+    run: RunName,
+    epoch: u64,
+    batch: Encoded,
     leader: ToLeader,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Link {
 
 /// A stream to a worker that takes messages.
 struct Open {
-    out: mpsc::UnboundedSender<v1::Batch>,
+    out: mpsc::UnboundedSender<Encoded>,
     credits: Streaming<v1::Credit>,
     /// How many bytes may still be sent. It is negative while more is under way than the worker takes at once.
     credit: i64,
@@ -136,7 +137,7 @@ impl Link {
 
     fn forget(&mut self, run: &RunName, epoch: u64) {
         self.waiting.retain(|outgoing| outgoing.run != *run || outgoing.epoch >= epoch);
-        self.under_way.retain(|sent| sent.batch.run != run.as_str() || sent.batch.epoch >= epoch);
+        self.under_way.retain(|sent| sent.run != *run || sent.epoch >= epoch);
     }
 
     /// Sends until the stream breaks, or the link ends.
@@ -150,7 +151,7 @@ impl Link {
             if open.out.send(sent.batch.clone()).is_err() {
                 return Stop::Broken;
             }
-            open.credit -= sent.bytes;
+            open.credit -= sent.batch.size();
         }
         loop {
             // A batch that is larger than all the credit there is goes alone.
@@ -160,7 +161,7 @@ impl Link {
                     self.under_way.push_back(sent);
                     return Stop::Broken;
                 }
-                open.credit -= sent.bytes;
+                open.credit -= sent.batch.size();
                 self.under_way.push_back(sent);
             }
             tokio::select! {
@@ -170,9 +171,8 @@ impl Link {
                 },
                 credit = open.credits.message() => match credit {
                     Ok(Some(credit)) => {
-                        let bytes = i64::try_from(credit.bytes).unwrap_or(i64::MAX);
-                        open.credit = open.credit.saturating_add(bytes);
-                        self.acknowledged(bytes);
+                        open.credit = open.credit.saturating_add(signed(credit.bytes));
+                        credit.batches.into_iter().for_each(|bytes| self.acknowledged(signed(bytes)));
                     }
                     Ok(None) | Err(_) => return Stop::Broken,
                 },
@@ -188,8 +188,9 @@ impl Link {
         while let Some(outgoing) = self.waiting.front_mut() {
             match pack(outgoing, &self.store).await {
                 Ok(Some(batch)) => {
-                    let bytes = i64::try_from(batch.encoded_len()).unwrap_or(i64::MAX);
-                    return Some(UnderWay { bytes, batch, leader: outgoing.leader.clone() });
+                    let (run, epoch) = (outgoing.run.clone(), outgoing.epoch);
+                    let (batch, leader) = (Encoded::from(&batch), outgoing.leader.clone());
+                    return Some(UnderWay { run, epoch, batch, leader });
                 }
                 Ok(None) => {
                     self.waiting.pop_front();
@@ -220,24 +221,29 @@ impl Link {
         }
     }
 
-    /// Credit that comes back says that the oldest batch of its size was taken in.
+    /// Credit that comes back for a batch says that the oldest one of its size was taken in.
     fn acknowledged(&mut self, bytes: i64) {
-        if let Some(at) = self.under_way.iter().position(|sent| sent.bytes == bytes) {
+        if let Some(at) = self.under_way.iter().position(|sent| sent.batch.size() == bytes) {
             self.under_way.remove(at);
         }
     }
 }
 
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 async fn connect(channels: Channels, address: String, pause: Duration) -> Result<Open, tonic::Status> {
     sleep(pause).await;
-    let client = channels.messages(&address);
-    let mut client = client.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
+    let channel = channels.to(&address);
+    let channel = channel.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
     let (out, outgoing) = mpsc::unbounded_channel();
-    let credits = client.exchange(UnboundedReceiverStream::new(outgoing)).await?.into_inner();
+    let credits = exchange(channel, UnboundedReceiverStream::new(outgoing)).await?;
     Ok(Open { out, credits, credit: 0 })
 }
 
 fn relay(UnderWay { batch, leader, .. }: UnderWay) {
+    let batch = v1::Batch::from(&batch);
     if !pieces::tell_leader(&leader, Said::Relayed(batch)) {
         // Another leader has the run, or will have it, and goes on from the log.
         tracing::debug!("nobody hands messages on");
