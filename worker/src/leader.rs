@@ -26,7 +26,7 @@ use crate::log_span;
 use crate::provisions::Provisions;
 
 pub(crate) use ask::{Ask, Standing};
-pub(crate) use coordination::Attendance;
+pub(crate) use coordination::{Attendance, AttendanceService, FromLeaderStream};
 pub(crate) use roster::{Attendant, Connection, Members, Roster};
 use run::RunLead;
 pub(crate) use run::ToRunLead;

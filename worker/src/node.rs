@@ -13,7 +13,7 @@ use superstep_leases::{Election, Leases};
 use superstep_proto::v1;
 use superstep_store::Store;
 use superstep_telemetry::Traces;
-use superstep_transport::{Gate, Listener, Refusals, Security};
+use superstep_transport::{Listener, Refusals, Security};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, timeout};
@@ -101,13 +101,14 @@ impl Node {
             stale: counts.stale.clone(),
             refusals: config.security.refusals(),
         };
-        let attendance = Attendance::new(&config.name, leads, Gate::for_workers(&config.security));
-        let server = serve(listener, &config.security, attendance, peer.clone(), runs)?;
+        let attendance = Attendance::new(&config.name, leads);
+        let server = serve(listener, &config.security, attendance.clone(), peer.clone(), runs)?;
+        let here = here(&config.security, bound, &address);
         let election = Elections {
             election: Election::new(config.name.clone(), config.pace, Instant::now()),
             around: around.clone(),
             me: me.clone(),
-            here: here(&config.security, bound, &address),
+            here: Arc::clone(&here),
             leader_here,
             leader_address,
             looked: watch::channel(Instant::now()).0,
@@ -119,6 +120,8 @@ impl Node {
         let attending = attend(Attending {
             peer,
             channels,
+            attendance,
+            here,
             discovery: Arc::clone(&around.discovery),
             register,
             leader: leader_is_at,

@@ -8,8 +8,10 @@ use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 
-use crate::leader::Attendance;
-use crate::limits::{KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE, REQUESTS, STREAMS};
+use crate::leader::{Attendance, AttendanceService};
+use crate::limits::{
+    CONNECTION_WINDOW, KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE, REQUESTS, STREAM_WINDOW, STREAMS,
+};
 use crate::peer::{Exchange, Peer};
 use crate::runs::RunsService;
 
@@ -29,6 +31,7 @@ pub(crate) fn serve(
         .register_encoded_file_descriptor_set(superstep_proto::DESCRIPTOR)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
+    let attendance = AttendanceService::new(attendance, Gate::for_workers(security));
     let coordination = CoordinationServer::new(attendance)
         .max_decoding_message_size(MESSAGE)
         .max_encoding_message_size(MESSAGE);
@@ -41,6 +44,8 @@ pub(crate) fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(Some(STREAM_WINDOW))
+        .initial_connection_window_size(Some(CONNECTION_WINDOW))
         .concurrency_limit_per_connection(REQUESTS)
         .add_service(InterceptedService::new(health_service, everybody.clone()))
         .add_service(InterceptedService::new(reflection, everybody.clone()))

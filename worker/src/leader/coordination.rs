@@ -1,6 +1,7 @@
 //! Where workers attend to the leader.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::Stream;
@@ -18,36 +19,41 @@ use super::{Attendant, Connection, LeaderHandle, ToLeader};
 use crate::limits::{BEAT, LOST};
 use crate::pieces::Pieces;
 
-/// The service of the leader of this process, while there is one.
+/// What a leader says to a worker.
+pub(crate) type FromLeaderStream = Pin<Box<dyn Stream<Item = Result<v1::FromLeader, Status>> + Send>>;
+
+/// Where workers attend to the leader of this process, while there is one. Clones share it.
+#[derive(Clone)]
 pub(crate) struct Attendance {
-    name: String,
+    name: Arc<str>,
     leader: watch::Receiver<Option<LeaderHandle>>,
-    gate: Gate,
-    next: AtomicU64,
+    next: Arc<AtomicU64>,
 }
 
 impl Attendance {
-    pub(crate) fn new(name: &str, leader: watch::Receiver<Option<LeaderHandle>>, gate: Gate) -> Self {
-        Self { name: name.to_owned(), leader, gate, next: AtomicU64::new(0) }
+    pub(crate) fn new(name: &str, leader: watch::Receiver<Option<LeaderHandle>>) -> Self {
+        Self { name: name.into(), leader, next: Arc::default() }
     }
-}
 
-#[tonic::async_trait]
-impl Coordination for Attendance {
-    type AttendStream = Pin<Box<dyn Stream<Item = Result<v1::FromLeader, Status>> + Send>>;
-
-    async fn attend(
+    /// Lets a worker attend that says `stream`, and that is `allowed` to be who it says.
+    ///
+    /// # Errors
+    /// Nobody leads here, it does not say who it is, or it may not be that.
+    pub(crate) async fn admit<S>(
         &self,
-        request: Request<Streaming<v1::FromWorker>>,
-    ) -> Result<Response<Self::AttendStream>, Status> {
+        mut stream: S,
+        allowed: impl FnOnce(&v1::Register) -> Result<(), Status> + Send,
+    ) -> Result<FromLeaderStream, Status>
+    where
+        S: Stream<Item = Result<v1::FromWorker, Status>> + Send + Unpin + 'static,
+    {
         let leader = self.leader.borrow().clone();
         let leader = leader.ok_or_else(|| Status::unavailable("this worker does not lead"))?;
-        let (_, extensions, mut stream) = request.into_parts();
-        let first = stream.message().await?.and_then(|message| message.said);
+        let first = stream.next().await.transpose()?.and_then(|message| message.said);
         let Some(v1::from_worker::Said::Register(register)) = first else {
             return Err(Status::invalid_argument("a worker registers first"));
         };
-        self.gate.check_name(&extensions, &register.worker)?;
+        allowed(&register)?;
         let connection = Connection(self.next.fetch_add(1, Ordering::Relaxed));
         let (out, outgoing) = mpsc::unbounded_channel();
         let attendant = Attendant {
@@ -62,18 +68,46 @@ impl Coordination for Attendance {
         };
         let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         attendant.say(Said::Registered(v1::Registered {
-            leader: self.name.clone(),
+            leader: self.name.to_string(),
             beat_millis: millis(BEAT),
             lost_after_millis: millis(LOST),
         }));
         tokio::spawn(listen(leader, attendant, stream));
-        let outgoing = UnboundedReceiverStream::new(outgoing).map(Ok);
-        Ok(Response::new(Box::pin(outgoing)))
+        Ok(Box::pin(UnboundedReceiverStream::new(outgoing).map(Ok)))
+    }
+}
+
+/// That as a service, for the workers of other processes.
+pub(crate) struct AttendanceService {
+    attendance: Attendance,
+    gate: Gate,
+}
+
+impl AttendanceService {
+    pub(crate) fn new(attendance: Attendance, gate: Gate) -> Self {
+        Self { attendance, gate }
+    }
+}
+
+#[tonic::async_trait]
+impl Coordination for AttendanceService {
+    type AttendStream = FromLeaderStream;
+
+    async fn attend(
+        &self,
+        request: Request<Streaming<v1::FromWorker>>,
+    ) -> Result<Response<FromLeaderStream>, Status> {
+        let (_, extensions, stream) = request.into_parts();
+        let allowed = |register: &v1::Register| self.gate.check_name(&extensions, &register.worker);
+        Ok(Response::new(self.attendance.admit(stream, allowed).await?))
     }
 }
 
 /// Hands on what a worker says, until it is gone or silent for too long.
-async fn listen(leader: LeaderHandle, attendant: Attendant, mut stream: Streaming<v1::FromWorker>) {
+async fn listen<S>(leader: LeaderHandle, attendant: Attendant, mut stream: S)
+where
+    S: Stream<Item = Result<v1::FromWorker, Status>> + Send + Unpin,
+{
     let connection = attendant.connection;
     let out = attendant.clone();
     let tell = |told| leader.send(told).is_ok();
@@ -86,8 +120,8 @@ async fn listen(leader: LeaderHandle, attendant: Attendant, mut stream: Streamin
     let mut pieces = Pieces::default();
     loop {
         tokio::select! {
-            message = timeout_at(heard + LOST, stream.message()) => {
-                let Ok(Ok(Some(message))) = message else { break };
+            message = timeout_at(heard + LOST, stream.next()) => {
+                let Ok(Some(Ok(message))) = message else { break };
                 heard = Instant::now();
                 let said = match message.said {
                     Some(v1::from_worker::Said::Piece(piece)) => match pieces.take::<v1::FromWorker>(&piece) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::Stream;
 use superstep_engine::Record;
 use superstep_proto::v1;
 use superstep_proto::v1::from_leader::Said as LeaderSaid;
@@ -13,11 +14,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout_at};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
-use tonic::Streaming;
 
 use super::{Assigned, Peer, TextsToLeader, ToLeader, ToRun};
 use crate::channels::Channels;
 use crate::discovery::Discovery;
+use crate::leader::{Attendance, FromLeaderStream};
 use crate::limits::{BEAT, LOST, TEXTS};
 use crate::pieces::{Pieces, tell_leader};
 
@@ -33,6 +34,9 @@ pub(crate) type LeaderAddress = watch::Receiver<Option<Arc<str>>>;
 pub(crate) struct Attending {
     pub(crate) peer: Peer,
     pub(crate) channels: Channels,
+    /// The leader of this process, while there is one, and where others would reach it.
+    pub(crate) attendance: Attendance,
+    pub(crate) here: Arc<str>,
     /// Who else there is.
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) register: v1::Register,
@@ -85,15 +89,13 @@ impl Attending {
 
     /// Attends to one leader; whether it has dismissed the worker.
     async fn attend_to(&mut self, address: &Arc<str>) -> Result<bool, tonic::Status> {
-        let client = self.channels.coordination(address);
-        let mut client = client.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
         let (out, outgoing) = mpsc::unbounded_channel();
         let (texts, written) = mpsc::channel(TEXTS);
         tell(&out, Said::Register(self.register.clone()));
         let outgoing = UnboundedReceiverStream::new(outgoing).merge(ReceiverStream::new(written));
-        let attended = timeout_at(Instant::now() + REACHED, client.attend(outgoing));
+        let attended = timeout_at(Instant::now() + REACHED, self.reach(address, outgoing));
         let Ok(attended) = attended.await else { return Err(tonic::Status::deadline_exceeded("no answer")) };
-        let stream = attended?.into_inner();
+        let stream = attended?;
         let (peer, pieces) = (self.peer.clone(), Pieces::default());
         let mut session = Session { peer, out, texts, stream, assigned: HashMap::new(), pieces };
         let (mut beat, mut lost) = (beats(BEAT), LOST);
@@ -105,9 +107,10 @@ impl Attending {
                 told = true;
             }
             tokio::select! {
-                message = timeout_at(heard + lost, session.stream.message()) => {
+                message = timeout_at(heard + lost, session.stream.next()) => {
                     let Ok(message) = message else { return Ok(false) };
-                    let Some(said) = message?.and_then(|message| message.said) else { return Ok(false) };
+                    let message = message.transpose()?;
+                    let Some(said) = message.and_then(|message| message.said) else { return Ok(false) };
                     heard = Instant::now();
                     if let LeaderSaid::Registered(registered) = &said {
                         beat = beats(millis(registered.beat_millis, BEAT));
@@ -134,6 +137,23 @@ impl Attending {
     }
 }
 
+impl Attending {
+    /// Attends to the leader at `address`, with what the worker says to it; what it says. The leader of the own process
+    /// is not reached over the network.
+    async fn reach(
+        &self,
+        address: &Arc<str>,
+        said: impl Stream<Item = v1::FromWorker> + Send + Unpin + 'static,
+    ) -> Result<FromLeaderStream, tonic::Status> {
+        if *address == self.here {
+            return self.attendance.admit(said.map(Ok), |_| Ok(())).await;
+        }
+        let client = self.channels.coordination(address);
+        let mut client = client.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
+        Ok(Box::pin(client.attend(said).await?.into_inner()))
+    }
+}
+
 /// How often a worker says that it lives.
 fn beats(every: Duration) -> Interval {
     let mut beats = interval(every);
@@ -151,7 +171,7 @@ struct Session {
     peer: Peer,
     out: ToLeader,
     texts: TextsToLeader,
-    stream: Streaming<v1::FromLeader>,
+    stream: FromLeaderStream,
     /// Assignments whose records have not all come.
     assigned: HashMap<String, Assigned>,
     pieces: Pieces,
