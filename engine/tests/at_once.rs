@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use superstep_engine::{
     Command, Coordinator, CoordinatorAction, CoordinatorEvent, Costs, EdgeView, Effect, Expressions, Failure,
-    Homes, LimitKind, Outcome, Partition, PartitionEvent, PartitionId, Payload, ProgramResult, Record,
-    Routed, RunConfig, RunStarted, RunStatus, Timestamp,
+    Homes, LimitKind, Notice, Outcome, Partition, PartitionEvent, PartitionId, Payload, ProgramResult,
+    Question, QuestionId, Record, Routed, RunConfig, RunStarted, RunStatus, Timestamp,
 };
 use superstep_graph::{EdgeSpec, GraphSpec, ProgramCheck, ValidatedGraph, VertexSpec};
 
@@ -48,6 +48,12 @@ struct Run {
     /// Activations that began while messages of their superstep were on their way.
     early: usize,
     activations: usize,
+    /// A vertex that asks the outside, what it has asked, and how often the run waited for that.
+    asks: Option<&'static str>,
+    asked: Vec<QuestionId>,
+    paused: usize,
+    /// How many partitions were told to deliver while the run rested.
+    rested: usize,
     status: Option<RunStatus>,
 }
 
@@ -82,6 +88,10 @@ impl Run {
             at_once: 0,
             early: 0,
             activations: 0,
+            asks: None,
+            asked: Vec::new(),
+            paused: 0,
+            rested: 0,
             status: None,
         }
     }
@@ -100,6 +110,14 @@ impl Run {
                 self.effect(from, effect);
                 continue;
             }
+            if self.coordinator.is_paused() {
+                self.paused += 1;
+                for question in std::mem::take(&mut self.asked) {
+                    let answer = CoordinatorEvent::Answer(question, Payload::from(json!("yes")));
+                    self.coordinator.handle(answer, NOW);
+                }
+                continue;
+            }
             let (to, superstep, messages) = self.on_their_way.pop().expect("the run goes on");
             self.tell(to, PartitionEvent::Messages { superstep, messages });
         }
@@ -113,6 +131,8 @@ impl Run {
     fn act(&mut self, action: CoordinatorAction) {
         match action {
             CoordinatorAction::Command(to, command) => {
+                let rests = matches!(command, Command::Deliver { .. }) && self.coordinator.rests();
+                self.rested += usize::from(rests);
                 for at in (0..PARTITIONS).map(PartitionId).filter(|at| to.is_none_or(|to| to == *at)) {
                     self.told += usize::from(matches!(command, Command::Start(_)));
                     self.at_once += usize::from(matches!(command, Command::Deliver { starts: true, .. }));
@@ -132,6 +152,7 @@ impl Run {
                 }
                 self.coordinator.handle(CoordinatorEvent::Durable(token), NOW);
             }
+            CoordinatorAction::Notify(Notice::Asked { id, .. }) => self.asked.push(id),
             CoordinatorAction::Notify(_) => {}
             CoordinatorAction::Ended(status) => self.status = Some(status),
         }
@@ -144,7 +165,11 @@ impl Run {
                 let superstep = job.activation.superstep;
                 self.early += usize::from(self.on_their_way.iter().any(|(_, of, _)| *of == superstep));
                 self.activations += 1;
-                let outcome = Outcome::Done(ProgramResult::output(Payload::from(json!([1, 2]))));
+                let outcome = if self.asks.is_some_and(|asks| job.activation.vertex.as_str() == asks) {
+                    Outcome::Suspended(Question { ask: Payload::null(), state: None })
+                } else {
+                    Outcome::Done(ProgramResult::output(Payload::from(json!([1, 2]))))
+                };
                 self.tell(from, PartitionEvent::Finished { key: job.key, outcome });
             }
             Effect::Send { to, superstep, messages } => self.on_their_way.push((to, superstep, messages)),
@@ -168,6 +193,15 @@ fn ring(limits: &Value, further: &Value) -> Value {
     })
 }
 
+/// Three vertices behind one another.
+fn chain() -> Value {
+    json!({
+        "entry": ["a"],
+        "vertices": (["a", "b", "c"].map(|name| json!({"name": name, "custom": {"name": "p"}}))),
+        "edges": [{"from": "a", "to": "b"}, {"from": "b", "to": "c"}],
+    })
+}
+
 #[test]
 fn what_needs_no_judgement_starts_when_it_is_delivered() {
     let run = Run::new(&ring(&json!({"supersteps": 5}), &json!({}))).until_its_end();
@@ -175,15 +209,36 @@ fn what_needs_no_judgement_starts_when_it_is_delivered() {
     // The last delivery is judged, for the run ends behind it.
     assert_eq!((run.told, run.at_once, run.activations), (0, 4 * PARTITIONS as usize, 30));
     assert!(run.early > 0, "somebody waited for the others");
-    let chain = json!({
-        "entry": ["a"],
-        "vertices": (["a", "b", "c"].map(|name| json!({"name": name, "custom": {"name": "p"}}))),
-        "edges": [{"from": "a", "to": "b"}, {"from": "b", "to": "c"}],
-    });
-    let run = Run::new(&chain).until_its_end();
+    let run = Run::new(&chain()).until_its_end();
     assert_eq!(run.status, Some(RunStatus::Succeeded));
     assert_eq!((run.told, run.at_once, run.activations), (0, 3 * PARTITIONS as usize, 3));
     assert_eq!(run.coordinator.totals().supersteps, 3);
+}
+
+#[test]
+fn a_run_rests_before_what_may_not_start_at_once() {
+    let rests = |may| {
+        let mut run = Run::new(&ring(&json!({"supersteps": 5}), &json!({})));
+        run.coordinator.let_start_at_once(may);
+        let run = run.until_its_end();
+        assert_eq!(run.status, Some(RunStatus::LimitReached(LimitKind::Supersteps)));
+        assert_eq!(run.activations, 30);
+        (run.at_once, run.told, run.rested)
+    };
+    // The last delivery is judged either way.
+    let each = PARTITIONS as usize;
+    assert_eq!(rests(true), (4 * each, 0, each));
+    assert_eq!(rests(false), (0, 4 * each, 5 * each));
+}
+
+#[test]
+fn a_run_pauses_behind_the_start_of_what_nobody_judged() {
+    let mut run = Run::new(&chain());
+    run.asks = Some("b");
+    let run = run.until_its_end();
+    assert_eq!(run.status, Some(RunStatus::Succeeded));
+    assert_eq!((run.paused, run.activations), (1, 3));
+    assert!(run.at_once > 0 && run.told > 0, "an answer is handed on with a start that was judged");
 }
 
 #[test]

@@ -197,7 +197,8 @@ fn here(security: &Security, bound: SocketAddr, address: &str) -> Arc<str> {
 
 /// What the worker says of itself to who leads.
 fn register(worker: String, labels: BTreeSet<String>, address: String) -> v1::Register {
-    v1::Register { worker, incarnation: incarnation(), address, labels: labels.into_iter().collect() }
+    let labels = labels.into_iter().collect();
+    v1::Register { worker, incarnation: incarnation(), address, labels, starts_at_once: true }
 }
 
 /// What the worker does for others.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use superstep_engine::{Home, Homes, Notice, Record, RunStatus};
@@ -561,6 +561,50 @@ fn a_worker_that_leaves_makes_nothing_be_done_again() {
     assert_eq!(group.end("working"), (RunStatus::Succeeded, json!({"all": 24})));
     assert!(counts(&ledger).values().all(|counts| *counts == (1, 1)));
     group.complete(2);
+}
+
+/// Vertices in a ring that each take a while and send to the next one, for longer than anybody waits: nothing of it has to
+/// be judged between two supersteps.
+fn ring() -> String {
+    let name = |at: usize| format!("v{}", at % 6);
+    let vertex =
+        |at| json!({"name": name(at), "function": {"command": {"argv": ["sh", "-c", "sleep 0.1; echo 1"]}}});
+    json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "AgentGraph",
+        "metadata": {"name": "ring"},
+        "spec": {
+            "entry": (0..6).map(name).collect::<Vec<_>>(),
+            "vertices": (0..6).map(vertex).collect::<Vec<_>>(),
+            "edges": (0..6).map(|at| json!({"from": name(at), "to": name(at + 1)})).collect::<Vec<_>>(),
+            "limits": {"supersteps": 100_000, "activations": 1_000_000, "calls": 1_000_000},
+        },
+    })
+    .to_string()
+}
+
+#[test]
+fn a_worker_leaves_while_nothing_has_to_be_judged() {
+    let mut group = Group::new(&["a", "b", "c"]);
+    group.complete(3);
+    group.submit("ring", &[ring()], &Value::Null);
+    let goes_on_from = |group: &Group| {
+        let (from, since) = (group.get("ring").superstep, Instant::now());
+        while group.get("ring").superstep < from + 3 {
+            assert!(since.elapsed() < Duration::from_secs(60), "the run goes on from {from}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    goes_on_from(&group);
+    let leaves = if group.leader() == "b" { "c" } else { "b" };
+    let before = group.get("ring").epoch;
+    group.drain(leaves);
+    assert_eq!(group.get("ring").phase(), v1::RunPhase::Running);
+    assert!(group.get("ring").epoch > before);
+    goes_on_from(&group);
+    let cancel = v1::CancelRequest { run: "ring".to_owned() };
+    group.ask(async |mut client| Ok(client.cancel(cancel.clone()).await?.into_inner().status));
+    assert_eq!(group.end("ring").0, RunStatus::Cancelled);
 }
 
 #[test]

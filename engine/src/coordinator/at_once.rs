@@ -13,6 +13,10 @@ use crate::protocol::{FrameWanted, Planned};
 /// What the coordinator knows of a superstep that starts by itself.
 #[derive(Debug, Default)]
 pub(super) struct AtOnce {
+    /// Whether nothing of the run's own graph has to be judged, as it was when the run began.
+    pub(super) plain: bool,
+    /// Whether whoever drives the run wants an instant of rest before each superstep.
+    forbidden: bool,
     /// Whether the present delivery is followed by the start.
     starts: bool,
     /// What partitions have started while others had yet to deliver.
@@ -30,6 +34,12 @@ pub(super) fn is_plain(topology: &Topology) -> bool {
 }
 
 impl Coordinator {
+    /// Whether supersteps may start when they are delivered, as they may unless this says otherwise. A run
+    /// [rests](Self::rests) only before those that may not.
+    pub fn let_start_at_once(&mut self, may: bool) {
+        self.at_once.forbidden = !may;
+    }
+
     /// Whether the superstep that is about to be delivered starts by itself.
     pub(super) fn begin_at_once(&mut self) -> bool {
         let apart = self.config.homes.count() > 1 && !self.replaying;
@@ -38,7 +48,10 @@ impl Coordinator {
     }
 
     fn has_nothing_to_judge(&self) -> bool {
-        let Some(root) = self.frames.get(&FrameId::ROOT).filter(|root| root.plain) else { return false };
+        if !self.at_once.plain || self.at_once.forbidden {
+            return false;
+        }
+        let Some(root) = self.frames.get(&FrameId::ROOT) else { return false };
         let limits = &root.graph.spec().limits;
         let most = self.totals.activations.saturating_add(root.graph.topology().vertices().len() as u64);
         // Messages whose edges were removed wait like those of joins, and partitions tell of them only once nothing

@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use superstep_graph::{Adoption, Mutation, Request, Revision, Select, ValidatedGraph, VertexIx, VertexName};
 
 use super::Coordinator;
-use super::at_once::is_plain;
 use crate::ids::{FrameId, Place};
 use crate::payload::Payload;
 use crate::program::{Failure, Usage};
@@ -50,8 +49,6 @@ pub(super) struct FrameState {
     /// The name of its graph.
     pub(super) name: String,
     pub(super) graph: ValidatedGraph,
-    /// Whether what is delivered in it starts without being judged.
-    pub(super) plain: bool,
     /// The activation that opened it, and which of its elements; none for the run's own graph.
     pub(super) parent: Option<(Place, u32)>,
     pub(super) depth: u32,
@@ -79,7 +76,6 @@ impl FrameState {
         Self {
             name: name.to_owned(),
             base: graph.revision(),
-            plain: is_plain(graph.topology()),
             graph,
             parent,
             depth: 0,
@@ -99,7 +95,6 @@ impl FrameState {
     pub(super) fn adopt(&mut self, graph: &ValidatedGraph) -> ValidatedGraph {
         let old = std::mem::replace(&mut self.graph, graph.clone());
         let new = graph.topology();
-        self.plain = is_plain(new);
         let before = std::mem::take(&mut self.unshown);
         for (given, vertex) in before.into_iter().zip(old.topology().vertices()) {
             let Some((output, at)) = given.zip(new.find(&vertex.name)) else { continue };

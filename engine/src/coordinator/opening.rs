@@ -2,6 +2,7 @@
 
 use superstep_graph::ValidatedGraph;
 
+use super::at_once::is_plain;
 use super::frame::FrameState;
 use super::{Coordinator, Phase};
 use crate::costs::Spent;
@@ -30,6 +31,7 @@ impl Coordinator {
         if let Some(carried) = &carried {
             root.carry(&carried.aggregates);
         }
+        self.at_once.plain = is_plain(graph.topology());
         self.frames.insert(FrameId::ROOT, root);
         if let Some(limit) = refused {
             self.finish(RunStatus::LimitReached(limit), now);

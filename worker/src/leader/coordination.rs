@@ -62,6 +62,7 @@ impl Attendance {
             incarnation: register.incarnation,
             address: register.address,
             labels: register.labels.into_iter().collect(),
+            starts_at_once: register.starts_at_once,
             out,
             leaving: false,
             stale_refused: 0,
@@ -140,6 +141,8 @@ where
                 }
             }
             _ = beat.tick() => out.say(Said::Beat(v1::Beat::default())),
+            // It hears nothing any more. Over the network what it says ends then, too.
+            () = out.out.closed() => break,
         }
     }
     if !tell(ToLeader::Detached(connection)) {

@@ -21,6 +21,8 @@ pub(crate) struct Attendant {
     pub(crate) incarnation: String,
     pub(crate) address: String,
     pub(crate) labels: BTreeSet<String>,
+    /// Whether it can start a superstep that it delivers.
+    pub(crate) starts_at_once: bool,
     pub(crate) out: mpsc::UnboundedSender<v1::FromLeader>,
     pub(crate) leaving: bool,
     /// How often it has refused what was of a term that is over, as it said last.

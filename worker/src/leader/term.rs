@@ -174,6 +174,8 @@ impl Term {
                 return Ok((TermEnd::Changed(Change::Lost), None));
             }
             let misplaced = is_misplaced(&self.workers, lead);
+            // One that is to leave or to come waits for no longer than a superstep.
+            self.coordinator.let_start_at_once(!misplaced && self.all_start_at_once());
             if misplaced && self.coordinator.rests() && self.appends.is_empty() {
                 return Ok((TermEnd::Changed(Change::Moved), None));
             }
@@ -194,6 +196,11 @@ impl Term {
                 self.told(lead, told);
             }
         }
+    }
+
+    /// Whether every worker can start a superstep that it delivers. One of an earlier release cannot.
+    fn all_start_at_once(&self) -> bool {
+        self.workers.iter().all(|worker| worker.starts_at_once)
     }
 
     fn finish(mut self, status: RunStatus) -> RunEnd {

@@ -135,9 +135,7 @@ impl Attending {
             }
         }
     }
-}
 
-impl Attending {
     /// Attends to the leader at `address`, with what the worker says to it; what it says. The leader of the own process
     /// is not reached over the network.
     async fn reach(

@@ -172,7 +172,7 @@ impl Link {
                 credit = open.credits.message() => match credit {
                     Ok(Some(credit)) => {
                         open.credit = open.credit.saturating_add(signed(credit.bytes));
-                        credit.batches.into_iter().for_each(|bytes| self.acknowledged(signed(bytes)));
+                        self.credited(credit);
                     }
                     Ok(None) | Err(_) => return Stop::Broken,
                 },
@@ -219,6 +219,14 @@ impl Link {
         if relayed > 0 {
             tracing::info!(address = self.address, relayed, "messages go by the leader");
         }
+    }
+
+    /// Batches were taken in. A worker of an earlier release gives credit for each alone, and names none.
+    fn credited(&mut self, credit: v1::Credit) {
+        if credit.batches.is_empty() {
+            self.acknowledged(signed(credit.bytes));
+        }
+        credit.batches.into_iter().for_each(|bytes| self.acknowledged(signed(bytes)));
     }
 
     /// Credit that comes back for a batch says that the oldest one of its size was taken in.
