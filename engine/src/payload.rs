@@ -8,14 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 mod checked;
+mod items;
 mod reference;
 
 use checked::Checked;
 pub use reference::Reference;
 
-/// An immutable JSON value. Cloning shares it, and a list of payloads shares its items: it becomes one
-/// value only for those who ask for that. Binary formats store it as JSON text, for they cannot
-/// describe it themselves; what comes from there stays text until somebody asks for the value.
+/// An immutable JSON value. Cloning shares it, and a list shares its items: one that was made of payloads becomes one
+/// value only for those who ask for that, and an item of a value is a part of it. Binary formats store it as JSON text,
+/// for they cannot describe it themselves; what comes from there stays text until somebody asks for the value, and an
+/// item of it too.
 ///
 /// A payload may be [kept elsewhere](Self::reference). Then it says nothing: it is null to whoever asks, and whoever
 /// hands it to a program fetches it first.
@@ -28,6 +30,13 @@ enum Form {
         /// How deep lists and objects are nested in it, once somebody has asked: who sends a value on asks again.
         depth: OnceLock<u8>,
     },
+    /// An item of a list that is a value.
+    Item {
+        list: Payload,
+        at: usize,
+        /// As that of a value.
+        depth: OnceLock<u8>,
+    },
     List {
         items: Vec<Payload>,
         whole: OnceLock<Value>,
@@ -35,6 +44,7 @@ enum Form {
     /// Text that was seen to be JSON.
     Text {
         text: Box<str>,
+        depth: u8,
         whole: OnceLock<Value>,
     },
     /// Text that is kept elsewhere.
@@ -78,8 +88,8 @@ impl Payload {
     /// It is no JSON.
     pub fn from_json(text: impl Into<Box<str>>) -> serde_json::Result<Self> {
         let text = text.into();
-        serde_json::from_str::<Checked>(&text)?;
-        Ok(Self(Arc::new(Form::Text { text, whole: OnceLock::new() })))
+        let Checked { depth } = serde_json::from_str(&text)?;
+        Ok(Self(Arc::new(Form::Text { text, depth, whole: OnceLock::new() })))
     }
 
     /// A payload whose text is kept elsewhere.
@@ -91,7 +101,7 @@ impl Payload {
     pub fn reference(&self) -> Option<Reference> {
         match &*self.0 {
             Form::Kept(reference) => Some(*reference),
-            Form::Value { .. } | Form::List { .. } | Form::Text { .. } => None,
+            Form::Value { .. } | Form::Item { .. } | Form::List { .. } | Form::Text { .. } => None,
         }
     }
 
@@ -100,7 +110,7 @@ impl Payload {
         match &*self.0 {
             Form::Text { text, .. } => Cow::Borrowed(text),
             Form::Kept(_) => Cow::Borrowed("null"),
-            Form::Value { .. } | Form::List { .. } => {
+            Form::Value { .. } | Form::Item { .. } | Form::List { .. } => {
                 Cow::Owned(serde_json::to_string(&Plain(self)).expect("a value of JSON is JSON"))
             }
         }
@@ -110,8 +120,9 @@ impl Payload {
     pub fn value(&self) -> &Value {
         match &*self.0 {
             Form::Value { value, .. } => value,
+            Form::Item { list, at, .. } => &list.value()[*at],
             Form::Kept(_) => &NOTHING,
-            Form::Text { text, whole } => {
+            Form::Text { text, whole, .. } => {
                 whole.get_or_init(|| serde_json::from_str(text).expect("it was seen to be JSON"))
             }
             Form::List { items, whole } => {
@@ -127,7 +138,9 @@ impl Payload {
                 items.len() == values.len() && items.iter().zip(values).all(|(item, value)| item.says(value))
             }
             (Form::List { .. }, _) => false,
-            (Form::Value { .. } | Form::Text { .. } | Form::Kept(_), _) => self.value() == value,
+            (Form::Value { .. } | Form::Item { .. } | Form::Text { .. } | Form::Kept(_), _) => {
+                self.value() == value
+            }
         }
     }
 
@@ -138,10 +151,11 @@ impl Payload {
 
     fn is_deeper(&self, levels: usize) -> bool {
         match &*self.0 {
-            Form::Value { value, depth: known } => {
-                usize::from(*known.get_or_init(|| depth(value, Self::MAX_DEPTH))) > levels
+            Form::Value { depth: known, .. } | Form::Item { depth: known, .. } => {
+                usize::from(*known.get_or_init(|| depth(self.value(), Self::MAX_DEPTH))) > levels
             }
-            Form::Text { .. } | Form::Kept(_) => is_deeper(self.value(), levels),
+            Form::Text { depth, .. } => usize::from(*depth) > levels,
+            Form::Kept(_) => false,
             Form::List { items, .. } => levels == 0 || items.iter().any(|item| item.is_deeper(levels - 1)),
         }
     }
@@ -157,7 +171,8 @@ impl Payload {
         match &*self.0 {
             Form::Value { value, .. } => value.is_null(),
             Form::Text { text, .. } => text.trim_ascii() == "null",
-            Form::List { .. } | Form::Kept(_) => false,
+            // An item that is null is the one that all share.
+            Form::Item { .. } | Form::List { .. } | Form::Kept(_) => false,
         }
     }
 
@@ -166,13 +181,27 @@ impl Payload {
         Self::from(items.into_iter().cloned().collect::<Vec<Self>>())
     }
 
-    /// The items, if it is a list. Those of a list of payloads are shared, those of another are copied.
+    /// The items, if it is a list. None is copied: those of a list of payloads are shared, and those of a value are
+    /// parts of it, which hold the whole list as long as one of them is there. Those of a text that nobody has asked
+    /// for its value are texts of their own.
     pub fn items(&self) -> Option<Cow<'_, [Self]>> {
         match &*self.0 {
             Form::List { items, .. } => Some(Cow::Borrowed(items)),
-            Form::Value { .. } | Form::Text { .. } | Form::Kept(_) => {
+            Form::Text { text, whole, .. } if whole.get().is_none() => items::of(text).map(Cow::Owned),
+            Form::Value { .. } | Form::Item { .. } | Form::Text { .. } | Form::Kept(_) => {
                 let items = self.value().as_array()?;
-                Some(items.iter().cloned().map(Self::from).collect())
+                Some(items.iter().enumerate().map(|(at, item)| self.item(at, item)).collect())
+            }
+        }
+    }
+
+    /// The item at a position of its value.
+    fn item(&self, at: usize, item: &Value) -> Self {
+        match item {
+            Value::Null => Self::null(),
+            Value::Bool(_) | Value::Number(_) => Self::from(item.clone()),
+            Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                Self(Arc::new(Form::Item { list: self.clone(), at, depth: OnceLock::new() }))
             }
         }
     }
@@ -181,12 +210,15 @@ impl Payload {
     pub fn len_of_list(&self) -> Option<usize> {
         match &*self.0 {
             Form::List { items, .. } => Some(items.len()),
-            Form::Value { .. } | Form::Text { .. } | Form::Kept(_) => self.value().as_array().map(Vec::len),
+            Form::Text { text, whole, .. } if whole.get().is_none() => items::count(text),
+            Form::Value { .. } | Form::Item { .. } | Form::Text { .. } | Form::Kept(_) => {
+                self.value().as_array().map(Vec::len)
+            }
         }
     }
 
     /// Appends an item: null becomes a list of it, a value that is no list becomes the list's first
-    /// item. No item is copied, except those of a list that was not made of payloads.
+    /// item. No item is copied.
     pub(crate) fn append(&mut self, item: Self) {
         if let Some(Form::List { items, whole }) = Arc::get_mut(&mut self.0) {
             items.push(item);
@@ -251,7 +283,9 @@ struct Plain<'a>(&'a Payload);
 impl Serialize for Plain<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &*self.0.0 {
-            Form::Value { .. } | Form::Text { .. } | Form::Kept(_) => self.0.value().serialize(serializer),
+            Form::Value { .. } | Form::Item { .. } | Form::Text { .. } | Form::Kept(_) => {
+                self.0.value().serialize(serializer)
+            }
             Form::List { items, .. } => serializer.collect_seq(items.iter().map(Plain)),
         }
     }
@@ -343,6 +377,64 @@ mod tests {
         assert!(
             text.says(&json!([1, null])) && !text.says(&json!([1])) && Payload::null().says(&json!(null))
         );
+    }
+
+    #[test]
+    fn the_items_of_a_value_are_parts_of_it_also_when_nothing_else_holds_it() {
+        let list = Payload::from(json!([null, 7, "x", [1, ["y"]], {"a": [1]}]));
+        let items = list.items().unwrap();
+        for (at, item) in items.iter().enumerate() {
+            let whole = &list.value()[at];
+            assert_eq!(item.value(), whole);
+            assert_eq!(std::ptr::eq(item.value(), whole), at >= 2, "{whole}");
+            assert_eq!(postcard::to_stdvec(item), postcard::to_stdvec(&Payload::from(whole.clone())));
+            assert_eq!(serde_json::to_value(item).unwrap(), *whole);
+            assert!(item.says(whole) && *item == Payload::from(whole.clone()));
+            assert_eq!(item.len_of_list(), whole.as_array().map(Vec::len));
+            assert_eq!((item.is_null(), item.reference()), (whole.is_null(), None));
+        }
+        assert!(!items[3].is_deeper(2) && items[3].is_deeper(1) && !items[2].is_deeper(0));
+        let inner = items[3].items().unwrap()[1].clone();
+        let mut last = items.last().unwrap().clone();
+        drop(items);
+        drop(list);
+        assert_eq!((inner.value(), last.value()), (&json!(["y"]), &json!({"a": [1]})));
+        last.append(Payload::null());
+        assert_eq!(last.value(), &json!([{"a": [1]}, null]));
+    }
+
+    #[test]
+    fn what_is_too_deep_is_so_as_an_item_too() {
+        for levels in [Payload::MAX_DEPTH, Payload::MAX_DEPTH + 1] {
+            let list = json!([nested(levels).value()]);
+            for list in [Payload::from_json(list.to_string()).unwrap(), Payload::from(list)] {
+                let item = &list.items().unwrap()[0];
+                assert_eq!((item.is_too_deep(), list.is_too_deep()), (levels > Payload::MAX_DEPTH, true));
+            }
+        }
+    }
+
+    #[test]
+    fn the_items_of_a_text_are_told_without_its_value() {
+        let is_text =
+            |payload: &Payload| matches!(&*payload.0, Form::Text { whole, .. } if whole.get().is_none());
+        let text = " [ null,\n1.50, \"\\u0061\", [1, [ ] ],{ \"b\": 1, \"a\":2,\"b\":3 } ]";
+        let list = Payload::from_json(text).unwrap();
+        assert!(!list.is_deeper(3) && list.is_deeper(2));
+        assert_eq!(list.len_of_list(), Some(5));
+        let items = list.items().unwrap().into_owned();
+        assert!(is_text(&list) && is_text(&items[3]) && is_text(&items[4]));
+        assert!(!items[3].is_deeper(2) && items[3].is_deeper(1));
+        // They are written as those of the value are, not as they stand in the text.
+        let value: Value = serde_json::from_str(text).unwrap();
+        for (item, value) in items.iter().zip(value.as_array().unwrap()) {
+            assert_eq!(item.to_json(), value.to_string());
+            assert_eq!(item.value(), value);
+        }
+        assert_eq!(list.value(), &value);
+        let parts = list.items().unwrap();
+        assert!(std::ptr::eq(parts[4].value(), &list.value()[4]), "its value is there, and is shared");
+        assert_eq!(list.len_of_list(), Some(5));
     }
 
     fn shared(one: &Payload, two: &Payload) -> bool {
