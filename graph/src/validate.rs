@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::problem::{FieldPath, Problem, Problems, Severity};
 use crate::revision::Revision;
-use crate::spec::{Governance, GraphSpec};
+use crate::spec::{Governance, GraphSpec, ParametersSpec};
 use crate::topology::Topology;
 
 /// A graph that was checked once and is trusted from then on. It is sorted, so that the order of
@@ -42,12 +42,11 @@ impl ValidatedGraph {
     /// The same graph with `given` in place of the parameters that it has by default.
     #[must_use]
     pub fn with_parameters(&self, given: &serde_json::Value) -> Self {
-        let mut spec = self.spec().clone();
-        let all = spec.parameters_with(given);
-        match &mut spec.parameters {
-            Some(parameters) if parameters.default != all => parameters.default = all,
-            Some(_) | None => return self.clone(),
-        }
+        let all = self.spec().parameters_with(given);
+        let declared = self.spec().parameters.as_ref().filter(|declared| declared.default != all);
+        let Some(declared) = declared.cloned() else { return self.clone() };
+        let parameters = Some(ParametersSpec { default: all, ..declared });
+        let spec = GraphSpec { parameters, ..self.spec().clone() };
         Self { warnings: self.warnings.clone(), ..Self::after_mutation(spec) }
     }
 
