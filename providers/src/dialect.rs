@@ -114,7 +114,7 @@ fn typed<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Fault> {
 /// The instructions of the conversation as one text, with `more` at the end; none if there are none.
 fn instructions(request: &ModelRequest, more: Option<String>) -> Option<String> {
     let system = request.messages.iter().filter(|message| message.role == Role::System);
-    let texts: Vec<String> = system.map(|message| message.content.clone()).chain(more).collect();
+    let texts: Vec<String> = system.map(|message| message.content.to_string()).chain(more).collect();
     (!texts.is_empty()).then(|| texts.join("\n\n"))
 }
 

@@ -1,5 +1,7 @@
 //! Messages, by the examples of Anthropic's API reference.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use superstep_engine::FailureClass;
 use superstep_runtime::{Finish, ModelRequest};
@@ -134,7 +136,7 @@ async fn streamed_calls_and_reasoning_that_goes_back() {
     );
     assert_eq!((answer.reasoning.as_deref(), heard.len()), (Some("Two places."), 0));
     let mut request = with_tools();
-    request.messages.push(answer.message());
+    Arc::make_mut(&mut request.messages).push(answer.message());
     listen(&model, request.clone()).await.0.unwrap();
     let turn = &fake.asked().await["messages"][1]["content"];
     assert_eq!(turn[0], json!({"type": "thinking", "thinking": "Two places.", "signature": "EqQB"}));

@@ -76,7 +76,8 @@ pub(crate) fn request() -> ModelRequest {
         messages: vec![
             ChatMessage::new(Role::System, "You are a helpful assistant."),
             ChatMessage::new(Role::User, "Hello!"),
-        ],
+        ]
+        .into(),
         tools: Arc::default(),
         sampling: serde_json::from_value(
             json!({"temperature": 0.5, "topP": 0.9, "stop": ["END"], "maxTokens": 64}),
@@ -113,7 +114,7 @@ pub(crate) fn after_calls(keepsake: Option<Value>) -> ModelRequest {
         ..ChatMessage::new(Role::Tool, text)
     };
     let mut request = with_tools();
-    request.messages.extend([
+    Arc::make_mut(&mut request.messages).extend([
         ChatMessage {
             tool_calls: vec![call("call_abc", "Paris"), call("call-1", "Rome")],
             keepsake,

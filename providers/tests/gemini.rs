@@ -1,5 +1,7 @@
 //! `generateContent`, by the examples of Gemini's API reference.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use superstep_engine::FailureClass;
 use superstep_runtime::Finish;
@@ -77,7 +79,7 @@ async fn parallel_calls_whose_signatures_go_back() {
             "parametersJsonSchema": *with_tools().tools[0].parameters}]}])
     );
     let mut request = with_tools();
-    request.messages.push(answer.message());
+    Arc::make_mut(&mut request.messages).push(answer.message());
     listen(&model, request).await.0.unwrap();
     assert_eq!(fake.asked().await["contents"][1], json!({"role": "model", "parts": parts}));
 }

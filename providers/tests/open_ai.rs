@@ -1,5 +1,7 @@
 //! Chat completions, by the examples of OpenAI's API reference, and what its relatives do otherwise.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use superstep_engine::FailureClass;
 use superstep_runtime::{Finish, ModelRequest};
@@ -232,7 +234,7 @@ async fn reasoning_before_calls_goes_back_where_it_is_wanted() {
     let model = fake.model("DeepSeek", json!({}));
     let answer = ask(&model, with_tools()).await.unwrap();
     let mut request = with_tools();
-    request.messages.push(answer.message());
+    Arc::make_mut(&mut request.messages).push(answer.message());
     ask(&model, request.clone()).await.unwrap();
     assert_eq!(fake.asked().await["messages"][2]["reasoning_content"], "Hm.");
     ask(&fake.model("OpenAI", json!({})), request).await.unwrap();

@@ -28,6 +28,7 @@ mod retention;
 mod roots;
 mod runner;
 mod schema;
+mod shared_text;
 mod template;
 mod tool;
 mod tools;
@@ -78,6 +79,7 @@ pub use runner::{
     standing, tell,
 };
 pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
+pub use shared_text::SharedText;
 #[cfg(feature = "inference")]
 pub use superstep_inference::{
     EmbedderDescription, EmbedderOptions, Footprint, LoadError, LoadOptions,

@@ -11,6 +11,7 @@ use superstep_graph::{Prices, Sampling, VertexName, canonical_json};
 use crate::call_subject::ModelIdentity;
 use crate::logprobs::TokenLogprob;
 use crate::program::OnText;
+use crate::shared_text::SharedText;
 use crate::tool::ToolSignature;
 
 /// What a model may write when a prompt does not say.
@@ -69,8 +70,8 @@ pub trait Model: Send + Sync {
 pub struct ModelRequest {
     /// The vertex that asks.
     pub vertex: VertexName,
-    /// The conversation.
-    pub messages: Vec<ChatMessage>,
+    /// The conversation; whoever leads it goes on from it without a copy, once nobody else holds it.
+    pub messages: Arc<Vec<ChatMessage>>,
     /// The tools that the model may call.
     pub tools: Arc<[ToolSignature]>,
     /// How tokens are drawn.
@@ -160,7 +161,7 @@ pub struct ChatMessage {
     /// Who says it.
     pub role: Role,
     /// What is said.
-    pub content: String,
+    pub content: SharedText,
     /// Of the model: the tools that it wants called.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
@@ -175,7 +176,7 @@ pub struct ChatMessage {
 
 impl ChatMessage {
     /// What `role` says.
-    pub fn new(role: Role, content: impl Into<String>) -> Self {
+    pub fn new(role: Role, content: impl Into<SharedText>) -> Self {
         Self { role, content: content.into(), tool_calls: Vec::new(), answers: None, keepsake: None }
     }
 
@@ -301,7 +302,7 @@ mod tests {
         let says = |text: &str| ChatMessage::new(Role::User, text);
         let mut request = ModelRequest {
             vertex: "a".into(),
-            messages: Vec::new(),
+            messages: Arc::default(),
             tools: Arc::from([ToolSignature {
                 name: "t".to_owned(),
                 description: String::new(),
@@ -325,7 +326,7 @@ mod tests {
             }));
             assert_eq!(request.digest(&model), whole);
             assert_eq!(request.digest_after(&mut hashed, &model), whole);
-            request.messages.push(says(text));
+            Arc::make_mut(&mut request.messages).push(says(text));
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod held;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use superstep_graph::canonical_json;
 
@@ -38,8 +39,8 @@ pub fn instructions(tools: &[ToolSignature], schema: Option<&Value>) -> String {
 }
 
 /// What the model is told that its calls have given: a value each, or why there is none.
-pub fn results(calls: &[ToolCall], answers: Vec<Result<Value, String>>) -> ChatMessage {
-    let result = |(call, answer): (&ToolCall, Result<Value, String>)| match answer {
+pub fn results<T: Serialize>(calls: &[ToolCall], answers: Vec<Result<T, String>>) -> ChatMessage {
+    let result = |(call, answer): (&ToolCall, Result<T, String>)| match answer {
         Ok(value) => json!({"name": call.name, "result": value}),
         Err(why) => json!({"name": call.name, "error": why}),
     };

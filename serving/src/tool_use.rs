@@ -82,7 +82,7 @@ impl ToolUse {
             }
             return;
         }
-        request.messages = in_words(std::mem::take(&mut request.messages));
+        request.messages = Arc::new(in_words(&request.messages));
         if !self.is_prompted() {
             return;
         }
@@ -97,7 +97,10 @@ impl ToolUse {
                 (Arc::clone(&self.tools), Some(request.schema.clone().unwrap_or(text)))
             }
         };
-        instruct(&mut request.messages, prompted::instructions(&tools, request.schema.as_deref()));
+        instruct(
+            Arc::make_mut(&mut request.messages),
+            prompted::instructions(&tools, request.schema.as_deref()),
+        );
         request.schema = Some(Arc::new(prompted::schema(&tools, most, answer.as_deref())));
     }
 
@@ -177,33 +180,34 @@ fn read_choice(fields: &mut Fields, names: &BTreeSet<&String>) -> Result<Choice,
 /// Adds to the instructions of a conversation.
 fn instruct(messages: &mut Vec<ChatMessage>, more: String) {
     match messages.first_mut().filter(|message| message.role == Role::System) {
-        Some(system) => system.content = format!("{}\n\n{more}", system.content),
+        Some(system) => system.content = format!("{}\n\n{more}", system.content).into(),
         None => messages.insert(0, ChatMessage::new(Role::System, more)),
     }
 }
 
 /// A conversation in which calls and what they gave are said in words.
-fn in_words(messages: Vec<ChatMessage>) -> Vec<ChatMessage> {
-    let mut names: BTreeMap<String, ToolCall> = BTreeMap::new();
+fn in_words(messages: &[ChatMessage]) -> Vec<ChatMessage> {
+    let mut names: BTreeMap<&str, &ToolCall> = BTreeMap::new();
     let mut said: Vec<ChatMessage> = Vec::new();
     let mut given: Vec<(ToolCall, Value)> = Vec::new();
     for message in messages {
         if let Some(id) = message.answers.as_ref().filter(|_| message.role == Role::Tool) {
             let unknown = || ToolCall { id: id.clone(), name: id.clone(), arguments: Value::Null };
             let value = serde_json::from_str(&message.content);
-            let value = value.unwrap_or_else(|_| Value::String(message.content.clone()));
-            given.push((names.get(id).cloned().unwrap_or_else(unknown), value));
+            let value = value.unwrap_or_else(|_| json!(message.content));
+            let call = names.get(id.as_str()).copied().cloned();
+            given.push((call.unwrap_or_else(unknown), value));
             continue;
         }
         said.extend(results(std::mem::take(&mut given)));
         if message.tool_calls.is_empty() {
-            said.push(message);
+            said.push(message.clone());
             continue;
         }
         let call = |call: &ToolCall| json!({"name": call.name, "arguments": call.arguments});
         let calls: Vec<Value> = message.tool_calls.iter().map(call).collect();
         said.push(ChatMessage::new(Role::Assistant, canonical_json(&json!({ "call": calls }))));
-        names.extend(message.tool_calls.into_iter().map(|call| (call.id.clone(), call)));
+        names.extend(message.tool_calls.iter().map(|call| (call.id.as_str(), call)));
     }
     said.extend(results(given));
     said
@@ -231,7 +235,7 @@ mod tests {
     fn request(messages: Vec<ChatMessage>) -> ModelRequest {
         ModelRequest {
             vertex: "a".into(),
-            messages,
+            messages: messages.into(),
             tools: Arc::default(),
             sampling: superstep_graph::Sampling::default(),
             seed: 0,

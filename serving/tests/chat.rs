@@ -10,7 +10,7 @@ fn request(text: &str, sampling: Value, seed: u64, schema: Option<Value>) -> Mod
     let sampling: Sampling = serde_json::from_value(sampling).unwrap();
     ModelRequest {
         vertex: "ask".into(),
-        messages: vec![ChatMessage::new(Role::User, text)],
+        messages: vec![ChatMessage::new(Role::User, text)].into(),
         tools: [].into(),
         sampling,
         seed,

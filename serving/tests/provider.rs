@@ -28,7 +28,8 @@ fn request(sampling: Value, seed: u64, schema: Option<Value>) -> ModelRequest {
             ChatMessage::new(Role::User, "Hello"),
             ChatMessage::new(Role::Assistant, ""),
             ChatMessage::new(Role::User, "Grüße, \"quoted\"\n"),
-        ],
+        ]
+        .into(),
         tools: [].into(),
         sampling,
         seed,
@@ -100,7 +101,7 @@ async fn a_failure_of_the_server_is_of_the_class_that_it_has_in_the_process() {
     let (given, model) = (Given::tiny().await, tiny_model());
     let served = provider(&given, "Superstep");
     let long = ModelRequest {
-        messages: vec![ChatMessage::new(Role::User, "x".repeat(9000))],
+        messages: vec![ChatMessage::new(Role::User, "x".repeat(9000))].into(),
         ..request(json!({}), 0, None)
     };
     let stopped = request(json!({"stop": ["x"]}), 0, Some(json!({"enum": [1]})));

@@ -88,9 +88,9 @@ pub use superstep_runtime::{
     Happened, Happening, IntoAnswer, Json, LikelyToken, Model, ModelAnswer, ModelRequest, Models, NewRun,
     Observer, PatchError, PrepareError, Program, Programs, Reach, Reached, Replayed, ResultCache, Role, Run,
     RunEnd, RunError, RunEvent, RunEvents, RunHandle, RunState, Scripted, ScriptedCall, ScriptedModel,
-    ScriptedRule, Seen, Setup, SocketFolder, TokenLogprob, Tool, ToolCall, ToolError, ToolRequest,
-    ToolSignature, Tools, Watch, WatchCursor, WatchFrom, carried, check, check_input, compact, fork,
-    read_run, replay, tell,
+    ScriptedRule, Seen, Setup, SharedText, SocketFolder, TokenLogprob, Tool, ToolCall, ToolError,
+    ToolRequest, ToolSignature, Tools, Watch, WatchCursor, WatchFrom, carried, check, check_input, compact,
+    fork, read_run, replay, tell,
 };
 #[cfg(feature = "inference")]
 pub use superstep_runtime::{EmbedderOptions, LoadOptions, LocalModel, LocalModelError, SentenceModel};

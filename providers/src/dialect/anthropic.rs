@@ -67,7 +67,7 @@ fn settings(request: &ModelRequest) -> Result<Map<String, Value>, Fault> {
 /// stand together.
 fn conversation(request: &ModelRequest) -> Vec<Value> {
     let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
-    for message in &request.messages {
+    for message in request.messages.iter() {
         let (role, blocks) = match message.role {
             Role::System => continue,
             Role::User => ("user", text_block(&message.content)),

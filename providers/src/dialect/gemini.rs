@@ -70,7 +70,7 @@ fn conversation(request: &ModelRequest, model: &str) -> Vec<Value> {
     let calls = request.messages.iter().flat_map(|message| &message.tool_calls);
     let names: BTreeMap<&str, &str> = calls.map(|call| (call.id.as_str(), call.name.as_str())).collect();
     let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
-    for message in &request.messages {
+    for message in request.messages.iter() {
         let (role, parts) = match message.role {
             Role::System => continue,
             Role::User => ("user", vec![json!({"text": message.content})]),

@@ -165,7 +165,7 @@ mod tests {
     fn request() -> ModelRequest {
         ModelRequest {
             vertex: "ask".into(),
-            messages: vec![ChatMessage::new(Role::User, "hello")],
+            messages: vec![ChatMessage::new(Role::User, "hello")].into(),
             tools: Arc::default(),
             sampling: Sampling::default(),
             seed: 0,

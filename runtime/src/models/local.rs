@@ -139,7 +139,7 @@ fn to_turn(message: &ChatMessage) -> Turn {
         // Tools are described to it in its instructions, and it hears of their answers from the asking side.
         Role::Tool => Speaker::User,
     };
-    Turn::new(speaker, message.content.clone())
+    Turn::new(speaker, message.content.as_str())
 }
 
 #[expect(
@@ -216,7 +216,7 @@ mod tests {
     fn request(schema: Option<Value>) -> ModelRequest {
         ModelRequest {
             vertex: "judge".into(),
-            messages: vec![ChatMessage::new(Role::User, "hello")],
+            messages: vec![ChatMessage::new(Role::User, "hello")].into(),
             tools: Arc::default(),
             sampling: Sampling { max_tokens: Some(24), ..Sampling::default() },
             seed: 1,

@@ -19,6 +19,7 @@ use crate::program::{Activation, Execution, Program};
 use crate::prompted::{self, Said};
 use crate::recorded::RecordedAnswer;
 use crate::schema::Schema;
+use crate::shared_text::SharedText;
 use crate::template::Template;
 use crate::tool::ToolSignature;
 use crate::tools::CheckedTool;
@@ -110,7 +111,7 @@ impl Agent {
         messages.push(ChatMessage::new(Role::User, user));
         let repetitions = Repetitions::new(self.working.repeat_limit);
         let (working, hashed) = (Arc::clone(&self.working), ConversationDigest::default());
-        Ok(Conversation { working, protocol, messages, hashed, repetitions })
+        Ok(Conversation { working, protocol, messages: Arc::new(messages), hashed, repetitions })
     }
 }
 
@@ -218,7 +219,7 @@ impl Working {
 struct Conversation {
     working: Arc<Working>,
     protocol: Protocol,
-    messages: Vec<ChatMessage>,
+    messages: Arc<Vec<ChatMessage>>,
     hashed: ConversationDigest,
     repetitions: Repetitions,
 }
@@ -234,8 +235,7 @@ impl Conversation {
                 Turn::Unfit(why) if unfit == ASKS_AGAIN => return Err(working.asking.never_fitted(&why)),
                 Turn::Unfit(why) => {
                     unfit += 1;
-                    self.messages.push(recorded.message());
-                    self.messages.push(ask_again(&why));
+                    self.go_on([recorded.message(), ask_again(&why)]);
                 }
                 Turn::Calls(calls) => {
                     turns += 1;
@@ -260,7 +260,13 @@ impl Conversation {
             Protocol::Native(signatures) => (Arc::clone(signatures), None),
             Protocol::Prompted(held) => (Arc::default(), Some(Arc::clone(held))),
         };
-        Question { messages: self.messages.clone(), tools, schema, number, hashed: self.hashed.clone() }
+        let (messages, hashed) = (Arc::clone(&self.messages), self.hashed.clone());
+        Question { messages, tools, schema, number, hashed }
+    }
+
+    /// Adds to what was said. No question is under way: unless somebody keeps an earlier one, nothing is copied.
+    fn go_on(&mut self, said: impl IntoIterator<Item = ChatMessage>) {
+        Arc::make_mut(&mut self.messages).extend(said);
     }
 
     /// Makes the calls of one turn at the same time, and tells the model what they gave, in their order.
@@ -273,19 +279,18 @@ impl Conversation {
         let answers = self.working.toolbox.call(&calls, &session.calls, &mut self.repetitions).await?;
         match &self.protocol {
             Protocol::Plain | Protocol::Prompted(_) => {
-                self.messages.push(recorded.message());
-                self.messages.push(prompted::results(&calls, answers));
+                self.go_on([recorded.message(), prompted::results(&calls, answers)]);
             }
             Protocol::Native(_) => {
-                self.messages.push(recorded.message());
-                self.messages.extend(calls.into_iter().zip(answers).map(|(call, answer)| {
+                let told = calls.into_iter().zip(answers).map(|(call, answer)| {
                     let text = match answer {
-                        Ok(Value::String(text)) => text,
-                        Ok(value) => canonical_json(&value),
-                        Err(why) => format!("error: {why}"),
+                        Ok(gave) => SharedText::of(&gave)
+                            .unwrap_or_else(|| SharedText::from(canonical_json(gave.value()))),
+                        Err(why) => format!("error: {why}").into(),
                     };
                     ChatMessage { answers: Some(call.id), ..ChatMessage::new(Role::Tool, text) }
-                }));
+                });
+                self.go_on([recorded.message()].into_iter().chain(told));
             }
         }
         Ok(())

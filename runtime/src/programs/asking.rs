@@ -30,7 +30,7 @@ pub(super) struct Asking {
 /// What is asked.
 #[derive(Clone, Default)]
 pub(super) struct Question {
-    pub(super) messages: Vec<ChatMessage>,
+    pub(super) messages: Arc<Vec<ChatMessage>>,
     pub(super) tools: Arc<[ToolSignature]>,
     pub(super) schema: Option<Arc<Value>>,
     /// The number of the question in its activation: it draws by a seed of its own.
@@ -113,8 +113,7 @@ impl Asking {
                 Ok(value) => return Ok((value, recorded)),
                 Err(why) => reason = why,
             }
-            question.messages.push(recorded.message());
-            question.messages.push(ask_again(&reason));
+            Arc::make_mut(&mut question.messages).extend([recorded.message(), ask_again(&reason)]);
             question.number += 1;
         }
         Err(self.never_fitted(&reason))

@@ -95,7 +95,7 @@ mod tests {
         let scene = Scene { value: Payload::from(turns), ..Scene::clone(&activation.view.scene) };
         let view = View::from(scene);
         let messages = history.messages(&view).map_err(|failure| failure.message)?;
-        Ok(messages.into_iter().map(|message| (message.role, message.content)).collect())
+        Ok(messages.into_iter().map(|message| (message.role, message.content.to_string())).collect())
     }
 
     #[tokio::test]

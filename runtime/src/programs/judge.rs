@@ -74,7 +74,7 @@ impl Judge {
         let view = activation.view.clone();
         let system = self.system(&view)?;
         let question = |text: String| Question {
-            messages: vec![system.clone(), ChatMessage::new(Role::User, text)],
+            messages: vec![system.clone(), ChatMessage::new(Role::User, text)].into(),
             ..Question::default()
         };
         let asking = Arc::clone(&self.asking);

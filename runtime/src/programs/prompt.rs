@@ -63,7 +63,7 @@ impl Program for Prompt {
             Err(failure) => return Execution::of(Err(failure)),
         };
         let (asking, schema) = (Arc::clone(&self.asking), self.schema.clone());
-        let question = Question { messages, ..Question::default() };
+        let question = Question { messages: messages.into(), ..Question::default() };
         let answer = async move { answer(&asking, &activation.into(), question, schema).await };
         Execution::Running(answer.map(|answer| answer.map_or_else(Outcome::Failed, Outcome::Done)).boxed())
     }

@@ -77,7 +77,7 @@ impl ChatOrder {
         fields.finish()?;
         let mut request = ModelRequest {
             vertex,
-            messages,
+            messages: messages.into(),
             tools: [].into(),
             sampling,
             seed,

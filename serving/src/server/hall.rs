@@ -104,7 +104,7 @@ async fn try_out(offered: &Offered) -> Result<(), Failure> {
     if let Some(model) = &offered.model {
         let request = ModelRequest {
             vertex: "trial".into(),
-            messages: vec![ChatMessage::new(Role::User, TRIAL)],
+            messages: vec![ChatMessage::new(Role::User, TRIAL)].into(),
             tools: Arc::default(),
             sampling: Sampling { max_tokens: Some(1), ..Sampling::default() },
             seed: 0,

@@ -9,7 +9,7 @@ use crate::model::{ChatMessage, Role};
 fn request(vertex: &str, text: &str, schema: Option<Value>) -> ModelRequest {
     ModelRequest {
         vertex: vertex.into(),
-        messages: vec![ChatMessage::new(Role::User, text)],
+        messages: vec![ChatMessage::new(Role::User, text)].into(),
         tools: Arc::default(),
         sampling: Sampling::default(),
         seed: 0,
@@ -106,7 +106,7 @@ async fn a_conversation_with_tools_is_scripted_by_turn_and_tool() {
     assert!(first.text.is_empty() && first.usage.completion_tokens > 0);
     for (tool, expected) in [("weather", "cold"), ("now", "late")] {
         let mut request = request("a", "x", None);
-        request.messages.extend(called(tool));
+        Arc::make_mut(&mut request.messages).extend(called(tool));
         assert_eq!(model.generate(request, None).await.unwrap().text, expected);
     }
 }

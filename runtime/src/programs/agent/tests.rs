@@ -318,3 +318,31 @@ async fn thoughts_are_recorded_and_their_keepsakes_sent_back_and_no_payload_has_
     let reasoning: Vec<String> = recorded.filter_map(|answer| answer.reasoning).collect();
     assert_eq!(reasoning, ["thought 1", "thought 2", "thought 3"]);
 }
+
+#[tokio::test]
+async fn what_a_tool_gave_is_there_once_however_often_the_model_is_asked() {
+    let model = Arc::new(Thinking(Mutex::default()));
+    let mut models = Models::default();
+    models.insert("small", Arc::clone(&model) as Arc<dyn Model>);
+    let tool = Arc::new(ClosureTool::new("weather", json!({"type": "object"}), |_| Ok(json!("cold"))));
+    let programs = Programs::new(models).with_tools(tools([tool]));
+    let output = json!({"schema": {"type": "object", "required": ["n"]}});
+    let agent = json!({"model": "small", "tools": ["weather"], "output": output});
+    let vertex = vertex(json!({"name": "assistant", "agent": agent}));
+    let (calls, told) = runner(perform_all);
+    programs.for_vertex(&vertex).unwrap().start(activation(&vertex, &[], calls)).outcome().await;
+    let gave = told.await.unwrap().into_iter().filter_map(|(_, outcome)| outcome?.answer.ok());
+    let gave: Vec<Payload> = gave.filter(|payload| payload.value().is_string()).collect();
+    let [gave] = gave.as_slice() else { panic!("{gave:?}") };
+    let asked = model.0.lock().unwrap().clone();
+    let of_tool = |message: &&ChatMessage| message.role == Role::Tool;
+    let told: Vec<&ChatMessage> =
+        asked.iter().flat_map(|request| request.messages.iter().filter(of_tool)).collect();
+    assert_eq!(told.len(), 2, "it was asked twice after that");
+    for message in told {
+        assert!(std::ptr::eq(message.content.as_str(), gave.value().as_str().unwrap()), "{message:?}");
+    }
+    // Who keeps what was asked keeps it as it was.
+    let lengths: Vec<usize> = asked.iter().map(|request| request.messages.len()).collect();
+    assert_eq!(lengths, [2, 4, 6]);
+}

@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _, join_all, ready};
-use serde_json::Value;
-use superstep_engine::{Failure, FailureClass};
-use superstep_graph::canonical_json;
+use serde_json::json;
+use superstep_engine::{Failure, FailureClass, Payload};
 
-use crate::calls::Calls;
+use crate::calls::{Calls, digest};
 use crate::model::ToolCall;
 use crate::roots::nearest;
 use crate::tool::ToolSignature;
 use crate::tools::CheckedTool;
 
 /// What a tool has answered, or what the model is told in place of that.
-pub(super) type Answer = Result<Value, String>;
+pub(super) type Answer = Result<Payload, String>;
 
 /// The tools that a model may call.
 pub(super) struct Toolbox(Vec<CheckedTool>);
@@ -23,7 +22,8 @@ pub(super) struct Toolbox(Vec<CheckedTool>);
 /// How often the model wanted equal calls.
 pub(super) struct Repetitions {
     limit: u32,
-    counts: BTreeMap<String, u32>,
+    /// By the digests of the calls.
+    counts: BTreeMap<[u8; 16], u32>,
 }
 
 impl Repetitions {
@@ -34,7 +34,7 @@ impl Repetitions {
 
     /// Counts a call; whether it is to be made.
     fn allow(&mut self, call: &ToolCall) -> Result<bool, Failure> {
-        let count = self.counts.entry(format!("{} {}", call.name, canonical_json(&call.arguments)));
+        let count = self.counts.entry(digest(&json!({"name": call.name, "arguments": call.arguments})));
         let count = count.and_modify(|count| *count += 1).or_insert(1);
         if *count > self.limit {
             let message = format!("the model called tool {:?} {count} times with equal arguments", call.name);
@@ -104,7 +104,7 @@ impl Toolbox {
         let made = tool.call(call.arguments.clone(), way);
         async move {
             match made.await?.0 {
-                Ok(payload) => Ok(Ok(payload.value().clone())),
+                Ok(payload) => Ok(Ok(payload)),
                 Err(failure) => match failure.class {
                     FailureClass::Permanent => Ok(Err(failure.message)),
                     FailureClass::Transient
