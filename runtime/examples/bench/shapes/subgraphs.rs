@@ -29,18 +29,20 @@ pub(super) fn work(n: usize) -> Work {
             {"from": "bump", "to": "bump", "port": "again"},
         ],
     }));
-    let subjects: Value = (0..n).map(subject).collect();
+    let subjects: Vec<String> = (0..n).map(|number| subject(number).to_string()).collect();
     let mut work = Work::new(outer, 14, 1 + n + 12 * n).with(|programs| {
         programs.register_fn("source", |view| Ok(view.input.clone()));
-        programs
-            .register_fn("edit", |view| Ok(Payload::from(json!(format!("{} - hohoho", view.input.value())))));
+        programs.register_fn("edit", |view| {
+            Ok(Payload::from(json!(format!("{} - hohoho", view.input.to_json()))))
+        });
         programs.register_fn("generate", |view| {
             Ok(Payload::from(json!(format!("Joke about {}", text(message(view)?.value())))))
         });
         programs.register("bump", Arc::new(Vertex(bump)));
     });
     work.graphs.insert("joke".to_owned(), inner);
-    work.input = Payload::from(subjects);
+    // As what comes from outside or from a log, it is a text until somebody asks for its value.
+    work.input = Payload::from_json(format!("[{}]", subjects.join(","))).expect("it is JSON");
     work
 }
 

@@ -9,6 +9,8 @@ use crate::bench::series::Unit;
 /// * **A state** is what the vertices hold as their values and send each other as messages. Ours has one form for
 ///   `wide_state` (theirs a dataclass) and `wide_dict` (theirs a dict), measured for each. In `pydantic_state` theirs
 ///   validates all fifteen fields before each activation, and ours, by JSON schemas, all that the activation reads.
+///   The subjects of `fanout_to_subgraph` are given to theirs as lists, and to ours as JSON text, which both put into a
+///   text of their own.
 /// * **`_checkpoint`** is a store in memory: with durability `exit` theirs keeps one checkpoint of a run, at its end,
 ///   and ours the whole log, every superstep. The rows without it keep nothing on either side.
 /// * **`_compilation`** is `compile()` of a graph of theirs that was built. Ours checks and validates a document that
