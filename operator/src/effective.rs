@@ -1,12 +1,13 @@
 //! The graph that later runs have: what its document says, with the patches that are for every later run.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
 use superstep_api::AgentGraphPatchObject;
 use superstep_graph::{
     Capabilities, EdgeSpec, GraphSpec, Mutation, MutationOrder, PriorityClass, ProgramCheck, Request,
-    Revision, ValidatedGraph, Verdict, VertexSpec, fold,
+    Revision, Sends, ValidatedGraph, Verdict, VertexName, VertexSpec, fold,
 };
 
 /// A patch as it was folded in.
@@ -54,15 +55,37 @@ fn effective<'a>(
     patches: impl IntoIterator<Item = (&'a str, &'a [Mutation])>,
 ) -> Effective {
     let mut effective = Effective { spec: base.clone(), folded: Vec::new() };
+    let (mut graph, mut removed) = (base.clone(), BTreeSet::new());
     for (name, mutations) in patches {
         let requests: Vec<Request> =
             (0..).zip(mutations).map(|(number, asked)| request(name, number, asked)).collect();
-        let done = fold(&effective.spec, &[], &requests, u64::MAX, &ForWorkers);
-        let revision = ValidatedGraph::after_mutation(done.spec.clone()).revision();
+        let done = fold(&graph, &[], &requests, u64::MAX, &ForWorkers);
+        // A later patch may add a vertex again, which has the edges then that it had before.
+        graph = done.spec;
+        removed.extend(done.removed);
+        effective.spec = without(graph.clone(), &removed);
+        let revision = ValidatedGraph::after_mutation(effective.spec.clone()).revision();
         effective.folded.push(Folded { verdicts: done.verdicts, revision });
-        effective.spec = done.spec;
     }
     effective
+}
+
+/// A graph without what names vertices that were `removed` and did not come back: that has no effect, and a document in
+/// which it stands is none that a run can begin with. What a join waits for stays, and so does the only output.
+fn without(mut graph: GraphSpec, removed: &BTreeSet<VertexName>) -> GraphSpec {
+    let there: BTreeSet<VertexName> = graph.vertices.iter().map(|vertex| vertex.name.clone()).collect();
+    let stays = |name: &VertexName| there.contains(name) || !removed.contains(name);
+    graph.entry.retain(stays);
+    graph.edges.retain(|edge| stays(&edge.from) && stays(&edge.to));
+    if graph.outputs.iter().any(|output| stays(&output.vertex)) {
+        graph.outputs.retain(|output| stays(&output.vertex));
+    }
+    for vertex in &mut graph.vertices {
+        if let Some(Sends::To(targets)) = &mut vertex.sends {
+            targets.retain(stays);
+        }
+    }
+    graph
 }
 
 fn request(patch: &str, number: u32, mutation: &Mutation) -> Request {
@@ -107,5 +130,28 @@ mod tests {
         assert!(matches!(effective.folded[1].verdicts[..], [Verdict::Refused(_), Verdict::Applied]));
         assert_ne!(effective.folded[0].revision, effective.folded[1].revision);
         assert_eq!((effective.spec.vertices.len(), effective.spec.edges.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_run_can_begin_with_what_is_left_of_a_graph() {
+        let spec = json!({
+            "entry": ["a", "b"],
+            "vertices": [
+                {"name": "a", "function": {"cel": "1"}, "sends": ["b"]},
+                {"name": "b", "function": {"cel": "2"}},
+                {"name": "c", "function": {"cel": "3"}},
+            ],
+            "edges": [{"from": "a", "to": "b"}, {"from": "a", "to": "c"}, {"from": "b", "to": "c"}],
+            "outputs": [{"vertex": "b"}, {"vertex": "c"}],
+        });
+        let base: GraphSpec = serde_json::from_value(spec).unwrap();
+        let removes = mutations(json!([{"removeVertex": {"name": "b"}}]));
+        let left = effective(&base, [("one", &removes[..])]);
+        let whole = validate(&left.spec).unwrap();
+        assert_eq!(whole.revision(), left.folded[0].revision);
+        assert_eq!((left.spec.entry.len(), left.spec.edges.len(), left.spec.outputs.len()), (1, 1, 1));
+        let again = mutations(json!([{"addVertex": {"name": "b", "function": {"cel": "2"}}}]));
+        let back = effective(&base, [("one", &removes[..]), ("two", &again[..])]);
+        assert_eq!(validate(&back.spec).unwrap().revision(), validate(&base).unwrap().revision());
     }
 }

@@ -15,7 +15,7 @@ use crate::apply::say;
 use crate::context::Context;
 use crate::control::Failure;
 use crate::names::{GRAPH, MANAGER};
-use crate::workers::short;
+use crate::workers::{may_pass, short};
 
 /// Names the run on patches that the run asked for itself.
 pub(crate) const MIRRORED: &str = "superstep.dev/mirrored-from";
@@ -53,6 +53,8 @@ pub(super) async fn mirror(
     let request = v1::MutationsRequest { run: name.to_owned(), from_superstep: before.superstep };
     let asked = match runs.mutations(short(request)).await {
         Ok(response) => response.into_inner().patches,
+        // Once its end is told nobody looks at the run again.
+        Err(status) if ended && may_pass(&status) => return Err(Failure::new(status)),
         Err(status) => {
             tracing::info!(run = name, %status, "what a run changed cannot be read yet");
             return Ok(());

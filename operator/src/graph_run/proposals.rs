@@ -15,7 +15,7 @@ use crate::apply::say;
 use crate::context::Context;
 use crate::control::Failure;
 use crate::names::{GRAPH, MANAGER};
-use crate::workers::short;
+use crate::workers::{may_pass, short};
 
 /// Names the question of a run that a patch was made of.
 const PROPOSAL: &str = "superstep.dev/proposal";
@@ -128,14 +128,16 @@ pub(super) async fn tell_proposals(
     }
     let mut runs = context.workers.runs(&namespace, &run.spec.graph_ref.name).map_err(Failure::new)?;
     let request = v1::MutationsRequest { run: name.to_owned(), from_superstep: 0 };
+    let ended = found.phase() == v1::RunPhase::Ended;
     let asked = match runs.mutations(short(request)).await {
         Ok(response) => response.into_inner().patches,
+        // Once its end is told nobody looks at the run again.
+        Err(status) if ended && may_pass(&status) => return Err(Failure::new(status)),
         Err(status) => {
             tracing::info!(run = name, %status, "what became of proposals cannot be read yet");
             return Ok(());
         }
     };
-    let ended = found.phase() == v1::RunPhase::Ended;
     for (patch, proposed) in decided {
         let before = patch.status.clone().unwrap_or_default();
         let (generation, at) = (patch.metadata.generation, Timestamp::now());
