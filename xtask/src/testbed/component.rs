@@ -109,13 +109,15 @@ impl Component {
     }
 }
 
+/// The audit log stays one file, however large: who reads it from a place on finds all of it.
 fn apiserver() -> Vec<String> {
     let mut arguments = words(
         "--etcd-servers=http://127.0.0.1:2379 --secure-port=6443 --allow-privileged \
          --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
          --kubelet-preferred-address-types=InternalIP \
          --service-account-issuer=https://kubernetes.default.svc \
-         --audit-policy-file=/run/testbed/config/audit.yaml --audit-log-path=/run/testbed/audit.log",
+         --audit-policy-file=/run/testbed/config/audit.yaml --audit-log-path=/run/testbed/audit.log \
+         --audit-log-maxsize=100000",
     );
     arguments
         .extend([format!("--advertise-address={NODE}"), format!("--service-cluster-ip-range={SERVICES}")]);
