@@ -41,10 +41,10 @@ pub(crate) fn create(namespace: &str, document: &Value) -> Result<Value> {
     serde_json::from_str(&told).context("kubectl printed no JSON")
 }
 
-/// An object as it is, if it is there.
+/// An object as it is, if it is there, with who has written which field.
 pub(crate) fn get(namespace: &str, kind: &str, name: &str) -> Result<Option<Value>> {
     let words = ["get", "--namespace", namespace, kind, name, "--ignore-not-found", "--output=json"];
-    let told = run(&words)?;
+    let told = run(&[words.as_slice(), &["--show-managed-fields"]].concat())?;
     if told.trim().is_empty() {
         return Ok(None);
     }

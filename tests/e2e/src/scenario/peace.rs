@@ -17,9 +17,12 @@ use crate::space::{RUNS, Space};
 use crate::{kubectl, process, runs};
 
 const GRAPH: &str = "greeting";
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The pods of a graph of the same name may have to go first.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long nobody may write when nothing changes.
 const QUIET: Duration = Duration::from_secs(20);
+/// How often the manifest is applied in that time.
+const ROUNDS: u32 = 4;
 /// Verbs that write.
 const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
 
@@ -53,14 +56,19 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
         for change in [Change::Adds, Change::Removes, Change::Sets] {
             for changed in [false, true] {
                 let case = format!("{tool:?}, {change:?}, manifest changed: {changed}");
-                let found = case_of(&space.name, tool, change, changed).with_context(|| case.clone())?;
-                lost.extend(found.lost.map(|what| format!("{case}: {what}")));
-                fights.extend(found.fought.map(|what| format!("{case}: {what}")));
+                match case_of(&space.name, tool, change, changed) {
+                    Ok(found) => {
+                        lost.extend(found.lost.map(|what| format!("{case}: {what}")));
+                        fights.extend(found.fought.map(|what| format!("{case}: {what}")));
+                    }
+                    Err(error) => lost.push(format!("{case}: {error:#}")),
+                }
+                end(&space.name, tool).with_context(|| case)?;
                 count += 1;
             }
         }
         if let Some(path) = &bench.audit {
-            quiet(report, path, &space.name)?;
+            quiet(report, path, &space.name, tool).with_context(|| format!("{tool:?}, nothing changes"))?;
         }
         space.delete()?;
     }
@@ -78,7 +86,21 @@ struct Found {
 /// A graph is applied, changed by a patch for later runs, and applied again; then it is run.
 fn case_of(namespace: &str, tool: Tool, change: Change, changed: bool) -> Result<Found> {
     let folder = tempfile::tempdir()?;
-    tool.apply(namespace, folder.path(), &graph("v1"))?;
+    begin(namespace, folder.path(), tool, change)?;
+    let version = if changed { "v2" } else { "v1" };
+    tool.apply(namespace, folder.path(), &graph(version))?;
+    let graph = runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
+    let fought = fought(&graph, if changed { 2 } else { 1 });
+    let run = after(namespace)?;
+    let preview = text(&run, "/status/output/preview");
+    let is_there = change.shows(preview) && preview.contains(version);
+    let lost = (!is_there).then(|| format!("{} {preview}", told(&run)));
+    Ok(Found { lost, fought })
+}
+
+/// Applies a graph, and changes it by a patch for later runs.
+fn begin(namespace: &str, folder: &Path, tool: Tool, change: Change) -> Result<()> {
+    tool.apply(namespace, folder, &graph("v1"))?;
     runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
     let patch = runs::object(
         "AgentGraphPatch",
@@ -86,22 +108,25 @@ fn case_of(namespace: &str, tool: Tool, change: Change, changed: bool) -> Result
         &json!({"graphRef": {"name": GRAPH}, "reason": "a test", "mutations": change.mutations()}),
     );
     kubectl::create(namespace, &patch)?;
-    kubectl::until("the patch is accepted", PATIENCE, || {
+    let mut last = String::new();
+    let applied = kubectl::until("the patch is applied", PATIENCE, || {
         let patch = kubectl::get(namespace, "agentgraphpatch", "change")?;
-        Ok(patch.filter(|patch| ["Accepted", "Applied"].contains(&text(patch, "/status/phase"))).map(drop))
-    })?;
-    let version = if changed { "v2" } else { "v1" };
-    tool.apply(namespace, folder.path(), &graph(version))?;
-    let graph = runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
-    let fought = fought(&graph, if changed { 2 } else { 1 });
+        last = patch.as_ref().map(told).unwrap_or_default();
+        Ok(patch.filter(|patch| text(patch, "/status/phase") == "Applied").map(drop))
+    });
+    applied.with_context(|| last)
+}
+
+/// A run of the graph as it is, when it has ended.
+fn after(namespace: &str) -> Result<Value> {
     kubectl::create(namespace, &runs::run("after", GRAPH, &json!({"name": "Ada"})))?;
-    let run = runs::ended(namespace, "after", PATIENCE)?;
-    let preview = text(&run, "/status/output/preview");
-    let is_there = change.shows(preview) && preview.contains(version);
-    let lost = (!is_there).then(|| format!("{} {preview}", told(&run)));
+    runs::ended(namespace, "after", PATIENCE)
+}
+
+/// Takes everything away.
+fn end(namespace: &str, tool: Tool) -> Result<()> {
     kubectl::run(&["delete", "agentgraphpatches,graphruns", "--all", "--namespace", namespace])?;
-    tool.remove(namespace)?;
-    Ok(Found { lost, fought })
+    tool.remove(namespace)
 }
 
 /// Two vertices, the first of which says which manifest it is of.
@@ -124,7 +149,8 @@ impl Change {
     fn mutations(self) -> Value {
         match self {
             Self::Adds => json!([
-                {"addVertex": {"name": "bow", "function": {"cel": "'bows'"}}},
+                // It says on what it was told, since who sends it on has no output.
+                {"addVertex": {"name": "bow", "function": {"cel": "message + ' and bows'"}}},
                 {"addEdge": {"from": "greet", "to": "bow"}},
                 {"addEdge": {"from": "greet", "to": "wave"}},
             ]),
@@ -195,18 +221,24 @@ fn fought(graph: &Value, generation: i64) -> Option<String> {
     });
     let writers: Vec<&str> = of_spec.map(|entry| text(entry, "/manager")).collect();
     let found = number(graph, "/metadata/generation");
-    let fought = writers.iter().any(|writer| writer.starts_with("superstep")) || found != Some(generation);
+    let is_ours = writers.iter().any(|writer| writer.starts_with("superstep"));
+    let fought = is_ours || writers.is_empty() || found != Some(generation);
     fought.then(|| format!("generation {found:?} in place of {generation}, spec written by {writers:?}"))
 }
 
-/// Looks at what is written while nothing changes.
-fn quiet(report: &mut Report, audit: &Path, namespace: &str) -> Result<()> {
-    kubectl::apply(namespace, &[graph("v1")])?;
-    runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
-    // What was asked for before it was ready is still on its way.
-    sleep(Duration::from_secs(5));
+/// Looks at what the operator writes while a tool applies what is there already: a graph, a patch of it and a run that has
+/// ended.
+fn quiet(report: &mut Report, audit: &Path, namespace: &str, tool: Tool) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    begin(namespace, folder.path(), tool, Change::Sets)?;
+    after(namespace)?;
+    // What was asked for before all of it was there is still on its way.
+    sleep(Duration::from_secs(10));
     let seen = Audit::begin(audit)?;
-    sleep(QUIET);
+    for _ in 0..ROUNDS {
+        tool.apply(namespace, folder.path(), &graph("v1"))?;
+        sleep(QUIET / ROUNDS);
+    }
     let lines = seen.lines()?;
     let writes = lines.iter().filter(|line| {
         // Who leads says so every few seconds.
@@ -214,5 +246,5 @@ fn quiet(report: &mut Report, audit: &Path, namespace: &str) -> Result<()> {
     });
     let writes = writes.map(|line| format!("{line:?}")).collect::<Vec<_>>();
     report.look("writes of the operator while nothing changes, requests", lines.len(), writes);
-    kubectl::run(&["delete", "agentgraph", GRAPH, "--namespace", namespace]).map(drop)
+    end(namespace, tool)
 }
