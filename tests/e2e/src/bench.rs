@@ -1,6 +1,7 @@
 //! What scenarios are played with.
 
 use std::net::Ipv4Addr;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -44,8 +45,8 @@ pub(crate) struct Bench {
     pub(crate) audit: Option<PathBuf>,
     seed: u64,
     release: Option<Release>,
-    /// The ledger lies in it.
-    _folder: TempDir,
+    /// The ledger lies in it, and the command under the name of the plugin.
+    folder: TempDir,
 }
 
 impl Bench {
@@ -89,7 +90,7 @@ impl Bench {
             audit: arguments.audit,
             seed: arguments.seed,
             release: None,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -115,6 +116,16 @@ impl Bench {
         let mut command = Command::new(&self.superstep);
         command.env("SUPERSTEP_STORE", runs);
         command
+    }
+
+    /// `kubectl superstep`: the command under the name by which kubectl finds it.
+    pub(crate) fn plugin(&self) -> Result<Command> {
+        let link = self.folder.path().join("kubectl-superstep");
+        if !link.is_symlink() {
+            let superstep = std::path::absolute(&self.superstep)?;
+            symlink(&superstep, &link).with_context(|| format!("cannot make {}", link.display()))?;
+        }
+        Ok(Command::new(link))
     }
 
     /// Whether every scenario is played, so that everything has had an occasion.

@@ -1,4 +1,4 @@
-//! A graph that is changed while it runs: by kubectl, by a vertex, by two who disagree, and in its base.
+//! A graph that is changed while it runs: by kubectl, by a vertex, by two who disagree, in its base, and after a decision.
 
 use std::time::Duration;
 
@@ -9,10 +9,14 @@ use crate::bench::Bench;
 use crate::objects::{list, number, text, told};
 use crate::report::Report;
 use crate::space::{RUNS, Space};
-use crate::{kubectl, runs};
+use crate::{kubectl, process, runs};
 
 const GRAPH: &str = "rounds";
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long an answer takes on average: who changes a run finds it going on.
+const LATENCY: Duration = Duration::from_millis(500);
+/// Names the question of a run on the patch that shows what a vertex proposes.
+const PROPOSAL: &str = "/metadata/annotations/superstep.dev~1proposal";
 /// How often two disagree.
 const DISPUTES: usize = 3;
 
@@ -24,12 +28,14 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     bench.installed()?;
     let mut space = Space::new("patches")?;
     space.share(&volumes, RUNS)?;
+    bench.ledger.set_latency(LATENCY);
     kubectl::apply(&space.name, &rounds(&model))?;
     runs::ready(&space.name, "agentgraph", GRAPH, PATIENCE)?;
     by_kubectl(report, &space.name)?;
     by_a_vertex(report, &space.name)?;
     by_two(report, &space.name)?;
     base(report, &space.name, &model)?;
+    by_approval(bench, report, &space.name, &model)?;
     space.delete()
 }
 
@@ -96,13 +102,24 @@ fn patch(name: &str, run: Option<&str>, mutations: &Value) -> Value {
 
 /// Waits until a patch was judged.
 fn judged(namespace: &str, name: &str) -> Result<Value> {
+    phase(namespace, name, &["Applied", "Rejected", "Stale"])
+}
+
+/// Waits until a patch is in one of these phases.
+fn phase(namespace: &str, name: &str, phases: &[&str]) -> Result<Value> {
     let mut last = String::new();
-    let found = kubectl::until(&format!("patch {name} is judged"), PATIENCE, || {
+    let found = kubectl::until(&format!("patch {name} is {}", phases.join(" or ")), PATIENCE, || {
         let patch = kubectl::get(namespace, "agentgraphpatch", name)?;
         last = patch.as_ref().map(told).unwrap_or_default();
-        Ok(patch.filter(|patch| ["Applied", "Rejected", "Stale"].contains(&text(patch, "/status/phase"))))
+        Ok(patch.filter(|patch| phases.contains(&text(patch, "/status/phase"))))
     });
     found.with_context(|| last)
+}
+
+/// The patches that name a run.
+fn patches_of(namespace: &str, run: &str) -> Result<Vec<Value>> {
+    let all = kubectl::list(&["agentgraphpatches", "--namespace", namespace])?;
+    Ok(all.into_iter().filter(|patch| text(patch, "/spec/runRef/name") == run).collect())
 }
 
 fn output(run: &Value) -> &str {
@@ -141,8 +158,8 @@ fn by_a_vertex(report: &mut Report, namespace: &str) -> Result<()> {
     let run = runs::succeeded(namespace, "by-a-vertex", PATIENCE)?;
     report.demand(output(&run).contains("grown"), &format!("a vertex changes the graph: {}", output(&run)));
     let mirrored = kubectl::until("what a vertex asked for is shown as a patch", PATIENCE, || {
-        let all = kubectl::list(&["agentgraphpatches", "--namespace", namespace])?;
-        Ok(all.into_iter().find(|patch| text(patch, "/spec/runRef/name") == "by-a-vertex"))
+        let is_told = |patch: &Value| !text(patch, "/status/phase").is_empty();
+        Ok(patches_of(namespace, "by-a-vertex")?.into_iter().find(is_told))
     });
     let told = mirrored.as_ref().map(|patch| text(patch, "/status/phase").to_owned());
     report.demand(
@@ -169,6 +186,10 @@ fn by_two(report: &mut Report, namespace: &str) -> Result<()> {
         let order = if dispute % 2 == 0 { [1, 0] } else { [0, 1] };
         for at in order {
             kubectl::create(namespace, &patch(&names[at], Some(&name), &set(&names[at])))?;
+        }
+        // The run has both before the barrier that judges them.
+        for one in &names {
+            phase(namespace, one, &["Accepted"])?;
         }
         mode(namespace, &name, "Running")?;
         let [first, second] = [judged(namespace, &names[0])?, judged(namespace, &names[1])?];
@@ -199,6 +220,7 @@ fn base(report: &mut Report, namespace: &str, model: &str) -> Result<()> {
         let [_, mut graph] = rounds(model);
         graph["spec"]["mutations"]["adopt"] = json!(adopt);
         kubectl::apply(namespace, &[graph.clone()])?;
+        runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
         let name = format!("base-{}", adopt.to_lowercase());
         begin(namespace, &name, 12, false)?;
         let end = graph["spec"]["vertices"].as_array_mut().and_then(|all| all.last_mut());
@@ -211,5 +233,34 @@ fn base(report: &mut Report, namespace: &str, model: &str) -> Result<()> {
             &format!("with adopt {adopt} a run ends {expected:?}: {}", output(&run)),
         );
     }
+    Ok(())
+}
+
+/// A vertex proposes what it would change, and waits until somebody approves of it by `kubectl superstep`.
+fn by_approval(bench: &Bench, report: &mut Report, namespace: &str, model: &str) -> Result<()> {
+    let [_, mut graph] = rounds(model);
+    graph["spec"]["mutations"]["governance"] = json!("Propose");
+    kubectl::apply(namespace, &[graph])?;
+    runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
+    let name = "by-approval";
+    begin(namespace, name, 8, true)?;
+    kubectl::until("the run waits for a decision", PATIENCE, || {
+        let run = kubectl::get(namespace, "graphrun", name)?;
+        Ok(run.filter(|run| text(run, "/status/reason") == "Proposed").map(drop))
+    })?;
+    let proposed = kubectl::until("what is proposed is shown as a patch", PATIENCE, || {
+        let all = patches_of(namespace, name)?;
+        Ok(all
+            .into_iter()
+            .find(|patch| !text(patch, PROPOSAL).is_empty() && text(patch, "/status/reason") == "Proposed"))
+    })?;
+    process::capture(bench.plugin()?.args(["approve", name, "--namespace", namespace]))?;
+    let run = runs::succeeded(namespace, name, PATIENCE)?;
+    report.demand(output(&run).contains("grown"), &format!("what was approved is done: {}", output(&run)));
+    let decided = judged(namespace, text(&proposed, "/metadata/name"))?;
+    report.demand(
+        text(&decided, "/status/phase") == "Applied",
+        &format!("what was approved is shown as applied: {}", told(&decided)),
+    );
     Ok(())
 }
