@@ -9,16 +9,23 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::objects::{number, text};
-use crate::release::NAMESPACE;
+use crate::release::{NAMESPACE, OPERATOR};
+
+/// What gives rights.
+const GIVING: [&str; 4] = ["clusterrolebindings", "clusterroles", "rolebindings", "roles"];
 
 /// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
+    /// When it came, in a form whose order is that of time.
+    came: String,
     pub(crate) user: String,
     pub(crate) verb: String,
     pub(crate) group: String,
     /// With its subresource, as rules name it.
     pub(crate) resource: String,
+    /// Of the object; none of one that is in none.
+    namespace: String,
     pub(crate) name: String,
     pub(crate) code: i64,
     /// What was decided about the right to it; other refusals have other causes.
@@ -63,6 +70,7 @@ impl Line {
         let resource = text(event, "/objectRef/resource");
         let of = |pointer: &str| text(event, pointer).to_owned();
         Self {
+            came: of("/requestReceivedTimestamp"),
             user: of("/user/username"),
             verb: of("/verb"),
             group: of("/objectRef/apiGroup"),
@@ -70,6 +78,7 @@ impl Line {
                 "" => resource.to_owned(),
                 part => format!("{resource}/{part}"),
             },
+            namespace: of("/objectRef/namespace"),
             name: of("/objectRef/name"),
             code: number(event, "/responseStatus/code").unwrap_or_default(),
             decision: of("/annotations/authorization.k8s.io~1decision"),
@@ -77,7 +86,7 @@ impl Line {
     }
 
     pub(crate) fn is_of_operator(&self) -> bool {
-        self.user == format!("system:serviceaccount:{NAMESPACE}:superstep-operator")
+        self.user == format!("system:serviceaccount:{NAMESPACE}:{OPERATOR}")
     }
 
     /// Whether a worker asked, of whatever graph.
@@ -88,6 +97,47 @@ impl Line {
     pub(crate) fn was_allowed(&self) -> bool {
         self.decision != "forbid"
     }
+
+    /// The namespace whose accounts have other rights after it, and whether they have less. What is in no namespace is the
+    /// operator's.
+    fn changes_rights(&self) -> Option<(&str, bool)> {
+        let gives = GIVING.contains(&self.resource.as_str()) && (200..300).contains(&self.code);
+        let namespace = match self.namespace.as_str() {
+            "" if self.name == OPERATOR => NAMESPACE,
+            "" => return None,
+            namespace => namespace,
+        };
+        match self.verb.as_str() {
+            "delete" | "deletecollection" if gives => Some((namespace, true)),
+            "create" | "patch" if gives && self.code == 201 => Some((namespace, false)),
+            _ => None,
+        }
+    }
+
+    /// The namespace of the account that asked.
+    fn of_account(&self) -> Option<&str> {
+        Some(self.user.strip_prefix("system:serviceaccount:")?.split_once(':')?.0)
+    }
+}
+
+/// What was refused for want of a right, but for what accounts asked whose rights had just been taken: a process lives for a
+/// moment when what it was installed with is deleted.
+pub(crate) fn refused(lines: &[Line]) -> Vec<&Line> {
+    let mut lines: Vec<&Line> = lines.iter().collect();
+    // A line is written when the answer is given, which may be after that of a request that came later.
+    lines.sort_by(|one, other| one.came.cmp(&other.came));
+    let (mut lost, mut refused) = (BTreeSet::new(), Vec::new());
+    for line in lines {
+        match line.changes_rights() {
+            Some((namespace, true)) => lost.insert(namespace),
+            Some((namespace, false)) => lost.remove(namespace),
+            None => false,
+        };
+        if !line.was_allowed() && !line.of_account().is_some_and(|namespace| lost.contains(namespace)) {
+            refused.push(line);
+        }
+    }
+    refused
 }
 
 /// What a rule gives, or a request used.
@@ -125,5 +175,43 @@ mod tests {
         assert_eq!(used([event(200, "allow")].iter()), BTreeSet::from([right("patch")]));
         assert_eq!(used([event(201, "allow")].iter()), BTreeSet::from([right("create"), right("patch")]));
         assert_eq!(used([event(403, "forbid")].iter()), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_refusal_counts_unless_rights_had_just_been_taken() {
+        let line = |second: u32, user: &str, verb: &str, object: (&str, &str, &str), code: i64| {
+            let (resource, namespace, name) = object;
+            let decision = if code == 403 { "forbid" } else { "allow" };
+            Line::read(&json!({
+                "requestReceivedTimestamp": format!("2026-01-01T00:00:{second:02}.000000Z"),
+                "user": {"username": user}, "verb": verb, "responseStatus": {"code": code},
+                "annotations": {"authorization.k8s.io/decision": decision},
+                "objectRef": {"resource": resource, "namespace": namespace, "name": name},
+            }))
+        };
+        let (worker, operator) = (
+            "system:serviceaccount:e2e-a:g-worker",
+            "system:serviceaccount:superstep-system:superstep-operator",
+        );
+        let lease = ("leases", "e2e-a", "g-worker");
+        let asks = |second: u32| line(second, worker, "get", lease, 403);
+        let collects =
+            |second: u32| line(second, "gc", "deletecollection", ("rolebindings", "e2e-a", ""), 200);
+        let makes = |second: u32| line(second, operator, "patch", ("rolebindings", "e2e-a", "g-worker"), 201);
+        let lists = |second: u32| line(second, operator, "list", ("pods", "", ""), 403);
+        let uninstalls =
+            |second: u32| line(second, "admin", "delete", ("clusterrolebindings", "", OPERATOR), 200);
+        let other = |second: u32| line(second, "admin", "delete", ("clusterrolebindings", "", "other"), 200);
+        for (lines, expected) in [
+            (vec![asks(1)], 1),
+            // Its line is written later.
+            (vec![asks(2), collects(1)], 0),
+            (vec![collects(1), makes(2), asks(3)], 1),
+            (vec![collects(1), lists(2)], 1),
+            (vec![uninstalls(1), lists(2)], 0),
+            (vec![other(1), lists(2)], 1),
+        ] {
+            assert_eq!(refused(&lines).len(), expected, "{lines:?}");
+        }
     }
 }

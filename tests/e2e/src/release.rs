@@ -9,6 +9,8 @@ use crate::{kubectl, process};
 
 pub(crate) const RELEASE: &str = "superstep";
 pub(crate) const NAMESPACE: &str = "superstep-system";
+/// What the account, the roles and their bindings of the operator are called.
+pub(crate) const OPERATOR: &str = "superstep-operator";
 /// How long Helm waits until everything is ready.
 const PATIENCE: &str = "--timeout=3m";
 

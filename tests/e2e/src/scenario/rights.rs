@@ -3,21 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::audit::{Audit, Line, Right, used};
+use crate::audit::{Audit, Line, Right, refused, used};
 use crate::bench::Bench;
-use crate::objects::list;
-use crate::release::NAMESPACE;
+use crate::objects::{condition, list, text, told};
+use crate::release::{NAMESPACE, OPERATOR};
 use crate::report::Report;
 use crate::space::{RUNS, Space};
 use crate::{kubectl, runs};
 
-const OPERATOR: &str = "superstep-operator";
 /// The one Secret that the operator reads.
 const AUTHORITY: &str = "superstep-ca";
 const GRAPH: &str = "greeting";
+/// The API server takes it, and it has more digits than a number of the operator.
+const ENDLESS: &str = "99999999999999999999h";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
@@ -45,6 +46,13 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
             let of_workers: Vec<&Line> = lines.iter().filter(|line| line.is_of_worker()).collect();
             unused(report, "the operator", &operator, &of_operator, bench.is_whole());
             unused(report, "workers", &worker, &of_workers, bench.is_whole());
+            let refused =
+                refused(&lines).into_iter().filter(|line| line.is_of_operator() || line.is_of_worker());
+            report.look(
+                "requests that were refused for want of a right",
+                of_operator.len() + of_workers.len(),
+                refused.map(|line| format!("{line:?}")).collect(),
+            );
         }
         None => report.note("there is no audit log: what is used was not looked at".to_owned()),
     }
@@ -75,8 +83,10 @@ fn given(rules: &[Value]) -> BTreeSet<Right> {
     given
 }
 
-/// What makes use of rights that are rare: a run whose time is over, and models that need no pods any more.
+/// What makes use of rights that are rare: objects that cannot be read, a run whose time is over, and models that need no
+/// pods any more.
 fn occasions(namespace: &str) -> Result<()> {
+    unreadable(namespace)?;
     let mut run = runs::run("fleeting", GRAPH, &json!({"name": "Ada"}));
     run["spec"]["ttlAfterFinished"] = json!("1s");
     kubectl::create(namespace, &run)?;
@@ -101,6 +111,35 @@ fn occasions(namespace: &str) -> Result<()> {
     kubectl::until("the run is gone", PATIENCE, || {
         Ok(kubectl::get(namespace, "graphrun", "fleeting")?.is_none().then_some(()))
     })
+}
+
+/// The operator says of objects that are none of their kind that they are.
+fn unreadable(namespace: &str) -> Result<()> {
+    let mut run = runs::run("unreadable", GRAPH, &json!({"name": "Ada"}));
+    run["spec"]["ttlAfterFinished"] = json!(ENDLESS);
+    let vertex = json!({"name": "late", "function": {"cel": "1"}, "timeout": ENDLESS});
+    let patch = json!({"graphRef": {"name": GRAPH}, "mutations": [{"addVertex": vertex}]});
+    let model = json!({"engine": {"external": {
+        "provider": "OpenAICompatible", "model": "m", "baseUrl": "http://127.0.0.1:9/v1", "timeout": ENDLESS,
+    }}});
+    let kinds = ["graphrun", "agentgraphpatch", "modelserver"];
+    let objects = [
+        run,
+        runs::object("AgentGraphPatch", "unreadable", &patch),
+        runs::object("ModelServer", "unreadable", &model),
+    ];
+    for (kind, object) in kinds.into_iter().zip(&objects) {
+        kubectl::create(namespace, object)?;
+        let mut last = String::new();
+        let found = kubectl::until(&format!("the {kind} is told to be none"), PATIENCE, || {
+            let found = kubectl::get(namespace, kind, "unreadable")?;
+            last = found.as_ref().map(told).unwrap_or_default();
+            let stalled = found.as_ref().and_then(|object| condition(object, "Stalled"));
+            Ok(stalled.is_some_and(|stalled| text(stalled, "/reason") == "Malformed").then_some(()))
+        });
+        found.with_context(|| last)?;
+    }
+    Ok(())
 }
 
 /// No wildcard, no Secret but one by name.
@@ -137,8 +176,6 @@ fn unused(report: &mut Report, who: &'static str, rules: &[Value], lines: &[&Lin
     let strange = lines.iter().filter(|line| line.resource == "secrets" && line.name != AUTHORITY);
     let strange = strange.map(|line| format!("{line:?}")).collect();
     report.look("requests for a Secret of somebody else", lines.len(), strange);
-    let refused = lines.iter().filter(|line| !line.was_allowed()).map(|line| format!("{line:?}"));
-    report.look("requests that were refused for want of a right", lines.len(), refused.collect());
 }
 
 /// Somebody who may write graphs and models, and nothing else, tries to be handed a Secret.
