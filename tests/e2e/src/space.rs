@@ -49,7 +49,7 @@ impl Space {
 
     /// Deletes the namespace, and waits until nothing of it is there.
     pub(crate) fn delete(&mut self) -> Result<()> {
-        kubectl::run(&["delete", "namespace", &self.name, "--ignore-not-found", "--timeout=120s"])?;
+        kubectl::run(&["delete", "namespace", &self.name, "--ignore-not-found", "--timeout=300s"])?;
         for volume in std::mem::take(&mut self.volumes) {
             kubectl::run(&["delete", "persistentvolume", &volume, "--ignore-not-found", "--timeout=60s"])?;
         }

@@ -29,6 +29,8 @@ const BESIDE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many accepted graphs are set back to what is right.
 const HEALED: usize = 25;
+/// What names begin with that are right.
+const GOOD: &str = "odd-";
 /// The kinds, and how they are called in definitions.
 const KINDS: [(&str, &str); 3] = [
     ("AgentGraph", "agentgraphs.superstep.dev"),
@@ -110,7 +112,7 @@ fn name(number: usize, random: &mut Random) -> String {
         0 => format!("{}{number}", random.pick(&odd)),
         1 => format!("{}-{number}", "long".repeat(60)),
         2 => format!("a-{number}.with.dots"),
-        _ => format!("odd-{number}"),
+        _ => format!("{GOOD}{number}"),
     }
 }
 
@@ -198,7 +200,9 @@ fn is_told(object: &Value) -> bool {
 /// Sets some of the accepted graphs back to what is right.
 fn heal(report: &mut Report, namespace: &str, objects: &[Value], outcomes: &[Outcome]) -> Result<()> {
     let graphs = accepted_ones(objects, outcomes).filter(|object| text(object, "/kind") == "AgentGraph");
-    let graphs: Vec<&str> = graphs.map(|object| text(object, "/metadata/name")).take(HEALED).collect();
+    // A name cannot be set right.
+    let names = graphs.map(|object| text(object, "/metadata/name")).filter(|name| name.starts_with(GOOD));
+    let graphs: Vec<&str> = names.take(HEALED).collect();
     let mut ill = Vec::new();
     for name in &graphs {
         kubectl::feed(&["replace", "--namespace", namespace], &[right(name)])?;

@@ -142,8 +142,7 @@ enum Moment {
 fn goes(bench: &Bench, report: &mut Report, volumes: &Volumes) -> Result<()> {
     let (mut left, mut stuck, mut count) = (Vec::new(), Vec::new(), 0);
     for moment in [Moment::Created, Moment::HasPods, Moment::Ready, Moment::RunGoesOn, Moment::RunEnded] {
-        for propagation in ["background", "foreground", "orphan"].iter().take(if bench.short { 1 } else { 2 })
-        {
+        for propagation in ["background", "foreground"].iter().take(if bench.short { 1 } else { 2 }) {
             let mut space =
                 Space::new(&format!("goes-{}", format!("{moment:?}-{propagation}").to_lowercase()))?;
             space.share(volumes, RUNS)?;
