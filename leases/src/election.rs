@@ -1,5 +1,10 @@
 //! When one takes, renews and gives up a lease: the rules of client-go's leader election, but that time in which the lease
 //! could not be looked at does not count against its holder.
+//!
+//! A lease that somebody deletes, or empties, was not given back: its holder has it no more when he looks the next time,
+//! and takes it anew at once; whoever has seen that he had it leaves him the time for that which a lease lasts. One who
+//! has just come has seen nothing, and takes what nobody has, as with client-go: the holder learns of it when he looks, and
+//! one that cannot look gives up before the lease would have run out.
 
 use std::time::{Duration, Instant};
 
@@ -57,6 +62,8 @@ pub struct Election {
     me: String,
     pace: Pace,
     seen: Option<Lease>,
+    /// The lease as it was when somebody had it, if it was taken away from him since.
+    taken_away: Option<Lease>,
     /// From when on it counts that what is seen did not change.
     since: Instant,
     /// When the lease was looked at last.
@@ -69,7 +76,16 @@ impl Election {
     /// The election as `me` sees it.
     #[must_use]
     pub fn new(me: impl Into<String>, pace: Pace, now: Instant) -> Self {
-        Self { me: me.into(), pace, seen: None, since: now, looked: now, renewed: None, taken_from: None }
+        Self {
+            me: me.into(),
+            pace,
+            seen: None,
+            taken_away: None,
+            since: now,
+            looked: now,
+            renewed: None,
+            taken_from: None,
+        }
     }
 
     /// What to write in place of what was read, if anything: to have the lease, or to keep it.
@@ -77,27 +93,43 @@ impl Election {
         // After a pause, such as while whoever keeps the lease was away, the holder has its whole time to renew it.
         let has_paused = now.duration_since(self.looked) >= self.pace.gives_up;
         self.looked = now;
-        if read != self.seen || has_paused {
+        if read != self.seen {
+            self.taken_away = self.taken_away_by(read.as_ref());
             self.seen = read;
             self.since = now;
         }
+        if has_paused {
+            self.since = now;
+        }
         let renewals = self.seen.as_ref().map_or(0, |lease| lease.renewals) + 1;
-        let holder = self.seen.as_ref().and_then(|lease| lease.holder.as_deref());
-        let free = match holder {
+        let free = match self.holder() {
             None => true,
             Some(holder) => holder == self.me || now.duration_since(self.since) >= self.pace.lasts,
         };
         free.then(|| Lease { holder: Some(self.me.clone()), renewals })
     }
 
+    /// What was seen to be somebody's, if what is read instead is nobody's and he has not given it back: that counts on.
+    fn taken_away_by(&self, read: Option<&Lease>) -> Option<Lease> {
+        let had = self.seen.as_ref().filter(|seen| seen.holder.is_some()).or(self.taken_away.as_ref())?;
+        let is_taken_away = read.is_none_or(|read| read.holder.is_none() && read.renewals <= had.renewals);
+        is_taken_away.then(|| had.clone())
+    }
+
+    /// Who has the lease, or had it before it was taken away from him.
+    fn holder(&self) -> Option<&str> {
+        let lease = self.taken_away.as_ref().or(self.seen.as_ref())?;
+        lease.holder.as_deref()
+    }
+
     /// What was to be written was written, or was not because the lease had changed.
     pub fn wrote(&mut self, lease: Lease, written: bool, now: Instant) {
         if written {
-            let before = self.seen.take().and_then(|seen| seen.holder);
-            if before.as_deref() != Some(&self.me) {
-                self.taken_from = before;
+            if self.holder() != Some(&self.me) {
+                self.taken_from = self.holder().map(str::to_owned);
             }
             self.seen = Some(lease);
+            self.taken_away = None;
             self.since = now;
             self.renewed = Some(now);
         }
@@ -119,11 +151,11 @@ impl Election {
     /// Where it stands.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
-        match self.seen.as_ref().and_then(|lease| lease.holder.as_deref()) {
+        match self.holder() {
             None => Standing::Vacant,
             Some(holder) if holder == self.me => {
                 let renewed = self.renewed.is_some_and(|at| now.duration_since(at) < self.pace.gives_up);
-                if renewed { Standing::Leads } else { Standing::Vacant }
+                if renewed && self.taken_away.is_none() { Standing::Leads } else { Standing::Vacant }
             }
             Some(holder) => Standing::Follows(holder.to_owned()),
         }
@@ -220,6 +252,77 @@ mod tests {
         lease = Some(next);
         assert_eq!(look(&mut two, &mut lease, start + SECOND), Standing::Leads);
         assert_eq!(two.taken_from(), None);
+    }
+
+    /// Three who look in turn, one of whom has the lease, and what nobody has at the end.
+    fn group(start: Instant) -> ([Election; 3], Option<Lease>) {
+        let mut lease = None;
+        let mut all = ["one", "two", "three"].map(|name| Election::new(name, Pace::default(), start));
+        let standings = all.each_mut().map(|one| look(one, &mut lease, start));
+        assert_eq!(standings[0], Standing::Leads);
+        (all, lease)
+    }
+
+    #[test]
+    fn who_had_a_lease_that_was_taken_away_takes_it_anew_and_nobody_else_has_it_meanwhile() {
+        // It is deleted, or emptied, or made anew and empty a while after it was deleted.
+        let emptied = Some(Lease { holder: None, renewals: 0 });
+        for states in [vec![None], vec![emptied.clone()], vec![None, emptied]] {
+            let start = Instant::now();
+            let ([mut one, mut two, mut three], mut lease) = group(start);
+            for (second, state) in (1..).zip(&states) {
+                let now = start + second * SECOND;
+                lease.clone_from(state);
+                for other in [&mut two, &mut three] {
+                    assert_eq!(
+                        look(other, &mut lease, now),
+                        Standing::Follows("one".to_owned()),
+                        "{states:?}"
+                    );
+                }
+                assert_eq!(lease, *state, "nobody writes it");
+            }
+            let back = start + 3 * SECOND;
+            // Before he looks he counts on what he has renewed.
+            assert_eq!(one.standing(back), Standing::Leads);
+            assert_eq!(look(&mut one, &mut lease, back), Standing::Leads);
+            assert_eq!(lease.as_ref().and_then(|lease| lease.holder.as_deref()), Some("one"));
+            for second in 4..30 {
+                let now = start + second * SECOND;
+                assert_eq!(look(&mut two, &mut lease, now), Standing::Follows("one".to_owned()));
+                assert_eq!(look(&mut three, &mut lease, now), Standing::Follows("one".to_owned()));
+                assert_eq!(look(&mut one, &mut lease, now), Standing::Leads);
+            }
+            assert_eq!(one.taken_from(), None);
+        }
+    }
+
+    #[test]
+    fn a_lease_that_was_taken_away_from_one_who_is_gone_is_another_ones_after_its_time() {
+        let start = Instant::now();
+        let ([_, mut two, _], _) = group(start);
+        let mut lease = None;
+        for second in 1..7 {
+            let now = start + second * SECOND;
+            assert_eq!(look(&mut two, &mut lease, now), Standing::Follows("one".to_owned()));
+        }
+        assert_eq!(look(&mut two, &mut lease, start + 7 * SECOND), Standing::Leads);
+        assert_eq!(two.taken_from(), Some("one"));
+    }
+
+    #[test]
+    fn who_cannot_take_anew_what_was_taken_away_does_not_count_on_it() {
+        let start = Instant::now();
+        let ([mut one, ..], _) = group(start);
+        let next = one.look(None, start + SECOND).unwrap();
+        assert_eq!(next, Lease { holder: Some("one".to_owned()), renewals: 1 });
+        assert_eq!(one.standing(start + SECOND), Standing::Vacant);
+        // Somebody else was faster, who had seen nothing.
+        one.wrote(next, false, start + SECOND);
+        assert_eq!(one.standing(start + SECOND), Standing::Vacant);
+        assert!(one.release().is_none());
+        let mut lease = Some(Lease { holder: Some("four".to_owned()), renewals: 1 });
+        assert_eq!(look(&mut one, &mut lease, start + 2 * SECOND), Standing::Follows("four".to_owned()));
     }
 
     #[test]

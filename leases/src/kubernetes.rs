@@ -8,6 +8,7 @@ use k8s_openapi::api::coordination::v1::{Lease as Object, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ObjectMeta, PostParams};
+use kube::core::Status;
 use kube::{Api, Client};
 
 use crate::election::Pace;
@@ -19,10 +20,12 @@ pub const RENEWALS: &str = "superstep.dev/renewals";
 /// Who writes the lease, as its managed fields say.
 const MANAGER: &str = "superstep-lease";
 
-/// A lease of `coordination.k8s.io/v1`, which is made if it is not there. It is replaced only if it is what was read, by its
-/// resource version. Times are written for others, as client-go does, and never read.
+/// A lease of `coordination.k8s.io/v1`. It is replaced only if it is what was read, by its resource version, and made only if
+/// it is not there: as it was, with its labels and owners, if it was there before and somebody has deleted it. Times are
+/// written for others, as client-go does, and never read.
 ///
-/// Whoever uses it may `get`, `create` and `update` the lease, or `get` and `update` one that is there.
+/// Whoever uses it may `create`, `get` and `update` it, and no other: it is made by a `PUT` to its name, which the API server
+/// takes for leases, and for which a rule with this one name gives the right to create, as it does not for a `POST`.
 pub struct KubernetesLease {
     api: Api<Object>,
     namespace: String,
@@ -30,8 +33,16 @@ pub struct KubernetesLease {
     lasts: Duration,
     /// How long a request may take.
     within: Duration,
-    /// The object as it was read or written last.
-    known: Mutex<Option<Object>>,
+    known: Mutex<Known>,
+}
+
+/// What is known of the object.
+#[derive(Default)]
+struct Known {
+    /// It, as it was read or written last; none if it is not there, or has changed since.
+    now: Option<Object>,
+    /// It, as it was when it was there.
+    last: Option<Object>,
 }
 
 impl KubernetesLease {
@@ -45,7 +56,7 @@ impl KubernetesLease {
             lasts: pace.lasts,
             // A look is two requests, and there are several looks before the holder gives up.
             within: pace.gives_up / 4,
-            known: Mutex::new(None),
+            known: Mutex::default(),
         }
     }
 
@@ -58,19 +69,15 @@ impl KubernetesLease {
 
     async fn replace_now(&self, seen: Option<Lease>, next: Lease) -> Result<bool, LeaseError> {
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-        let written = match seen {
-            None => {
-                let made = self.rewritten(Object { metadata, spec: None }, &next);
-                self.ask("make", self.api.create(&params, &made)).await
-            }
+        let (what, before) = match seen {
+            None => ("make", self.anew()),
             Some(seen) => {
                 let Some(known) = self.known(&seen).await? else { return Ok(false) };
-                let changed = self.rewritten(known, &next);
-                self.ask("replace", self.api.replace(&self.name, &params, &changed)).await
+                ("replace", known)
             }
         };
-        match written {
+        let changed = self.rewritten(before, &next);
+        match self.ask(what, self.api.replace(&self.name, &params, &changed)).await {
             Ok(written) => {
                 self.know(Some(written));
                 Ok(true)
@@ -86,7 +93,7 @@ impl KubernetesLease {
     /// The object that says `seen`, if the lease still does.
     async fn known(&self, seen: &Lease) -> Result<Option<Object>, LeaseError> {
         let says = |object: &Object| lease_of(object) == *seen;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).now.clone();
         match known.filter(says) {
             Some(known) => Ok(Some(known)),
             None => Ok(self.ask("read", self.api.get_opt(&self.name)).await?.filter(says)),
@@ -94,7 +101,27 @@ impl KubernetesLease {
     }
 
     fn know(&self, object: Option<Object>) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = object;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if object.is_some() {
+            known.last.clone_from(&object);
+        }
+        known.now = object;
+    }
+
+    /// The object to be made where there is none: what it was, without what made it that one. An object without a version
+    /// is made only if there is none.
+    fn anew(&self) -> Object {
+        let last = self.known.lock().unwrap_or_else(PoisonError::into_inner).last.clone();
+        let Object { metadata, spec } = last.unwrap_or_default();
+        let metadata = ObjectMeta {
+            name: Some(self.name.clone()),
+            namespace: Some(self.namespace.clone()),
+            labels: metadata.labels,
+            annotations: metadata.annotations,
+            owner_references: metadata.owner_references,
+            ..ObjectMeta::default()
+        };
+        Object { metadata, spec }
     }
 
     fn rewritten(&self, mut object: Object, next: &Lease) -> Object {
@@ -152,10 +179,17 @@ fn spec_of(before: LeaseSpec, next: &Lease, lasts: Duration, now: MicroTime) -> 
     }
 }
 
-/// Whether another has changed the lease since it was read.
+/// Whether another has changed the lease since it was read, or made it.
 fn is_outrun(error: &LeaseError) -> bool {
     let LeaseError::Cluster { source, .. } = error else { return false };
-    matches!(&**source, kube::Error::Api(status) if matches!(status.code, 404 | 409))
+    let kube::Error::Api(status) = &**source else { return false };
+    matches!(status.code, 404 | 409) || (status.code == 422 && misses_version(status))
+}
+
+/// Whether the API server says that what is to be replaced has to say which version of it.
+fn misses_version(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.field == "metadata.resourceVersion")
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub enum LeaseError {
 
 /// Keeps one lease for those who may have it.
 pub trait Leases: Send + Sync {
-    /// What the lease says; none if nobody ever had it.
+    /// What the lease says; none if it is not there: nobody ever had it, or somebody has deleted it.
     fn read(&self) -> BoxFuture<'_, Result<Option<Lease>, LeaseError>>;
 
     /// Writes `next`, whose renewals are one more, if the lease still says `seen`; whether it did.

@@ -151,6 +151,29 @@ async fn one_leads_after_the_other_and_anybody_can_read_who() {
     assert!(object.metadata.annotations.unwrap()[RENEWALS].parse::<u64>().unwrap() >= 4);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_lease_is_made_anew_by_who_had_it() {
+    let Some(client) = client().await else { return };
+    let name = "superstep-test-deleted";
+    let (api, _) = fresh(&client, name).await;
+    let (mut one, _stop_one) = candidate(&client, name, "one");
+    until(&mut one, &Standing::Leads).await;
+    let (mut two, _stop_two) = candidate(&client, name, "two");
+    until(&mut two, &Standing::Follows("one".to_owned())).await;
+    let first = api.get(name).await.unwrap();
+    api.delete(name, &DeleteParams::default()).await.unwrap();
+    let second = loop {
+        if let Some(object) = api.get_opt(name).await.unwrap() {
+            break object;
+        }
+        tokio::time::sleep(quick().looks / 4).await;
+    };
+    assert_ne!(second.metadata.uid, first.metadata.uid);
+    assert_eq!(second.spec.unwrap().holder_identity.as_deref(), Some("one"));
+    until(&mut one, &Standing::Leads).await;
+    assert_eq!(*two.borrow(), Standing::Follows("one".to_owned()));
+}
+
 #[tokio::test]
 async fn a_server_that_is_silent_is_not_waited_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
