@@ -3,6 +3,7 @@
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde_json::Value;
+use superstep_leases::RENEWALS;
 
 use super::Key;
 use super::child::{Owner, WANTED};
@@ -33,6 +34,8 @@ pub(crate) struct Seen {
     pub(crate) owner: Option<OwnedBy>,
     /// What it was last wanted to be.
     pub(super) wanted: Option<String>,
+    /// Whether the operator made it, or of a lease those who elect with it.
+    is_ours: bool,
     /// What is compared of it, as JSON.
     essence: Box<str>,
     /// The digest of that.
@@ -62,6 +65,7 @@ impl Seen {
             is_leaving: object.metadata.deletion_timestamp.is_some(),
             owner,
             wanted: object.annotations().get(WANTED).cloned(),
+            is_ours: [WANTED, RENEWALS].iter().any(|name| object.annotations().contains_key(*name)),
             digest: digest(&essence),
             essence: essence.to_string().into(),
             status: whole.get("status").map(|status| status.to_string().into()),
@@ -86,9 +90,10 @@ impl Seen {
         by.is_some_and(|by| by.uid != owner.uid && by.kind == owner.kind && by.name == owner.name)
     }
 
-    /// Whether it was made by the operator and belongs to nobody: it was left behind, or somebody cut the tie.
+    /// Whether it was made by the operator, or by workers that had never seen the lease that somebody deleted, and belongs
+    /// to nobody: it was left behind, or somebody cut the tie.
     pub(super) fn is_lost(&self) -> bool {
-        self.owner.is_none() && self.wanted.is_some()
+        self.owner.is_none() && self.is_ours
     }
 
     /// What is compared of it.
@@ -105,5 +110,27 @@ impl Seen {
     pub(crate) fn count(&self, name: &str) -> i32 {
         let number = self.status().get(name).and_then(Value::as_i64);
         number.and_then(|number| i32::try_from(number).ok()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_operator_or_a_worker_made_and_nobody_has_is_lost() {
+        let owner = json!([{"apiVersion": "v1", "kind": "A", "name": "a", "uid": "u", "controller": true}]);
+        for (annotations, owners, is_lost) in [
+            (json!({"superstep.dev/wanted": "x"}), json!([]), true),
+            (json!({"superstep.dev/renewals": "1"}), json!([]), true),
+            (json!({"superstep.dev/renewals": "1"}), owner, false),
+            (json!({"theirs": "1"}), json!([]), false),
+        ] {
+            let metadata = json!({"name": "a", "annotations": annotations, "ownerReferences": owners});
+            let seen = Seen::written(json!({"metadata": metadata}));
+            assert_eq!(seen.is_lost(), is_lost, "{annotations}");
+        }
     }
 }

@@ -43,6 +43,14 @@ async fn another_process_works_when_the_one_that_did_is_gone() {
     })
     .await;
 
+    // A lease that somebody deletes is made anew by the one that has it, and no other works.
+    room.delete("Lease", "operator").await;
+    until("the lease is there again", async || {
+        room.api("Lease").get_opt("operator").await.unwrap().is_some()
+    })
+    .await;
+    assert!(leads(second).await && !leads(first).await);
+
     // One that is killed leaves a lease that has to run out.
     second.kill();
     tokio::time::sleep(Duration::from_millis(100)).await;

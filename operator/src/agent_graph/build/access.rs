@@ -15,7 +15,8 @@ pub(super) fn children(plan: &Plan<'_>) -> Vec<Child> {
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
     };
-    // Workers write to it; the operator only sees to it that it is there, and that it goes with the graph.
+    // Workers write to it, and make it anew if somebody deletes it; the operator only sees to it that it is there, and that it
+    // goes with the graph.
     let lease = Lease { metadata: metadata(), spec: None };
     let role = Role {
         metadata: metadata(),
@@ -23,7 +24,7 @@ pub(super) fn children(plan: &Plan<'_>) -> Vec<Child> {
             api_groups: Some(vec!["coordination.k8s.io".to_owned()]),
             resources: Some(vec!["leases".to_owned()]),
             resource_names: Some(vec![name.clone()]),
-            verbs: vec!["get".to_owned(), "update".to_owned()],
+            verbs: ["create", "get", "update"].map(str::to_owned).to_vec(),
             ..PolicyRule::default()
         }]),
     };
