@@ -143,13 +143,14 @@ pub(crate) fn refused(lines: &[Line]) -> Vec<&Line> {
 /// What a rule gives, or a request used.
 pub(crate) type Right = (String, String, String);
 
-/// What was used, as (group, resource, verb). Server-side apply of what is not there takes two rights at once.
+/// What was used, as (group, resource, verb). Server-side apply of what is not there takes two rights at once, and so does a
+/// `PUT` to its name.
 pub(crate) fn used<'a>(lines: impl Iterator<Item = &'a Line>) -> BTreeSet<Right> {
     let mut used = BTreeSet::new();
     for line in lines.filter(|line| line.was_allowed()) {
         let right = |verb: &str| (line.group.clone(), line.resource.clone(), verb.to_owned());
         used.insert(right(&line.verb));
-        if line.verb == "patch" && line.code == 201 {
+        if matches!(line.verb.as_str(), "patch" | "update") && line.code == 201 {
             used.insert(right("create"));
         }
     }
@@ -162,19 +163,22 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_apply_that_creates_uses_two_rights() {
-        let event = |code: i64, decision: &str| {
+    fn an_apply_or_a_replacement_that_creates_uses_two_rights() {
+        let event = |verb: &str, code: i64, decision: &str| {
             Line::read(&json!({
-                "user": {"username": "u"}, "verb": "patch", "responseStatus": {"code": code},
+                "user": {"username": "u"}, "verb": verb, "responseStatus": {"code": code},
                 "annotations": {"authorization.k8s.io/decision": decision},
                 "objectRef": {"resource": "agentgraphs", "subresource": "status", "apiGroup": "superstep.dev"},
             }))
         };
         let right =
             |verb: &str| ("superstep.dev".to_owned(), "agentgraphs/status".to_owned(), verb.to_owned());
-        assert_eq!(used([event(200, "allow")].iter()), BTreeSet::from([right("patch")]));
-        assert_eq!(used([event(201, "allow")].iter()), BTreeSet::from([right("create"), right("patch")]));
-        assert_eq!(used([event(403, "forbid")].iter()), BTreeSet::new());
+        for verb in ["patch", "update"] {
+            assert_eq!(used([event(verb, 200, "allow")].iter()), BTreeSet::from([right(verb)]));
+            let both = BTreeSet::from([right("create"), right(verb)]);
+            assert_eq!(used([event(verb, 201, "allow")].iter()), both);
+            assert_eq!(used([event(verb, 403, "forbid")].iter()), BTreeSet::new());
+        }
     }
 
     #[test]

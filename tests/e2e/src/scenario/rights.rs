@@ -83,8 +83,8 @@ fn given(rules: &[Value]) -> BTreeSet<Right> {
     given
 }
 
-/// What makes use of rights that are rare: objects that cannot be read, a run whose time is over, and models that need no
-/// pods any more.
+/// What makes use of rights that are rare: objects that cannot be read, a run whose time is over, models that need no
+/// pods any more, and leases that somebody deletes.
 fn occasions(namespace: &str) -> Result<()> {
     unreadable(namespace)?;
     let mut run = runs::run("fleeting", GRAPH, &json!({"name": "Ada"}));
@@ -110,7 +110,15 @@ fn occasions(namespace: &str) -> Result<()> {
     }
     kubectl::until("the run is gone", PATIENCE, || {
         Ok(kubectl::get(namespace, "graphrun", "fleeting")?.is_none().then_some(()))
-    })
+    })?;
+    for (namespace, lease) in [(namespace, format!("{GRAPH}-worker")), (NAMESPACE, OPERATOR.to_owned())] {
+        kubectl::run(&["delete", "lease", &lease, "--namespace", namespace])?;
+        kubectl::until("the lease is made anew and held", PATIENCE, || {
+            let lease = kubectl::get(namespace, "lease", &lease)?;
+            Ok(lease.filter(|lease| !text(lease, "/spec/holderIdentity").is_empty()).map(drop))
+        })?;
+    }
+    Ok(())
 }
 
 /// The operator says of objects that are none of their kind that they are.
