@@ -8,6 +8,7 @@ mod events;
 mod judged;
 mod messages;
 mod names;
+mod records;
 mod reports;
 mod statuses;
 
@@ -19,6 +20,7 @@ pub use names::{
     activation, activation_of, failure, failure_of, payload, payload_of, question, question_of, status,
     status_of, totals, totals_of, usage, usage_of,
 };
+pub use records::{records, records_of};
 pub use reports::{report, report_of};
 pub use statuses::{statuses, statuses_of};
 

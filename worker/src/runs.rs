@@ -7,7 +7,9 @@ mod written;
 
 use std::sync::Arc;
 
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
 use superstep_engine::{Patch, Payload, Record};
 use superstep_graph::PriorityClass;
 use superstep_proto::v1;
@@ -24,6 +26,7 @@ use tonic::{Request, Response, Status};
 use crate::blocking::blocking;
 use crate::channels::Channels;
 use crate::leader::{Ask, LeaderHandle, ToLeader};
+use crate::limits::RECORDS;
 use crate::peer::LeaderAddress;
 use crate::provisions::Provisions;
 use crate::stale::Stale;
@@ -143,6 +146,7 @@ impl RunsService {
 #[tonic::async_trait]
 impl Runs for RunsService {
     type WatchStream = watching::Events;
+    type RecordsStream = BoxStream<'static, Result<v1::RecordsResponse, Status>>;
 
     async fn submit(
         &self,
@@ -314,6 +318,19 @@ impl Runs for RunsService {
         judged.retain(|judged| judged.superstep >= from_superstep);
         let patches = judged.iter().map(superstep_wire::judged).collect();
         Ok(Response::new(v1::MutationsResponse { patches }))
+    }
+
+    async fn records(
+        &self,
+        request: Request<v1::RecordsRequest>,
+    ) -> Result<Response<Self::RecordsStream>, Status> {
+        let run = answers::run_name(&request.into_inner().run)?;
+        let store = self.store.clone();
+        let read = blocking(move || read_run(&store, &run).map_err(|error| status_of(&error)));
+        let (_, records) = read.await?;
+        let format = <Record as superstep_store::Record>::FORMAT;
+        let messages = superstep_wire::records(records, format, RECORDS);
+        Ok(Response::new(stream::iter(messages.map(Ok)).boxed()))
     }
 
     async fn cluster(

@@ -27,6 +27,8 @@ mod forking;
 mod health;
 #[path = "cluster/network.rs"]
 mod network;
+#[path = "cluster/records.rs"]
+mod records;
 #[path = "cluster/retention.rs"]
 mod retention;
 #[path = "cluster/standing.rs"]
