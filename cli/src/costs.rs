@@ -7,22 +7,19 @@ use serde_json::{Value, json};
 use superstep_engine::{Costs, EdgeCosts, EdgeEstimate, Notice};
 use superstep_graph::{EdgeCost, EdgeSpec};
 use superstep_provision::not_loaded;
-use superstep_runtime::{RunError, follow, read_run};
-use superstep_store::RunName;
+use superstep_runtime::follow;
 
 use crate::args::runs::InspectArgs;
 use crate::exit::{CommandError, Exit};
 use crate::output;
-use crate::run::open_store;
+use crate::recorded::Recorded;
 
 /// Shows what a run and those before it have measured of the edges of its graphs.
 ///
 /// # Errors
-/// There is no such run, or its log is corrupt.
+/// There is no such run, its log is corrupt, or its workers cannot be reached.
 pub(crate) fn show(args: &InspectArgs) -> Result<Exit, CommandError> {
-    let name: RunName = args.run.parse().map_err(RunError::Store)?;
-    let store = open_store(&args.store)?;
-    let (started, records) = read_run(&store, &name)?;
+    let Recorded { name, started, records } = Recorded::read(&args.run, &args.store, &args.connect)?;
     let mut costs = Costs::default();
     follow(&name, &records, &not_loaded(&name, &started)?, |notice, coordinator| {
         if let Notice::SuperstepStarted { .. } | Notice::Committed { .. } = notice {

@@ -7,26 +7,24 @@ use serde_json::{Value, json};
 use superstep_engine::{Called, Notice, Remains, RunStatus};
 use superstep_graph::Verdict;
 use superstep_provision::not_loaded;
-use superstep_runtime::{CACHE_TARGET, Origin, RecordedAnswer, RunError, read_run, tell};
-use superstep_store::RunName;
+use superstep_runtime::{CACHE_TARGET, Origin, RecordedAnswer, RunError, tell};
 
 use crate::args::runs::InspectArgs;
 use crate::exit::{CommandError, Exit};
 use crate::output;
 use crate::progress::change;
-use crate::run::{open_store, summary};
+use crate::recorded::Recorded;
+use crate::run::summary;
 
 /// Shows what happened in a run, superstep by superstep.
 ///
 /// # Errors
-/// There is no such run, or its log is corrupt.
+/// There is no such run, its log is corrupt, or its workers cannot be reached.
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, CommandError> {
     if args.costs {
         return crate::costs::show(args);
     }
-    let name: RunName = args.run.parse().map_err(RunError::Store)?;
-    let store = open_store(&args.store)?;
-    let (started, records) = read_run(&store, &name)?;
+    let Recorded { name, started, records } = Recorded::read(&args.run, &args.store, &args.connect)?;
     let programs = not_loaded(&name, &started)?;
     let kept_from = Remains::of(&records).map(|remains| remains.from);
     let mut story = Story { at: kept_from.unwrap_or(0), ..Story::default() };

@@ -6,6 +6,7 @@
 mod args;
 mod kubectl;
 mod objects;
+mod reach;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -13,17 +14,15 @@ use std::path::Path;
 use clap::Parser as _;
 use serde_json::{Value, json};
 
-use crate::args::cluster::{Connect, Trust};
-use crate::args::reach::{ApproveArgs, CancelArgs, PatchArgs, WatchArgs, WatchFormat};
-use crate::args::runs::{AnswerArgs, Store};
 use crate::exit::{CommandError, Exit};
 use crate::input::read;
-use crate::{answer, approve, cancel, log, patch, watch};
+use crate::log;
 
 use args::{ForkArgs, Made, Plugin, PluginCommand, RunArgs};
 use kubectl::Kubectl;
 pub(crate) use kubectl::KubectlError;
 use objects::{Located, Mode};
+use reach::watched;
 
 /// The name under which `kubectl` finds this command.
 const NAME: &str = "kubectl-superstep";
@@ -42,54 +41,15 @@ pub(crate) fn main() -> Result<Exit, CommandError> {
         PluginCommand::Run(args) => run(&kubectl, args),
         PluginCommand::Fork(args) => fork(&kubectl, args),
         PluginCommand::Watch(args) => watched(&Located::find(&kubectl, &args.run)?, args.output),
-        PluginCommand::Answer(args) => {
-            let found = Located::find(&kubectl, &args.run)?;
-            answer::answer(&AnswerArgs {
-                run: found.run.clone(),
-                answer: args.answer.clone(),
-                vertex: args.vertex.clone(),
-                store: nowhere(),
-                connect: found.connect(),
-                output: args.output,
-            })
-        }
-        PluginCommand::Approve(args) => {
-            let found = Located::find(&kubectl, &args.run)?;
-            approve::approve(&ApproveArgs {
-                run: found.run.clone(),
-                proposal: args.proposal.clone(),
-                deny: args.deny,
-                why: args.why.clone(),
-                store: nowhere(),
-                connect: found.connect(),
-            })
-        }
-        PluginCommand::Patch(args) => {
-            let found = Located::find(&kubectl, &args.run)?;
-            patch::patch(&PatchArgs {
-                run: found.run.clone(),
-                files: args.files.clone(),
-                store: nowhere(),
-                connect: found.connect(),
-                no_wait: args.no_wait,
-                output: args.output,
-            })
-        }
-        PluginCommand::Cancel(args) => {
-            // The object says what is wanted of the run, so that no controller takes it back.
-            objects::set_mode(&kubectl, &args.run, Mode::Cancelled)?;
-            let found = Located::find(&kubectl, &args.run)?;
-            cancel::cancel(&CancelArgs {
-                run: found.run.clone(),
-                store: nowhere(),
-                connect: found.connect(),
-                output: args.output,
-            })
-        }
+        PluginCommand::Answer(args) => reach::answered(&kubectl, args),
+        PluginCommand::Approve(args) => reach::approved(&kubectl, args),
+        PluginCommand::Patch(args) => reach::patched(&kubectl, args),
+        PluginCommand::Cancel(args) => reach::cancelled(&kubectl, args),
         PluginCommand::Suspend(args) => mode(&kubectl, &args.run, Mode::Suspended),
         PluginCommand::Resume(args) => mode(&kubectl, &args.run, Mode::Running),
         PluginCommand::List => kubectl.show(&["get", "graphruns"]),
-        PluginCommand::Inspect(args) => kubectl.show(&["describe", "graphrun", &args.run]),
+        PluginCommand::Inspect(args) => reach::inspected(&kubectl, args),
+        PluginCommand::Why(args) => reach::explained(&kubectl, args),
         PluginCommand::Promote(args) => {
             objects::promote(&kubectl, &args.graph)?;
             Ok(Exit::Success)
@@ -148,37 +108,9 @@ fn make(kubectl: &Kubectl, graph: &str, mut spec: Value, made: &Made) -> Result<
     watched(&objects::begun(kubectl, &name)?, made.output)
 }
 
-fn watched(found: &Located, output: WatchFormat) -> Result<Exit, CommandError> {
-    watch::watch(&WatchArgs {
-        run: found.run.clone(),
-        from: None,
-        offset: None,
-        after: None,
-        store: nowhere(),
-        connect: found.connect(),
-        output,
-        progress: crate::args::runs::ShowProgress::Auto,
-    })
-}
-
 fn mode(kubectl: &Kubectl, run: &str, mode: Mode) -> Result<Exit, CommandError> {
     objects::set_mode(kubectl, run, mode)?;
     Ok(Exit::Success)
-}
-
-/// A run of a cluster is kept nowhere on this machine.
-fn nowhere() -> Store {
-    Store { folder: None }
-}
-
-impl Located {
-    /// Where its workers are.
-    fn connect(&self) -> Connect {
-        Connect {
-            connect: Some(format!("kubectl:{}/{}{}", self.namespace, self.graph, self.cluster)),
-            trust: Trust::default(),
-        }
-    }
 }
 
 #[cfg(test)]

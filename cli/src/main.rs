@@ -24,6 +24,7 @@ mod moment;
 mod output;
 mod patch;
 mod progress;
+mod recorded;
 mod reference;
 mod remote;
 mod render;

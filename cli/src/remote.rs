@@ -3,6 +3,7 @@
 mod follow;
 mod pods;
 mod reach;
+mod records;
 mod tries;
 
 use std::collections::VecDeque;
@@ -34,6 +35,7 @@ use crate::{given, log, manifests, shell};
 
 use pods::{NoPods, Pods};
 pub(crate) use reach::{answer, cancel, patch, runs, suspend};
+pub(crate) use records::records;
 use tries::Tries;
 
 /// How long a worker may take to say who the others are.
@@ -62,7 +64,7 @@ pub(crate) enum RemoteError {
         why: String,
     },
     /// The cluster refuses.
-    #[error("the cluster at {url} refuses: {}", .status.message())]
+    #[error("the cluster at {url} refuses: {}", said(.status))]
     Refused {
         /// Where.
         url: String,
@@ -258,6 +260,14 @@ impl Remote {
         };
         end().map(Some).map_err(|source| self.strange(source))
     }
+}
+
+/// What a cluster says that refuses.
+fn said(status: &Status) -> &str {
+    if status.code() == Code::Unimplemented {
+        return "its workers are of a version that cannot tell that";
+    }
+    status.message()
 }
 
 /// Whether the same again may be answered.

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use superstep_graph::Port;
 use superstep_provision::plan_of;
-use superstep_runtime::{Programs, RunError, follow, read_run};
+use superstep_runtime::{Programs, follow};
 use superstep_store::RunName;
 
 use crate::args::runs::{WhyArgs, WhyFormat};
 use crate::exit::{CommandError, Exit};
 use crate::output::{self, OutputFormat};
-use crate::run::open_store;
+use crate::recorded::Recorded;
 use cause::Causes;
 use chain::Chain;
 use wanted::Wanted;
@@ -25,13 +25,11 @@ use wanted::Wanted;
 /// Shows which activations woke an activation, and which woke those.
 ///
 /// # Errors
-/// There is no such run or activation, the log is corrupt, or stdout cannot be written to.
+/// There is no such run or activation, the log is corrupt, its workers cannot be reached, or stdout cannot be written to.
 pub(crate) fn why(args: &WhyArgs) -> Result<Exit, CommandError> {
-    let name: RunName = args.run.parse().map_err(RunError::Store)?;
     let wanted = Wanted::read(&args.activation)
         .ok_or_else(|| CommandError::NoActivationName { text: args.activation.clone() })?;
-    let store = open_store(&args.store)?;
-    let (started, records) = read_run(&store, &name)?;
+    let Recorded { name, started, records } = Recorded::read(&args.run, &args.store, &args.connect)?;
     let programs = Arc::new(Programs::new(plan_of(&name, &started)?.not_loaded()));
     let mut causes = Causes::default();
     follow(&name, &records, &programs, |notice, coordinator| causes.add(&notice, coordinator))?;

@@ -1,13 +1,16 @@
 //! Runs on a cluster of worker processes, reached by the command.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::command::{Home, Running, until};
+use crate::command::{Ended, Home, Running, until};
 
 const PATCH: &str = r#"
 apiVersion: superstep.dev/v1alpha1
@@ -59,7 +62,7 @@ impl Cluster {
         line.split_whitespace().map(str::to_owned).chain(connect).collect()
     }
 
-    fn line(&self, line: &str) -> crate::command::Ended {
+    fn line(&self, line: &str) -> Ended {
         self.home.run(self.arguments(line))
     }
 
@@ -242,4 +245,128 @@ fn a_watch_goes_on_at_another_worker_when_its_own_is_killed() {
     assert_eq!(durable(&lines(&rest.with(1).stdout)).len(), 2);
     let foreign = ["watch", "loop", "--after", "AAAA", "--connect", &cluster.url(1)];
     cluster.home.run(foreign).with(2).saying("the cursor is none that this version has written");
+}
+
+/// A run of `story`, on the cluster and of this machine, under the name that it has as `GraphRun` `story`.
+fn told_twice(cluster: &Cluster) {
+    let line = "run -f tests/graphs/story.yaml --graph story --run-id story.0a1b2c3d --input {\"n\":5} --progress never";
+    let outputs = cluster.line(line).with(0).json();
+    assert_eq!(cluster.home.line(line).with(0).json(), outputs);
+}
+
+/// What `inspect` tells, without how long the run took.
+fn inspected(ended: Ended) -> Value {
+    let mut told = ended.with(0).json();
+    told["summary"].as_object_mut().unwrap().remove("seconds").unwrap();
+    told
+}
+
+#[test]
+fn a_run_on_a_cluster_is_inspected_and_explained_as_one_of_this_machine() {
+    let cluster = Cluster::new(2);
+    told_twice(&cluster);
+    for arguments in ["each", "1/second --output table", "judge@2 --output json", "draft@3 --depth 1"] {
+        let line = format!("why story.0a1b2c3d {arguments}");
+        let here = cluster.home.line(&line).with(0).stdout;
+        for worker in 0..2 {
+            let there = cluster.home.line(&format!("{line} --connect {}", cluster.url(worker)));
+            assert_eq!(there.with(0).stdout, here, "{line}");
+        }
+    }
+    let whole = inspected(cluster.line("inspect story.0a1b2c3d --output json"));
+    assert_eq!(whole, inspected(cluster.home.line("inspect story.0a1b2c3d --output json")));
+    assert_eq!((&whole["input"], &whole["summary"]["status"]), (&json!({"n": 5}), &json!("succeeded")));
+    let line = "inspect story.0a1b2c3d --superstep 3 --output yaml";
+    assert_eq!(cluster.line(line).with(0).stdout, cluster.home.line(line).with(0).stdout);
+
+    let judges =
+        "run \"story.0a1b2c3d\" has no activation judge@9: the last of the vertex are judge@2, judge@4";
+    cluster.line("why story.0a1b2c3d judge@9").with(2).saying(judges);
+    cluster.line("inspect story.0a1b2c3d --superstep 99").with(2).saying("has no superstep 99");
+    cluster.line("inspect none").with(2).saying("not in the store");
+    cluster.line("why none judge").with(2).saying("not in the store");
+}
+
+#[test]
+fn a_run_that_others_work_on_is_inspected_and_explained_while_it_goes_on() {
+    let cluster = Cluster::new(3);
+    let running = cluster.start("run -f tests/graphs/loop.yaml --run-id loop --progress never");
+    let inspect = || cluster.line("inspect loop --output json");
+    until("supersteps are told", || {
+        let told = inspect();
+        told.code == Some(0) && told.json()["supersteps"].as_array().unwrap().len() > 3
+    });
+    let told = inspect().with(0).json();
+    assert_eq!(told["summary"]["status"], json!("unfinished"));
+    let target = told["supersteps"][0]["calls"][0]["target"].as_str().unwrap();
+    assert!(target.starts_with("model "), "{target}");
+    let costs = cluster.line("inspect loop --costs --output json").with(0).json();
+    assert_eq!((&costs[0]["from"], &costs[0]["to"]), (&json!("step"), &json!("step")), "{costs}");
+    assert!(costs[0]["tokens"].as_f64().unwrap() > 0.0, "{costs}");
+    // Another one tells it when the worker that is known is gone.
+    let other = cluster.url(1);
+    cluster.kill(0);
+    let why = cluster.home.run(["why", "loop", "step@2", "--connect", &other]).with(0).stdout;
+    assert_eq!(why.lines().collect::<Vec<_>>(), ["step@2", "└─ step@1", "   └─ step@0  (entry)"]);
+    cluster.home.run(["cancel", "loop", "--connect", &other]).with(0);
+    running.end().with(1);
+}
+
+/// The plugin of kubectl, beside a `kubectl` that knows the `GraphRun` `story` and whose pods are a worker of a cluster.
+struct Plugin<'a> {
+    cluster: &'a Cluster,
+    folder: PathBuf,
+}
+
+impl<'a> Plugin<'a> {
+    fn new(cluster: &'a Cluster) -> Self {
+        let folder = cluster.home.path().join("plugin");
+        fs::create_dir(&folder).unwrap();
+        symlink(env!("CARGO_BIN_EXE_superstep"), folder.join("kubectl-superstep")).unwrap();
+        let run = json!({
+            "metadata": {"name": "story", "uid": "0a1b2c3d-4e5f"}, "spec": {"graphRef": {"name": "story"}},
+        });
+        let script = format!(
+            r#"#!/usr/bin/env bash
+case "$*" in
+  "get graphrun story --namespace team --output=json") echo '{run}';;
+  "exec "*" --namespace team service/story-runs "*)
+    exec 3<>/dev/tcp/127.0.0.1/{}
+    cat <&3 &
+    cat >&3;;
+  *) echo "unknown to this cluster: $*" >&2; exit 1;;
+esac
+"#,
+            cluster.port,
+        );
+        let kubectl = folder.join("kubectl");
+        fs::write(&kubectl, script).unwrap();
+        fs::set_permissions(&kubectl, Permissions::from_mode(0o755)).unwrap();
+        Self { cluster, folder }
+    }
+
+    fn line(&self, line: &str) -> Ended {
+        let path = format!("{}:{}", self.folder.display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new(self.folder.join("kubectl-superstep"));
+        command.args(["--namespace", "team"]).args(line.split_whitespace());
+        command.env_clear().env("HOME", self.cluster.home.path()).env("PATH", path);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::start(&mut command).end()
+    }
+}
+
+#[test]
+fn the_plugin_of_kubectl_inspects_and_explains_a_run_by_the_name_of_its_object() {
+    let cluster = Cluster::new(2);
+    told_twice(&cluster);
+    let plugin = Plugin::new(&cluster);
+    let here = cluster.home.line("why story.0a1b2c3d each --depth 2").with(0).stdout;
+    assert_eq!(plugin.line("why story each --depth 2").with(0).stdout, here);
+    let whole = inspected(cluster.home.line("inspect story.0a1b2c3d --output json"));
+    assert_eq!(inspected(plugin.line("inspect story --output json")), whole);
+    let line = |run: &str| format!("inspect {run} --superstep 3 --output yaml");
+    let here = cluster.home.line(&line("story.0a1b2c3d")).with(0).stdout;
+    assert_eq!(plugin.line(&line("story")).with(0).stdout, here);
+    plugin.line("why story judge@9").with(2).saying("has no activation judge@9");
+    plugin.line("inspect other").with(6).saying("unknown to this cluster: get graphrun other");
 }

@@ -280,7 +280,8 @@ pub(crate) struct SweepArgs {
 Examples:
   superstep inspect triage-k3v9q2
   superstep inspect triage-k3v9q2 --superstep 3 --output yaml
-  superstep inspect triage-k3v9q2 --costs")]
+  superstep inspect triage-k3v9q2 --costs
+  superstep inspect triage-k3v9q2 --connect http://127.0.0.1:7101")]
 pub(crate) struct InspectArgs {
     /// The run.
     #[arg(value_name = "RUN")]
@@ -294,6 +295,9 @@ pub(crate) struct InspectArgs {
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,
+    /// Who works on it, if not a process of this machine's store.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
     pub(crate) output: OutputFormat,
@@ -305,6 +309,7 @@ pub(crate) struct InspectArgs {
 Examples:
   superstep why triage-k3v9q2 archive
   superstep why triage-k3v9q2 judge@4 --output json
+  superstep why triage-k3v9q2 archive --connect http://127.0.0.1:7101
 
 An activation is named as inspect shows it: the vertex and the superstep in which it started; in a
 sub-graph with the number of its frame before it, as in 2/judge@4; without a superstep it is the last
@@ -322,6 +327,9 @@ pub(crate) struct WhyArgs {
     /// Where the run is kept.
     #[command(flatten)]
     pub(crate) store: Store,
+    /// Who works on it, if not a process of this machine's store.
+    #[command(flatten)]
+    pub(crate) connect: Connect,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = WhyFormat::Tree)]
     pub(crate) output: WhyFormat,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::args::reach::WatchFormat;
+use crate::args::runs::WhyFormat;
 use crate::log::LogFormat;
 use crate::output::OutputFormat;
 
@@ -20,6 +21,7 @@ Examples:
   kubectl superstep run triage --input '{\"text\": \"My invoice is wrong\"}'
   kubectl superstep -n team watch triage-x7k2p
   kubectl superstep patch triage-x7k2p -f add-reviewer.yaml
+  kubectl superstep why triage-x7k2p archive
   kubectl superstep promote triage > triage.yaml"
 )]
 pub(super) struct Plugin {
@@ -73,8 +75,10 @@ pub(super) enum PluginCommand {
     /// List the runs.
     #[command(visible_alias = "runs")]
     List,
-    /// Show what the cluster knows of a run.
-    Inspect(OneArgs),
+    /// Show what happened in a run.
+    Inspect(InspectArgs),
+    /// Show what led to an activation.
+    Why(WhyArgs),
     /// Write a graph with all patches for later runs, as a manifest to be kept.
     Promote(GraphArgs),
     /// Show what the workers of a graph log.
@@ -238,6 +242,50 @@ pub(super) struct CancelArgs {
     /// How the outputs are written that the run had.
     #[arg(long, value_enum, default_value_t = OutputFormat::Json)]
     pub(super) output: OutputFormat,
+}
+
+/// Arguments of `inspect`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl superstep inspect triage-x7k2p
+  kubectl superstep inspect triage-x7k2p --superstep 3 --output yaml
+
+Its workers tell it. What the cluster knows of a run, kubectl describe graphrun RUN shows.")]
+pub(super) struct InspectArgs {
+    /// The GraphRun.
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    /// Only this superstep.
+    #[arg(long, value_name = "N")]
+    pub(super) superstep: Option<u64>,
+    /// What edges cost, as the run and those before it have measured.
+    #[arg(long, conflicts_with = "superstep")]
+    pub(super) costs: bool,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = OutputFormat::Table)]
+    pub(super) output: OutputFormat,
+}
+
+/// Arguments of `why`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  kubectl superstep why triage-x7k2p archive
+  kubectl superstep why triage-x7k2p judge@4 --output json")]
+pub(super) struct WhyArgs {
+    /// The GraphRun.
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    /// The activation, as in judge@3.
+    #[arg(value_name = "ACTIVATION")]
+    pub(super) activation: String,
+    /// How many steps back; 0 is all.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(super) depth: u64,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = WhyFormat::Tree)]
+    pub(super) output: WhyFormat,
 }
 
 /// The arguments of what concerns one run.

@@ -163,6 +163,6 @@ fn run_name(name: &str) -> Result<RunName, CommandError> {
     Ok(name.parse().map_err(RunError::Store)?)
 }
 
-fn runtime() -> io::Result<Runtime> {
+pub(super) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
