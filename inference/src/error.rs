@@ -272,7 +272,7 @@ pub enum GenerateError {
     Stopped,
 }
 
-/// Why texts could not be turned into vectors.
+/// Why texts could not be read by an encoder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EmbedError {
     /// A text cannot be split into tokens.
@@ -286,5 +286,19 @@ pub enum EmbedError {
     Backend {
         /// What the tensor library said.
         reason: String,
+    },
+    /// The question leaves no room for a document beside it.
+    #[error("the query has {tokens} tokens, and at most {most} have room beside a document")]
+    QueryTooLong {
+        /// Tokens of the question, without marks.
+        tokens: usize,
+        /// The most that it may have.
+        most: usize,
+    },
+    /// The encoder has no such head.
+    #[error("the model has no head {head:?}")]
+    UnknownHead {
+        /// The name asked for.
+        head: String,
     },
 }

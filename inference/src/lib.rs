@@ -5,7 +5,8 @@
 //! [`Generator::submit`] queues requests from any thread; those that run at the same time are decoded as one batch.
 //! Output can be constrained to a JSON schema, and then is an instance of it or an error, never anything else.
 //!
-//! [`Embedder`] turns texts into vectors, with sentence models of the BERT family.
+//! Of the BERT family, [`Embedder`] turns texts into vectors, [`Reranker`] tells how well documents answer a question,
+//! and [`Encoder`] has any number of heads say what texts and their tokens are, all from one pass.
 //!
 //! The tensor library is an implementation detail: no other crate of the workspace names it.
 
@@ -13,6 +14,7 @@ mod attention;
 mod chat;
 mod constraint;
 mod embedder;
+mod encoder;
 mod error;
 mod footprint;
 mod generator;
@@ -23,7 +25,10 @@ mod kv;
 mod model;
 mod network;
 mod parallel;
+#[cfg(test)]
+mod reference;
 mod request;
+mod reranker;
 mod rope;
 mod safetensors;
 mod sampling;
@@ -39,9 +44,13 @@ mod tokenizer;
 mod weights;
 
 pub use constraint::check_schema;
-pub use embedder::{Embedder, EmbedderDescription, EmbedderOptions};
+pub use embedder::Embedder;
+pub use encoder::{
+    Class, EmbedderDescription, EmbedderOptions, Encoder, Finding, HeadDescription, Reads, Tag, Want,
+};
 pub use error::{ChatError, EmbedError, GenerateError, LoadError};
 pub use footprint::Footprint;
 pub use generator::{Generator, Stream};
 pub use model::{Description, Format, LoadOptions, Model};
 pub use request::{ChatMessage, Completion, Event, Finish, Request, Role, Sampling, TokenLogprob, Usage};
+pub use reranker::{Relevance, RerankPair, RerankQuery, Reranker};

@@ -3,6 +3,7 @@
 //! Format: <https://huggingface.co/docs/safetensors>. Lengths and offsets are checked by the crate of its authors.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use safetensors::{Dtype, SafeTensors};
 use sha2::{Digest, Sha256};
@@ -20,7 +21,7 @@ pub(crate) struct TensorFile {
 /// The tensors of a file.
 pub(crate) struct Tensors<'a> {
     path: &'a Path,
-    tensors: SafeTensors<'a>,
+    tensors: Rc<SafeTensors<'a>>,
     prefix: &'static str,
 }
 
@@ -38,13 +39,12 @@ impl TensorFile {
         Ok(Self { path: path.to_owned(), bytes })
     }
 
-    /// The tensors in it. Where all names begin with one of `prefixes`, it is left out.
-    pub(crate) fn tensors(&self, prefixes: &[&'static str]) -> Result<Tensors<'_>, LoadError> {
+    /// The tensors in it. Where names begin with `prefix`, it is left out.
+    pub(crate) fn tensors(&self, prefix: &'static str) -> Result<Tensors<'_>, LoadError> {
         let tensors = SafeTensors::deserialize(&self.bytes)
             .map_err(|error| LoadError::Malformed { path: self.path.clone(), reason: error.to_string() })?;
-        let common = |prefix: &&&str| tensors.names().iter().any(|name| name.starts_with(**prefix));
-        let prefix = prefixes.iter().find(common).copied().unwrap_or_default();
-        Ok(Tensors { path: &self.path, tensors, prefix })
+        let has_it = tensors.names().iter().any(|name| name.starts_with(prefix));
+        Ok(Tensors { path: &self.path, tensors: Rc::new(tensors), prefix: if has_it { prefix } else { "" } })
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -53,6 +53,21 @@ impl TensorFile {
 }
 
 impl Tensors<'_> {
+    /// The same tensors by their whole names.
+    pub(crate) fn whole_names(&self) -> Self {
+        Self { tensors: Rc::clone(&self.tensors), prefix: "", ..*self }
+    }
+
+    /// The names of the tensors that both have, with other bytes, and without the prefix of either.
+    pub(crate) fn differing<'b>(&'b self, other: &'b Self) -> impl Iterator<Item = &'b str> {
+        self.tensors.iter().filter_map(move |(name, view)| {
+            let name = name.strip_prefix(self.prefix)?;
+            let others = other.tensors.tensor(&format!("{}{name}", other.prefix)).ok()?;
+            let is_same = others.dtype() == view.dtype() && others.data() == view.data();
+            (!is_same).then_some(name)
+        })
+    }
+
     /// A tensor of this shape, rows first.
     pub(crate) fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let name = format!("{}{name}", self.prefix);

@@ -10,7 +10,7 @@ use std::path::Path;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
-pub use self::embedder::TinyEmbedder;
+pub use self::embedder::{TinyEmbedder, TinyHead};
 pub use self::present::present_model;
 pub use self::unweighted::Unweighted;
 use self::writer::Writer;

@@ -117,7 +117,9 @@ fn send(
 
 fn failure(error: EmbedError) -> Failure {
     let class = match &error {
-        EmbedError::Tokenize { .. } => FailureClass::Permanent,
+        EmbedError::Tokenize { .. } | EmbedError::QueryTooLong { .. } | EmbedError::UnknownHead { .. } => {
+            FailureClass::Permanent
+        }
         EmbedError::Backend { .. } => FailureClass::Transient,
     };
     Failure::new(class, format!("sentence model: {error}"))

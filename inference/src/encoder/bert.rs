@@ -1,10 +1,12 @@
 //! The encoder of BERT: rows of tokens in, a vector for each row out.
 //!
-//! Devlin et al., arXiv:1810.04805, with the layer norm behind each sum.
+//! Devlin et al., arXiv:1810.04805, with the layer norm behind each sum. RoBERTa (Liu et al., arXiv:1907.11692) is the
+//! same network whose positions begin behind that of the padding.
 
 use candle_core::{Device, Tensor};
 
 use super::config::Config;
+use super::marker::Marked;
 use crate::attention::{Run, Sight, attend};
 use crate::error::LoadError;
 use crate::kernel::{LANES, add, gelu, layer_norm};
@@ -16,7 +18,7 @@ use crate::safetensors::Tensors;
 const ROWS: usize = 16;
 
 /// A matrix and a bias.
-struct Dense {
+pub(super) struct Dense {
     /// Columns of the input first.
     weight: Tensor,
     bias: Vec<f32>,
@@ -40,8 +42,9 @@ struct Layer {
 pub(super) struct Bert {
     config: Config,
     words: Vec<f32>,
-    /// Positions, with what marks the first of two texts added: there is only one.
-    positions: Vec<f32>,
+    /// Positions for each kind of token, with what marks the kind added: there are tokens of the first of two texts,
+    /// and where the network tells them apart those of the second.
+    positions: Vec<Vec<f32>>,
     norm: Norm,
     layers: Vec<Layer>,
 }
@@ -50,10 +53,15 @@ impl Bert {
     pub(super) fn load(tensors: &Tensors<'_>, config: Config) -> Result<Self, LoadError> {
         let hidden = config.hidden;
         let words = tensors.floats("embeddings.word_embeddings.weight", &[config.vocabulary, hidden])?;
-        let mut positions =
+        let positions =
             tensors.floats("embeddings.position_embeddings.weight", &[config.positions, hidden])?;
         let kinds = tensors.floats("embeddings.token_type_embeddings.weight", &[config.kinds, hidden])?;
-        positions.chunks_exact_mut(hidden).for_each(|position| add(position, &kinds[..hidden]));
+        let of_kind = |kind: &[f32]| {
+            let mut positions = positions[config.first_position * hidden..].to_vec();
+            positions.chunks_exact_mut(hidden).for_each(|position| add(position, kind));
+            positions
+        };
+        let positions = kinds.chunks_exact(hidden).take(config.used_kinds()).map(of_kind).collect();
         let norm = load_norm(tensors, "embeddings.LayerNorm", hidden)?;
         let layers = (0..config.layers).map(|index| load_layer(tensors, &config, index));
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
@@ -66,21 +74,22 @@ impl Bert {
 
     /// The vectors of all tokens of all texts, one text behind the other.
     ///
-    /// The ids are below the size of the vocabulary, and no text has more than there are positions. The vectors of a
-    /// text are the same whatever else is in the batch, as far as the kernels of the tensor library treat rows alike.
-    pub(super) fn forward(&self, texts: &[&[u32]]) -> candle_core::Result<Vec<f32>> {
+    /// The ids are below the size of the vocabulary, the kinds below [`Config::used_kinds`], and no text has more
+    /// tokens than are read. The vectors of a text are the same whatever else is in the batch, as far as the kernels
+    /// of the tensor library treat rows alike.
+    pub(super) fn forward(&self, texts: &[Marked]) -> candle_core::Result<Vec<f32>> {
         let mut x = self.embed(texts);
         let mut first = 0;
         let runs: Vec<Run> = (0..)
             .zip(texts)
             .map(|(slot, text)| {
-                let run = Run { slot, first, position: 0, len: text.len() };
-                first += text.len();
+                let run = Run { slot, first, position: 0, len: text.ids.len() };
+                first += text.ids.len();
                 run
             })
             .collect();
         let heads = self.config.heads;
-        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        let longest = texts.iter().map(|text| text.ids.len()).max().unwrap_or(0);
         let mut cache = KvCache::new(KvShape {
             slots: texts.len(),
             layers: 1,
@@ -97,12 +106,13 @@ impl Bert {
         Ok(x)
     }
 
-    fn embed(&self, texts: &[&[u32]]) -> Vec<f32> {
+    fn embed(&self, texts: &[Marked]) -> Vec<f32> {
         let hidden = self.config.hidden;
-        let mut x = Vec::with_capacity(texts.iter().map(|text| text.len()).sum::<usize>() * hidden);
+        let mut x = Vec::with_capacity(texts.iter().map(|text| text.ids.len()).sum::<usize>() * hidden);
         for text in texts {
-            for (id, position) in text.iter().zip(self.positions.chunks_exact(hidden)) {
+            for (at, (id, kind)) in text.ids.iter().zip(&text.kinds).enumerate() {
                 let word = &self.words[*id as usize * hidden..][..hidden];
+                let position = &self.positions[*kind][at * hidden..][..hidden];
                 x.extend(word.iter().zip(position).map(|(word, position)| word + position));
             }
         }
@@ -152,7 +162,11 @@ impl Bert {
 
 impl Dense {
     /// The named matrices stacked, `(name, rows)` each.
-    fn load(tensors: &Tensors<'_>, parts: &[(String, usize)], columns: usize) -> Result<Self, LoadError> {
+    pub(super) fn load(
+        tensors: &Tensors<'_>,
+        parts: &[(String, usize)],
+        columns: usize,
+    ) -> Result<Self, LoadError> {
         let (mut weight, mut bias) = (Vec::new(), Vec::new());
         for (name, rows) in parts {
             weight.extend(tensors.floats(&format!("{name}.weight"), &[*rows, columns])?);
@@ -164,7 +178,8 @@ impl Dense {
         Ok(Self { weight, bias })
     }
 
-    fn forward(&self, x: Vec<f32>) -> candle_core::Result<Vec<f32>> {
+    /// The products of all rows of `x`, one behind the other.
+    pub(super) fn forward(&self, x: Vec<f32>) -> candle_core::Result<Vec<f32>> {
         let columns = self.weight.dims2()?.0;
         let rows = x.len() / columns;
         let product = Tensor::from_vec(x, (rows, columns), &Device::Cpu)?.matmul(&self.weight)?;
