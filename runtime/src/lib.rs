@@ -24,6 +24,7 @@ pub mod prompted;
 mod question;
 mod reach;
 mod recorded;
+mod reranker;
 mod retention;
 mod roots;
 mod runner;
@@ -56,12 +57,12 @@ pub use model::{
     ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, StandIn, ToolCall,
     UsageParts, cost,
 };
+#[cfg(feature = "inference")]
+pub use models::{CrossEncoder, LocalModel, LocalModelError, SentenceModel};
 pub use models::{
     Fallbacks, Member, Models, NotLoaded, Priced, PricedEmbedder, Scripted, ScriptedCall, ScriptedFailure,
     ScriptedModel, ScriptedRule,
 };
-#[cfg(feature = "inference")]
-pub use models::{LocalModel, LocalModelError, SentenceModel};
 pub use process::{
     CommandError, CommandLine, IDEMPOTENCY_KEY_VARIABLE, Pipes, ProcessGroup, Tail, inherited_variables,
 };
@@ -70,6 +71,7 @@ pub use programs::{EffectExpressions, PrepareError, Programs};
 pub use question::{HumanQuestion, check_answer};
 pub use reach::{Reach, Reached};
 pub use recorded::RecordedAnswer;
+pub use reranker::{Ranking, RerankRequest, Reranker};
 pub use retention::{Removal, Retention, retain};
 pub use roots::{CompileError, Position, Reference, Scope};
 pub use runner::{

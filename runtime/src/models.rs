@@ -1,5 +1,7 @@
 //! The models of a run, by the names that its graph uses.
 
+#[cfg(feature = "inference")]
+mod cross_encoder;
 mod fallbacks;
 #[cfg(feature = "inference")]
 mod local;
@@ -17,6 +19,8 @@ use superstep_graph::VertexName;
 use crate::embedder::Embedder;
 use crate::model::Model;
 
+#[cfg(feature = "inference")]
+pub use cross_encoder::CrossEncoder;
 pub use fallbacks::{Fallbacks, Member};
 #[cfg(feature = "inference")]
 pub use local::{LocalModel, LocalModelError};

@@ -20,7 +20,8 @@ use crate::schema::smallest;
 /// The `engine.scripted` of a `ModelServer`. The first rule that matches a request answers it; else
 /// `otherwise` does; else, where the request has an output schema, its smallest instance; else the
 /// request fails. Four bytes count as one token. A script with a rule that calls tools is a model with tool
-/// calling of its own. It embeds texts without rules: those that share words are near to each other.
+/// calling of its own. Without rules it embeds texts, of which those that share words are near to each other, and
+/// tells how well documents answer a question by the words that they share with it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ScriptedModel {

@@ -1,4 +1,4 @@
-//! Vectors without a model: texts are near to each other by the words that they share.
+//! Vectors and rankings without a model: texts are near to each other by the words that they share.
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -9,7 +9,8 @@ use super::{Scripted, pause, tokens};
 use crate::call_subject::ModelIdentity;
 use crate::embedder::{EmbedRequest, Embedder, Embeddings};
 use crate::model::Model;
-use crate::vectors::normalize;
+use crate::reranker::{Ranking, RerankRequest, Reranker};
+use crate::vectors::{dot, normalize};
 
 /// Numbers of a vector. Two words share one only now and then.
 const DIMENSION: usize = 512;
@@ -39,6 +40,23 @@ impl Embedder for Scripted {
     }
 }
 
+impl Reranker for Scripted {
+    fn rerank(&self, request: RerankRequest) -> BoxFuture<'static, Result<Ranking, Failure>> {
+        let RerankRequest { query, documents } = request;
+        let wanted = counted(&query);
+        let score = |document: &String| f64::from(dot(&wanted, &counted(document))).clamp(0.0, 1.0);
+        let scores = documents.iter().map(score).collect();
+        let read = documents.iter().map(|document| tokens(&query) + tokens(document));
+        let usage = Usage { prompt_tokens: read.sum(), ..Usage::default() };
+        let latency = self.script.latency;
+        async move {
+            pause(latency).await;
+            Ok(Ranking { scores, usage })
+        }
+        .boxed()
+    }
+}
+
 /// The words of a text, each counted at the place that its hash gives; of length 1 unless it has none.
 fn counted(text: &str) -> Vec<f32> {
     let mut vector = vec![0.0; DIMENSION];
@@ -56,7 +74,6 @@ fn counted(text: &str) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::models::ScriptedModel;
-    use crate::vectors::dot;
 
     #[test]
     fn texts_are_near_by_their_words() {
@@ -66,6 +83,19 @@ mod tests {
         assert!((near - 0.5).abs() < 1e-6, "two words of four: {near}");
         assert!(cosine("the printer is on fire", "an invoice was wrong").abs() < 1e-6);
         assert!(cosine("", "x").abs() < f32::EPSILON);
+    }
+
+    #[tokio::test]
+    async fn a_script_ranks_by_words() {
+        let documents = ["the printer is on fire", "an invoice was wrong", "my invoice is wrong"];
+        let request = RerankRequest {
+            query: "the invoice is wrong".to_owned(),
+            documents: documents.map(str::to_owned).to_vec(),
+        };
+        let ranking = Scripted::new(ScriptedModel::default()).rerank(request).await.unwrap();
+        let [fire, other, own] = ranking.scores.try_into().unwrap();
+        assert!(own > other && other > 0.4 && own > fire && own <= 1.0, "{fire} {other} {own}");
+        assert!(ranking.usage.prompt_tokens > 15, "{:?}", ranking.usage);
     }
 
     #[tokio::test]
