@@ -74,6 +74,14 @@ pub enum ModelError {
         /// What needs it.
         what: String,
     },
+    /// A graph names a model that ranks documents, and does nothing else.
+    #[error("model {name:?} is ModelServer {server:?}, which ranks documents and neither writes nor embeds")]
+    OnlyRanks {
+        /// The name.
+        name: VertexName,
+        /// The resource.
+        server: String,
+    },
     /// Two graphs of the run give a model different fallbacks.
     #[error("the graphs of the run give model {name:?} different fallbacks: use different names")]
     Fallbacks {
@@ -157,6 +165,10 @@ impl ModelPlan {
                 Some(model) => model.clone(),
                 None => load(server_name, &server.spec, downloads, &mut asked)?,
             };
+            if model.writing.is_none() && model.embedding.is_none() {
+                let (name, server) = (name.clone(), server_name.to_owned());
+                return Err(ModelError::OnlyRanks { name, server });
+            }
             servers.insert(server_name, model.clone());
             models.insert(name.clone(), model);
         }
@@ -231,7 +243,8 @@ fn load(
             let script: ScriptedModel = serde_json::from_value(script.clone())
                 .map_err(|source| ModelError::Script { server: server.to_owned(), source })?;
             let scripted = Arc::new(Scripted::new(script));
-            Served::both(Arc::clone(&scripted) as _, scripted)
+            let ranking = Some(Arc::clone(&scripted) as _);
+            Served { ranking, ..Served::both(Arc::clone(&scripted) as _, scripted) }
         }
         (None, Some(external)) => asked.model(&server.into(), external)?,
         (None, None) => weights::load(server, spec, downloads)?,

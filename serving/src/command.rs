@@ -99,11 +99,12 @@ pub async fn serve(arguments: ServeArguments, tell: &(dyn Fn(&str) + Sync)) -> R
 async fn open(server: &Server, document: ModelServer) -> Result<(), ServeError> {
     let names = names(&document);
     let loaded = tokio::task::spawn_blocking(move || load_server(&document, &Quiet)).await;
-    let Served { writing, embedding, concurrent } = loaded.map_err(ServeError::Broken)??;
+    let Served { writing, embedding, ranking, concurrent } = loaded.map_err(ServeError::Broken)??;
     let offered = Offered {
         names,
         model: writing,
         embedder: embedding,
+        reranker: ranking,
         concurrent: concurrent.unwrap_or(ELSEWHERE),
         is_local: concurrent.is_some(),
     };

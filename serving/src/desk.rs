@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use superstep_runtime::Embedder;
+use superstep_runtime::{Embedder, Model, Reranker};
 
 use crate::counts::Counts;
 use crate::flights::Flights;
@@ -38,6 +38,19 @@ impl Desk {
         } else {
             Err(Refusal::no_model(asked, self.offered.name()))
         }
+    }
+
+    /// What writes, with its name.
+    pub(crate) fn writer(&self) -> Result<(&str, &Arc<dyn Model>), Refusal> {
+        let name = self.offered.name();
+        let model = self.offered.model.as_ref();
+        model.map(|model| (name, model)).ok_or_else(|| Refusal::other_model(name, "write texts"))
+    }
+
+    /// What tells how well documents answer a question.
+    pub(crate) fn reranker(&self) -> Result<&Arc<dyn Reranker>, Refusal> {
+        let name = self.offered.name();
+        self.offered.reranker.as_ref().ok_or_else(|| Refusal::other_model(name, "rank documents"))
     }
 
     /// What embeds.

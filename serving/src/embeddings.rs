@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use superstep_runtime::EmbedRequest;
 
 use crate::answer::json as answer;
-use crate::chat::IDEMPOTENCY_KEY;
+use crate::asking::key;
 use crate::desk::Desk;
 use crate::fields::Fields;
 use crate::refusal::Refusal;
@@ -53,7 +53,7 @@ pub(crate) async fn embeddings(desk: &Desk, headers: &HeaderMap, body: &[u8]) ->
     let dimensions: Option<usize> = fields.take("dimensions")?;
     fields.ignore(&["user"]);
     fields.finish()?;
-    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
+    let key = key(headers).and_then(|key| key.to_str().ok()).unwrap_or_default();
     let request = EmbedRequest { vertex: "request".into(), texts, idempotency_key: key.to_owned() };
     let place = desk.place().await?;
     let found = embedder.embed(request).await.map_err(|failure| Refusal::failed(&failure))?;

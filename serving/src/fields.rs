@@ -5,6 +5,15 @@ use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
 
+/// Where the parts of what has a type stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// In a member that is named after the type, as of chat completions.
+    Nested,
+    /// Beside the type, as of responses.
+    Flat,
+}
+
 /// What is left of an object.
 pub(crate) struct Fields {
     /// Before the names of members in messages.
@@ -30,6 +39,23 @@ impl Fields {
                 Err(Refusal::of_field(place, format!("{place} is an object")))
             }
         }
+    }
+
+    /// What `member` has, and nothing beside it; or, where the parts are not nested, what is here.
+    pub(crate) fn parts(mut self, member: &str, shape: Shape) -> Result<Self, Refusal> {
+        match shape {
+            Shape::Flat => Ok(self),
+            Shape::Nested => {
+                let parts = Self::of(&self.name(member), self.need(member)?)?;
+                self.finish()?;
+                Ok(parts)
+            }
+        }
+    }
+
+    /// What a member is, or null.
+    pub(crate) fn look(&self, member: &str) -> Value {
+        self.members.get(member).cloned().unwrap_or_default()
     }
 
     /// The full name of a member.

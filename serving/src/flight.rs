@@ -34,6 +34,11 @@ impl Progress {
         self.failure().is_some() || self.choices.iter().all(|choice| choice.ended.is_some())
     }
 
+    /// The answer to a request for one, once it has ended well.
+    pub(crate) fn answer(&self) -> Option<&ModelAnswer> {
+        self.choices.first()?.ended.as_ref()?.as_ref().ok()
+    }
+
     /// What failed first, in the order of the answers.
     pub(crate) fn failure(&self) -> Option<&Failure> {
         self.choices.iter().find_map(|choice| choice.ended.as_ref()?.as_ref().err())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use superstep_runtime::{Embedder, Model};
+use superstep_runtime::{Embedder, Model, Reranker};
 
 /// A model that is served.
 #[derive(Clone)]
@@ -13,6 +13,8 @@ pub struct Offered {
     pub model: Option<Arc<dyn Model>>,
     /// What embeds, if it does.
     pub embedder: Option<Arc<dyn Embedder>>,
+    /// What tells how well documents answer a question, if it does.
+    pub reranker: Option<Arc<dyn Reranker>>,
     /// Requests that are worked on at the same time; others wait. At least 1.
     pub concurrent: usize,
     /// Whether it is computed in this process. Such a model is tried before it is offered, and an answer without a

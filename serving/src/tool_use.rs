@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use superstep_graph::canonical_json;
 use superstep_runtime::prompted::{self, Said};
 use superstep_runtime::{ChatMessage, ModelAnswer, ModelRequest, Role, ToolCall, ToolSignature};
 
-use crate::fields::Fields;
+use crate::fields::{Fields, Shape};
 use crate::refusal::Refusal;
 
 /// Tools that a request offers to the model.
@@ -40,16 +40,16 @@ enum Choice {
 
 impl ToolUse {
     /// Takes `tools`, `tool_choice` and `parallel_tool_calls`.
-    pub(crate) fn read(fields: &mut Fields, is_native: bool) -> Result<Self, Refusal> {
+    pub(crate) fn read(fields: &mut Fields, is_native: bool, shape: Shape) -> Result<Self, Refusal> {
         let tools: Vec<Value> = fields.take("tools")?.unwrap_or_default();
         let tools = tools.into_iter().enumerate();
-        let tools = tools.map(|(number, tool)| read_tool(&format!("tools[{number}]"), tool));
+        let tools = tools.map(|(number, tool)| read_tool(&format!("tools[{number}]"), tool, shape));
         let tools: Arc<[ToolSignature]> = tools.collect::<Result<_, _>>()?;
         let mut names = BTreeSet::new();
         if let Some(twice) = tools.iter().find(|tool| !names.insert(&tool.name)) {
             return Err(Refusal::of_field("tools", format!("two tools are named {:?}", twice.name)));
         }
-        let choice = read_choice(fields, &names)?;
+        let choice = read_choice(fields, &names, shape)?;
         let is_parallel = fields.take("parallel_tool_calls")?.unwrap_or(true);
         if is_native && !tools.is_empty() {
             let field = match choice {
@@ -124,14 +124,29 @@ impl ToolUse {
     }
 }
 
-fn read_tool(place: &str, tool: Value) -> Result<ToolSignature, Refusal> {
+/// The arguments of a call, which are sent as a text. What is no JSON stays one.
+pub(crate) fn read_arguments(text: String) -> Value {
+    if text.trim().is_empty() {
+        Value::Object(Map::new())
+    } else {
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+}
+
+/// The arguments of a call as they are sent.
+pub(crate) fn written_arguments(call: &ToolCall) -> String {
+    // A text is what the model wrote, as far as it was no JSON.
+    call.arguments.as_str().map_or_else(|| call.arguments.to_string(), str::to_owned)
+}
+
+fn read_tool(place: &str, tool: Value, shape: Shape) -> Result<ToolSignature, Refusal> {
     let mut tool = Fields::of(place, tool)?;
     let kind: String = tool.need("type")?;
     if kind != "function" {
         let message = format!("this server has no tools of type {kind:?}");
         return Err(Refusal::unsupported(tool.name("type"), message));
     }
-    let mut function = Fields::of(&tool.name("function"), tool.need("function")?)?;
+    let mut function = tool.parts("function", shape)?;
     let nothing = || json!({"type": "object", "properties": {}});
     let read = ToolSignature {
         name: function.need("name")?,
@@ -140,11 +155,10 @@ fn read_tool(place: &str, tool: Value) -> Result<ToolSignature, Refusal> {
     };
     function.ignore(&["strict"]);
     function.finish()?;
-    tool.finish()?;
     Ok(read)
 }
 
-fn read_choice(fields: &mut Fields, names: &BTreeSet<&String>) -> Result<Choice, Refusal> {
+fn read_choice(fields: &mut Fields, names: &BTreeSet<&String>, shape: Shape) -> Result<Choice, Refusal> {
     const PLACE: &str = "tool_choice";
     let choice = match fields.take(PLACE)? {
         None => Choice::Auto,
@@ -161,10 +175,9 @@ fn read_choice(fields: &mut Fields, names: &BTreeSet<&String>) -> Result<Choice,
                 let message = format!("this server has no tool_choice of type {kind:?}");
                 return Err(Refusal::unsupported(PLACE, message));
             }
-            let mut function = Fields::of("tool_choice.function", named.need("function")?)?;
+            let mut function = named.parts("function", shape)?;
             let name: String = function.need("name")?;
             function.finish()?;
-            named.finish()?;
             Choice::Named(name)
         }
     };
@@ -224,7 +237,8 @@ mod tests {
     use super::*;
 
     fn tool_use(body: Value, is_native: bool) -> Result<ToolUse, Refusal> {
-        ToolUse::read(&mut Fields::of_body(body.to_string().as_bytes()).unwrap(), is_native)
+        let mut fields = Fields::of_body(body.to_string().as_bytes()).unwrap();
+        ToolUse::read(&mut fields, is_native, Shape::Nested)
     }
 
     fn tool(name: &str) -> Value {
@@ -288,6 +302,28 @@ mod tests {
         let mut request = request(vec![ChatMessage::new(Role::User, "?")]);
         tool_use(json!({"tools": both, "tool_choice": "none"}), false).unwrap().prepare(&mut request);
         assert_eq!((request.schema, request.messages.len()), (None, 1));
+    }
+
+    #[test]
+    fn the_parts_of_a_function_may_stand_beside_its_type() {
+        let flat = json!({"type": "function", "name": "a", "description": "Does it.", "strict": true,
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}});
+        let read = |body: Value, shape: Shape| {
+            ToolUse::read(&mut Fields::of_body(body.to_string().as_bytes()).unwrap(), false, shape)
+        };
+        let choice = json!({"type": "function", "name": "a"});
+        let one = read(json!({"tools": [flat], "tool_choice": choice}), Shape::Flat).unwrap();
+        let choice = json!({"type": "function", "function": {"name": "a"}});
+        let other = read(json!({"tools": [tool("a")], "tool_choice": choice}), Shape::Nested).unwrap();
+        assert_eq!((&one.tools, &one.choice), (&other.tools, &other.choice));
+        for (body, shape, field) in [
+            (json!({"tools": [flat]}), Shape::Nested, "tools[0].function"),
+            (json!({"tools": [tool("a")]}), Shape::Flat, "tools[0].name"),
+            (json!({"tools": [flat], "tool_choice": choice}), Shape::Flat, "tool_choice.name"),
+        ] {
+            let refusal = read(body, shape).unwrap_err();
+            assert_eq!(refusal.body()["error"]["param"], field);
+        }
     }
 
     #[test]

@@ -11,7 +11,11 @@ use crate::given::{Given, says, taken, tiny_embedder};
 async fn given() -> Given {
     let embedder = Some(Arc::new(tiny_embedder()) as _);
     let names = vec!["tiny".to_owned()];
-    Given::offering(Offered { names, model: None, embedder, concurrent: 8, is_local: true }, 8).await
+    Given::offering(
+        Offered { names, model: None, embedder, reranker: None, concurrent: 8, is_local: true },
+        8,
+    )
+    .await
 }
 
 async fn vectors(given: &Given, body: Value) -> Value {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
-use superstep_inference::testing::{TinyEmbedder, TinyModel};
-use superstep_runtime::{EmbedderOptions, LoadOptions, LocalModel, Scripted, SentenceModel};
+use superstep_inference::testing::{TinyEmbedder, TinyHead, TinyModel};
+use superstep_runtime::{CrossEncoder, EmbedderOptions, LoadOptions, LocalModel, Scripted, SentenceModel};
 use superstep_serving::{Offered, Server, Settings};
 
 /// So long may anything take that a test waits for, on a machine that is busy.
@@ -101,22 +101,37 @@ pub(crate) async fn taken(request: RequestBuilder) -> (u16, HeaderMap, Value) {
     (status, headers, body)
 }
 
-/// The events of a stream.
+/// The data of the events of a stream.
 pub(crate) async fn events(response: Response) -> Vec<Value> {
     let text = response.text().await.unwrap();
-    let data = text.split("\n\n").filter_map(|event| event.strip_prefix("data: "));
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| json!(data))).collect()
 }
 
 pub(crate) fn offered(model: LocalModel, concurrent: usize) -> Offered {
     let names = vec!["tiny".to_owned(), "the-tiny".to_owned()];
-    Offered { names, model: Some(Arc::new(model)), embedder: None, concurrent, is_local: true }
+    let model = Some(Arc::new(model) as _);
+    Offered { names, model, embedder: None, reranker: None, concurrent, is_local: true }
 }
 
 pub(crate) fn script_offered(script: Value, concurrent: usize) -> Offered {
     let scripted = Arc::new(Scripted::new(serde_json::from_value(script).unwrap()));
     let names = vec!["tiny".to_owned()];
-    Offered { names, model: Some(scripted.clone()), embedder: Some(scripted), concurrent, is_local: false }
+    Offered {
+        names,
+        model: Some(scripted.clone()),
+        embedder: Some(scripted.clone()),
+        reranker: Some(scripted),
+        concurrent,
+        is_local: false,
+    }
+}
+
+/// A cross-encoder, computed here.
+pub(crate) fn ranking_offered() -> Offered {
+    let reranker = Some(Arc::new(tiny_reranker()) as _);
+    let names = vec!["tiny".to_owned()];
+    Offered { names, model: None, embedder: None, reranker, concurrent: 8, is_local: true }
 }
 
 pub(crate) fn tiny_model() -> LocalModel {
@@ -131,6 +146,13 @@ pub(crate) fn tiny_embedder() -> SentenceModel {
     let folder = tempfile::tempdir().unwrap();
     TinyEmbedder::default().write(folder.path()).unwrap();
     SentenceModel::load(folder.path(), &EmbedderOptions::default(), 8).unwrap()
+}
+
+pub(crate) fn tiny_reranker() -> CrossEncoder {
+    let folder = tempfile::tempdir().unwrap();
+    let tiny = TinyEmbedder { head: Some(TinyHead::RELEVANCE), ..TinyEmbedder::default() };
+    tiny.write(folder.path()).unwrap();
+    CrossEncoder::load(folder.path(), &EmbedderOptions::default(), 8).unwrap()
 }
 
 /// The body of a chat of one message, with `more` fields.

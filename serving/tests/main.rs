@@ -10,4 +10,6 @@ mod health;
 mod idempotency;
 mod openai;
 mod provider;
+mod rerank;
+mod responses;
 mod streams;

@@ -55,7 +55,7 @@ async fn the_official_client_is_served() {
     .await;
     let embedder = Some(Arc::new(tiny_embedder()) as _);
     let names = vec!["tiny".to_owned()];
-    let offered = Offered { names, model: None, embedder, concurrent: 8, is_local: true };
+    let offered = Offered { names, model: None, embedder, reranker: None, concurrent: 8, is_local: true };
     let embedding = Given::offering(offered, 8).await;
     let slow = script_offered(json!({"otherwise": "x", "latency": "1h"}), 1);
     let busy = Given::offering(slow, 0).await;

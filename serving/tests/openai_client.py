@@ -177,6 +177,107 @@ def check_calls_come_in_streams():
         assert name == "get_weather" and "city" in json.loads(arguments) and reason == "tool_calls"
 
 
+def as_of_responses(tool):
+    return {"type": "function", **tool["function"]}
+
+
+def check_a_response_has_text_and_usage():
+    settings = dict(model="tiny", instructions="Be brief.", temperature=1.0, extra_body={"seed": 5})
+    answer = TINY.responses.create(input="Hello", max_output_tokens=16, **settings)
+    assert answer.output_text and answer.id.startswith("resp_") and answer.instructions == "Be brief."
+    assert answer.status in ("completed", "incomplete") and not answer.store
+    if answer.status == "incomplete":
+        assert answer.incomplete_details.reason == "max_output_tokens"
+    assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens
+    again = TINY.responses.create(
+        input=[{"role": "user", "content": [{"type": "input_text", "text": "Hello"}]}], max_output_tokens=16, **settings
+    )
+    assert again.output_text == answer.output_text
+
+
+def check_a_stream_of_a_response_adds_up():
+    settings = dict(model="tiny", input="Hello", max_output_tokens=24, temperature=1.0, extra_body={"seed": 3})
+    whole = TINY.responses.create(**settings)
+    text, events = "", []
+    for event in TINY.responses.create(**settings, stream=True):
+        assert event.sequence_number == len(events)
+        events.append(event)
+        text += event.delta if event.type == "response.output_text.delta" else ""
+    assert text == whole.output_text == events[-1].response.output_text
+    assert events[0].type == "response.created" and events[0].response.status == "in_progress"
+    assert events[-1].type == f"response.{whole.status}" and events[-1].response.usage == whole.usage
+    done = [event for event in events if event.type == "response.output_item.done"]
+    assert [event.item for event in done] == events[-1].response.output
+
+
+def check_the_helper_for_streams_of_responses_understands_them():
+    ticket = TICKET["json_schema"]
+    form = {"type": "json_schema", "name": ticket["name"], "strict": True, "schema": ticket["schema"]}
+    with TINY.responses.stream(model="tiny", input="Hello", text={"format": form}) as stream:
+        deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
+        final = stream.get_final_response()
+    assert "".join(deltas) == final.output_text and len(deltas) > 1
+    ticket = json.loads(final.output_text)
+    assert ticket["kind"] in ("bug", "question") and 1 <= ticket["grade"] <= 5 and len(ticket) == 2
+
+
+def check_responses_call_tools():
+    for client, choice in ((TINY, "required"), (SCRIPTED, "auto")):
+        items = [{"role": "user", "content": "How is the weather in Oslo?"}]
+        tools = [as_of_responses(WEATHER)]
+        first = client.responses.create(model="tiny", input=items, tools=tools, tool_choice=choice)
+        calls = [item for item in first.output if item.type == "function_call"]
+        assert calls and all(json.loads(call.arguments)["city"] in ("Oslo", "Rome") for call in calls)
+        items += first.output
+        items += [
+            {"type": "function_call_output", "call_id": call.call_id, "output": "7 degrees"} for call in calls
+        ]
+        answer = client.responses.create(
+            model="tiny", input=items, tools=tools, tool_choice="none" if client is TINY else "auto", max_output_tokens=8
+        )
+        assert answer.output_text and not any(item.type == "function_call" for item in answer.output)
+        assert client is TINY or answer.output_text == "It is cold."
+
+
+def check_calls_come_in_streams_of_responses():
+    for client, choice in ((TINY, "required"), (SCRIPTED, "auto")):
+        with client.responses.stream(
+            model="tiny",
+            input="How is the weather in Oslo?",
+            tools=[as_of_responses(WEATHER)],
+            tool_choice=choice,
+        ) as stream:
+            arguments = [
+                event.snapshot for event in stream if event.type == "response.function_call_arguments.delta"
+            ]
+            final = stream.get_final_response()
+        calls = [item for item in final.output if item.type == "function_call"]
+        assert calls and [call.arguments for call in calls] == arguments
+        assert calls[0].name == "get_weather" and calls[0].parsed_arguments["city"] in ("Oslo", "Rome")
+
+
+def check_what_responses_do_not_do_is_refused():
+    create = TINY.responses.create
+    for settings, param in (
+        ({"store": True}, "store"),
+        ({"previous_response_id": "resp_1"}, "previous_response_id"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+        ({"reasoning": {"effort": "low"}}, "reasoning.effort"),
+    ):
+        error = raised(openai.BadRequestError, lambda: create(model="tiny", input="Hello", **settings))
+        assert error.param == param and error.type == "invalid_request_error", error
+    raised(openai.NotFoundError, lambda: create(model="other", input="Hello"))
+    raised(openai.NotFoundError, lambda: TINY.responses.retrieve("resp_1"))
+
+
+def check_documents_are_ranked():
+    body = {"model": "tiny", "query": "is it cold", "documents": ["a b", {"text": "it is cold"}], "top_n": 1}
+    answer = SCRIPTED.post("/rerank", cast_to=object, body=body)
+    assert [result["index"] for result in answer["results"]] == [1]
+    assert answer["results"][0]["relevance_score"] > 0.9 and answer["usage"]["total_tokens"] > 0
+    raised(openai.BadRequestError, lambda: TINY.post("/rerank", cast_to=object, body=body))
+
+
 def check_vectors():
     answer = EMBEDDING.embeddings.create(model="tiny", input=["red", "a green blue"])
     as_numbers = EMBEDDING.embeddings.create(model="tiny", input=["red", "a green blue"], encoding_format="float")

@@ -131,7 +131,7 @@ async fn others_that_speak_openais_protocol_lose_what_it_has_no_place_for() {
 async fn vectors_of_the_server_are_those_of_the_process() {
     let embedder = Some(Arc::new(tiny_embedder()) as _);
     let names = vec!["tiny".to_owned()];
-    let offered = Offered { names, model: None, embedder, concurrent: 8, is_local: true };
+    let offered = Offered { names, model: None, embedder, reranker: None, concurrent: 8, is_local: true };
     let given = Given::offering(offered, 8).await;
     let spec = json!({"provider": "Superstep", "model": "tiny", "baseUrl": given.url("/v1")});
     let spec = serde_json::from_value(spec).unwrap();

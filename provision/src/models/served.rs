@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use superstep_graph::Prices;
-use superstep_runtime::{Embedder, Model, Priced, PricedEmbedder};
+use superstep_runtime::{Embedder, Model, Priced, PricedEmbedder, Reranker};
 
-/// A model that writes, one that embeds, or one that does both.
+/// A model that writes, one that embeds, one that ranks, or one that does several of these.
 #[derive(Clone)]
 pub struct Served {
     /// What writes.
     pub writing: Option<Arc<dyn Model>>,
     /// What embeds.
     pub embedding: Option<Arc<dyn Embedder>>,
+    /// What tells how well documents answer a question. No vertex asks for that.
+    pub ranking: Option<Arc<dyn Reranker>>,
     /// Of a model that is computed in this process: the requests that it works on at the same time.
     pub concurrent: Option<usize>,
 }
@@ -20,18 +22,24 @@ impl Served {
     /// A language model.
     #[cfg(feature = "inference")]
     pub(super) fn writing(model: Arc<dyn Model>, concurrent: usize) -> Self {
-        Self { writing: Some(model), embedding: None, concurrent: Some(concurrent) }
+        Self { writing: Some(model), embedding: None, ranking: None, concurrent: Some(concurrent) }
     }
 
     /// A sentence model.
     #[cfg(feature = "inference")]
     pub(super) fn embedding(embedder: Arc<dyn Embedder>, concurrent: usize) -> Self {
-        Self { writing: None, embedding: Some(embedder), concurrent: Some(concurrent) }
+        Self { writing: None, embedding: Some(embedder), ranking: None, concurrent: Some(concurrent) }
+    }
+
+    /// A cross-encoder.
+    #[cfg(feature = "inference")]
+    pub(super) fn ranking(reranker: Arc<dyn Reranker>, concurrent: usize) -> Self {
+        Self { writing: None, embedding: None, ranking: Some(reranker), concurrent: Some(concurrent) }
     }
 
     /// What does either when it is asked, as a service outside that tells which it does by its answer.
     pub(super) fn both(model: Arc<dyn Model>, embedder: Arc<dyn Embedder>) -> Self {
-        Self { writing: Some(model), embedding: Some(embedder), concurrent: None }
+        Self { writing: Some(model), embedding: Some(embedder), ranking: None, concurrent: None }
     }
 
     /// The same at these prices.

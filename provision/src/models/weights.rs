@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use superstep_api::ModelServerSpec;
+#[cfg(feature = "inference")]
+use superstep_runtime::{CrossEncoder, LocalModel, SentenceModel};
 
 use super::served::Served;
 #[cfg(feature = "inference")]
@@ -23,21 +25,21 @@ pub(super) fn load(
     let search = Search { downloads, cache: CacheUse::Fill };
     let path = search.file_of(server, spec)?;
     let failed = |source| ModelError::Load { server: server.to_owned(), source };
-    Ok(match sentence_model(&path) {
-        Some(folder) => {
-            let (options, batch) = sentence_options(spec);
-            let model = superstep_runtime::SentenceModel::load(folder, &options, batch).map_err(failed)?;
-            Served::embedding(Arc::new(model), batch)
-        }
-        None => {
-            let options = load_options(spec);
-            let model = superstep_runtime::LocalModel::load(&path, &options).map_err(failed)?;
-            Served::writing(Arc::new(model), options.max_concurrent)
-        }
-    })
+    let Some(folder) = sentence_model(&path) else {
+        let options = load_options(spec);
+        let model = LocalModel::load(&path, &options).map_err(failed)?;
+        return Ok(Served::writing(Arc::new(model), options.max_concurrent));
+    };
+    let (options, concurrent) = sentence_options(spec);
+    if CrossEncoder::is_in(folder).map_err(|error| failed(error.into()))? {
+        let model = CrossEncoder::load(folder, &options, concurrent).map_err(failed)?;
+        return Ok(Served::ranking(Arc::new(model), concurrent));
+    }
+    let model = SentenceModel::load(folder, &options, concurrent).map_err(failed)?;
+    Ok(Served::embedding(Arc::new(model), concurrent))
 }
 
-/// How a sentence model is loaded, and how many requests it computes as one batch.
+/// How a sentence model or a cross-encoder is loaded, and how many requests it works on at the same time.
 #[cfg(feature = "inference")]
 pub fn sentence_options(spec: &ModelServerSpec) -> (superstep_runtime::EmbedderOptions, usize) {
     let candle = spec.engine.candle.unwrap_or_default();
@@ -47,7 +49,7 @@ pub fn sentence_options(spec: &ModelServerSpec) -> (superstep_runtime::EmbedderO
         sha256: spec.model.as_ref().and_then(|model| model.sha256.clone()),
     };
     let batch = size(candle.max_concurrent_requests);
-    (options, batch.unwrap_or(superstep_runtime::SentenceModel::BATCH))
+    (options, batch.unwrap_or(SentenceModel::BATCH))
 }
 
 /// How a language model is loaded.

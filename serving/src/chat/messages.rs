@@ -5,6 +5,7 @@ use superstep_runtime::{ChatMessage, Role, ToolCall};
 
 use crate::fields::Fields;
 use crate::refusal::Refusal;
+use crate::tool_use::read_arguments;
 
 /// The messages of a conversation, at least one.
 pub(super) fn read_messages(messages: Vec<Value>) -> Result<Vec<ChatMessage>, Refusal> {
@@ -72,16 +73,12 @@ fn text(fields: &Fields, content: Value) -> Result<String, Refusal> {
     Ok(whole)
 }
 
-/// A call of a tool that was made before. Arguments that are no JSON stay a text.
+/// A call of a tool that was made before.
 fn read_call(place: &str, call: Value) -> Result<ToolCall, Refusal> {
     let mut call = Fields::of(place, call)?;
     let mut function = Fields::of(&call.name("function"), call.need("function")?)?;
     let arguments: String = function.take("arguments")?.unwrap_or_default();
-    let arguments = if arguments.trim().is_empty() {
-        Value::Object(serde_json::Map::new())
-    } else {
-        serde_json::from_str(&arguments).unwrap_or(Value::String(arguments))
-    };
+    let arguments = read_arguments(arguments);
     let read = ToolCall { id: call.need("id")?, name: function.need("name")?, arguments };
     call.ignore(&["type", "index"]);
     call.finish()?;

@@ -4,10 +4,11 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
-use superstep_runtime::{Finish, LikelyToken, ModelAnswer, TokenLogprob, ToolCall};
+use superstep_runtime::{Finish, ModelAnswer, ToolCall};
 
 use crate::flight::Progress;
-use crate::tool_use::ToolUse;
+use crate::likelihood::likelihoods;
+use crate::tool_use::{ToolUse, written_arguments};
 
 /// How the answers to one request are written.
 pub(super) struct Form {
@@ -121,22 +122,13 @@ fn extend(message: &mut Value, members: Map<String, Value>) {
 
 /// A call of a tool.
 pub(super) fn call(call: &ToolCall) -> Value {
-    // A text is what the model wrote, as far as it was no JSON.
-    let arguments = call.arguments.as_str().map_or_else(|| call.arguments.to_string(), str::to_owned);
+    let arguments = written_arguments(call);
     json!({"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}})
 }
 
 /// How likely the tokens were, where the model told.
 pub(super) fn logprobs(answer: &ModelAnswer) -> Value {
-    let likely = |LikelyToken { token, logprob }: &LikelyToken| json!({"token": token, "logprob": logprob, "bytes": token.as_bytes()});
-    let told = |TokenLogprob { token, logprob, top }: &TokenLogprob| {
-        let top: Vec<Value> = top.iter().map(likely).collect();
-        json!({"token": token, "logprob": logprob, "bytes": token.as_bytes(), "top_logprobs": top})
-    };
-    answer.logprobs.as_ref().map_or(Value::Null, |tokens| {
-        let tokens: Vec<Value> = tokens.iter().map(told).collect();
-        json!({"content": tokens, "refusal": null})
-    })
+    likelihoods(answer).map_or(Value::Null, |tokens| json!({"content": tokens, "refusal": null}))
 }
 
 /// The tokens of all answers; those of the prompt count once.

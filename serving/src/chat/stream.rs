@@ -1,47 +1,17 @@
-//! Answers told as they are written, as server-sent events.
+//! Answers in pieces, as they are written.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
-use axum::body::Body;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::stream::unfold;
 use serde_json::{Value, json};
-use tokio::sync::watch::Receiver;
-use tokio::time::timeout;
 
 use super::reply::{Form, Reply, beside, call, logprobs};
+use crate::event_stream::Telling;
 use crate::flight::{Choice, Progress};
 use crate::refusal::Refusal;
 
-/// After so much silence a comment is sent, so that nobody between takes the connection for dead.
-const SILENCE: Duration = Duration::from_secs(10);
-
-/// A response that tells the answers as they are written. A client that goes away takes its listener with it.
-pub(super) fn response(form: Form, progress: Receiver<Progress>) -> Response {
-    let told = vec![Told::Nothing; progress.borrow().choices.len()];
-    let telling = Telling { form, progress, told, pieces: VecDeque::new(), is_over: false };
-    let pieces = unfold(telling, |mut telling| async {
-        let piece = telling.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(piece), telling))
-    });
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    (headers, Body::from_stream(pieces)).into_response()
-}
-
-/// A stream that is told.
-struct Telling {
+/// Answers in pieces.
+pub(super) struct Pieces {
     form: Form,
-    progress: Receiver<Progress>,
     told: Vec<Told>,
-    /// What waits to be sent.
-    pieces: VecDeque<Bytes>,
-    is_over: bool,
 }
 
 /// What was told of one answer.
@@ -55,58 +25,32 @@ enum Told {
     All,
 }
 
-impl Telling {
-    async fn next(&mut self) -> Option<Bytes> {
-        loop {
-            if let Some(piece) = self.pieces.pop_front() {
-                return Some(piece);
-            }
-            if self.is_over {
-                return None;
-            }
-            self.gather();
-            if !self.pieces.is_empty() || self.is_over {
-                continue;
-            }
-            match timeout(SILENCE, self.progress.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => {
-                    let refusal = Refusal::unavailable("the work on the request broke off", SILENCE);
-                    self.end_with(&refusal);
-                }
-                Err(_) => return Some(Bytes::from_static(b": still at it\n\n")),
-            }
-        }
+impl Pieces {
+    pub(super) fn new(form: Form) -> Self {
+        Self { form, told: Vec::new() }
     }
+}
 
-    /// Takes what has come since the last time.
-    fn gather(&mut self) {
-        let progress = self.progress.borrow_and_update();
-        if let Some(failure) = progress.failure() {
-            let refusal = Refusal::failed(failure);
-            drop(progress);
-            self.end_with(&refusal);
-            return;
-        }
+impl Telling for Pieces {
+    fn tell(&mut self, progress: &Progress, pieces: &mut Vec<Bytes>) -> bool {
+        self.told.resize(progress.choices.len(), Told::Nothing);
         let mut events = Vec::new();
         for (index, choice) in progress.choices.iter().enumerate() {
             self.told[index] = tell(&self.form, index, choice, self.told[index], &mut events);
         }
         let is_over = self.told.iter().all(|told| matches!(told, Told::All));
         if is_over && self.form.includes_usage() {
-            events.push(self.form.usage_chunk(&progress));
+            events.push(self.form.usage_chunk(progress));
         }
-        drop(progress);
-        self.pieces.extend(events.iter().map(event));
+        pieces.extend(events.iter().map(event));
         if is_over {
-            self.pieces.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
-            self.is_over = true;
+            pieces.push(Bytes::from_static(b"data: [DONE]\n\n"));
         }
+        is_over
     }
 
-    fn end_with(&mut self, refusal: &Refusal) {
-        self.pieces.push_back(event(&refusal.body()));
-        self.is_over = true;
+    fn fail(&mut self, refusal: &Refusal, pieces: &mut Vec<Bytes>) {
+        pieces.push(event(&refusal.body()));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use superstep_engine::Failure;
 use superstep_graph::Sampling;
-use superstep_runtime::{ChatMessage, EmbedRequest, ModelRequest, Role};
+use superstep_runtime::{ChatMessage, EmbedRequest, ModelRequest, RerankRequest, Role};
 use tokio::sync::Semaphore;
 
 use crate::counts::Counts;
@@ -99,7 +99,7 @@ fn doubt(hall: &Weak<Hall>) {
     });
 }
 
-/// Lets the model make one token, or one vector.
+/// Lets the model make one token, one vector, or one score.
 async fn try_out(offered: &Offered) -> Result<(), Failure> {
     if let Some(model) = &offered.model {
         let request = ModelRequest {
@@ -116,6 +116,9 @@ async fn try_out(offered: &Offered) -> Result<(), Failure> {
     if let Some(embedder) = &offered.embedder {
         let (texts, idempotency_key) = (vec![TRIAL.to_owned()], String::new());
         embedder.embed(EmbedRequest { vertex: "trial".into(), texts, idempotency_key }).await?;
+    }
+    if let Some(reranker) = &offered.reranker {
+        reranker.rerank(RerankRequest { query: TRIAL.to_owned(), documents: vec![TRIAL.to_owned()] }).await?;
     }
     Ok(())
 }

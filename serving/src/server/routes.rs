@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::hall::{Hall, UNIT};
 use crate::answer::json;
 use crate::refusal::Refusal;
-use crate::{chat, embeddings, listing, metrics};
+use crate::{chat, embeddings, listing, metrics, rerank, responses};
 
 /// The most bytes of a request.
 const MOST_BODY: usize = 16 << 20;
@@ -26,7 +26,9 @@ pub(super) fn routes(hall: Arc<Hall>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat_completions))
         .route("/v1/completions", post(completions))
+        .route("/v1/responses", post(response))
         .route("/v1/embeddings", post(vectors))
+        .route("/v1/rerank", post(ranking))
         .route("/v1/models", get(models))
         .route("/v1/models/{*name}", get(model))
         .route("/livez", get(livez))
@@ -42,6 +44,25 @@ async fn chat_completions(State(hall): State<Arc<Hall>>, request: Request) -> Re
         let desk = hall.desk()?;
         let (headers, body, room) = read(&hall, request).await?;
         chat::chat(desk, &headers, &body, room).await
+    };
+    counted(&hall, answered.await)
+}
+
+async fn response(State(hall): State<Arc<Hall>>, request: Request) -> Response {
+    let answered = async {
+        let desk = hall.desk()?;
+        let (headers, body, room) = read(&hall, request).await?;
+        responses::respond(desk, &headers, &body, room).await
+    };
+    counted(&hall, answered.await)
+}
+
+async fn ranking(State(hall): State<Arc<Hall>>, request: Request) -> Response {
+    let answered = async {
+        let desk = hall.desk()?;
+        // The room is given back with the answer.
+        let (_, body, _room) = read(&hall, request).await?;
+        rerank::rerank(desk, &body).await
     };
     counted(&hall, answered.await)
 }
