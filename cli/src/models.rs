@@ -142,7 +142,7 @@ fn footprint(
     }))
 }
 
-/// As [`footprint`], of a sentence model, which has no cache.
+/// As [`footprint`], of a sentence model or a cross-encoder, which have no cache.
 #[cfg(feature = "inference")]
 fn sentences(
     name: &str,
@@ -159,7 +159,7 @@ fn sentences(
     let bytes = |bytes: u64| number(bytes, "B", args.output);
     Ok(json!({
         "model": name,
-        "architecture": "bert",
+        "architecture": description.architecture,
         "dimension": description.dimension,
         "contextLength": description.max_tokens,
         "concurrency": args.concurrency.map_or(batch, |number| number as usize),

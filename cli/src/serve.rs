@@ -13,8 +13,8 @@ Examples:
   superstep serve -m hf:OWNER/NAME/model.Q4_K_M.gguf@main --name small --context-length 8192
   superstep serve -f models.yaml --name small --listen 127.0.0.1:8000
 
-The API is at /v1: chat completions, embeddings and the list of models. What it keeps to, and what it refuses, is
-in docs/serving.md. The command ends with a signal, after it has answered what was asked until then.";
+The API is at /v1: chat completions, responses, embeddings, rankings and the list of models. What it keeps to, and
+what it refuses, is in docs/serving.md. The command ends with a signal, after it has answered what was asked until then.";
 
 /// Serves a model until a signal comes.
 ///

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use superstep_inference::testing::{TinyEmbedder, present_model};
+use superstep_inference::testing::{TinyEmbedder, TinyHead, present_model};
 
 use crate::command::Home;
 use crate::hub::{FakeHub, Plan};
@@ -90,6 +90,23 @@ fn a_folder_is_a_sentence_model_and_no_prompt_takes_it() {
     );
     let refused = home.run(["run", "--ephemeral", "-f", &home.file("prompt.yaml", &prompt)]);
     assert!(refused.stderr.contains("embeds texts and writes none"), "{refused:?}");
+}
+
+#[test]
+fn a_model_that_ranks_is_none_of_a_graph() {
+    let home = Home::new();
+    let folder = home.path().join("ranks");
+    fs::create_dir(&folder).unwrap();
+    TinyEmbedder { head: Some(TinyHead::RELEVANCE), ..TinyEmbedder::default() }.write(&folder).unwrap();
+    let server = format!(
+        "{{model: {{name: ranks, sources: [file: {{path: {}}}]}}, engine: {{candle: {{}}}}}}",
+        folder.display()
+    );
+    let file = manifest(&home, &server, "documents: {inline: [{id: a, text: red}]}");
+    let refused = home.run(["run", "--ephemeral", "-f", &file, "--input", "{\"question\": \"red\"}"]);
+    assert!(refused.stderr.contains("ranks documents and neither writes nor embeds"), "{refused:?}");
+    let sized = home.run(["models", "size", "-f", &file, "--output", "json"]).with(0).json();
+    assert_eq!((&sized[0]["architecture"], &sized[0]["contextLength"]), (&json!("bert"), &json!(32)));
 }
 
 #[test]

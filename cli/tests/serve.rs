@@ -9,7 +9,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use superstep_inference::testing::TinyModel;
+use superstep_inference::testing::{TinyEmbedder, TinyHead, TinyModel};
 
 use crate::command::{Ended, Home, Running, until};
 
@@ -42,9 +42,20 @@ impl Serving {
 
     /// The body of what is got from a path beside the API.
     fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n"))
+    }
+
+    /// What comes of a body that is posted.
+    fn post(&self, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let head = format!("host: test\r\nconnection: close\r\ncontent-length: {}", body.len());
+        let answer = self.ask(&format!("POST {path} HTTP/1.1\r\n{head}\r\n\r\n{body}"));
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    fn ask(&self, request: &str) -> String {
         let address = self.url.trim_start_matches("http://").trim_end_matches("/v1");
         let mut stream = TcpStream::connect(address).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
@@ -166,6 +177,22 @@ fn a_model_is_served_without_a_document() {
         assert_eq!(models["data"][0]["id"], "tiny");
         serving.end();
     }
+}
+
+#[test]
+fn a_folder_of_a_cross_encoder_is_served() {
+    let home = Home::new();
+    let folder = home.path().join("ranks");
+    fs::create_dir(&folder).unwrap();
+    TinyEmbedder { head: Some(TinyHead::RELEVANCE), ..TinyEmbedder::default() }.write(&folder).unwrap();
+    let mut answers = Vec::new();
+    for program in PROGRAMS {
+        let serving = Serving::start(&home, program, ["-m", folder.to_str().unwrap()]);
+        let body = json!({"model": "ranks", "query": "red", "documents": ["blue", "a red"]});
+        answers.push(serving.post("/v1/rerank", &body)["results"].clone());
+        serving.end();
+    }
+    assert_eq!((answers[0].as_array().unwrap().len(), &answers[0]), (2, &answers[1]));
 }
 
 #[test]

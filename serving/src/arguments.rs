@@ -12,7 +12,7 @@ pub struct ServeArguments {
     /// What is served, as a `ModelServer`: a YAML or JSON file, a folder, or - for stdin.
     #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1.., required_unless_present = "model")]
     pub files: Vec<PathBuf>,
-    /// A model without a document: a GGUF file, the folder of a sentence model, or a file of a hub as
+    /// A model without a document: a GGUF file, the folder of a sentence model or cross-encoder, or a file of a hub as
     /// hf:OWNER/NAME/FILE or hf:OWNER/NAME/FILE@REVISION.
     #[arg(short = 'm', long, value_name = "MODEL", conflicts_with = "files")]
     pub model: Option<String>,
