@@ -26,7 +26,7 @@ pub(super) fn read_input(input: Value, instructions: Option<String>) -> Result<V
     if let Some(instructions) = instructions.filter(|text| !text.is_empty()) {
         // Many templates take one message of the system, and only in front.
         match messages.first_mut().filter(|message| message.role == Role::System) {
-            Some(system) => system.content = format!("{instructions}\n\n{}", system.content),
+            Some(system) => system.content = format!("{instructions}\n\n{}", system.content).into(),
             None => messages.insert(0, ChatMessage::new(Role::System, instructions)),
         }
     }
@@ -102,7 +102,7 @@ impl Conversation {
             self.end_turn();
         }
         let turn = self.turn();
-        turn.message.content = content;
+        turn.message.content = content.into();
         turn.has_text = true;
         Ok(())
     }
@@ -175,7 +175,7 @@ mod tests {
         let messages = read_input(input, None).unwrap();
         let told = |message: ChatMessage| {
             let calls = message.tool_calls.into_iter().map(|call| format!("{}{}", call.name, call.arguments));
-            (message.role, message.content, calls.collect(), message.answers)
+            (message.role, message.content.to_string(), calls.collect(), message.answers)
         };
         messages.into_iter().map(told).collect()
     }
@@ -243,8 +243,8 @@ mod tests {
     #[test]
     fn instructions_stand_in_front_and_are_one_message() {
         let first = |input: Value| read_input(input, Some("Be brief.".to_owned())).unwrap().remove(0);
-        assert_eq!(first(json!("x")).content, "Be brief.");
-        assert_eq!(first(json!([says("user", "x")])).content, "Be brief.");
+        assert_eq!(first(json!("x")).content.to_string(), "Be brief.");
+        assert_eq!(first(json!([says("user", "x")])).content.to_string(), "Be brief.");
         let both = first(json!([says("developer", "Be kind."), says("user", "x")]));
         assert_eq!((both.role, both.content.as_str()), (Role::System, "Be brief.\n\nBe kind."));
         assert_eq!(read_input(json!("x"), Some(String::new())).unwrap().len(), 1);

@@ -75,7 +75,7 @@ impl ResponseOrder {
         fields.finish()?;
         let mut request = ModelRequest {
             vertex: vertex(&metadata),
-            messages,
+            messages: messages.into(),
             tools: [].into(),
             sampling,
             seed,
