@@ -18,6 +18,9 @@ const IMAGES: [&str; 2] = ["operator", "worker"];
 /// The tags of the images: the second is of the same binaries, and what is upgraded to.
 const TAGS: [&str; 2] = ["dev", "next"];
 
+/// The scenarios that the test command plays: the rest takes longer than all its other stages.
+const SHARE: [&str; 4] = ["install", "devices", "patches", "rights"];
+
 /// Options of `cargo xtask e2e`.
 ///
 /// With KUBECONFIG set, the cluster that it names is used, and the images are those that it can pull by these names.
@@ -52,14 +55,18 @@ pub(crate) struct Arguments {
     tag: Option<String>,
 }
 
-/// Plays the scenarios.
+/// Plays the scenarios, on the cluster of KUBECONFIG or else on the testbed.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
+    play(workspace, arguments, env::var_os("KUBECONFIG").is_some())
+}
+
+fn play(workspace: &Workspace, arguments: &Arguments, on_another: bool) -> Result<()> {
     let superstep = binary::build(workspace, Profile::Dev)?;
     let mut harness = Command::new(superstep.with_file_name(HARNESS));
     harness.current_dir(&workspace.root).args(arguments.words()).arg("--superstep").arg(superstep);
     let model = model::obtain(workspace, Profile::Dev, &model::Source::Default)?;
     harness.arg("--model").arg(model.path);
-    if env::var_os("KUBECONFIG").is_some() {
+    if on_another {
         return run_process(harness.args(arguments.images()));
     }
     let ours = !testbed::is_up()?;
@@ -82,10 +89,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     played
 }
 
-/// What `cargo xtask test` runs; what of it cannot be done here.
+/// What `cargo xtask test` runs, on the testbed alone: nobody's cluster is changed by tests that were not asked for it. What
+/// of it cannot be done here.
 pub(crate) fn share(workspace: &Workspace) -> Result<Option<&'static str>> {
-    let there = env::var_os("KUBECONFIG").map_or_else(|| testbed::possible(workspace), |_| Ok(()));
-    if let Err(error) = there {
+    if let Err(error) = testbed::possible(workspace) {
         // Where everything is tested there must be a cluster.
         if env::var_os("CI").is_some() {
             return Err(error.context("there is no cluster to test on"));
@@ -93,8 +100,8 @@ pub(crate) fn share(workspace: &Workspace) -> Result<Option<&'static str>> {
         println!("nothing is tested on Kubernetes, all scenarios are skipped: {error:#}");
         return Ok(Some("no cluster: all of it skipped"));
     }
-    let arguments = Arguments { short: true, ..Arguments::default() };
-    run(workspace, &arguments).map(|()| None)
+    let only = SHARE.map(str::to_owned).into();
+    play(workspace, &Arguments { only, short: true, ..Arguments::default() }, false).map(|()| None)
 }
 
 /// Builds the images and gives them to the node, under each tag.

@@ -65,24 +65,16 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         }
         return Ok(());
     }
-    let (chosen, unasked) = chosen(stages, &arguments.only);
-    let outcomes: Vec<Outcome> = chosen.into_iter().map(|stage| timed(workspace, stage)).collect();
-    print!("\n{}", table(&outcomes, &unasked));
+    let chosen =
+        stages.into_iter().filter(|stage| arguments.only.is_empty() || arguments.only.contains(stage));
+    let outcomes: Vec<Outcome> = chosen.map(|stage| timed(workspace, stage)).collect();
+    print!("\n{}", table(&outcomes));
     let failed: Vec<String> =
         outcomes.iter().filter(|outcome| outcome.failed).map(|outcome| outcome.stage.to_string()).collect();
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));
     }
     Ok(())
-}
-
-/// The stages that are run, and those that are not because nobody has named them.
-fn chosen(stages: Vec<Stage>, only: &[Stage]) -> (Vec<Stage>, Vec<Stage>) {
-    if only.is_empty() {
-        stages.into_iter().partition(|stage| stage.runs_unasked())
-    } else {
-        (stages.into_iter().filter(|stage| only.contains(stage)).collect(), Vec::new())
-    }
 }
 
 fn timed(workspace: &Workspace, stage: Stage) -> Outcome {
@@ -96,7 +88,7 @@ fn timed(workspace: &Workspace, stage: Stage) -> Outcome {
     Outcome { stage, failed, left_out, took: start.elapsed() }
 }
 
-fn table(outcomes: &[Outcome], unasked: &[Stage]) -> String {
+fn table(outcomes: &[Outcome]) -> String {
     let row = |name: &str, result: &str, took: Duration, left_out: Option<&str>| {
         let note = left_out.map(|note| format!("  {note}")).unwrap_or_default();
         format!("{name:12} {result:7} {:>8.1} s{note}\n", took.as_secs_f64())
@@ -109,9 +101,6 @@ fn table(outcomes: &[Outcome], unasked: &[Stage]) -> String {
             (false, Some(_)) => "partly",
         };
         text.push_str(&row(&outcome.stage.to_string(), result, outcome.took, outcome.left_out.as_deref()));
-    }
-    for stage in unasked {
-        text.push_str(&format!("{stage:12} not run {:>10}  cargo xtask test --only {stage}\n", ""));
     }
     text.push_str(&row("total", "", outcomes.iter().map(|outcome| outcome.took).sum(), None));
     text
@@ -139,11 +128,6 @@ impl Stage {
 
     fn exists(self, workspace: &Workspace) -> bool {
         self != Self::Sim || workspace.has_binary(SIMULATOR)
-    }
-
-    /// Whether it runs when nobody names a stage. To build a cluster and its images takes longer than all else.
-    fn runs_unasked(self) -> bool {
-        self != Self::E2e
     }
 
     /// Runs it; what of it could not be checked here.
@@ -268,22 +252,12 @@ mod tests {
             outcome(Stage::Test, true, 90, None),
             outcome(Stage::Deny, false, 2, Some("half of it".to_owned())),
         ];
-        let text = table(&outcomes, &[Stage::E2e]);
+        let text = table(&outcomes);
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[1], ["fmt", "ok", "1.0", "s"]);
         assert_eq!(lines[2], ["test", "FAILED", "90.0", "s"]);
         assert_eq!(lines[3], ["deny", "partly", "2.0", "s", "half", "of", "it"]);
-        assert_eq!(lines[4], ["e2e", "not", "run", "cargo", "xtask", "test", "--only", "e2e"]);
-        assert_eq!(lines[5], ["total", "93.0", "s"]);
-    }
-
-    #[test]
-    fn a_stage_that_nobody_names_is_told_of_where_all_are_run() {
-        let all = || Stage::value_variants().to_vec();
-        let (run, unasked) = chosen(all(), &[]);
-        assert_eq!(unasked, [Stage::E2e]);
-        assert_eq!(run.len() + 1, all().len());
-        assert_eq!(chosen(all(), &[Stage::E2e, Stage::Fmt]), (vec![Stage::Fmt, Stage::E2e], Vec::new()));
+        assert_eq!(lines[4], ["total", "93.0", "s"]);
     }
 
     #[test]

@@ -203,6 +203,17 @@ impl Installation {
         unreachable!()
     }
 
+    /// Waits until all of these attend to who leads: a run that begins before goes on in another term when others come.
+    async fn complete(&self, workers: &[Worker]) {
+        let there = async || {
+            let cluster = async |mut client: RunsClient<Channel>, request| client.cluster(request).await;
+            self.ask(workers, v1::ClusterRequest::default(), cluster).await.into_inner().workers.len()
+        };
+        while there().await < workers.len() {
+            sleep(LOOK).await;
+        }
+    }
+
     /// One run from its beginning to its end.
     async fn run(&self, workers: &[Worker], number: usize) {
         let (run, ledger) = (format!("run-{number}"), self.path(&format!("ledger-{number}")));
@@ -265,6 +276,7 @@ async fn certificates_and_their_authority_are_replaced_under_load_and_nobody_is_
         worker(&installation, "triage-worker-0", &store).await,
         worker(&installation, "triage-worker-1", &store).await,
     ];
+    installation.complete(&workers).await;
     let (over, mut goes_on) = watch::channel(false);
     let load = async {
         let mut number = 0;

@@ -120,7 +120,8 @@ impl Run<'_> {
         if self.superstep >= limits.supersteps {
             return Some(RunStatus::LimitReached(LimitKind::Supersteps));
         }
-        let weight: u64 = plan.starts.iter().map(|(place, fires)| self.weight(place, *fires)).sum();
+        let start = plan.starts.iter().filter(|(place, _)| !plan.losers.contains(*place));
+        let weight: u64 = start.map(|(place, fires)| self.weight(place, *fires)).sum();
         (self.activations + weight > limits.activations)
             .then_some(RunStatus::LimitReached(LimitKind::Activations))
     }

@@ -174,7 +174,7 @@ impl Term {
                 return Ok((TermEnd::Changed(Change::Lost), None));
             }
             let misplaced = is_misplaced(&self.workers, lead);
-            // One that is to leave or to come waits for no longer than a superstep.
+            // Who is to leave or to come waits for the end of the present superstep, and not for the end of the run.
             self.coordinator.let_start_at_once(!misplaced && self.all_start_at_once());
             if misplaced && self.coordinator.rests() && self.appends.is_empty() {
                 return Ok((TermEnd::Changed(Change::Moved), None));
