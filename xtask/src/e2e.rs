@@ -63,6 +63,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
 fn play(workspace: &Workspace, arguments: &Arguments, on_another: bool) -> Result<()> {
     let superstep = binary::build(workspace, Profile::Dev)?;
     let mut harness = Command::new(superstep.with_file_name(HARNESS));
+    // This very program, which the build has put in the place of the one that runs.
+    let own = superstep.with_file_name("xtask");
     harness.current_dir(&workspace.root).args(arguments.words()).arg("--superstep").arg(superstep);
     let model = model::obtain(workspace, Profile::Dev, &model::Source::Default)?;
     harness.arg("--model").arg(model.path);
@@ -81,7 +83,7 @@ fn play(workspace: &Workspace, arguments: &Arguments, on_another: bool) -> Resul
             .zip(["--tag", "--next"])
             .flat_map(|(tag, option)| [OsString::from(option), tag.clone()]),
     );
-    harness.args(testbed::for_harness()?).arg("--testbed").arg(env::current_exe()?);
+    harness.args(testbed::for_harness()?).arg("--testbed").arg(own);
     let played = run_process(&mut harness);
     if ours && !arguments.keep {
         testbed::take_down()?;

@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What says what happened, follows from other objects, or belongs to the servers of the cluster.
 const LEFT_OUT: [&str; 4] = ["componentstatuses", "endpoints", "endpointslices.discovery.k8s.io", "events"];
+/// Where nodes say that they live, which may be for the first time.
+const NODES: &str = "kube-node-lease";
 /// The installation without Helm.
 const PLAIN: &str = "manifests/install";
 /// The end of the names of what the chart leaves.
@@ -203,7 +205,8 @@ fn inventory() -> Result<BTreeSet<String>> {
         "--output",
         columns,
     ])?;
-    Ok(told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect())
+    let objects = told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    Ok(objects.filter(|words| words.get(1) != Some(&NODES)).map(|words| words.join(" ")).collect())
 }
 
 fn is_left_out(kind: &str) -> bool {
