@@ -54,8 +54,8 @@ struct Group {
 
 fn quick() -> Pace {
     Pace {
-        lasts: Duration::from_millis(900),
-        gives_up: Duration::from_millis(600),
+        lasts: Duration::from_secs(3),
+        gives_up: Duration::from_secs(2),
         looks: Duration::from_millis(100),
     }
 }

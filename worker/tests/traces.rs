@@ -84,8 +84,8 @@ impl Group {
             address: None,
             labels: BTreeSet::new(),
             pace: Pace {
-                lasts: Duration::from_millis(900),
-                gives_up: Duration::from_millis(600),
+                lasts: Duration::from_secs(3),
+                gives_up: Duration::from_secs(2),
                 looks: Duration::from_millis(100),
             },
             security: Security::Plaintext,

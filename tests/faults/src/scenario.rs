@@ -70,6 +70,9 @@ pub(crate) struct Bench {
     pub(crate) keep: bool,
 }
 
+/// So many rounds hit every moment there is, and a few may not.
+pub(crate) const MANY: usize = 10;
+
 impl Bench {
     /// How many rounds a scenario has.
     pub(crate) fn rounds(&self, full: usize, short: usize) -> usize {
