@@ -79,13 +79,20 @@ impl Reranker {
     /// tensor library.
     ///
     /// # Errors
-    /// [`EmbedError::Backend`] if the computation fails.
+    /// [`EmbedError::Backend`] if the computation fails, or gives what is no number.
     pub fn relevance(&self, pairs: Vec<RerankPair>) -> Result<Vec<Relevance>, EmbedError> {
         let pairs: Vec<Marked> = pairs.into_iter().map(|pair| pair.0).collect();
         let logits = self.0.logits(Encoder::OWN_HEAD, &pairs)?;
-        let relevance = |logit: f32| Relevance { logit, score: sigmoid(logit) };
-        Ok(logits.into_iter().flatten().map(relevance).collect())
+        logits.into_iter().flatten().map(judged).collect()
     }
+}
+
+/// What a logit says. Weights or activations that overflow give none that says anything.
+fn judged(logit: f32) -> Result<Relevance, EmbedError> {
+    if logit.is_finite() {
+        return Ok(Relevance { logit, score: sigmoid(logit) });
+    }
+    Err(EmbedError::Backend { reason: format!("the relevance of a document came to {logit}") })
 }
 
 impl RerankPair {

@@ -162,7 +162,9 @@ async fn a_deleted_lease_is_made_anew_by_who_had_it() {
     until(&mut two, &Standing::Follows("one".to_owned())).await;
     let first = api.get(name).await.unwrap();
     api.delete(name, &DeleteParams::default()).await.unwrap();
+    let since = Instant::now();
     let second = loop {
+        assert!(since.elapsed() < Duration::from_secs(60), "the lease is made anew");
         if let Some(object) = api.get_opt(name).await.unwrap() {
             break object;
         }

@@ -94,7 +94,10 @@ fn play(workspace: &Workspace, arguments: &Arguments, on_another: bool) -> Resul
 /// What `cargo xtask test` runs, on the testbed alone: nobody's cluster is changed by tests that were not asked for it. What
 /// of it cannot be done here.
 pub(crate) fn share(workspace: &Workspace) -> Result<Option<&'static str>> {
-    if let Err(error) = testbed::possible(workspace) {
+    let is_ours = || if testbed::is_up()? { bail!("a testbed is up, which somebody uses") } else { Ok(()) };
+    let there = testbed::possible(workspace).and_then(|()| is_ours());
+    let there = there.and_then(|()| testbed::bring_up(workspace));
+    if let Err(error) = there {
         // Where everything is tested there must be a cluster.
         if env::var_os("CI").is_some() {
             return Err(error.context("there is no cluster to test on"));
@@ -103,7 +106,9 @@ pub(crate) fn share(workspace: &Workspace) -> Result<Option<&'static str>> {
         return Ok(Some("no cluster: all of it skipped"));
     }
     let only = SHARE.map(str::to_owned).into();
-    play(workspace, &Arguments { only, short: true, ..Arguments::default() }, false).map(|()| None)
+    let played = play(workspace, &Arguments { only, short: true, keep: true, ..Arguments::default() }, false);
+    testbed::take_down()?;
+    played.map(|()| None)
 }
 
 /// Builds the images and gives them to the node, under each tag.

@@ -36,7 +36,7 @@ specs are kept from it by admission.yaml. It has no right to Secrets.
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [rolebindings, roles]
   verbs: [create, get, list, patch, watch]
-# It makes the Lease of each graph, and gives workers the right to update it: nobody gives what he has not got.
+# It makes the Lease of each graph, and gives workers the right to renew it and to make it anew: nobody gives what he has not got.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create, get, patch, update]

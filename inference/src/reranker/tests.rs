@@ -24,6 +24,14 @@ fn relevance(reranker: &Reranker, query: &str, documents: &[&str]) -> Vec<Releva
 }
 
 #[test]
+fn what_is_no_number_is_no_relevance() {
+    assert!(judged(f32::MAX).is_ok());
+    for logit in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        assert!(matches!(judged(logit), Err(EmbedError::Backend { .. })), "{logit}");
+    }
+}
+
+#[test]
 fn relevance_is_what_the_reference_computes() {
     // The tokens of "red green" beside "a blue", and to which text they belong.
     let bert: (&[usize], &[usize]) = (&[2, 4, 5, 3, 7, 6, 3], &[0, 0, 0, 0, 1, 1, 1]);
