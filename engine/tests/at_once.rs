@@ -1,37 +1,20 @@
 //! Supersteps that start when they are delivered, on several partitions.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod nothing;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use superstep_engine::{
-    Command, Coordinator, CoordinatorAction, CoordinatorEvent, Costs, EdgeView, Effect, Expressions, Failure,
-    Homes, LimitKind, Notice, Outcome, Partition, PartitionEvent, PartitionId, Payload, ProgramResult,
-    Question, QuestionId, Record, Routed, RunConfig, RunStarted, RunStatus, Timestamp,
+    Command, Coordinator, CoordinatorAction, CoordinatorEvent, Costs, Effect, Expressions, Homes, LimitKind,
+    Notice, Outcome, Partition, PartitionEvent, PartitionId, Payload, ProgramResult, Question, QuestionId,
+    Record, Routed, RunConfig, RunStarted, RunStatus, Timestamp,
 };
-use superstep_graph::{EdgeSpec, GraphSpec, ProgramCheck, ValidatedGraph, VertexSpec};
+use superstep_graph::{GraphSpec, ValidatedGraph};
 
-/// Expressions that nobody uses.
-struct Nothing;
-
-impl ProgramCheck for Nothing {
-    fn check_vertex(&self, _: &VertexSpec) -> Result<(), String> {
-        Ok(())
-    }
-    fn check_edge(&self, _: &EdgeSpec) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-impl Expressions for Nothing {
-    fn when(&self, _: &str, _: EdgeView<'_>) -> Result<bool, Failure> {
-        Ok(true)
-    }
-    fn transform(&self, _: &str, view: EdgeView<'_>) -> Result<Payload, Failure> {
-        Ok(view.message.clone())
-    }
-}
+use nothing::Nothing;
 
 const NOW: Timestamp = Timestamp(0);
 const PARTITIONS: u32 = 3;

@@ -1,36 +1,19 @@
 //! A partition that is given messages as references to what they say.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod nothing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::json;
 use superstep_engine::{
-    Command, Committed, EdgeView, Effect, Expressions, Failure, FrameId, Homes, Job, MessageKey, Opening,
-    Partition, PartitionEvent, PartitionId, Payload, Reference, Report, Routed, Start, Target, Timestamp,
+    Command, Committed, Effect, Failure, FrameId, Homes, Job, MessageKey, Opening, Partition, PartitionEvent,
+    PartitionId, Payload, Reference, Report, Routed, Start, Target, Timestamp,
 };
-use superstep_graph::{EdgeSpec, GraphSpec, Port, ProgramCheck, ValidatedGraph, VertexSpec};
+use superstep_graph::{GraphSpec, Port, ValidatedGraph};
 
-/// Expressions that nobody uses.
-struct Nothing;
-
-impl ProgramCheck for Nothing {
-    fn check_vertex(&self, _: &VertexSpec) -> Result<(), String> {
-        Ok(())
-    }
-    fn check_edge(&self, _: &EdgeSpec) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-impl Expressions for Nothing {
-    fn when(&self, _: &str, _: EdgeView<'_>) -> Result<bool, Failure> {
-        Ok(true)
-    }
-    fn transform(&self, _: &str, view: EdgeView<'_>) -> Result<Payload, Failure> {
-        Ok(view.message.clone())
-    }
-}
+use nothing::Nothing;
 
 const NOW: Timestamp = Timestamp(0);
 

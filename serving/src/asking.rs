@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
-use superstep_graph::VertexName;
-use superstep_runtime::{Model, ModelRequest};
+use superstep_graph::{Sampling, VertexName};
+use superstep_runtime::{ChatMessage, Model, ModelRequest};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
@@ -25,9 +25,22 @@ const NOBODY: &str = "request";
 /// status of the answer.
 const FIRST_TEXT: Duration = Duration::from_secs(5);
 
+/// What a request says of the answers that it wants.
+pub(crate) struct Wanted {
+    pub(crate) messages: Vec<ChatMessage>,
+    pub(crate) sampling: Sampling,
+    pub(crate) seed: u64,
+    pub(crate) schema: Option<Arc<Value>>,
+    /// What it says of who asks.
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) choices: u32,
+}
+
 /// What a model is asked to write.
 pub(crate) struct Asking {
     model: Arc<dyn Model>,
+    /// How many calls the conversation has already.
+    pub(crate) calls_before: usize,
     /// What it is asked, once for each answer.
     requests: Vec<ModelRequest>,
     /// Hash of all that decides the answers.
@@ -35,14 +48,26 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// `choices` answers of `model` to `request`, which has its tools. They are drawn with the seeds that follow each
-    /// other.
+    /// The answers of `model` that a request wants which came with `key`, and which may call `tools`. Several are drawn
+    /// with the seeds that follow each other.
     pub(crate) fn new(
         (name, model): (&str, &Arc<dyn Model>),
-        request: &ModelRequest,
-        choices: u32,
+        wanted: Wanted,
         tools: &ToolUse,
+        key: Option<&[u8]>,
     ) -> Self {
+        let Wanted { messages, sampling, seed, schema, metadata, choices } = wanted;
+        let calls_before = messages.iter().map(|message| message.tool_calls.len()).sum();
+        let mut request = ModelRequest {
+            vertex: vertex(&metadata),
+            messages: messages.into(),
+            tools: [].into(),
+            sampling,
+            seed,
+            schema,
+            idempotency_key: key.map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
+        };
+        tools.prepare(&mut request);
         let numbered = |number: u32| {
             let mut request = request.clone();
             request.seed = request.seed.wrapping_add(number.into());
@@ -53,7 +78,8 @@ impl Asking {
             request
         };
         let requests = (0..choices).map(numbered).collect();
-        Self { model: Arc::clone(model), requests, digest: digest(request, name, choices, tools) }
+        let digest = digest(&request, name, choices, tools);
+        Self { model: Arc::clone(model), calls_before, requests, digest }
     }
 
     /// Boards the flight of a request that came with `key`. The room that its body takes is given back when the work
@@ -64,7 +90,7 @@ impl Asking {
         key: Option<&HeaderValue>,
         room: OwnedSemaphorePermit,
     ) -> Result<Receiver<Progress>, Refusal> {
-        let Self { model, requests, digest } = self;
+        let Self { model, requests, digest, .. } = self;
         let key = key.map(|key| flight_key(key, &digest));
         let board = desk.flights.board(key, Order { model, requests, room });
         board.map_err(|full| Refusal::busy(full.0))
@@ -77,7 +103,7 @@ pub(crate) fn key(headers: &HeaderMap) -> Option<&HeaderValue> {
 }
 
 /// The vertex that asks, as our own workers tell it in `metadata.vertex`.
-pub(crate) fn vertex(metadata: &Map<String, Value>) -> VertexName {
+fn vertex(metadata: &Map<String, Value>) -> VertexName {
     metadata.get("vertex").and_then(Value::as_str).unwrap_or(NOBODY).into()
 }
 

@@ -3,11 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use superstep_graph::Sampling;
-use superstep_runtime::ModelRequest;
 
 use super::messages::read_messages;
 use super::reply::Form;
-use crate::asking::{Asking, vertex};
+use crate::asking::{Asking, Wanted};
 use crate::desk::Desk;
 use crate::drawing::{draws, logprobs, seed};
 use crate::fields::{Fields, Shape};
@@ -58,20 +57,12 @@ impl ChatOrder {
         is_text_alone(&mut fields)?;
         fields.ignore(&IGNORED);
         fields.finish()?;
-        let mut request = ModelRequest {
-            vertex: vertex(&metadata),
-            messages: messages.into(),
-            tools: [].into(),
-            sampling,
-            seed,
-            schema: format.schema(),
-            idempotency_key: key.map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
-        };
-        let calls_before = request.messages.iter().map(|message| message.tool_calls.len()).sum();
-        tools.prepare(&mut request);
-        let asking = Asking::new((name, model), &request, choices, &tools);
+        let schema = format.schema();
+        let wanted = Wanted { messages, sampling, seed, schema, metadata, choices };
+        let asking = Asking::new((name, model), wanted, &tools, key);
         let includes_usage = options.unwrap_or_default().include_usage;
-        Ok(Self { asking, form: Form::new(name, tools, calls_before, includes_usage), streams })
+        let form = Form::new(name, tools, asking.calls_before, includes_usage);
+        Ok(Self { asking, form, streams })
     }
 }
 

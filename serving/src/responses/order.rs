@@ -2,11 +2,10 @@
 
 use serde_json::{Map, Value, json};
 use superstep_graph::Sampling;
-use superstep_runtime::ModelRequest;
 
 use super::form::Form;
 use super::input::read_input;
-use crate::asking::{Asking, vertex};
+use crate::asking::{Asking, Wanted};
 use crate::desk::Desk;
 use crate::drawing::{draws, logprobs, seed};
 use crate::fields::{Fields, Shape};
@@ -73,19 +72,11 @@ impl ResponseOrder {
         }
         fields.ignore(&IGNORED);
         fields.finish()?;
-        let mut request = ModelRequest {
-            vertex: vertex(&metadata),
-            messages: messages.into(),
-            tools: [].into(),
-            sampling,
-            seed,
-            schema: format.schema(),
-            idempotency_key: key.map(String::from_utf8_lossy).unwrap_or_default().into_owned(),
-        };
-        let calls_before = request.messages.iter().map(|message| message.tool_calls.len()).sum();
-        tools.prepare(&mut request);
-        let asking = Asking::new((name, model), &request, 1, &tools);
-        Ok(Self { asking, form: Form::new(said, tools, calls_before), streams })
+        let schema = format.schema();
+        let wanted = Wanted { messages, sampling, seed, schema, metadata, choices: 1 };
+        let asking = Asking::new((name, model), wanted, &tools, key);
+        let form = Form::new(said, tools, asking.calls_before);
+        Ok(Self { asking, form, streams })
     }
 }
 
