@@ -7,6 +7,7 @@
 //! next token of the short way is put in its place.
 
 mod closing;
+mod pattern;
 mod schema;
 
 use std::sync::{Arc, LazyLock};

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::pattern::writable;
 use crate::error::GenerateError;
 
 /// The largest integer that every JSON reader keeps exact.
@@ -48,7 +49,7 @@ pub(super) fn bounded(schema: &Value) -> Result<Value, GenerateError> {
             return refuse("it is neither an object nor true");
         }
     };
-    bound(&mut schema, true);
+    bound(&mut schema, true)?;
     let Value::Object(root) = &mut schema else { return refuse("it is not an object") };
     let options = json!({"whitespace_flexible": false, "json_allowed_escapes": "nrbtf\\\""});
     root.insert("x-guidance".to_owned(), options);
@@ -101,23 +102,24 @@ fn replace_unconstrained(schema: &mut Value) {
 
 /// Narrows a schema and those inside it. One that `stands_alone` says all that holds for its instances; parts of
 /// a composition may name properties for each other.
-fn bound(schema: &mut Value, stands_alone: bool) {
+fn bound(schema: &mut Value, stands_alone: bool) -> Result<(), GenerateError> {
     replace_unconstrained(schema);
-    let Value::Object(keywords) = schema else { return };
+    let Value::Object(keywords) = schema else { return Ok(()) };
+    writable(keywords)?;
     let composed = COMPOSITION.iter().any(|keyword| keywords.contains_key(*keyword));
     for (keyword, value) in keywords.iter_mut() {
         match (keyword.as_str(), value) {
             (name, Value::Array(schemas)) if COMPOSITION.contains(&name) => {
-                schemas.iter_mut().for_each(|schema| bound(schema, false));
+                schemas.iter_mut().try_for_each(|schema| bound(schema, false))?;
             }
             ("prefixItems" | "items", Value::Array(schemas)) => {
-                schemas.iter_mut().for_each(|schema| bound(schema, true));
+                schemas.iter_mut().try_for_each(|schema| bound(schema, true))?;
             }
-            (name, value) if ONE.contains(&name) => bound(value, true),
+            (name, value) if ONE.contains(&name) => bound(value, true)?,
             (name, Value::Object(schemas)) if MAP.contains(&name) => {
                 // A definition may be referred to from a composition.
                 let alone = name == "properties" || name == "patternProperties";
-                schemas.iter_mut().for_each(|(_, schema)| bound(schema, alone));
+                schemas.iter_mut().try_for_each(|(_, schema)| bound(schema, alone))?;
             }
             _ => {}
         }
@@ -128,7 +130,7 @@ fn bound(schema: &mut Value, stands_alone: bool) {
     let free = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "enum", "const"];
     if free.iter().any(|keyword| keywords.contains_key(*keyword)) {
         complete_range(keywords);
-        return;
+        return Ok(());
     }
     if has_type(keywords, "integer") {
         keywords.insert("minimum".to_owned(), json!(-INTEGER));
@@ -137,6 +139,7 @@ fn bound(schema: &mut Value, stands_alone: bool) {
         keywords.insert("minimum".to_owned(), json!(-NUMBER));
         keywords.insert("maximum".to_owned(), json!(NUMBER));
     }
+    Ok(())
 }
 
 /// Adds the missing side of a range of which one side is given.
