@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use superstep_engine::Failure;
 use superstep_runtime::{Embedder, Model, Reranker};
 
 use crate::counts::Counts;
@@ -57,6 +58,12 @@ impl Desk {
     pub(crate) fn embedder(&self) -> Result<&Arc<dyn Embedder>, Refusal> {
         let name = self.offered.name();
         self.offered.embedder.as_ref().ok_or_else(|| Refusal::other_model(name, "embed texts"))
+    }
+
+    /// Why there is no answer of a model that has failed; it may have died.
+    pub(crate) fn failed(&self, failure: &Failure) -> Refusal {
+        self.flights.doubt(failure);
+        Refusal::failed(failure)
     }
 
     /// Waits for a place at the model.

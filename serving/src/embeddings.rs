@@ -56,7 +56,7 @@ pub(crate) async fn embeddings(desk: &Desk, headers: &HeaderMap, body: &[u8]) ->
     let key = key(headers).and_then(|key| key.to_str().ok()).unwrap_or_default();
     let request = EmbedRequest { vertex: "request".into(), texts, idempotency_key: key.to_owned() };
     let place = desk.place().await?;
-    let found = embedder.embed(request).await.map_err(|failure| Refusal::failed(&failure))?;
+    let found = embedder.embed(request).await.map_err(|failure| desk.failed(&failure))?;
     drop(place);
     let length = found.vectors.first().map_or(0, Vec::len);
     if let Some(dimensions) = dimensions.filter(|dimensions| *dimensions != length) {

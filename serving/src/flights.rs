@@ -121,12 +121,15 @@ impl Flights {
                 self.counts.completion_tokens.add(answer.usage.completion_tokens);
                 self.counts.whole_answer.note(let_in.elapsed());
             }
-            Err(failure) => {
-                tracing::warn!(%failure, "the model has not answered");
-                if failure.class.is_retryable() {
-                    (self.doubt)();
-                }
-            }
+            Err(failure) => self.doubt(failure),
+        }
+    }
+
+    /// Tells of a failure of the model. One that may pass puts it in doubt.
+    pub(crate) fn doubt(&self, failure: &Failure) {
+        tracing::warn!(%failure, "the model has not answered");
+        if failure.class.is_retryable() {
+            (self.doubt)();
         }
     }
 

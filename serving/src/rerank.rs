@@ -36,7 +36,7 @@ pub(crate) async fn rerank(desk: &Desk, body: &[u8]) -> Result<Response, Refusal
     let texts = if returns_documents { documents.clone() } else { Vec::new() };
     let place = desk.place().await?;
     let request = RerankRequest { query, documents };
-    let ranking = reranker.rerank(request).await.map_err(|failure| Refusal::failed(&failure))?;
+    let ranking = reranker.rerank(request).await.map_err(|failure| desk.failed(&failure))?;
     drop(place);
     let mut ranked: Vec<(usize, f64)> = ranking.scores.into_iter().enumerate().collect();
     // The sort keeps equally good ones in the order in which they came.

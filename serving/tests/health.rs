@@ -1,10 +1,40 @@
 //! Whether a server is well, and how it ends.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde_json::json;
+use superstep_engine::{Failure, Usage};
+use superstep_runtime::{EmbedRequest, Embedder, Embeddings, Ranking, RerankRequest, Reranker};
+use superstep_serving::Offered;
 
-use crate::given::{Given, offered, says, script_offered, tiny_model};
+use crate::given::{Given, offered, ranking_offered, says, script_offered, taken, tiny_model};
+
+/// What computes once, and has died then.
+#[derive(Default)]
+struct Mortal(AtomicBool);
+
+impl Mortal {
+    fn once<T: Send + 'static>(&self, computed: T) -> BoxFuture<'static, Result<T, Failure>> {
+        let died = self.0.swap(true, Ordering::AcqRel);
+        async move { if died { Err(Failure::transient("it has stopped")) } else { Ok(computed) } }.boxed()
+    }
+}
+
+impl Embedder for Mortal {
+    fn embed(&self, _: EmbedRequest) -> BoxFuture<'static, Result<Embeddings, Failure>> {
+        self.once(Embeddings { vectors: vec![vec![1.0]], usage: Usage::default() })
+    }
+}
+
+impl Reranker for Mortal {
+    fn rerank(&self, _: RerankRequest) -> BoxFuture<'static, Result<Ranking, Failure>> {
+        self.once(Ranking { scores: vec![1.0], usage: Usage::default() })
+    }
+}
 
 #[tokio::test]
 async fn it_lives_at_once_and_is_ready_when_the_model_has_made_a_token() {
@@ -58,6 +88,34 @@ async fn a_model_that_fails_again_has_died() {
     let given = Given::empty(4).await;
     local.is_local = true;
     assert!(given.server.open(local).await.is_err());
+}
+
+#[tokio::test]
+async fn what_embeds_or_ranks_and_fails_again_has_died() {
+    let (embeds, ranks) = (Arc::new(Mortal::default()), Arc::new(Mortal::default()));
+    let neither = || Offered { model: None, embedder: None, reranker: None, ..ranking_offered() };
+    for (mortal, path, body) in [
+        (
+            Offered { embedder: Some(embeds), ..neither() },
+            "/v1/embeddings",
+            json!({"model": "tiny", "input": "x"}),
+        ),
+        (
+            Offered { reranker: Some(ranks), ..neither() },
+            "/v1/rerank",
+            json!({"model": "tiny", "query": "x", "documents": ["x"]}),
+        ),
+    ] {
+        let given = Given::empty(4).await;
+        given.server.open(mortal).await.unwrap();
+        assert_eq!(given.text("/livez").await.0, 200, "{path}");
+        assert_eq!(taken(given.post(path, &body)).await.0, 503, "{path}");
+        let since = Instant::now();
+        while given.text("/livez").await.0 == 200 {
+            assert!(since.elapsed() < Duration::from_secs(60), "{path}: the server says that it has died");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -100,6 +100,8 @@ fn compute(network: &Network, queue: &Receiver<Job>, most: usize) {
                 queue.try_recv()
             };
             match job {
+                // Whoever went away before his turn is not begun with.
+                Ok(job) if job.reply.is_closed() => {}
                 Ok(job) => ranked.extend(Ranked::begin(network, job)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) if ranked.is_empty() => return,
