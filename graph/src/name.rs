@@ -1,5 +1,6 @@
 //! Names of vertices and ports.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $type(Arc<str>);
 
@@ -21,6 +22,19 @@ macro_rules! name {
             /// Whether the name has the form `[a-z][a-z0-9_]*`, at most 63 characters.
             pub fn is_well_formed(&self) -> bool {
                 well_formed(&self.0)
+            }
+        }
+
+        impl Ord for $type {
+            /// That of the texts. Clones, which share theirs, are not read: messages are sorted by who sent them.
+            fn cmp(&self, other: &Self) -> Ordering {
+                if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+            }
+        }
+
+        impl PartialOrd for $type {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
             }
         }
 

@@ -1,6 +1,8 @@
 //! The beginning of a superstep: committed messages reach their vertices, and it is planned which
 //! vertices start.
 
+mod order;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,12 +13,12 @@ use super::Partition;
 use super::frame::Frame;
 use super::launch::by_sender;
 use super::vertex::{Queued, Rank, Readiness, edge_ix, rank_of};
-use crate::defect::{self, Defect};
 use crate::ids::{FrameId, Place, Timestamp};
 use crate::message::{MessageKey, MessageStatus, Routed, Target};
 use crate::payload::Payload;
 use crate::protocol::{JoinReport, Planned, Report, Start};
 use crate::values::combine;
+use order::sort_and_dedup;
 
 /// A delivery that may wait for messages of other partitions.
 #[derive(Clone, Copy, Debug)]
@@ -54,15 +56,21 @@ impl Partition {
             if (messages.len() as u64) < expect {
                 return;
             }
-            sort_and_dedup(messages);
+            sort_and_dedup(messages, &self.frames);
             if (messages.len() as u64) < expect {
                 return;
             }
         }
         // Earlier supersteps are over: what still comes for them is a repetition.
         let later = self.from_others.split_off(&(superstep + 1));
-        let arrived = std::mem::replace(&mut self.from_others, later).remove(&superstep);
-        self.incoming.extend(arrived.into_iter().flatten());
+        let arrived = std::mem::replace(&mut self.from_others, later).remove(&superstep).unwrap_or_default();
+        if expect > 0 && self.incoming.is_empty() {
+            // They are in order already.
+            self.incoming = arrived;
+        } else {
+            self.incoming.extend(arrived);
+            sort_and_dedup(&mut self.incoming, &self.frames);
+        }
         self.delivery = None;
         self.deliver(superstep);
         if starts {
@@ -70,11 +78,9 @@ impl Partition {
         }
     }
 
+    /// Puts all that has come, which is in order, into inboxes.
     fn deliver(&mut self, superstep: u64) {
         let mut incoming = std::mem::take(&mut self.incoming);
-        if incoming.len() > 1 {
-            sort_and_dedup(&mut incoming);
-        }
         let mut nearby = Nearby::default();
         for message in incoming.drain(..) {
             if let Some(place) = self.place(message, &mut nearby)
@@ -274,14 +280,6 @@ fn weight(frame: &Frame, place: Place, fires: bool) -> u64 {
         }
     };
     all.unwrap_or(1)
-}
-
-fn sort_and_dedup(messages: &mut Vec<Routed>) {
-    messages.sort_by(|a, b| (a.frame, &a.to, &a.key).cmp(&(b.frame, &b.to, &b.key)));
-    if defect::is(Defect::RepetitionsDelivered) {
-        return;
-    }
-    messages.dedup_by(|a, b| a.frame == b.frame && a.to == b.to && a.key == b.key);
 }
 
 /// The elements of a forEach: the items of all lists that were drained, in order.
