@@ -15,7 +15,9 @@ mod statuses;
 pub use commands::{command, command_of};
 pub use events::{event, seen_of};
 pub use judged::{judged, revision};
-pub use messages::{Names, blob, blobs_in, message, messages_of, reference_of};
+pub use messages::{
+    Names, apart, blob, blobs_in, message, messages_of, reference_of, say_also, says_the_same,
+};
 pub use names::{
     activation, activation_of, failure, failure_of, payload, payload_of, question, question_of, status,
     status_of, totals, totals_of, usage, usage_of,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use prost::Message as _;
 use superstep_engine::{FrameId, MessageKey, Payload, Reference, Routed, Target};
 use superstep_graph::{Port, VertexName};
 use superstep_proto::v1;
@@ -51,6 +52,16 @@ impl Names {
         (from, port, to)
     }
 
+    /// The number of a further receiver, which is most likely beside that of the last one.
+    fn further(&mut self, to: &VertexName) -> u32 {
+        let near = self.last.map(|(.., to)| to + 1);
+        let number = self.number_near(near, to.as_str());
+        if let Some((.., last)) = &mut self.last {
+            *last = number;
+        }
+        number
+    }
+
     /// How many bytes they have.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -87,7 +98,63 @@ pub fn message(message: &Routed, form: Form, names: &mut Names) -> Option<v1::Me
         orphan: message.orphan,
         passive: message.passive,
         traceparent: String::new(),
+        also: Vec::new(),
     })
+}
+
+/// Whether two messages differ in nothing but their receivers, so that they can travel as one.
+#[must_use]
+pub fn says_the_same(one: &Routed, other: &Routed) -> bool {
+    let trails = match (&one.trail, &other.trail) {
+        (None, None) => true,
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    one.payload.is_same(&other.payload)
+        && trails
+        && one.frame == other.frame
+        && one.key == other.key
+        && (one.orphan, one.passive) == (other.orphan, other.passive)
+}
+
+/// Lets a message that was packed stand for one that [says the same](says_the_same) as well; false, and nothing is done,
+/// if that one names its receiver by a place.
+pub fn say_also(packed: &mut v1::Message, message: &Routed, names: &mut Names) -> bool {
+    let Target::Absent(to) = &message.to else { return false };
+    packed.also.push(names.further(to));
+    true
+}
+
+/// A batch as those that hold no message with further receivers, about `most` bytes of messages in each, for those who
+/// do not know of them.
+pub fn apart(batch: v1::Batch, most: usize) -> Vec<v1::Batch> {
+    let mut batches = Vec::new();
+    let (mut messages, mut bytes) = (Vec::new(), 0);
+    let v1::Batch { run, epoch, superstep, partition, messages: all, names } = batch;
+    let like = |messages| v1::Batch {
+        run: run.clone(),
+        epoch,
+        superstep,
+        partition,
+        messages,
+        names: names.clone(),
+    };
+    for mut message in all {
+        let also = std::mem::take(&mut message.also);
+        let further = also.into_iter().map(|to| v1::Message { to, ..message.clone() }).collect::<Vec<_>>();
+        for message in std::iter::once(message).chain(further) {
+            bytes += message.encoded_len();
+            messages.push(message);
+            if bytes >= most {
+                bytes = 0;
+                batches.push(like(std::mem::take(&mut messages)));
+            }
+        }
+    }
+    if !messages.is_empty() {
+        batches.push(like(messages));
+    }
+    batches
 }
 
 /// A payload as its text.
@@ -111,13 +178,18 @@ pub fn reference_of(blob: &v1::Blob) -> Result<Reference, WireError> {
     Ok(Reference { digest, bytes: blob.bytes })
 }
 
-/// The places of the messages of a batch whose payloads are blobs, with their frames and receivers.
+/// The places of the messages of a batch whose payloads are blobs, with their frames and receivers. A message that has
+/// several receivers is there for each of them.
 pub fn blobs_in(batch: &v1::Batch) -> impl Iterator<Item = (usize, FrameId, VertexName)> {
     let is_blob = |payload: &v1::Payload| matches!(payload.form, Some(Form::Blob(_)));
     let messages = batch.messages.iter().enumerate();
-    messages.filter(move |(_, message)| message.payload.as_ref().is_some_and(is_blob)).map(|(at, message)| {
-        let to = batch.names.get(message.to as usize).map(String::as_str).unwrap_or_default();
-        (at, FrameId(message.frame), VertexName::from(to))
+    let blobs = messages.filter(move |(_, message)| message.payload.as_ref().is_some_and(is_blob));
+    blobs.flat_map(move |(at, message)| {
+        let receivers = std::iter::once(&message.to).chain(&message.also);
+        receivers.map(move |to| {
+            let to = batch.names.get(*to as usize).map(String::as_str).unwrap_or_default();
+            (at, FrameId(message.frame), VertexName::from(to))
+        })
     })
 }
 
@@ -128,7 +200,26 @@ pub fn blobs_in(batch: &v1::Batch) -> impl Iterator<Item = (usize, FrameId, Vert
 pub fn messages_of(batch: v1::Batch) -> Result<Vec<Routed>, WireError> {
     let vertices = vec![None; batch.names.len()];
     let mut known = Known { names: &batch.names, vertices, last: None, said: None };
-    batch.messages.into_iter().map(|message| message_of(message, &mut known)).collect()
+    let count = batch.messages.iter().map(|message| 1 + message.also.len()).sum();
+    let mut messages = Vec::with_capacity(count);
+    for mut message in batch.messages {
+        let also = std::mem::take(&mut message.also);
+        let said = message_of(message, &mut known)?;
+        for to in also {
+            messages.push(Routed {
+                frame: said.frame,
+                to: Target::Absent(known.vertex(to)?),
+                key: said.key.clone(),
+                payload: said.payload.clone(),
+                trail: said.trail.clone(),
+                orphan: said.orphan,
+                passive: said.passive,
+                via: None,
+            });
+        }
+        messages.push(said);
+    }
+    Ok(messages)
 }
 
 /// The names of a batch as the engine has them, each made once.
@@ -254,6 +345,88 @@ mod tests {
         }
         assert_eq!(came.len(), sent.len());
         assert!(came[0].payload.is_same(&came[1].payload) && !came[1].payload.is_same(&came[2].payload));
+    }
+
+    fn packed_together(sent: &[Routed]) -> v1::Batch {
+        let mut names = Names::default();
+        let mut messages: Vec<v1::Message> = Vec::new();
+        for (at, routed) in sent.iter().enumerate() {
+            let near = at.checked_sub(1).is_some_and(|before| says_the_same(&sent[before], routed));
+            match messages.last_mut().filter(|_| near) {
+                Some(packed) => assert!(say_also(packed, routed, &mut names)),
+                None => messages.extend(message(routed, json(&routed.payload), &mut names)),
+            }
+        }
+        v1::Batch { run: "r".to_owned(), messages, names: names.into(), ..v1::Batch::default() }
+    }
+
+    fn identities(messages: Vec<Routed>) -> Vec<(FrameId, Target, MessageKey, Payload, bool, bool)> {
+        let mut all: Vec<_> = messages
+            .into_iter()
+            .map(|it| (it.frame, it.to, it.key, it.payload, it.orphan, it.passive))
+            .collect();
+        all.sort_by(|one, other| (&one.1, &one.2).cmp(&(&other.1, &other.2)));
+        all
+    }
+
+    /// What one vertex says to three, another one to one of them, and the first one something else to two.
+    fn fans() -> Vec<Routed> {
+        let to = |of: &Routed, to: &str| Routed { to: Target::Absent(to.into()), ..of.clone() };
+        let (one, two, three) =
+            (routed("a", "x", "out", "[1]"), routed("b", "x", "out", "2"), routed("a", "x", "error", "3"));
+        vec![one.clone(), to(&one, "y"), to(&one, "z"), two, three.clone(), to(&three, "y")]
+    }
+
+    #[test]
+    fn what_one_says_to_several_travels_once_and_comes_to_each() {
+        let batch = packed_together(&fans());
+        assert_eq!(batch.messages.iter().map(|message| message.also.len()).collect::<Vec<_>>(), [2, 0, 1]);
+        let came = messages_of(batch).expect("they mean something");
+        assert!(came.iter().all(|message| message.trail.is_some()));
+        assert_eq!(identities(came), identities(fans()));
+    }
+
+    #[test]
+    fn what_differs_in_more_than_the_receiver_does_not_travel_as_one() {
+        let one = routed("a", "x", "out", "[1]");
+        let like = |change: fn(&mut Routed)| {
+            let mut other = one.clone();
+            change(&mut other);
+            says_the_same(&one, &other)
+        };
+        assert!(like(|other| other.to = Target::Absent("y".into())));
+        assert!(!like(|other| other.frame = FrameId(3)));
+        assert!(!like(|other| other.key.ordinal += 1));
+        assert!(!like(|other| other.key.incarnation += 1));
+        assert!(!like(|other| other.key.superstep += 1));
+        assert!(!like(|other| other.key.direct = true));
+        assert!(!like(|other| other.key.port = "error".into()));
+        assert!(!like(|other| other.orphan = false));
+        assert!(!like(|other| other.passive = true));
+        assert!(!like(|other| other.trail = None));
+        // Equal, and not one and the same: comparing texts would cost more than they do.
+        assert!(!like(|other| other.payload = Payload::from_json("[1]").expect("it is JSON")));
+    }
+
+    #[test]
+    fn a_batch_is_taken_apart_for_who_knows_of_one_receiver_only() {
+        let together = packed_together(&fans());
+        for (most, batches) in [(1, 6), (usize::MAX, 1)] {
+            let apart = apart(together.clone(), most);
+            assert_eq!(apart.len(), batches, "{most}");
+            let messages = apart.iter().flat_map(|batch| &batch.messages);
+            assert!(messages.clone().all(|message| message.also.is_empty()));
+            assert_eq!(messages.count(), 6);
+            let came = apart.into_iter().flat_map(|batch| messages_of(batch).expect("they mean something"));
+            assert_eq!(identities(came.collect()), identities(fans()));
+        }
+    }
+
+    #[test]
+    fn a_further_receiver_whose_name_is_none_means_nothing() {
+        let mut batch = packed_together(&fans());
+        batch.messages[0].also.push(99);
+        assert!(messages_of(batch).is_err());
     }
 
     #[test]

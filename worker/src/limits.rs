@@ -13,6 +13,9 @@ pub(crate) const PIECE: usize = 1 << 20;
 pub(crate) const INLINE: usize = 64 << 10;
 /// About how many bytes of messages between vertices go in one batch.
 pub(crate) const BATCH: usize = 1 << 20;
+/// How many bytes of a batch a further receiver of a message counts for: on the way it is one or two, and where it
+/// arrives a message.
+pub(crate) const FURTHER: usize = 16;
 /// How many bytes of batches one sender may have under way to one receiver.
 pub(crate) const WINDOW: u64 = 8 << 20;
 /// How many bytes of its credit a sender is given back at once; less after [`CREDIT_AFTER`].

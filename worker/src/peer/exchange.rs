@@ -48,7 +48,7 @@ struct Owed {
 impl Account {
     fn new(credit: mpsc::UnboundedSender<Result<v1::Credit, Status>>) -> Arc<Self> {
         let account = Self { credit, owed: Mutex::default() };
-        account.tell(v1::Credit { bytes: WINDOW, batches: Vec::new() });
+        account.tell(v1::Credit { bytes: WINDOW, knows_also: true, ..v1::Credit::default() });
         Arc::new(account)
     }
 
@@ -174,8 +174,11 @@ mod tests {
         let (credit, mut told) = mpsc::unbounded_channel();
         let account = Account::new(credit);
         let mut next = move || told.try_recv().ok().map(|credit| credit.expect("it is credit"));
-        let credit = |bytes, batches: &[u64]| Some(v1::Credit { bytes, batches: batches.to_vec() });
-        assert_eq!(next(), credit(WINDOW, &[]));
+        let credit = |bytes, batches: &[u64]| {
+            Some(v1::Credit { bytes, batches: batches.to_vec(), ..v1::Credit::default() })
+        };
+        let first = next().expect("the first credit is told at once");
+        assert_eq!((first.bytes, first.batches.len(), first.knows_also), (WINDOW, 0, true));
         let (one, two) = (account.grant(10), account.grant(20));
         drop(two);
         assert_eq!(next(), None);

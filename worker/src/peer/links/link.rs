@@ -16,6 +16,7 @@ use super::encoded::{Encoded, exchange};
 use super::packing::pack;
 use super::{Outgoing, ToLink};
 use crate::channels::Channels;
+use crate::limits::BATCH;
 use crate::peer::ToLeader;
 use crate::pieces;
 
@@ -52,6 +53,8 @@ struct Open {
     credits: Streaming<v1::Credit>,
     /// How many bytes may still be sent. It is negative while more is under way than the worker takes at once.
     credit: i64,
+    /// Whether the worker knows messages that have several receivers.
+    knows_also: bool,
 }
 
 /// Why nothing is sent any more over a stream, or over the link.
@@ -146,6 +149,9 @@ impl Link {
         mut open: Open,
         is_closed: &impl Fn(&mpsc::UnboundedReceiver<ToLink>) -> bool,
     ) -> Stop {
+        if !open.knows_also {
+            self.take_apart();
+        }
         // What was under way when the last stream broke may be lost; what was not is dropped as a repetition.
         for sent in &self.under_way {
             if open.out.send(sent.batch.clone()).is_err() {
@@ -156,7 +162,7 @@ impl Link {
         loop {
             // A batch that is larger than all the credit there is goes alone.
             while open.credit > 0 && !self.waiting.is_empty() {
-                let Some(sent) = self.pack().await else { break };
+                let Some(sent) = self.pack(open.knows_also).await else { break };
                 if open.out.send(sent.batch.clone()).is_err() {
                     self.under_way.push_back(sent);
                     return Stop::Broken;
@@ -184,9 +190,9 @@ impl Link {
     }
 
     /// The next batch that is to be sent; none if there is none, or it cannot be packed at the moment.
-    async fn pack(&mut self) -> Option<UnderWay> {
+    async fn pack(&mut self, together: bool) -> Option<UnderWay> {
         while let Some(outgoing) = self.waiting.front_mut() {
-            match pack(outgoing, &self.store).await {
+            match pack(outgoing, together, &self.store).await {
                 Ok(Some(batch)) => {
                     let (run, epoch) = (outgoing.run.clone(), outgoing.epoch);
                     let (batch, leader) = (Encoded::from(&batch), outgoing.leader.clone());
@@ -212,13 +218,20 @@ impl Link {
             relay(sent);
             relayed += 1;
         }
-        while let Some(sent) = self.pack().await {
+        while let Some(sent) = self.pack(false).await {
             relay(sent);
             relayed += 1;
         }
         if relayed > 0 {
             tracing::info!(address = self.address, relayed, "messages go by the leader");
         }
+    }
+
+    /// Gives each receiver a message of its own in what is under way: the worker that is there by now is of an earlier
+    /// release than the one that it was meant for.
+    fn take_apart(&mut self) {
+        let sent = std::mem::take(&mut self.under_way);
+        self.under_way = sent.into_iter().flat_map(apart).collect();
     }
 
     /// Batches were taken in. A worker of an earlier release gives credit for each alone, and names none.
@@ -246,14 +259,33 @@ async fn connect(channels: Channels, address: String, pause: Duration) -> Result
     let channel = channels.to(&address);
     let channel = channel.map_err(|error| tonic::Status::invalid_argument(error.to_string()))?;
     let (out, outgoing) = mpsc::unbounded_channel();
-    let credits = exchange(channel, UnboundedReceiverStream::new(outgoing)).await?;
-    Ok(Open { out, credits, credit: 0 })
+    let mut credits = exchange(channel, UnboundedReceiverStream::new(outgoing)).await?;
+    let first = credits.message().await?;
+    let first = first.ok_or_else(|| tonic::Status::unavailable("the stream has ended"))?;
+    Ok(Open { out, credits, credit: signed(first.bytes), knows_also: first.knows_also })
 }
 
-fn relay(UnderWay { batch, leader, .. }: UnderWay) {
+/// A batch as those in which each message has one receiver.
+fn apart(sent: UnderWay) -> impl Iterator<Item = UnderWay> {
+    let UnderWay { run, epoch, batch, leader } = sent;
     let batch = v1::Batch::from(&batch);
-    if !pieces::tell_leader(&leader, Said::Relayed(batch)) {
-        // Another leader has the run, or will have it, and goes on from the log.
-        tracing::debug!("nobody hands messages on");
+    let batches = if batch.messages.iter().all(|message| message.also.is_empty()) {
+        vec![batch]
+    } else {
+        superstep_wire::apart(batch, BATCH)
+    };
+    batches.into_iter().map(move |batch| {
+        let (run, leader) = (run.clone(), leader.clone());
+        UnderWay { run, epoch, batch: Encoded::from(&batch), leader }
+    })
+}
+
+/// The leader may be of an earlier release, and so may the worker.
+fn relay(sent: UnderWay) {
+    for UnderWay { batch, leader, .. } in apart(sent) {
+        if !pieces::tell_leader(&leader, Said::Relayed(v1::Batch::from(&batch))) {
+            // Another leader has the run, or will have it, and goes on from the log.
+            tracing::debug!("nobody hands messages on");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Messages as they travel: in batches of about equal size, long payloads as blobs.
 
 use prost::Message as _;
-use superstep_engine::{MessageKey, Payload, Record, Reference};
+use superstep_engine::{MessageKey, Payload, Record, Reference, Routed};
 use superstep_proto::v1;
 use superstep_proto::v1::payload::Form;
 use superstep_store::{RunName, Store, StoreError};
@@ -9,37 +9,49 @@ use superstep_wire::Names;
 
 use super::Outgoing;
 use crate::blocking::blocking;
-use crate::limits::{BATCH, INLINE};
+use crate::limits::{BATCH, FURTHER, INLINE};
 
-/// Packs the next batch of messages; none if there are no more. Messages that are packed are let go.
+/// Packs the next batch of messages; none if there are no more. Messages that are packed are let go. What one activation
+/// says to several travels `together`, as one message, unless it is a blob: one receiver may have that whole, and another
+/// one by its name.
 ///
 /// # Errors
 /// A long payload cannot be kept as a blob at the moment. Nothing is let go then.
 pub(super) async fn pack(
     outgoing: &mut Outgoing,
+    together: bool,
     store: &Store<Record>,
 ) -> Result<Option<v1::Batch>, StoreError> {
-    let (mut names, mut messages, mut bytes) = (Names::default(), Vec::new(), 0);
+    let (mut names, mut messages, mut bytes): (_, Vec<v1::Message>, _) = (Names::default(), Vec::new(), 0);
     let mut count = 0;
-    let mut last: Option<(&Payload, Form)> = None;
+    let mut last: Option<(&Routed, Form)> = None;
     for message in outgoing.messages.iter().rev() {
         if bytes + names.bytes() >= BATCH {
             break;
         }
-        let form = match last.take().filter(|(payload, _)| payload.is_same(&message.payload)) {
+        if together
+            && let (Some((like, Form::Json(_))), Some(packed)) = (&last, messages.last_mut())
+            && superstep_wire::says_the_same(like, message)
+            && superstep_wire::say_also(packed, message, &mut names)
+        {
+            bytes += FURTHER;
+            count += 1;
+            continue;
+        }
+        let form = match last.take().filter(|(like, _)| like.payload.is_same(&message.payload)) {
             Some((_, form)) => form,
             None => form(&message.payload, &outgoing.run, store).await?,
         };
-        last = Some((&message.payload, form.clone()));
         count += 1;
-        if let Some(mut packed) = superstep_wire::message(message, form, &mut names) {
-            if let Some(contexts) = &mut outgoing.contexts {
-                let MessageKey { from, superstep, .. } = &message.key;
-                packed.traceparent = contexts.of(message.frame, from, *superstep);
-            }
-            bytes += packed.encoded_len();
-            messages.push(packed);
+        // One that names no receiver does not travel, and none may join it.
+        let Some(mut packed) = superstep_wire::message(message, form.clone(), &mut names) else { continue };
+        last = Some((message, form));
+        if let Some(contexts) = &mut outgoing.contexts {
+            let MessageKey { from, superstep, .. } = &message.key;
+            packed.traceparent = contexts.of(message.frame, from, *superstep);
         }
+        bytes += packed.encoded_len();
+        messages.push(packed);
     }
     outgoing.messages.truncate(outgoing.messages.len() - count);
     Ok((count > 0).then(|| v1::Batch {
@@ -71,7 +83,7 @@ async fn form(payload: &Payload, run: &RunName, store: &Store<Record>) -> Result
 mod tests {
     use std::collections::BTreeMap;
 
-    use superstep_engine::{FrameId, Routed, RunStarted, Target};
+    use superstep_engine::{FrameId, RunStarted, Target};
     use superstep_graph::Port;
     use superstep_telemetry::MessageContexts;
     use tokio::sync::mpsc;
@@ -92,13 +104,55 @@ mod tests {
         Routed { frame: FrameId(frame), to, key, payload, trail, orphan, passive, via }
     }
 
-    async fn packed(contexts: Option<MessageContexts>) -> Vec<String> {
-        let messages = vec![message(0, "a", 1), message(0, "b", 1), message(0, "b", 1), message(2, "b", 3)];
+    fn outgoing(messages: Vec<Routed>, contexts: Option<MessageContexts>) -> Outgoing {
         let (leader, _inbox) = mpsc::unbounded_channel();
         let run = "traced".parse().unwrap();
-        let mut outgoing = Outgoing { run, epoch: 1, superstep: 4, partition: 0, messages, leader, contexts };
-        let batch = pack(&mut outgoing, &Store::memory()).await.unwrap().unwrap();
+        Outgoing { run, epoch: 1, superstep: 4, partition: 0, messages, leader, contexts }
+    }
+
+    async fn packed(contexts: Option<MessageContexts>) -> Vec<String> {
+        let messages = vec![message(0, "a", 1), message(0, "b", 1), message(0, "b", 1), message(2, "b", 3)];
+        let batch = pack(&mut outgoing(messages, contexts), false, &Store::memory()).await.unwrap().unwrap();
         batch.messages.into_iter().map(|message| message.traceparent).collect()
+    }
+
+    /// Messages of one sender to so many, the last two of which say something else.
+    fn fan(receivers: usize, said: &Payload) -> Vec<Routed> {
+        let like = Routed { payload: said.clone(), ..message(0, "a", 1) };
+        let other = Routed { payload: Payload::from_json("\"other\"").unwrap(), ..like.clone() };
+        let said = |at| if at + 2 < receivers { &like } else { &other };
+        let to = |at: usize| Target::Absent(format!("v{at}").as_str().into());
+        (0..receivers).map(|at| Routed { to: to(at), ..said(at).clone() }).collect()
+    }
+
+    #[tokio::test]
+    async fn what_one_says_to_many_is_packed_once_for_who_knows_it() {
+        let said = Payload::from_json("\"said\"").unwrap();
+        for (together, packed) in [(true, vec![1, 9]), (false, vec![0; 12])] {
+            let mut outgoing = outgoing(fan(12, &said), None);
+            let batch = pack(&mut outgoing, together, &Store::memory()).await.unwrap().unwrap();
+            assert!(outgoing.messages.is_empty());
+            assert_eq!(batch.messages.iter().map(|message| message.also.len()).collect::<Vec<_>>(), packed);
+            assert_eq!(superstep_wire::messages_of(batch).unwrap().len(), 12);
+            assert!(pack(&mut outgoing, together, &Store::memory()).await.unwrap().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_blob_goes_to_each_receiver_by_itself_and_many_receivers_in_several_batches() {
+        let kept = Payload::kept(Reference { digest: [7; 32], bytes: 1 << 20 });
+        let batch = pack(&mut outgoing(fan(5, &kept), None), true, &Store::memory()).await.unwrap().unwrap();
+        assert_eq!(batch.messages.iter().map(|message| message.also.len()).collect::<Vec<_>>(), [1, 0, 0, 0]);
+        let many = 2 * BATCH / FURTHER;
+        let mut outgoing = outgoing(fan(many, &Payload::null()), None);
+        let (mut batches, mut came) = (0, 0);
+        while let Some(batch) = pack(&mut outgoing, true, &Store::memory()).await.unwrap() {
+            assert!(batch.encoded_len() <= 2 * BATCH, "{}", batch.encoded_len());
+            batches += 1;
+            came += superstep_wire::messages_of(batch).unwrap().len();
+        }
+        assert_eq!(came, many);
+        assert!(batches > 1);
     }
 
     #[tokio::test]
