@@ -83,6 +83,15 @@ impl Mass {
         Self((part * Self::ONE) as u64)
     }
 
+    /// So many units.
+    pub(crate) const fn from_units(units: u64) -> Self {
+        Self(units)
+    }
+
+    pub(crate) const fn units(self) -> u64 {
+        self.0
+    }
+
     /// The part.
     #[inline]
     pub fn part(self) -> f64 {

@@ -8,6 +8,7 @@ pub use broadcast::Broadcast;
 pub use combined::Combined;
 pub use each::Each;
 
+use crate::columns::Letters;
 use crate::cuts::Cuts;
 use crate::graph::Graph;
 use crate::program::Along;
@@ -59,7 +60,7 @@ impl<'g> Route<'g> {
 
 /// The inside of a delivery, which only this crate can implement.
 pub(crate) mod travel {
-    use super::{Range, Route};
+    use super::{Letters, Range, Route};
 
     /// Between supersteps messages are in the outboxes of partitions, one for each partition; an exchange takes
     /// them to the inboxes of those that receive.
@@ -98,6 +99,19 @@ pub(crate) mod travel {
         /// The messages of a vertex. Vertices are asked in ascending order, once each.
         #[doc(hidden)]
         fn take<'i>(inbox: &'i mut Self::Inbox, route: &Route<'_>, vertex: u32) -> &'i [M];
+
+        /// The vertices that letters from one partition to another one name: those that receive, or those that send.
+        #[doc(hidden)]
+        fn named(route: &Route<'_>, from: usize, to: usize) -> Range<u32>;
+
+        /// Empties an outbox: what goes to each partition, in the order in which it is to [arrive](Self::arrive).
+        #[doc(hidden)]
+        fn leave(outbox: &mut Self::Outbox, route: &Route<'_>) -> Vec<Letters<M>>;
+
+        /// Puts what came into an inbox, which is empty before: the letters of each partition, in the order of
+        /// partitions. They name vertices as [`named`](Self::named) says.
+        #[doc(hidden)]
+        fn arrive(inbox: &mut Self::Inbox, route: &Route<'_>, came: Vec<Letters<M>>);
 
         /// What is in the outboxes, the same for any number of them, in a fixed order.
         #[doc(hidden)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Route;
 use super::combined::{self, Folded, FoldedInbox};
 use super::travel::Travel;
+use crate::columns::Letters;
 use crate::combine::Combine;
 use crate::workers;
 
@@ -100,6 +101,31 @@ fn push<M: Combine>(route: &Route<'_>, load: usize, outboxes: &mut [Sent<M>], in
     combined::exchange(route, &mut folded, &mut receiving);
 }
 
+/// Whether an edge takes what a vertex sends into a range.
+fn reaches(route: &Route<'_>, sender: u32, range: &Range<u32>) -> bool {
+    route.sending(sender).iter().any(|row| {
+        let first = row.partition_point(|target| *target < range.start);
+        row.get(first).is_some_and(|target| *target < range.end)
+    })
+}
+
+/// What a vertex sends, once for each edge into a range.
+fn along<'a, M: Combine>(
+    route: &Route<'a>,
+    (sender, message): &'a (u32, M),
+    range: &'a Range<u32>,
+) -> impl Iterator<Item = (u32, M)> + 'a {
+    let rows = route.sending(*sender).into_iter();
+    let own = rows.flat_map(move |row| {
+        let (first, end) = (
+            row.partition_point(|target| *target < range.start),
+            row.partition_point(|target| *target < range.end),
+        );
+        &row[first..end]
+    });
+    own.map(|target| (*target, message.clone()))
+}
+
 impl<M: Combine> Travel<M> for Broadcast {
     type Outbox = Sent<M>;
     type Inbox = Fetched<M>;
@@ -156,6 +182,39 @@ impl<M: Combine> Travel<M> for Broadcast {
         }
         inbox.taken = folded;
         if inbox.taken == M::IDENTITY { &[] } else { std::slice::from_ref(&inbox.taken) }
+    }
+
+    fn named(route: &Route<'_>, from: usize, _: usize) -> Range<u32> {
+        route.cuts.range(from)
+    }
+
+    fn leave(outbox: &mut Sent<M>, route: &Route<'_>) -> Vec<Letters<M>> {
+        outbox.links = 0;
+        let sent: Letters<M> = outbox.senders.drain(..).zip(outbox.messages.drain(..)).collect();
+        let ranges = (0..route.cuts.partitions()).map(|partition| route.cuts.range(partition));
+        let into = |range: &Range<u32>| {
+            sent.iter().filter(|(sender, _)| reaches(route, *sender, range)).cloned().collect()
+        };
+        ranges.map(|range| into(&range)).collect()
+    }
+
+    fn arrive(inbox: &mut Fetched<M>, route: &Route<'_>, came: Vec<Letters<M>>) {
+        let came: Letters<M> = came.into_iter().flatten().collect();
+        let vertices = route.cuts.vertices();
+        if came.len() * FETCHED < vertices {
+            inbox.all = None;
+            let range = inbox.range.clone();
+            let folded = inbox.folded.get_or_insert_with(|| FoldedInbox::new(range.clone()));
+            let letters: Letters<M> = came.iter().flat_map(|sent| along(route, sent, &range)).collect();
+            let count = letters.len();
+            return folded.gather(letters.into_iter(), count);
+        }
+        let mut kept = inbox.all.take().unwrap_or_default();
+        let all = Arc::make_mut(&mut kept);
+        all.clear();
+        all.resize(vertices, M::IDENTITY);
+        came.into_iter().for_each(|(sender, message)| all[sender as usize] = message);
+        inbox.all = Some(kept);
     }
 
     fn pending(outboxes: &[Sent<M>]) -> Vec<(u32, M)> {

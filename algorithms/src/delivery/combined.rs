@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::Route;
 use super::travel::{Put, Travel};
+use crate::columns::Letters;
 use crate::combine::Combine;
 use crate::workers;
 
@@ -52,6 +53,33 @@ impl<M: Combine> Folded<M> {
         *slot = slot.combine(message);
     }
 
+    /// What goes to each partition, ascending.
+    fn leave(&mut self, route: &Route<'_>) -> Vec<Letters<M>> {
+        let mut touched = mem::take(&mut self.touched);
+        let slots = &mut self.slots;
+        let mut letter = |target: u32| {
+            let message = mem::replace(&mut slots[target as usize], M::IDENTITY);
+            (message != M::IDENTITY).then_some((target, message))
+        };
+        let ranges = (0..route.cuts.partitions()).map(|partition| route.cuts.range(partition));
+        let letters = if touched.len() > route.cuts.vertices() / 8 {
+            ranges.map(|range| range.filter_map(&mut letter).collect()).collect()
+        } else {
+            touched.sort_unstable();
+            let mut rest = &touched[..];
+            ranges
+                .map(|range| {
+                    let (own, others) = rest.split_at(rest.partition_point(|target| *target < range.end));
+                    rest = others;
+                    own.iter().copied().filter_map(&mut letter).collect()
+                })
+                .collect()
+        };
+        touched.clear();
+        self.touched = touched;
+        letters
+    }
+
     fn pending(&self) -> Vec<(u32, M)> {
         let mut touched = self.touched.clone();
         touched.sort_unstable();
@@ -82,6 +110,21 @@ impl<M: Combine> FoldedInbox<M> {
                 self.slots[index] = self.slots[index].combine(&sent);
             }
             self.arrived.extend_from_slice(touched);
+        }
+        self.arrived.sort_unstable();
+        self.arrived.dedup();
+    }
+
+    /// Folds what came by itself.
+    pub(super) fn gather(&mut self, letters: impl Iterator<Item = (u32, M)>, count: usize) {
+        self.arrived.clear();
+        self.dense = count > self.slots.len() / 8;
+        for (target, message) in letters {
+            let slot = &mut self.slots[(target - self.first) as usize];
+            *slot = slot.combine(&message);
+            if !self.dense {
+                self.arrived.push(target);
+            }
         }
         self.arrived.sort_unstable();
         self.arrived.dedup();
@@ -175,6 +218,19 @@ impl<M: Combine> Travel<M> for Combined {
 
     fn take<'i>(inbox: &'i mut FoldedInbox<M>, _: &Route<'_>, vertex: u32) -> &'i [M] {
         inbox.take(vertex)
+    }
+
+    fn named(route: &Route<'_>, _: usize, to: usize) -> Range<u32> {
+        route.cuts.range(to)
+    }
+
+    fn leave(outbox: &mut Folded<M>, route: &Route<'_>) -> Vec<Letters<M>> {
+        outbox.leave(route)
+    }
+
+    fn arrive(inbox: &mut FoldedInbox<M>, _: &Route<'_>, came: Vec<Letters<M>>) {
+        let count = came.iter().map(Vec::len).sum();
+        inbox.gather(came.into_iter().flatten(), count);
     }
 
     fn pending(outboxes: &[Folded<M>]) -> Vec<(u32, M)> {

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::Route;
 use super::travel::{Put, Travel};
+use crate::columns::Letters;
 use crate::workers;
 
 /// Every message is delivered by itself. A vertex gets them in the order of their senders, those of one sender
@@ -17,7 +18,7 @@ type Letter<M> = (u32, M);
 
 /// What a partition sends.
 #[derive(Debug)]
-pub struct Letters<M> {
+pub struct Sent<M> {
     /// By receiving partition, in the order of sending.
     boxes: Vec<Vec<Letter<M>>>,
 }
@@ -82,18 +83,18 @@ impl<M: Clone> Sorted<M> {
 }
 
 impl<M: Clone + Send> Travel<M> for Each {
-    type Outbox = Letters<M>;
+    type Outbox = Sent<M>;
     type Inbox = Sorted<M>;
 
-    fn outbox(route: &Route<'_>) -> Letters<M> {
-        Letters { boxes: (0..route.cuts.partitions()).map(|_| Vec::new()).collect() }
+    fn outbox(route: &Route<'_>) -> Sent<M> {
+        Sent { boxes: (0..route.cuts.partitions()).map(|_| Vec::new()).collect() }
     }
 
     fn inbox(range: Range<u32>) -> Sorted<M> {
         Sorted { range, targets: Vec::new(), ends: Vec::new(), messages: Vec::new(), passed: 0 }
     }
 
-    fn send_along(outbox: &mut Letters<M>, route: &Route<'_>, sender: u32, message: M) {
+    fn send_along(outbox: &mut Sent<M>, route: &Route<'_>, sender: u32, message: M) {
         for row in route.sending(sender) {
             let mut rest = row;
             for (partition, letters) in outbox.boxes.iter_mut().enumerate() {
@@ -105,11 +106,11 @@ impl<M: Clone + Send> Travel<M> for Each {
         }
     }
 
-    fn is_empty(outbox: &Letters<M>) -> bool {
+    fn is_empty(outbox: &Sent<M>) -> bool {
         outbox.boxes.iter().all(Vec::is_empty)
     }
 
-    fn exchange(route: &Route<'_>, outboxes: &mut [Letters<M>], inboxes: &mut [Sorted<M>]) {
+    fn exchange(route: &Route<'_>, outboxes: &mut [Sent<M>], inboxes: &mut [Sorted<M>]) {
         let load = outboxes.iter().flat_map(|outbox| &outbox.boxes).map(Vec::len).sum();
         let mut receivers: Vec<(Vec<Letter<M>>, &mut Sorted<M>)> = Vec::new();
         for (partition, inbox) in inboxes.iter_mut().enumerate() {
@@ -141,14 +142,29 @@ impl<M: Clone + Send> Travel<M> for Each {
         &inbox.messages[start..inbox.ends[at]]
     }
 
-    fn pending(outboxes: &[Letters<M>]) -> Vec<(u32, M)> {
+    fn named(route: &Route<'_>, _: usize, to: usize) -> Range<u32> {
+        route.cuts.range(to)
+    }
+
+    fn leave(outbox: &mut Sent<M>, _: &Route<'_>) -> Vec<Letters<M>> {
+        outbox.boxes.iter_mut().map(mem::take).collect()
+    }
+
+    fn arrive(inbox: &mut Sorted<M>, _: &Route<'_>, came: Vec<Letters<M>>) {
+        let mut boxes = came.into_iter();
+        let mut letters = boxes.next().unwrap_or_default();
+        boxes.for_each(|mut sent| letters.append(&mut sent));
+        inbox.collect(&mut letters);
+    }
+
+    fn pending(outboxes: &[Sent<M>]) -> Vec<(u32, M)> {
         let mut all: Vec<Letter<M>> =
             outboxes.iter().flat_map(|outbox| outbox.boxes.iter().flatten().cloned()).collect();
         all.sort_by_key(|(target, _)| *target);
         all
     }
 
-    fn restore(outbox: &mut Letters<M>, route: &Route<'_>, pending: Vec<(u32, M)>) {
+    fn restore(outbox: &mut Sent<M>, route: &Route<'_>, pending: Vec<(u32, M)>) {
         for (target, message) in pending {
             Self::put(outbox, route, target, message);
         }
@@ -157,7 +173,7 @@ impl<M: Clone + Send> Travel<M> for Each {
 
 impl<M: Clone + Send> Put<M> for Each {
     #[inline]
-    fn put(outbox: &mut Letters<M>, route: &Route<'_>, target: u32, message: M) {
+    fn put(outbox: &mut Sent<M>, route: &Route<'_>, target: u32, message: M) {
         outbox.boxes[route.cuts.owner(target)].push((target, message));
     }
 }

@@ -5,8 +5,25 @@ use serde::{Deserialize, Serialize};
 use crate::combine::Combine;
 use crate::context::Context;
 use crate::delivery::Combined;
+use crate::fixed::Fixed;
 use crate::graph::Graph;
 use crate::program::VertexProgram;
+
+/// Its two counts.
+impl Fixed for Corner {
+    const BYTES: usize = <(u64, u64)>::BYTES;
+
+    #[inline]
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.triangles, self.links).put(out);
+    }
+
+    #[inline]
+    fn read(bytes: &[u8]) -> Self {
+        let (triangles, links) = Fixed::read(bytes);
+        Self { triangles, links }
+    }
+}
 
 /// Triangles of the graph, the direction of edges, self-loops and parallel edges apart.
 ///
