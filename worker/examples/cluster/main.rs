@@ -3,6 +3,8 @@
 //! `cluster --shape SHAPE [--n N] [--store DIR]`, where SHAPE is one of
 //! - `round-trip`: a message and its answer over one bare stream between two processes;
 //! - `packed`: 100-byte messages in bare batches of 1 MiB from one process to another;
+//! - `typed`: typed messages of 16 bytes, each with its receiver, between two processes that each have a share of an
+//!   execution, both ways at once;
 //! - `barrier`: supersteps of six vertices that do nothing, each of which sends to the next one, on three workers;
 //! - `slow`: the same with one call of a model that takes 200 ms in each superstep;
 //! - `messages`: 100-byte messages between vertices of two workers;
@@ -13,6 +15,7 @@
 mod bare;
 mod graphs;
 mod group;
+mod typed;
 
 use std::path::PathBuf;
 
@@ -44,6 +47,9 @@ struct Arguments {
     /// Answers bare messages.
     #[arg(long)]
     bare: bool,
+    /// Has a share of an execution whose other one is at this address.
+    #[arg(long)]
+    share: Option<String>,
 }
 
 fn main() -> Result<()> {
@@ -54,6 +60,10 @@ fn main() -> Result<()> {
     }
     if arguments.bare {
         return runtime.block_on(bare::serve());
+    }
+    if let Some(other) = &arguments.share {
+        return runtime
+            .block_on(typed::second(other, arguments.n.context("how many supersteps is missing")?));
     }
     let measured = runtime.block_on(measure(&arguments))?;
     println!("{measured}");
@@ -66,6 +76,7 @@ async fn measure(arguments: &Arguments) -> Result<Value> {
     match shape {
         "round-trip" => bare::round_trip(n(10_000)).await,
         "packed" => bare::packed(n(1_000)).await,
+        "typed" => typed::first(n(100)).await,
         "barrier" => supersteps(arguments, n(500), "0s").await,
         "slow" => supersteps(arguments, n(10), "200ms").await,
         "messages" => messages(arguments, n(20)).await,

@@ -13,7 +13,7 @@ use std::process::Command;
 pub(super) const PART: &str = "cluster";
 
 /// What is measured: its name, the arguments, and which figure counts.
-const SHAPES: [(&str, &str, &str); 9] = [
+const SHAPES: [(&str, &str, &str); 10] = [
     ("round-trip", "--shape round-trip", "p50_us"),
     ("packed", "--shape packed", "million_per_s"),
     ("barrier", "--shape barrier", "superstep_us"),
@@ -21,6 +21,7 @@ const SHAPES: [(&str, &str, &str); 9] = [
     ("slow", "--shape slow", "superstep_us"),
     ("slow on disk", "--shape slow --store target", "superstep_us"),
     ("messages", "--shape messages --n 100", "million_per_s"),
+    ("typed", "--shape typed", "million_per_s"),
     ("calls", "--shape calls", "over_ideal"),
     ("one worker", "--shape algorithm --workers 1", "wall_s"),
 ];
@@ -81,6 +82,10 @@ fn table(medians: &BTreeMap<&str, f64>) -> String {
         (
             "100-byte messages between vertices of 2 workers",
             format!("{:.2} million per second", of("messages")),
+        ),
+        (
+            "typed messages of 16 bytes between 2 processes, both ways together",
+            format!("{:.1} million per second", of("typed")),
         ),
         ("1,000 calls of 200 ms at once, on 4 workers", format!("{:.2} × 200 ms", of("calls"))),
         (
