@@ -160,14 +160,12 @@ impl Partition {
         if self.is_alone() {
             return Vec::new();
         }
-        let mut counts: BTreeMap<PartitionId, u64> = BTreeMap::new();
+        let mut counts = vec![0; self.homes.count() as usize];
         for message in &staged.outbox {
-            let home = self.home_of(&message.to, frame);
-            if home != self.me {
-                *counts.entry(home).or_default() += 1;
-            }
+            counts[self.home_of(&message.to, frame).0 as usize] += 1;
         }
-        counts.into_iter().collect()
+        let counts = (0u32..).map(PartitionId).zip(counts);
+        counts.filter(|(to, count)| *to != self.me && *count > 0).collect()
     }
 
     fn home_of(&self, target: &Target, frame: &Frame) -> PartitionId {
@@ -179,7 +177,8 @@ impl Partition {
 
     /// Applies a durable commit: values change, messages are on their way, vertices are free.
     pub(super) fn commit(&mut self, committed: Committed) {
-        let mut outgoing: BTreeMap<PartitionId, Vec<Routed>> = BTreeMap::new();
+        // By partition.
+        let mut outgoing: Vec<Vec<Routed>> = vec![Vec::new(); self.homes.count() as usize];
         for place in committed.completed {
             let Some(frame) = self.frames.get_mut(&place.0) else { continue };
             let Some(state) = frame.vertices.get_mut(place.1) else { continue };
@@ -208,30 +207,25 @@ impl Partition {
         for (frame, graph, removed) in committed.graphs {
             self.adopt(frame, &graph, &removed);
             let changed = |message: &Routed| message.frame == frame;
-            for messages in outgoing.values_mut() {
-                for message in messages.iter_mut().filter(|message| changed(message)) {
-                    super::adopt::mark_orphan(message, graph.topology(), &removed);
-                }
+            for message in outgoing.iter_mut().flatten().filter(|message| changed(message)) {
+                super::adopt::mark_orphan(message, graph.topology(), &removed);
             }
         }
         if committed.closing {
             // Nobody would deliver them: they get their status here.
-            self.incoming.extend(outgoing.into_values().flatten());
+            self.incoming.extend(outgoing.into_iter().flatten());
             return;
         }
-        for (to, messages) in outgoing {
-            self.effects.push_back(Effect::Send { to, superstep: committed.superstep + 1, messages });
+        for (to, messages) in (0u32..).map(PartitionId).zip(outgoing) {
+            if !messages.is_empty() {
+                self.effects.push_back(Effect::Send { to, superstep: committed.superstep + 1, messages });
+            }
         }
     }
 
     /// Sorts messages by the partition that has their receiver. Those for another partition name
     /// their receiver, for a mutation at this barrier may change its index.
-    fn dispatch(
-        &mut self,
-        place: crate::ids::Place,
-        outbox: Vec<Routed>,
-        outgoing: &mut BTreeMap<PartitionId, Vec<Routed>>,
-    ) {
+    fn dispatch(&mut self, place: crate::ids::Place, outbox: Vec<Routed>, outgoing: &mut [Vec<Routed>]) {
         let Some(frame) = self.frames.get(&place.0) else { return };
         let mut staying = Vec::new();
         for mut message in outbox {
@@ -244,7 +238,7 @@ impl Partition {
                 message.to = Target::Absent(frame.topology.vertex(at).name.clone());
                 message.via = None;
             }
-            outgoing.entry(home).or_default().push(message);
+            outgoing[home.0 as usize].push(message);
         }
         self.incoming.append(&mut staying);
     }

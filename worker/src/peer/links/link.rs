@@ -289,3 +289,71 @@ fn relay(sent: UnderWay) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A batch of one message to one vertex, and of one to three others, and who would hand it on.
+    fn sent() -> (UnderWay, mpsc::UnboundedReceiver<v1::FromWorker>) {
+        let message = |ordinal, to, also: &[u32]| v1::Message {
+            ordinal,
+            to,
+            payload: Some(v1::Payload { form: Some(v1::payload::Form::Json("1".into())) }),
+            also: also.to_vec(),
+            ..v1::Message::default()
+        };
+        let batch = v1::Batch {
+            run: "r".to_owned(),
+            epoch: 3,
+            superstep: 5,
+            partition: 1,
+            messages: vec![message(1, 0, &[]), message(2, 0, &[1, 2])],
+            names: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        };
+        let (leader, inbox) = mpsc::unbounded_channel();
+        let run = "r".parse().unwrap();
+        (UnderWay { run, epoch: 3, batch: Encoded::from(&batch), leader }, inbox)
+    }
+
+    fn receivers(batches: &[v1::Batch]) -> Vec<(u32, u32)> {
+        let messages = batches.iter().flat_map(|batch| &batch.messages);
+        let each = messages.map(|message| {
+            assert!(message.also.is_empty());
+            (message.ordinal, message.to)
+        });
+        each.collect()
+    }
+
+    const ALL: [(u32, u32); 4] = [(1, 0), (2, 0), (2, 1), (2, 2)];
+
+    #[test]
+    fn what_is_under_way_is_taken_apart_once_for_who_knows_of_one_receiver_only() {
+        let (sent, _inbox) = sent();
+        let (together, whole) = (sent.batch.size(), v1::Batch::from(&sent.batch));
+        let once: Vec<UnderWay> = apart(sent).collect();
+        let batches: Vec<v1::Batch> = once.iter().map(|sent| v1::Batch::from(&sent.batch)).collect();
+        assert_eq!(receivers(&batches), ALL);
+        assert!(once.iter().map(|sent| sent.batch.size()).sum::<i64>() > together);
+        for batch in &batches {
+            let fence =
+                |batch: &v1::Batch| (batch.run.clone(), batch.epoch, batch.superstep, batch.partition);
+            assert_eq!(fence(batch), fence(&whole));
+        }
+        let sizes: Vec<i64> = once.iter().map(|sent| sent.batch.size()).collect();
+        let twice: Vec<i64> = once.into_iter().flat_map(apart).map(|sent| sent.batch.size()).collect();
+        assert_eq!(twice, sizes);
+    }
+
+    #[test]
+    fn a_leader_hands_on_messages_of_one_receiver_each() {
+        let (sent, mut inbox) = sent();
+        relay(sent);
+        let mut batches = Vec::new();
+        while let Ok(message) = inbox.try_recv() {
+            let Some(Said::Relayed(batch)) = message.said else { panic!("something else was said") };
+            batches.push(batch);
+        }
+        assert_eq!(receivers(&batches), ALL);
+    }
+}
