@@ -161,6 +161,11 @@ impl Constraint {
         self.turn_back(left)
     }
 
+    /// How many of `tokens` may follow here, one after another, as far as the token limit does not hinder it.
+    pub(crate) fn fitting(&mut self, tokens: &[u32]) -> usize {
+        if self.matcher.is_stopped() { 0 } else { self.matcher.validate_tokens(tokens).unwrap_or(0) }
+    }
+
     /// Whether nothing can follow.
     pub(crate) fn is_done(&self) -> bool {
         self.matcher.is_stopped() && !self.matcher.is_error()

@@ -247,6 +247,20 @@ pub enum GenerateError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The model has no such adapter.
+    #[error("the model has no adapter {adapter:?}")]
+    UnknownAdapter {
+        /// The name asked for.
+        adapter: String,
+    },
+    /// The adapter cannot be loaded.
+    #[error("adapter {adapter:?} cannot be loaded: {reason}")]
+    Adapter {
+        /// The name asked for.
+        adapter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No instance of the schema fits into the token limit.
     #[error("the output schema needs at least {needed} tokens, the limit is {limit}")]
     SchemaTooLong {

@@ -100,11 +100,14 @@ mod tests {
         let path = folder.path().join("tiny.gguf");
         let formats = ["F32", "Q4_1", "Q8_0", "Q4_K", "Q6_K"];
         for format in formats {
-            for (hidden, architecture, untied) in [(256, "llama", true), (512, "qwen2", false)] {
+            for (hidden, architecture, untied) in
+                [(256, "llama", true), (512, "qwen2", false), (256, "qwen3", false)]
+            {
                 let (format, architecture) = (format.to_owned(), architecture.to_owned());
                 let tiny = TinyModel { format, hidden, architecture, untied, ..TinyModel::default() };
                 tiny.write(&path).unwrap();
-                let options = LoadOptions { context_length: 100, max_concurrent: 3, sha256: None };
+                let options =
+                    LoadOptions { context_length: 100, max_concurrent: 3, ..LoadOptions::default() };
                 let read = Footprint::read(&path, &options).unwrap();
                 let model = Model::load(&path, &options).unwrap();
                 let description = model.description();

@@ -1,5 +1,6 @@
 //! The handle through which any thread asks a model for output.
 
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -9,10 +10,12 @@ use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::executor::block_on;
 
-use crate::error::GenerateError;
+use crate::adapters::Adapters;
+use crate::error::{GenerateError, LoadError};
 use crate::model::{Description, Model};
 use crate::request::{Completion, Event, Request};
 use crate::scheduler::{Job, run};
+use crate::work::{Tally, Work};
 
 /// A running model; clones share it.
 ///
@@ -22,9 +25,14 @@ use crate::scheduler::{Job, run};
 /// The same request gives the same output whatever else is in the batch, as far as the kernels treat rows of any
 /// batch alike; those of formats kept as Q4_K use other instructions for 32 rows and more where the machine has
 /// AMX, which can tip near ties. To replay an output, store it.
+///
+/// Two things save passes and change no output: what one request has read of a prompt is not read again for another
+/// that begins alike, and tokens that stand in the context already are guessed and checked several at a time.
 #[derive(Clone)]
 pub struct Generator {
     model: Arc<Model>,
+    adapters: Arc<Adapters>,
+    tally: Arc<Tally>,
     jobs: Sender<Job>,
 }
 
@@ -36,21 +44,26 @@ impl Generator {
     pub fn start(model: Model) -> std::io::Result<Self> {
         let model = Arc::new(model);
         let (jobs, queue) = channel();
-        let owned = Arc::clone(&model);
+        let adapters = Arc::new(Adapters::new(model.adapters.clone()));
+        let tally = Arc::<Tally>::default();
+        let (owned, written) = (Arc::clone(&model), Arc::clone(&tally));
         std::thread::Builder::new()
             .name("superstep-generator".to_owned())
-            .spawn(move || run(&owned, &queue))?;
-        Ok(Self { model, jobs })
+            .spawn(move || run(&owned, &queue, &written))?;
+        Ok(Self { model, adapters, tally, jobs })
     }
 
     /// Queues a request. Dropping the stream cancels it and frees its slot.
     ///
-    /// The prompt is rendered and the schema compiled before this returns, which takes milliseconds.
+    /// The prompt is rendered, the schema compiled and an adapter that is asked for the first time read before this
+    /// returns, which takes milliseconds.
     ///
     /// # Errors
     /// [`GenerateError`] if the request cannot be run at all; what goes wrong later comes as [`Event::Failed`].
     pub fn submit(&self, request: Request) -> Result<Stream, GenerateError> {
         request.sampling.validate()?;
+        let sizes = self.model.network.sizes();
+        let adapter = request.adapter.map(|name| self.adapters.need(&name, sizes)).transpose()?;
         let prompt = self.model.prompt(&request.messages)?;
         let context = self.model.context();
         if prompt.len() >= context {
@@ -65,9 +78,42 @@ impl Generator {
             None => None,
         };
         let (events, receiver) = unbounded();
-        let job = Job { prompt, sampling: request.sampling, constraint, limit, events };
+        let job = Job { prompt, sampling: request.sampling, constraint, adapter, limit, events };
         self.jobs.send(job).map_err(|_| GenerateError::Stopped)?;
         Ok(Stream::of(receiver))
+    }
+
+    /// Reads the LoRA adapter in a folder, as PEFT writes it, and gives it a name by which requests ask for it. One
+    /// that had the name goes on until its requests have ended.
+    ///
+    /// # Errors
+    /// [`LoadError`] says what is wrong with it, or does not go with the model.
+    pub fn load_adapter(&self, name: &str, folder: &Path) -> Result<(), LoadError> {
+        self.adapters.load(name, folder, self.model.network.sizes()).map(drop)
+    }
+
+    /// Takes the name from an adapter, which is let go when its requests have ended, and says whether one had it.
+    /// One of the folder of [`LoadOptions`](crate::LoadOptions) is read anew when it is asked for again.
+    pub fn unload_adapter(&self, name: &str) -> bool {
+        self.adapters.unload(name)
+    }
+
+    /// Whether there is an adapter of that name.
+    #[must_use]
+    pub fn has_adapter(&self, name: &str) -> bool {
+        self.adapters.has(name)
+    }
+
+    /// The names of all adapters, in order.
+    #[must_use]
+    pub fn adapters(&self) -> Vec<String> {
+        self.adapters.names()
+    }
+
+    /// What it has done.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        self.tally.work()
     }
 
     /// The tokens that the prompt of a request has.

@@ -6,7 +6,7 @@ use crate::gguf::{Gguf, Value};
 use crate::kernel::{LANES, narrow};
 use crate::rope::Pairing;
 
-const SUPPORTED: [&str; 2] = ["llama", "qwen2"];
+const SUPPORTED: [&str; 3] = ["llama", "qwen2", "qwen3"];
 
 /// What distinguishes one supported architecture from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,13 +15,18 @@ pub(crate) struct Architecture {
     pub(crate) pairing: Pairing,
     /// Query, key and value have a bias.
     pub(crate) biased: bool,
+    /// Each head of query and key is normalised before it is rotated.
+    pub(crate) normed: bool,
 }
 
 impl Architecture {
     fn named(name: &str) -> Option<Self> {
         match name {
-            "llama" => Some(Self { name: "llama", pairing: Pairing::Interleaved, biased: false }),
-            "qwen2" => Some(Self { name: "qwen2", pairing: Pairing::Halves, biased: true }),
+            "llama" => {
+                Some(Self { name: "llama", pairing: Pairing::Interleaved, biased: false, normed: false })
+            }
+            "qwen2" => Some(Self { name: "qwen2", pairing: Pairing::Halves, biased: true, normed: false }),
+            "qwen3" => Some(Self { name: "qwen3", pairing: Pairing::Halves, biased: false, normed: true }),
             _ => None,
         }
     }

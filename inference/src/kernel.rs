@@ -36,6 +36,15 @@ pub(crate) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32])
     );
 }
 
+/// Replaces each head of a row by [`rms_norm`] of it; a head has as many floats as `weight`.
+pub(crate) fn norm_heads(row: &mut [f32], weight: &[f32], epsilon: f32) {
+    let mut before = vec![0.0; weight.len()];
+    for head in row.chunks_exact_mut(weight.len()) {
+        before.copy_from_slice(head);
+        rms_norm(&before, weight, epsilon, head);
+    }
+}
+
 /// Shifts and scales `x` to mean 0 and variance 1, then by `weight` and `bias`.
 pub(crate) fn layer_norm(x: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
     Arch::new().dispatch(
@@ -88,6 +97,35 @@ pub(crate) fn add(x: &mut [f32], y: &[f32]) {
     for (x, y) in x.iter_mut().zip(y) {
         *x += y;
     }
+}
+
+/// The sum of the products of two rows of one length.
+pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut sums = [0.0_f32; LANES];
+            let ((xs, x), (ys, y)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+            for (x, y) in xs.iter().zip(ys) {
+                for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
+                    *sum = x.mul_add(*y, *sum);
+                }
+            }
+            sums.iter().sum::<f32>() + x.iter().zip(y).map(|(x, y)| x * y).sum::<f32>()
+        },
+    )
+}
+
+/// Adds `scale * y` to `x`.
+pub(crate) fn add_scaled(x: &mut [f32], y: &[f32], scale: f32) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (x, y) in x.iter_mut().zip(y) {
+                *x = y.mul_add(scale, *x);
+            }
+        },
+    );
 }
 
 /// Writes `silu(gate) * up` into the front of `out` and zeros behind it.
@@ -173,5 +211,27 @@ mod tests {
         swiglu(&[0.0, 2.0], &[5.0, 3.0], &mut out);
         assert!((out[1] - 6.0 / (1.0 + (-2.0_f32).exp())).abs() < 1e-5);
         assert_eq!((out[0], out[2]), (0.0, 0.0));
+    }
+
+    #[test]
+    fn each_head_is_normalised_alone() {
+        let mut row = [3.0, 4.0, 30.0, 40.0];
+        norm_heads(&mut row, &[1.0, 2.0], 0.0);
+        let rms = (25.0_f32 / 2.0).sqrt();
+        for (found, expected) in row.iter().zip([3.0 / rms, 8.0 / rms, 3.0 / rms, 8.0 / rms]) {
+            assert!((found - expected).abs() < 1e-6, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn products_are_summed_and_scaled_rows_added() {
+        let x: Vec<f32> = (0..37_u8).map(f32::from).collect();
+        let y: Vec<f32> = x.iter().map(|value| 2.0 - value).collect();
+        let exact: f32 = x.iter().zip(&y).map(|(x, y)| x * y).sum();
+        assert_eq!(dot(&x, &y), exact);
+        assert_eq!(dot(&[], &[]), 0.0);
+        let mut sum = x.clone();
+        add_scaled(&mut sum, &y, 0.5);
+        assert!(sum.iter().zip(&x).all(|(sum, x)| *sum == x + 0.5 * (2.0 - x)));
     }
 }

@@ -1,5 +1,7 @@
 //! The keys and values of every token that a slot holds, allocated once.
 
+use std::ops::Range;
+
 use crate::hyperparameters::Hyperparameters;
 use crate::kernel::LANES;
 
@@ -78,6 +80,20 @@ impl KvCache {
         }
     }
 
+    /// Copies what one slot holds of some positions to another; of the block of keys that the first is in, all.
+    pub(crate) fn copy(&mut self, from: usize, to: usize, positions: Range<usize>) {
+        let dim = self.shape.head_dim;
+        let start = positions.start / LANES * LANES * dim;
+        let end = positions.end.next_multiple_of(LANES) * dim;
+        for layer in 0..self.shape.layers {
+            for head in 0..self.shape.heads {
+                let (source, target) = (self.base(from, layer, head), self.base(to, layer, head));
+                self.keys.copy_within(source + start..source + end, target + start);
+                self.values.copy_within(source + start..source + end, target + start);
+            }
+        }
+    }
+
     pub(crate) fn keys(&self, slot: usize, layer: usize, head: usize) -> &[f32] {
         let base = self.base(slot, layer, head);
         &self.keys[base..base + self.shape.positions * self.shape.head_dim]
@@ -92,5 +108,43 @@ impl KvCache {
         ((slot * self.shape.layers + layer) * self.shape.heads + head)
             * self.shape.positions
             * self.shape.head_dim
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_copied_is_there_and_nothing_else_changes() {
+        let shape = KvShape { slots: 3, layers: 2, heads: 2, head_dim: 16, positions: 48 };
+        let mut cache = KvCache::new(shape);
+        let row = |seed: usize| (0..32).map(|index| (seed * 100 + index) as f32).collect::<Vec<_>>();
+        for slot in 0..3 {
+            for layer in 0..2 {
+                for position in 0..48 {
+                    let seed = (slot * 2 + layer) * 48 + position;
+                    cache.write((slot, layer), position, &row(seed), &row(seed + 1000));
+                }
+            }
+        }
+        let side = |cache: &KvCache, slot: usize| {
+            let heads = [(0, 0), (0, 1), (1, 0), (1, 1)];
+            heads.map(|(layer, head)| {
+                [cache.keys(slot, layer, head), cache.values(slot, layer, head)].concat()
+            })
+        };
+        let before = [0, 1, 2].map(|slot| side(&cache, slot));
+        cache.copy(2, 0, 20..32);
+        let after = [0, 1, 2].map(|slot| side(&cache, slot));
+        assert_eq!(before[1..], after[1..]);
+        for (head, floats) in after[0].iter().enumerate() {
+            for (index, float) in floats.iter().enumerate() {
+                // Sixteen positions of sixteen floats make a block.
+                let is_copied = index % (48 * 16) / 256 == 1;
+                let from = if is_copied { 2 } else { 0 };
+                assert_eq!(*float, before[from][head][index]);
+            }
+        }
     }
 }

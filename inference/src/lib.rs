@@ -10,6 +10,8 @@
 //!
 //! The tensor library is an implementation detail: no other crate of the workspace names it.
 
+mod adapter;
+mod adapters;
 mod attention;
 mod chat;
 mod constraint;
@@ -19,6 +21,7 @@ mod error;
 mod footprint;
 mod generator;
 mod gguf;
+mod guess;
 mod hyperparameters;
 mod kernel;
 mod kv;
@@ -42,6 +45,7 @@ mod text;
 mod tiles;
 mod tokenizer;
 mod weights;
+mod work;
 
 pub use constraint::check_schema;
 pub use embedder::Embedder;
@@ -54,3 +58,4 @@ pub use generator::{Generator, Stream};
 pub use model::{Description, Format, LoadOptions, Model};
 pub use request::{ChatMessage, Completion, Event, Finish, Request, Role, Sampling, TokenLogprob, Usage};
 pub use reranker::{Relevance, RerankPair, RerankQuery, Reranker};
+pub use work::Work;

@@ -1,6 +1,6 @@
 //! A loaded model: its weights, its tokenizer and its chat template.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,11 +26,17 @@ pub struct LoadOptions {
     pub max_concurrent: usize,
     /// SHA-256 of the file in hex; another file is refused.
     pub sha256: Option<String>,
+    /// The most tokens that a generation without draws guesses ahead of a pass, from what stands in its context; 0
+    /// for none. The output is the same, and there are fewer passes where answers repeat what was said.
+    pub guesses: usize,
+    /// A folder of LoRA adapters, each in a folder as PEFT writes it, by whose name requests ask for it. Each is read
+    /// when it is first asked for, and kept.
+    pub adapters: Option<PathBuf>,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { context_length: 4096, max_concurrent: 8, sha256: None }
+        Self { context_length: 4096, max_concurrent: 8, sha256: None, guesses: 7, adapters: None }
     }
 }
 
@@ -87,6 +93,9 @@ pub struct Model {
     template: Option<Template>,
     description: Description,
     pub(crate) slots: usize,
+    pub(crate) guesses: usize,
+    /// The folder of adapters.
+    pub(crate) adapters: Option<PathBuf>,
 }
 
 impl Model {
@@ -117,7 +126,16 @@ impl Model {
         let mut weights = Weights::new(&gguf);
         let network = Network::load(&gguf, &mut weights, sizes, context)?;
         let description = describe(&gguf, &weights, network.sizes(), context);
-        Ok(Self { network, tokenizer, grammar, template, description, slots: options.max_concurrent })
+        Ok(Self {
+            network,
+            tokenizer,
+            grammar,
+            template,
+            description,
+            slots: options.max_concurrent,
+            guesses: options.guesses,
+            adapters: options.adapters.clone(),
+        })
     }
 
     /// What the model is.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use candle_core::quantized::QTensor;
 use candle_core::{Device, Tensor};
 
+use crate::adapter::{Adapter, Shifts, Site};
 use crate::attention::{Run, Sight, attend};
 use crate::error::LoadError;
 use crate::gguf::Gguf;
 use crate::hyperparameters::Hyperparameters;
-use crate::kernel::{add, rms_norm, swiglu};
+use crate::kernel::{add, norm_heads, rms_norm, swiglu};
 use crate::kv::KvCache;
 use crate::parallel::for_each;
 use crate::rope::Rope;
@@ -26,6 +27,16 @@ pub(crate) struct Row {
     pub(crate) token: u32,
     /// The logits after this token are wanted.
     pub(crate) wanted: bool,
+    /// Which adapter of the batch it is run with.
+    pub(crate) adapter: Option<usize>,
+}
+
+/// What one pass runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    pub(crate) rows: &'a [Row],
+    /// The adapters that rows name by their places.
+    pub(crate) adapters: &'a [Arc<Adapter>],
 }
 
 struct Layer {
@@ -33,6 +44,8 @@ struct Layer {
     query_key_value: Linear,
     /// One float per output of `query_key_value`, empty if there is none.
     bias: Vec<f32>,
+    /// By which the heads of query and key are normalised, if they are.
+    head_norms: Option<[Vec<f32>; 2]>,
     attention_output: Linear,
     feed_forward_norm: Vec<f32>,
     gate_up: Linear,
@@ -83,19 +96,23 @@ impl Network {
         &self.sizes
     }
 
-    /// Runs the rows and returns the logits of the wanted ones, in their order.
+    /// Runs the rows of a batch and returns the logits of the wanted ones, in their order.
     ///
     /// Rows of one slot must be adjacent and ascend by one position, and all earlier positions of the slot must
     /// have been run before. A row has the same logits whatever else is in the batch, as far as the kernels of the
     /// tensor library treat rows alike.
-    pub(crate) fn forward(&self, cache: &mut KvCache, rows: &[Row]) -> candle_core::Result<Vec<Vec<f32>>> {
-        let runs = runs(rows);
-        let mut x = self.embed(rows)?;
+    pub(crate) fn forward(
+        &self,
+        cache: &mut KvCache,
+        batch: Batch<'_>,
+    ) -> candle_core::Result<Vec<Vec<f32>>> {
+        let runs = runs(batch.rows);
+        let mut x = self.embed(batch.rows)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            self.attention(cache, (index, layer), (rows, &runs), &mut x)?;
-            self.feed_forward(layer, rows.len(), &mut x)?;
+            self.attention(cache, (index, layer), (batch, &runs), &mut x)?;
+            self.feed_forward((index, layer), batch, &mut x)?;
         }
-        self.logits(rows, &x)
+        self.logits(batch.rows, &x)
     }
 
     fn embed(&self, rows: &[Row]) -> candle_core::Result<Vec<f32>> {
@@ -111,20 +128,29 @@ impl Network {
         &self,
         cache: &mut KvCache,
         (index, layer): (usize, &Layer),
-        (rows, runs): (&[Row], &[Run]),
+        (batch, runs): (Batch<'_>, &[Run]),
         x: &mut [f32],
     ) -> candle_core::Result<()> {
-        let normed = self.normed(x, &layer.attention_norm, layer.query_key_value.columns());
-        let mut projected = layer.query_key_value.forward(normed, rows.len())?;
-        let stride = layer.query_key_value.stride();
+        let rows = batch.rows;
         let heads = self.sizes.heads;
-        let [_, key_at, value_at] = layer.query_key_value.offsets() else {
+        let columns = layer.query_key_value.columns();
+        let normed = self.normed(x, &layer.attention_norm, columns);
+        let [query_at, key_at, value_at] = layer.query_key_value.offsets() else {
             candle_core::bail!("query, key and value are three tensors")
         };
+        let sites = [(Site::Query, *query_at), (Site::Key, *key_at), (Site::Value, *value_at)];
+        let shifts = Shifts::of(batch, index, &sites, (&normed, columns));
+        let mut projected = layer.query_key_value.forward(normed, rows.len())?;
+        let stride = layer.query_key_value.stride();
+        shifts.add(&mut projected, stride);
         let (query_len, key_len) = (heads.query * heads.dim, heads.key_value * heads.dim);
         for (row, projected) in rows.iter().zip(projected.chunks_exact_mut(stride)) {
             if !layer.bias.is_empty() {
                 add(projected, &layer.bias);
+            }
+            if let Some([query_norm, key_norm]) = &layer.head_norms {
+                norm_heads(&mut projected[..query_len], query_norm, self.sizes.epsilon);
+                norm_heads(&mut projected[*key_at..key_at + key_len], key_norm, self.sizes.epsilon);
             }
             self.rope.rotate(row.position, heads.dim, &mut projected[..query_len]);
             self.rope.rotate(row.position, heads.dim, &mut projected[*key_at..key_at + key_len]);
@@ -141,18 +167,32 @@ impl Network {
                 row[head * width..(head + 1) * width].copy_from_slice(attended);
             }
         }
-        let output = layer.attention_output.forward(gathered, rows.len())?;
+        let shifts = Shifts::of(batch, index, &[(Site::AttentionOutput, 0)], (&gathered, columns));
+        let mut output = layer.attention_output.forward(gathered, rows.len())?;
+        shifts.add(&mut output, layer.attention_output.stride());
         self.accumulate(x, &output, layer.attention_output.stride());
         Ok(())
     }
 
-    fn feed_forward(&self, layer: &Layer, rows: usize, x: &mut [f32]) -> candle_core::Result<()> {
-        let normed = self.normed(x, &layer.feed_forward_norm, layer.gate_up.columns());
-        let gate_up = layer.gate_up.forward(normed, rows)?;
+    fn feed_forward(
+        &self,
+        (index, layer): (usize, &Layer),
+        batch: Batch<'_>,
+        x: &mut [f32],
+    ) -> candle_core::Result<()> {
+        let rows = batch.rows.len();
+        let columns = layer.gate_up.columns();
+        let normed = self.normed(x, &layer.feed_forward_norm, columns);
+        let [gate_at, up_at] = layer.gate_up.offsets() else {
+            candle_core::bail!("gate and up are two tensors")
+        };
+        let sites = [(Site::Gate, *gate_at), (Site::Up, *up_at)];
+        let shifts = Shifts::of(batch, index, &sites, (&normed, columns));
+        let mut gate_up = layer.gate_up.forward(normed, rows)?;
+        let stride = layer.gate_up.stride();
+        shifts.add(&mut gate_up, stride);
         let columns = layer.down.columns();
         let mut activated = vec![0.0; rows * columns];
-        let [_, up_at] = layer.gate_up.offsets() else { candle_core::bail!("gate and up are two tensors") };
-        let stride = layer.gate_up.stride();
         let pieces = activated.chunks_mut(ROWS * columns).zip(gate_up.chunks(ROWS * stride)).collect();
         let len = self.sizes.feed_forward;
         for_each(pieces, |(out, gate_up): (&mut [f32], &[f32])| {
@@ -160,7 +200,9 @@ impl Network {
                 swiglu(&gate_up[..len], &gate_up[*up_at..up_at + len], out);
             }
         });
-        let output = layer.down.forward(activated, rows)?;
+        let shifts = Shifts::of(batch, index, &[(Site::Down, 0)], (&activated, columns));
+        let mut output = layer.down.forward(activated, rows)?;
+        shifts.add(&mut output, layer.down.stride());
         self.accumulate(x, &output, layer.down.stride());
         Ok(())
     }
@@ -217,10 +259,17 @@ fn load_layer(weights: &mut Weights<'_>, sizes: &Hyperparameters, index: usize) 
             bias[*at..at + len].copy_from_slice(&weights.vector(&name(suffix), len)?);
         }
     }
+    let dim = sizes.heads.dim;
+    let mut head_norm = |suffix: &str| weights.vector(&name(suffix), dim);
+    let head_norms = match sizes.architecture.normed {
+        true => Some([head_norm("attn_q_norm.weight")?, head_norm("attn_k_norm.weight")?]),
+        false => None,
+    };
     Ok(Layer {
         attention_norm: weights.vector(&name("attn_norm.weight"), hidden)?,
         query_key_value,
         bias,
+        head_norms,
         attention_output: weights.linear(&[(&name("attn_output.weight"), hidden)], query)?,
         feed_forward_norm: weights.vector(&name("ffn_norm.weight"), hidden)?,
         gate_up: weights.linear(

@@ -138,6 +138,8 @@ pub struct Request {
     pub sampling: Sampling,
     /// The output is an instance of this JSON schema, written without white space.
     pub schema: Option<serde_json::Value>,
+    /// The LoRA adapter that the model is run with.
+    pub adapter: Option<String>,
 }
 
 /// What a [`Stream`](crate::Stream) yields: tokens, then one end.

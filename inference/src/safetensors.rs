@@ -68,6 +68,11 @@ impl Tensors<'_> {
         })
     }
 
+    /// The names of all tensors with their shapes, rows first.
+    pub(crate) fn shapes(&self) -> impl Iterator<Item = (&str, Vec<usize>)> {
+        self.tensors.iter().map(|(name, view)| (name, view.shape().to_vec()))
+    }
+
     /// A tensor of this shape, rows first.
     pub(crate) fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let name = format!("{}{name}", self.prefix);

@@ -1,9 +1,13 @@
 //! One request while it runs.
 
+use std::sync::Arc;
+
 use futures::channel::mpsc::UnboundedSender;
 
+use crate::adapter::{Adapter, AdapterId};
 use crate::constraint::{Allowed, Constraint};
 use crate::error::GenerateError;
+use crate::guess::Guesser;
 use crate::request::{Completion, Event, Finish, Sampling, TokenLogprob, Usage};
 use crate::sampling::{Sampler, log_probabilities};
 use crate::text::Text;
@@ -14,9 +18,16 @@ pub(crate) struct Job {
     pub(crate) prompt: Vec<u32>,
     pub(crate) sampling: Sampling,
     pub(crate) constraint: Option<Constraint>,
+    pub(crate) adapter: Option<Arc<Adapter>>,
     /// Tokens that fit behind the prompt and under the request's own limit.
     pub(crate) limit: usize,
     pub(crate) events: UnboundedSender<Event>,
+}
+
+impl Job {
+    pub(crate) fn adapter_id(&self) -> Option<AdapterId> {
+        self.adapter.as_ref().map(|adapter| adapter.id())
+    }
 }
 
 /// Whether a sequence has more to do.
@@ -40,14 +51,20 @@ pub(crate) struct Sequence {
     reported: Vec<TokenLogprob>,
     sampler: Sampler,
     constraint: Option<Constraint>,
+    adapter: Option<Arc<Adapter>>,
+    guesser: Guesser,
     text: Text,
     events: UnboundedSender<Event>,
 }
 
 impl Sequence {
-    /// Starts in a slot whose cache holds the first `cached` tokens of the prompt.
-    pub(crate) fn new(job: Job, slot: usize, cached: usize) -> Self {
+    /// Starts in a slot whose cache holds the first `cached` tokens of the prompt. It guesses at most `guesses` tokens
+    /// at a time, and none if its tokens are drawn: what is likely is not what is drawn.
+    pub(crate) fn new(job: Job, (slot, cached): (usize, usize), guesses: usize) -> Self {
+        let is_drawn = job.sampling.temperature != 0.0;
         Self {
+            guesser: Guesser::new(if is_drawn { 0 } else { guesses }),
+            adapter: job.adapter,
             slot,
             cached,
             prompt_len: job.prompt.len(),
@@ -67,6 +84,20 @@ impl Sequence {
         self.slot
     }
 
+    pub(crate) fn adapter(&self) -> Option<&Arc<Adapter>> {
+        self.adapter.as_ref()
+    }
+
+    /// The prompt and the output so far.
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// The last token.
+    pub(crate) fn last(&self) -> Option<&u32> {
+        self.tokens.last()
+    }
+
     /// The tokens that have not been run.
     pub(crate) fn pending(&self) -> &[u32] {
         &self.tokens[self.cached..]
@@ -77,9 +108,22 @@ impl Sequence {
         self.cached
     }
 
-    /// Notes that one more token was run.
-    pub(crate) fn ran(&mut self) {
-        self.cached += 1;
+    /// Notes that so many more tokens are in the cache.
+    pub(crate) fn ran(&mut self, tokens: usize) {
+        self.cached += tokens;
+    }
+
+    /// Tokens that may follow the last one, at most `room`: as many as could be part of the output.
+    pub(crate) fn guess(&mut self, room: usize) -> Vec<u32> {
+        let room = room.min(self.limit - self.generated - 1);
+        let guess = self.guesser.guess(&self.tokens, room);
+        let fitting = self.constraint.as_mut().map_or(guess.len(), |constraint| constraint.fitting(guess));
+        guess[..fitting].to_vec()
+    }
+
+    /// Notes that of a guess of `guessed` tokens the first `right` were right.
+    pub(crate) fn learn(&mut self, guessed: usize, right: usize) {
+        self.guesser.learn(guessed, right);
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {

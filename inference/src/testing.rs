@@ -1,5 +1,6 @@
 //! Tiny model files for tests: real in every part, random in their weights, loaded in milliseconds.
 
+mod adapter;
 mod embedder;
 mod present;
 mod unweighted;
@@ -10,6 +11,7 @@ use std::path::Path;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
+pub use self::adapter::TinyAdapter;
 pub use self::embedder::{TinyEmbedder, TinyHead};
 pub use self::present::present_model;
 pub use self::unweighted::Unweighted;
@@ -80,15 +82,27 @@ impl TinyModel {
     /// If `format` is not the name of a format or does not go with `hidden`.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
+        self.merged_bytes(None)
+    }
+
+    /// The bytes of the file of a model whose matrices have an adapter in them, as if it had been trained whole.
+    ///
+    /// # Panics
+    /// As [`bytes`](Self::bytes), or if the adapter is for another width.
+    #[must_use]
+    pub fn merged_bytes(&self, adapter: Option<&TinyAdapter>) -> Vec<u8> {
         let mut writer = Writer::default();
         self.put_network(&mut writer);
         let vocabulary = self.put_tokenizer(&mut writer);
         let mut random = Random(self.seed);
         let (hidden, feed_forward) = (self.hidden, 2 * self.hidden);
         let key = hidden / QUERY_HEADS * KEY_VALUE_HEADS;
-        self.put_matrix(&mut writer, "token_embd.weight", (vocabulary, hidden), &mut random);
+        let mut put = |writer: &mut Writer, name: &str, shape, added: Option<Vec<f32>>| {
+            self.put_matrix((writer, name), shape, &mut random, added);
+        };
+        put(&mut writer, "token_embd.weight", (vocabulary, hidden), None);
         if self.untied {
-            self.put_matrix(&mut writer, "output.weight", (vocabulary, hidden), &mut random);
+            put(&mut writer, "output.weight", (vocabulary, hidden), None);
         }
         for layer in 0..2 {
             let matrices = [
@@ -101,12 +115,21 @@ impl TinyModel {
                 ("ffn_down", hidden, feed_forward),
             ];
             for (name, rows, columns) in matrices {
+                let is_interleaved = self.architecture == "llama" && ["attn_q", "attn_k"].contains(&name);
+                let dim = is_interleaved.then_some(hidden / QUERY_HEADS);
+                let added = adapter.and_then(|adapter| adapter.product(layer, name, dim));
                 let name = format!("blk.{layer}.{name}.weight");
-                self.put_matrix(&mut writer, &name, (rows, columns), &mut random);
+                put(&mut writer, &name, (rows, columns), added);
             }
             for (name, len) in [("attn_q", hidden), ("attn_k", key), ("attn_v", key)] {
                 if self.architecture == "qwen2" {
                     put_vector(&mut writer, &format!("blk.{layer}.{name}.bias"), vec![0.1; len]);
+                }
+            }
+            if self.architecture == "qwen3" {
+                for name in ["attn_q_norm", "attn_k_norm"] {
+                    let len = hidden / QUERY_HEADS;
+                    put_vector(&mut writer, &format!("blk.{layer}.{name}.weight"), vec![1.5; len]);
                 }
             }
             for name in ["attn_norm", "ffn_norm"] {
@@ -155,10 +178,19 @@ impl TinyModel {
         tokens.len()
     }
 
-    fn put_matrix(&self, writer: &mut Writer, name: &str, shape: (usize, usize), random: &mut Random) {
+    fn put_matrix(
+        &self,
+        (writer, name): (&mut Writer, &str),
+        shape: (usize, usize),
+        random: &mut Random,
+        added: Option<Vec<f32>>,
+    ) {
         let (type_id, dtype) = format(&self.format);
         let scale = 2.0 / (shape.1 as f32).sqrt();
-        let floats: Vec<f32> = (0..shape.0 * shape.1).map(|_| random.next() * scale).collect();
+        let mut floats: Vec<f32> = (0..shape.0 * shape.1).map(|_| random.next() * scale).collect();
+        for (float, added) in floats.iter_mut().zip(added.into_iter().flatten()) {
+            *float += added;
+        }
         let bytes = Tensor::from_vec(floats, shape, &Device::Cpu)
             .and_then(|tensor| QTensor::quantize(&tensor, dtype))
             .and_then(|tensor| tensor.data().map(std::borrow::Cow::into_owned))

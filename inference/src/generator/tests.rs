@@ -12,7 +12,7 @@ fn tiny(model: &TinyModel, slots: usize) -> Generator {
 }
 
 fn request(text: &str, sampling: Sampling) -> Request {
-    Request { messages: vec![ChatMessage::new(Role::User, text)], sampling, schema: None }
+    Request { messages: vec![ChatMessage::new(Role::User, text)], sampling, ..Request::default() }
 }
 
 fn warm(seed: u64, max_tokens: usize) -> Sampling {

@@ -72,8 +72,11 @@ fn converted_weights_give_nearly_the_same_logits() {
             position,
             token: *token,
             wanted: position == 2,
+            adapter: None,
         });
-        model.network.forward(&mut model.cache(), &rows.collect::<Vec<_>>()).unwrap().remove(0)
+        let rows: Vec<_> = rows.collect();
+        let batch = crate::network::Batch { rows: &rows, adapters: &[] };
+        model.network.forward(&mut model.cache(), batch).unwrap().remove(0)
     };
     let exact = logits("F32");
     let size = exact.iter().map(|logit| logit * logit).sum::<f32>();
@@ -84,12 +87,22 @@ fn converted_weights_give_nearly_the_same_logits() {
 }
 
 #[test]
-fn both_architectures_load() {
+fn every_architecture_loads() {
     let bench = Bench::new();
-    let tiny =
-        TinyModel { architecture: "qwen2".to_owned(), pre: "qwen2".to_owned(), ..TinyModel::default() };
-    let model = Model::load(&bench.put(&tiny.bytes()), &LoadOptions::default()).unwrap();
-    assert_eq!(model.description().architecture, "qwen2");
+    for architecture in ["llama", "qwen2", "qwen3"] {
+        let tiny = TinyModel {
+            architecture: architecture.to_owned(),
+            pre: "qwen2".to_owned(),
+            ..TinyModel::default()
+        };
+        let bytes = tiny.bytes();
+        let model = Model::load(&bench.put(&bytes), &LoadOptions::default()).unwrap();
+        assert_eq!(model.description().architecture, architecture);
+        if architecture == "qwen3" {
+            let error = bench.error(&replaced(&bytes, "attn_k_norm", "attn_k_narm"));
+            assert!(error.contains("no tensor") && error.contains("blk.0.attn_k_norm"), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -31,8 +31,8 @@ impl Unweighted {
         let limit = sampling.max_tokens;
         let constraint = Some(self.model.grammar.constrain(schema, limit)?);
         let (events, receiver) = unbounded();
-        let job = Job { prompt: Vec::new(), sampling, constraint, limit, events };
-        let mut sequence = Sequence::new(job, 0, 0);
+        let job = Job { prompt: Vec::new(), sampling, constraint, adapter: None, limit, events };
+        let mut sequence = Sequence::new(job, (0, 0), 0);
         let tokenizer = &self.model.tokenizer;
         while sequence.advance(tokenizer, vec![0.0; tokenizer.len()]) == Progress::Goes {}
         Stream::of(receiver).completion_blocking()
