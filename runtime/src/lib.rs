@@ -16,6 +16,7 @@ mod fresh;
 mod hands;
 mod logprobs;
 mod model;
+mod model_work;
 mod models;
 mod process;
 mod program;
@@ -57,6 +58,7 @@ pub use model::{
     ChatMessage, DEFAULT_MAX_TOKENS, Finish, Model, ModelAnswer, ModelRequest, Role, StandIn, ToolCall,
     UsageParts, cost,
 };
+pub use model_work::ModelWork;
 #[cfg(feature = "inference")]
 pub use models::{CrossEncoder, LocalModel, LocalModelError, SentenceModel};
 pub use models::{

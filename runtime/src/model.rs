@@ -10,6 +10,7 @@ use superstep_graph::{Prices, Sampling, VertexName, canonical_json};
 
 use crate::call_subject::ModelIdentity;
 use crate::logprobs::TokenLogprob;
+use crate::model_work::ModelWork;
 use crate::program::OnText;
 use crate::shared_text::SharedText;
 use crate::tool::ToolSignature;
@@ -41,6 +42,22 @@ pub trait Model: Send + Sync {
     /// What tokens cost. Default: nothing.
     fn prices(&self) -> Prices {
         Prices::default()
+    }
+
+    /// The same model with one of its adapters, which change how it writes; nothing if there is none of that name.
+    /// Default: it has none.
+    fn adapted(&self, _adapter: &str) -> Option<Arc<dyn Model>> {
+        None
+    }
+
+    /// The names of its adapters, in order. Default: none.
+    fn adapters(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What it has done, if it counts that. Default: it does not.
+    fn work(&self) -> Option<ModelWork> {
+        None
     }
 
     /// Writes the answer to `request`. `on_text`, if given, is told the text piece by piece while it

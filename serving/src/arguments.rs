@@ -29,6 +29,10 @@ pub struct ServeArguments {
     /// With --model: requests that are worked on at the same time.
     #[arg(long, value_name = "REQUESTS", requires = "model", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_concurrent_requests: Option<u32>,
+    /// With --model: a folder with LoRA adapters, each in a folder as PEFT writes it. Clients ask for one as
+    /// MODEL:FOLDER.
+    #[arg(long, value_name = "FOLDER", requires = "model")]
+    pub adapters: Option<PathBuf>,
     /// With --model: the SHA-256 that the file must have.
     #[arg(long, value_name = "HEX", requires = "model")]
     pub sha256: Option<String>,

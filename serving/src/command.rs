@@ -159,6 +159,7 @@ fn of_model(model: &str, arguments: &ServeArguments) -> Result<ModelServer, serd
     let size = |number: Option<u32>| number.map_or(Value::Null, Value::from);
     candle["contextLength"] = size(arguments.context_length);
     candle["maxConcurrentRequests"] = size(arguments.max_concurrent_requests);
+    candle["adapters"] = json!(arguments.adapters);
     serde_json::from_value(json!({
         "apiVersion": "superstep.dev/v1alpha1",
         "kind": "ModelServer",

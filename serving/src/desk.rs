@@ -41,11 +41,27 @@ impl Desk {
         }
     }
 
-    /// What writes, with its name.
-    pub(crate) fn writer(&self) -> Result<(&str, &Arc<dyn Model>), Refusal> {
+    /// What writes by the name that a client asks for: the model, or with one of its adapters, as MODEL:ADAPTER. The
+    /// name is that by which it answers.
+    pub(crate) fn writer(&self, asked: &str) -> Result<(String, Arc<dyn Model>), Refusal> {
         let name = self.offered.name();
         let model = self.offered.model.as_ref();
-        model.map(|model| (name, model)).ok_or_else(|| Refusal::other_model(name, "write texts"))
+        let model = || model.ok_or_else(|| Refusal::other_model(name, "write texts"));
+        // The name of a model may have a colon itself.
+        if self.offered.is_called(asked) {
+            return Ok((name.to_owned(), Arc::clone(model()?)));
+        }
+        let parts = asked.rsplit_once(':').filter(|(base, _)| self.offered.is_called(base));
+        let Some((_, adapter)) = parts else { return Err(Refusal::no_model(asked, name)) };
+        let adapted = model()?.adapted(adapter).ok_or_else(|| Refusal::no_adapter(adapter, name))?;
+        Ok((format!("{name}:{adapter}"), adapted))
+    }
+
+    /// The names of all models, that of the model itself first.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let name = self.offered.name();
+        let adapters = self.offered.model.iter().flat_map(|model| model.adapters());
+        [name.to_owned()].into_iter().chain(adapters.map(|adapter| format!("{name}:{adapter}"))).collect()
     }
 
     /// What tells how well documents answer a question.

@@ -5,6 +5,8 @@
 
 use std::fmt::{self, Write};
 
+use superstep_runtime::ModelWork;
+
 use crate::counts::{BOUNDS, Counts, Times};
 use crate::gate::Gate;
 
@@ -17,6 +19,8 @@ pub(crate) struct Use<'a> {
     pub(crate) gate: &'a Gate,
     /// Whether the model keeps a cache of so many contexts as there are places.
     pub(crate) has_cache: bool,
+    /// What it has done, if it counts that.
+    pub(crate) work: Option<ModelWork>,
 }
 
 /// The metrics as a text. Nothing is offered while the model is loaded.
@@ -28,7 +32,7 @@ pub(crate) fn write(counts: &Counts, offered: Option<Use<'_>>) -> String {
 
 #[expect(clippy::cast_precision_loss, reason = "no server has as many places")]
 fn written(text: &mut String, counts: &Counts, offered: Option<Use<'_>>) -> fmt::Result {
-    if let Some(Use { model, gate, has_cache }) = offered {
+    if let Some(Use { model, gate, has_cache, work }) = offered {
         let label = format!("{{model_name=\"{}\"}}", escaped(model));
         let (waiting, running) = (gate.waiting(), gate.running());
         gauge(text, "vllm:num_requests_waiting", "Requests that wait for a place.", &label, waiting as f64)?;
@@ -37,6 +41,9 @@ fn written(text: &mut String, counts: &Counts, offered: Option<Use<'_>>) -> fmt:
             let share = running as f64 / gate.places() as f64;
             let help = "Share of the cache of keys and values that is given to requests.";
             gauge(text, "vllm:kv_cache_usage_perc", help, &label, share)?;
+        }
+        for (name, help, number) in work.iter().flat_map(counted) {
+            writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name}{label} {number}")?;
         }
     }
     for (name, help, count) in [
@@ -57,6 +64,17 @@ fn written(text: &mut String, counts: &Counts, offered: Option<Use<'_>>) -> fmt:
     times(text, "superstep_serving_first_text_seconds", help, &counts.first_text)?;
     let help = "From being let in to the end of the answer.";
     times(text, "superstep_serving_answer_seconds", help, &counts.whole_answer)
+}
+
+/// What a model of this process has done.
+fn counted(work: &ModelWork) -> [(&'static str, &'static str, u64); 5] {
+    [
+        ("vllm:prefix_cache_queries_total", "Tokens of prompts.", work.prompt_tokens),
+        ("vllm:prefix_cache_hits_total", "Tokens of prompts that had been read before.", work.reused_tokens),
+        ("vllm:spec_decode_num_draft_tokens_total", "Tokens that were guessed.", work.guessed_tokens),
+        ("vllm:spec_decode_num_accepted_tokens_total", "Guesses that were right.", work.accepted_tokens),
+        ("superstep_serving_passes_total", "Passes through the network.", work.passes),
+    ]
 }
 
 fn gauge(text: &mut String, name: &str, help: &str, label: &str, value: f64) -> fmt::Result {

@@ -79,6 +79,13 @@ impl Refusal {
         Self { code: Some("model_not_found"), param, ..Self::no_path(message) }
     }
 
+    /// The model that is served has no such adapter.
+    pub(crate) fn no_adapter(asked: &str, served: &str) -> Self {
+        let message = format!("the model {served:?} has no adapter {asked:?} here");
+        let param = Some("model".to_owned());
+        Self { code: Some("model_not_found"), param, ..Self::no_path(message) }
+    }
+
     /// The model does not do what is asked.
     pub(crate) fn other_model(served: &str, what: &str) -> Self {
         Self::of_field("model", format!("the model {served:?} does not {what}"))

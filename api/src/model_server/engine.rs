@@ -39,7 +39,7 @@ pub struct Engine {
 }
 
 /// Settings of candle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CandleEngine {
     /// The most tokens of prompt and answer together, or of a text that is embedded; default what the model
@@ -51,6 +51,11 @@ pub struct CandleEngine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub max_concurrent_requests: Option<u32>,
+    /// A folder with `LoRA` adapters of a language model, each in a folder as PEFT writes it. Clients ask for one as
+    /// MODEL:FOLDER, and it is read when they first do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub adapters: Option<String>,
 }
 
 /// An engine that is an image of somebody else.
@@ -98,7 +103,7 @@ impl Engine {
                     .hint(format!("give one of {}", Self::KINDS.join(", "))),
             );
         }
-        if let Some(candle) = self.candle {
+        if let Some(candle) = &self.candle {
             candle.check(&path.field("candle"), problems);
         }
     }
@@ -111,7 +116,10 @@ impl Engine {
 }
 
 impl CandleEngine {
-    fn check(self, path: &FieldPath, problems: &mut Vec<Problem>) {
+    fn check(&self, path: &FieldPath, problems: &mut Vec<Problem>) {
+        if self.adapters.as_ref().is_some_and(String::is_empty) {
+            problems.push(Problem::error(path.field("adapters"), "a folder has a name"));
+        }
         for (name, number) in
             [("contextLength", self.context_length), ("maxConcurrentRequests", self.max_concurrent_requests)]
         {

@@ -42,7 +42,7 @@ pub(super) fn load(
 /// How a sentence model or a cross-encoder is loaded, and how many requests it works on at the same time.
 #[cfg(feature = "inference")]
 pub fn sentence_options(spec: &ModelServerSpec) -> (superstep_runtime::EmbedderOptions, usize) {
-    let candle = spec.engine.candle.unwrap_or_default();
+    let candle = spec.engine.candle.clone().unwrap_or_default();
     let size = |number: Option<u32>| number.map(|number| number as usize);
     let options = superstep_runtime::EmbedderOptions {
         max_tokens: size(candle.context_length),
@@ -59,10 +59,11 @@ pub fn load_options(spec: &ModelServerSpec) -> superstep_runtime::LoadOptions {
         sha256: spec.model.as_ref().and_then(|model| model.sha256.clone()),
         ..superstep_runtime::LoadOptions::default()
     };
-    if let Some(candle) = spec.engine.candle {
+    if let Some(candle) = &spec.engine.candle {
         let size = |number: Option<u32>| number.map(|number| number as usize);
         options.context_length = size(candle.context_length).unwrap_or(options.context_length);
         options.max_concurrent = size(candle.max_concurrent_requests).unwrap_or(options.max_concurrent);
+        options.adapters = candle.adapters.as_ref().map(Into::into);
     }
     options
 }
@@ -74,4 +75,30 @@ pub fn load_options(spec: &ModelServerSpec) -> superstep_runtime::LoadOptions {
 #[cfg(not(feature = "inference"))]
 pub(super) fn load(server: &str, _: &ModelServerSpec, _: &dyn Downloads) -> Result<Served, ModelError> {
     Err(ModelError::NotBuilt { what: format!("ModelServer {server:?}") })
+}
+
+#[cfg(all(test, feature = "inference"))]
+mod tests {
+    use superstep_runtime::LoadOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_document_says_how_its_model_is_loaded() {
+        let spec = |candle: serde_json::Value| -> ModelServerSpec {
+            let sources = serde_json::json!([{"file": {"path": "m.gguf"}}]);
+            let model = serde_json::json!({"name": "m", "sources": sources});
+            serde_json::from_value(serde_json::json!({"model": model, "engine": {"candle": candle}})).unwrap()
+        };
+        assert_eq!(load_options(&spec(serde_json::json!({}))), LoadOptions::default());
+        let given =
+            serde_json::json!({"contextLength": 100, "maxConcurrentRequests": 3, "adapters": "styles"});
+        let expected = LoadOptions {
+            context_length: 100,
+            max_concurrent: 3,
+            adapters: Some("styles".into()),
+            ..LoadOptions::default()
+        };
+        assert_eq!(load_options(&spec(given)), expected);
+    }
 }

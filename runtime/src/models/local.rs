@@ -1,6 +1,7 @@
 //! A model that runs in this process.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
@@ -14,12 +15,15 @@ use superstep_inference::{
 use crate::call_subject::ModelIdentity;
 use crate::logprobs::{LikelyToken, TokenLogprob};
 use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role};
+use crate::model_work::ModelWork;
 use crate::program::OnText;
 
 /// A model that runs in this process, on a thread of its own. Clones share it.
 #[derive(Clone)]
 pub struct LocalModel {
     generator: Generator,
+    /// The adapter that it is run with.
+    adapter: Option<String>,
 }
 
 /// Why a local model does not run.
@@ -40,7 +44,7 @@ impl LocalModel {
     /// The file is missing, damaged, not the one expected, or of a kind that is not supported.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LocalModelError> {
         let weights = Weights::load(path, options)?;
-        Ok(Self { generator: Generator::start(weights).map_err(LocalModelError::Thread)? })
+        Ok(Self { generator: Generator::start(weights).map_err(LocalModelError::Thread)?, adapter: None })
     }
 
     /// What the model is.
@@ -52,12 +56,36 @@ impl LocalModel {
 impl Model for LocalModel {
     fn prompt_tokens(&self, request: &ModelRequest) -> u64 {
         // What cannot be counted cannot be sent either; the call then says why.
-        self.generator.count_prompt_tokens(&to_request(request)).map_or(0, |tokens| tokens as u64)
+        self.generator.count_prompt_tokens(&to_request(request, None)).map_or(0, |tokens| tokens as u64)
+    }
+
+    fn adapted(&self, adapter: &str) -> Option<Arc<dyn Model>> {
+        // There is one at a time: an adapter has no adapters.
+        let is_there = self.adapter.is_none() && self.generator.has_adapter(adapter);
+        is_there.then(|| Arc::new(Self { adapter: Some(adapter.to_owned()), ..self.clone() }) as _)
+    }
+
+    fn adapters(&self) -> Vec<String> {
+        if self.adapter.is_none() { self.generator.adapters() } else { Vec::new() }
+    }
+
+    fn work(&self) -> Option<ModelWork> {
+        let work = self.generator.work();
+        Some(ModelWork {
+            passes: work.passes,
+            prompt_tokens: work.prompt_tokens,
+            reused_tokens: work.reused_tokens,
+            guessed_tokens: work.guessed_tokens,
+            accepted_tokens: work.accepted_tokens,
+        })
     }
 
     fn identity(&self) -> Option<ModelIdentity> {
         let description = self.description();
-        let model = description.name.clone().unwrap_or_else(|| description.architecture.clone());
+        let mut model = description.name.clone().unwrap_or_else(|| description.architecture.clone());
+        if let Some(adapter) = &self.adapter {
+            model = format!("{model}:{adapter}");
+        }
         Some(ModelIdentity { provider: "superstep".into(), model, server: None })
     }
 
@@ -66,11 +94,11 @@ impl Model for LocalModel {
         request: ModelRequest,
         on_text: Option<OnText>,
     ) -> BoxFuture<'static, Result<ModelAnswer, Failure>> {
-        let generator = self.generator.clone();
+        let Self { generator, adapter } = self.clone();
         let told = request.sampling.logprobs.is_some();
         async move {
-            let request = to_request(&request);
-            // Rendering the prompt and compiling the schema take milliseconds.
+            let request = to_request(&request, adapter);
+            // Rendering the prompt, compiling the schema and reading an adapter take milliseconds.
             let submitted = tokio::task::spawn_blocking(move || generator.submit(request)).await;
             let stream = submitted.map_err(|_| Failure::transient("the request was given up"))?;
             let completion = follow(stream.map_err(failure)?, on_text).await?;
@@ -116,6 +144,8 @@ fn failure(error: GenerateError) -> Failure {
         | GenerateError::PromptTooLong { .. }
         | GenerateError::Sampling { .. }
         | GenerateError::StopWithSchema
+        | GenerateError::UnknownAdapter { .. }
+        | GenerateError::Adapter { .. }
         | GenerateError::Schema { .. }
         | GenerateError::SchemaTooLong { .. }
         | GenerateError::SchemaUnfinished { .. } => FailureClass::Permanent,
@@ -123,11 +153,12 @@ fn failure(error: GenerateError) -> Failure {
     Failure::new(class, format!("local model: {error}"))
 }
 
-fn to_request(request: &ModelRequest) -> Request {
+fn to_request(request: &ModelRequest, adapter: Option<String>) -> Request {
     Request {
         messages: request.messages.iter().map(to_turn).collect(),
         sampling: to_draw(&request.sampling, request.seed(), request.max_tokens()),
         schema: request.schema.as_deref().cloned(),
+        adapter,
     }
 }
 
@@ -176,10 +207,11 @@ fn likely(told: superstep_inference::TokenLogprob) -> TokenLogprob {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use serde_json::{Value, json};
-    use superstep_inference::testing::TinyModel;
+    use superstep_graph::Prices;
+    use superstep_inference::testing::{TinyAdapter, TinyModel};
 
     use super::*;
 
@@ -237,6 +269,30 @@ mod tests {
         assert_eq!(answer.usage.prompt_tokens, reserve.prompt_tokens);
         assert!(answer.usage.completion_tokens <= reserve.completion_tokens);
         assert_eq!(model.generate(request(None), None).await.unwrap(), answer);
+    }
+
+    #[tokio::test]
+    async fn it_writes_otherwise_with_an_adapter_at_the_same_price() {
+        let folder = tempfile::tempdir().unwrap();
+        TinyModel::default().write(&folder.path().join("tiny.gguf")).unwrap();
+        TinyAdapter { alpha: 32.0, ..TinyAdapter::default() }.write(&folder.path().join("style")).unwrap();
+        let options = LoadOptions { adapters: Some(folder.path().to_owned()), ..LoadOptions::default() };
+        let plain = LocalModel::load(&folder.path().join("tiny.gguf"), &options).unwrap();
+        assert_eq!(plain.adapters(), ["style"]);
+        assert!(plain.adapted("other").is_none());
+        let prices = Prices { prompt_per_million: 1.0, completion_per_million: 2.0 };
+        let priced = crate::models::Priced::new(Arc::new(plain.clone()), prices);
+        let adapted = priced.adapted("style").unwrap();
+        assert_eq!((adapted.prices(), priced.adapters()), (prices, plain.adapters()));
+        assert!(adapted.adapted("style").is_none() && adapted.adapters().is_empty());
+        assert_eq!(adapted.identity().unwrap().model, "tiny:style");
+        let mut asked = request(None);
+        asked.sampling.logprobs = Some(2);
+        let other = adapted.generate(asked.clone(), None).await.unwrap();
+        assert_ne!(other.logprobs, plain.generate(asked, None).await.unwrap().logprobs);
+        let work = adapted.work().unwrap();
+        assert_eq!(Some(work), plain.work());
+        assert!(work.passes >= 2 && work.prompt_tokens > 0, "{work:?}");
     }
 
     #[tokio::test]

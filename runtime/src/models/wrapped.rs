@@ -10,6 +10,7 @@ use superstep_graph::Prices;
 use crate::call_subject::ModelIdentity;
 use crate::embedder::{EmbedRequest, Embedder, Embeddings};
 use crate::model::{Model, ModelAnswer, ModelRequest};
+use crate::model_work::ModelWork;
 use crate::program::OnText;
 
 /// A model whose tokens cost something.
@@ -40,6 +41,19 @@ impl Model for Priced {
 
     fn prices(&self) -> Prices {
         self.prices
+    }
+
+    fn adapted(&self, adapter: &str) -> Option<Arc<dyn Model>> {
+        let model = self.model.adapted(adapter)?;
+        Some(Arc::new(Self { model, prices: self.prices }))
+    }
+
+    fn adapters(&self) -> Vec<String> {
+        self.model.adapters()
+    }
+
+    fn work(&self) -> Option<ModelWork> {
+        self.model.work()
     }
 
     fn generate(

@@ -40,8 +40,7 @@ impl ChatOrder {
     /// Reads the body of a request, which came with `key`.
     pub(super) fn read(body: &[u8], desk: &Desk, key: Option<&[u8]>) -> Result<Self, Refusal> {
         let mut fields = Fields::of_body(body)?;
-        desk.check_name(&fields.need::<String>("model")?)?;
-        let (name, model) = desk.writer()?;
+        let (name, model) = desk.writer(&fields.need::<String>("model")?)?;
         let streams = fields.take("stream")?.unwrap_or(false);
         let options: Option<StreamOptions> = fields.take("stream_options")?;
         if options.is_some() && !streams {
@@ -59,9 +58,9 @@ impl ChatOrder {
         fields.finish()?;
         let schema = format.schema();
         let wanted = Wanted { messages, sampling, seed, schema, metadata, choices };
-        let asking = Asking::new((name, model), wanted, &tools, key);
+        let asking = Asking::new((&name, &model), wanted, &tools, key);
         let includes_usage = options.unwrap_or_default().include_usage;
-        let form = Form::new(name, tools, asking.calls_before, includes_usage);
+        let form = Form::new(&name, tools, asking.calls_before, includes_usage);
         Ok(Self { asking, form, streams })
     }
 }

@@ -55,10 +55,8 @@ impl ResponseOrder {
     /// Reads the body of a request, which came with `key`.
     pub(super) fn read(body: &[u8], desk: &Desk, key: Option<&[u8]>) -> Result<Self, Refusal> {
         let mut fields = Fields::of_body(body)?;
-        let name: String = fields.need("model")?;
-        desk.check_name(&name)?;
-        let (name, model) = desk.writer()?;
-        let said = said(&fields, name);
+        let (name, model) = desk.writer(&fields.need::<String>("model")?)?;
+        let said = said(&fields, &name);
         let streams = streams(&mut fields)?;
         is_kept_by_the_client(&mut fields)?;
         let sampling = sampling(&mut fields, desk.offered.is_local)?;
@@ -74,7 +72,7 @@ impl ResponseOrder {
         fields.finish()?;
         let schema = format.schema();
         let wanted = Wanted { messages, sampling, seed, schema, metadata, choices: 1 };
-        let asking = Asking::new((name, model), wanted, &tools, key);
+        let asking = Asking::new((&name, &model), wanted, &tools, key);
         let form = Form::new(said, tools, asking.calls_before);
         Ok(Self { asking, form, streams })
     }

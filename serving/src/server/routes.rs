@@ -116,6 +116,7 @@ async fn figures(State(hall): State<Arc<Hall>>) -> Response {
         model: desk.offered.name(),
         gate: &desk.gate,
         has_cache: desk.offered.is_local && desk.offered.model.is_some(),
+        work: desk.offered.model.as_ref().and_then(|model| model.work()),
     });
     let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
     ([(header::CONTENT_TYPE, kind)], metrics::write(&hall.counts, offered)).into_response()
