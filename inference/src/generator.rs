@@ -15,6 +15,7 @@ use crate::error::{GenerateError, LoadError};
 use crate::model::{Description, Model};
 use crate::request::{Completion, Event, Request};
 use crate::scheduler::{Job, run};
+use crate::thought::Thought;
 use crate::work::{Tally, Work};
 
 /// A running model; clones share it.
@@ -77,8 +78,12 @@ impl Generator {
             Some(schema) => Some(self.model.grammar.constrain(schema, limit)?),
             None => None,
         };
+        let thought = match &constraint {
+            Some(_) => Thought::none(),
+            None => self.model.thought(&prompt),
+        };
         let (events, receiver) = unbounded();
-        let job = Job { prompt, sampling: request.sampling, constraint, adapter, limit, events };
+        let job = Job { prompt, sampling: request.sampling, constraint, adapter, thought, limit, events };
         self.jobs.send(job).map_err(|_| GenerateError::Stopped)?;
         Ok(Stream::of(receiver))
     }

@@ -42,6 +42,7 @@ mod template;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
+mod thought;
 mod tiles;
 mod tokenizer;
 mod weights;

@@ -13,6 +13,7 @@ use crate::kv::{KvCache, KvShape};
 use crate::network::Network;
 use crate::request::ChatMessage;
 use crate::template::Template;
+use crate::thought::Thought;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{Census, Weights};
 
@@ -94,6 +95,8 @@ pub struct Model {
     description: Description,
     pub(crate) slots: usize,
     pub(crate) guesses: usize,
+    /// Whether it was trained to think aloud.
+    thinks: bool,
     /// The folder of adapters.
     pub(crate) adapters: Option<PathBuf>,
 }
@@ -120,6 +123,8 @@ impl Model {
             });
         }
         let template = load_template(&gguf, &tokenizer)?;
+        let thinks = matches!(gguf.metadata("tokenizer.chat_template"), Some(Value::String(template)) if
+            Thought::is_known_to(template));
         let grammar = Grammar::new(&tokenizer)
             .map_err(|reason| LoadError::Tokenizer { path: path.to_owned(), reason })?;
         let context = options.context_length.min(sizes.context);
@@ -134,6 +139,7 @@ impl Model {
             description,
             slots: options.max_concurrent,
             guesses: options.guesses,
+            thinks,
             adapters: options.adapters.clone(),
         })
     }
@@ -163,6 +169,18 @@ impl Model {
     /// The tokens of a chat; what its messages say never becomes a control token.
     pub(crate) fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, GenerateError> {
         chat::prompt(self.template.as_ref().ok_or(ChatError::NoTemplate)?, &self.tokenizer, messages)
+    }
+
+    /// How an answer to a prompt without a schema begins.
+    pub(crate) fn thought(&self, prompt: &[u32]) -> Thought {
+        if !self.thinks {
+            return Thought::none();
+        }
+        // What a message ends with is in front of a control token, and no end of the prompt.
+        let own = prompt.iter().rposition(|token| self.tokenizer.control_name(*token).is_some());
+        let end = &prompt[own.map_or(0, |place| place + 1)..];
+        let end: Vec<u8> = end.iter().flat_map(|token| self.tokenizer.bytes(*token)).copied().collect();
+        Thought::after(&String::from_utf8_lossy(&end))
     }
 
     pub(crate) fn context(&self) -> usize {

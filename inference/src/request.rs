@@ -147,7 +147,8 @@ pub struct Request {
 pub enum Event {
     /// A token was generated.
     Token {
-        /// The text that it released. Empty while a character or a possible stop string is incomplete.
+        /// The text that it released. Empty while a character or a possible stop string is incomplete, and while the
+        /// model thinks.
         text: String,
         /// Present if the request asked for it.
         logprob: Option<TokenLogprob>,
@@ -187,17 +188,21 @@ pub struct Usage {
     pub prompt_tokens: usize,
     /// Tokens generated, the end of the turn included.
     pub completion_tokens: usize,
+    /// Those of them that were thoughts.
+    pub reasoning_tokens: usize,
 }
 
 /// A finished output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
-    /// The whole text.
+    /// The whole text of the answer.
     pub text: String,
+    /// What the model thought aloud before it.
+    pub reasoning: Option<String>,
     /// Why it ended.
     pub finish: Finish,
     /// Tokens read and written.
     pub usage: Usage,
-    /// One entry per generated token if the request asked for it, else empty.
+    /// One entry per generated token of the answer if the request asked for it, else empty.
     pub logprobs: Vec<TokenLogprob>,
 }

@@ -11,6 +11,7 @@ use crate::guess::Guesser;
 use crate::request::{Completion, Event, Finish, Sampling, TokenLogprob, Usage};
 use crate::sampling::{Sampler, log_probabilities};
 use crate::text::Text;
+use crate::thought::Thought;
 use crate::tokenizer::Tokenizer;
 
 /// A request that has been checked.
@@ -19,6 +20,7 @@ pub(crate) struct Job {
     pub(crate) sampling: Sampling,
     pub(crate) constraint: Option<Constraint>,
     pub(crate) adapter: Option<Arc<Adapter>>,
+    pub(crate) thought: Thought,
     /// Tokens that fit behind the prompt and under the request's own limit.
     pub(crate) limit: usize,
     pub(crate) events: UnboundedSender<Event>,
@@ -54,6 +56,13 @@ pub(crate) struct Sequence {
     adapter: Option<Arc<Adapter>>,
     guesser: Guesser,
     text: Text,
+    thought: Thought,
+    /// The text that was told.
+    answer: String,
+    /// Whether the last token was one of thoughts.
+    thinks: bool,
+    /// Tokens that belong to thoughts.
+    thought_tokens: usize,
     events: UnboundedSender<Event>,
 }
 
@@ -65,6 +74,10 @@ impl Sequence {
         Self {
             guesser: Guesser::new(if is_drawn { 0 } else { guesses }),
             adapter: job.adapter,
+            answer: String::new(),
+            thinks: job.thought.goes_on(),
+            thought: job.thought,
+            thought_tokens: 0,
             slot,
             cached,
             prompt_len: job.prompt.len(),
@@ -166,9 +179,15 @@ impl Sequence {
         self.tokens.push(token);
         self.sampler.record(token);
         let released = self.text.push(tokenizer.bytes(token));
-        let logprob = self.logprobs.map(|count| logprob(tokenizer, &logits, token, count));
+        let text = self.thought.push(&released.text);
+        // The mark that ends the thoughts is the last of them.
+        let thinks = std::mem::replace(&mut self.thinks, self.thought.goes_on()) || self.thought.goes_on();
+        self.thought_tokens += usize::from(thinks);
+        let told = self.logprobs.filter(|_| !thinks);
+        let logprob = told.map(|count| logprob(tokenizer, &logits, token, count));
         self.reported.extend(logprob.clone());
-        self.send(Event::Token { text: released.text, logprob });
+        self.answer.push_str(&text);
+        self.send(Event::Token { text, logprob });
         if released.stopped || self.constraint.as_ref().is_some_and(Constraint::is_done) {
             return self.finish(Finish::Stop);
         }
@@ -196,11 +215,15 @@ impl Sequence {
     }
 
     fn finish(&mut self, finish: Finish) -> Result<Progress, GenerateError> {
-        let rest = self.text.finish();
+        let text_rest = self.text.finish();
+        let mut rest = self.thought.push(&text_rest);
+        let (answer_rest, reasoning) = self.thought.finish();
+        rest.push_str(&answer_rest);
+        self.answer.push_str(&rest);
         if !rest.is_empty() {
             self.send(Event::Token { text: rest, logprob: None });
         }
-        let text = std::mem::replace(&mut self.text, Text::new(&[])).into_string();
+        let text = std::mem::take(&mut self.answer);
         let mut finish = finish;
         if let Some(constraint) = &mut self.constraint {
             if !constraint.is_complete() || serde_json::from_str::<serde_json::Value>(&text).is_err() {
@@ -214,7 +237,12 @@ impl Sequence {
         self.send(Event::Done(Completion {
             text,
             finish,
-            usage: Usage { prompt_tokens: self.prompt_len, completion_tokens: self.generated },
+            reasoning,
+            usage: Usage {
+                prompt_tokens: self.prompt_len,
+                completion_tokens: self.generated,
+                reasoning_tokens: self.thought_tokens,
+            },
             logprobs,
         }));
         Ok(Progress::Ended)

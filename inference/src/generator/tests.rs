@@ -111,6 +111,30 @@ fn the_end_of_the_context_ends_the_output() {
 }
 
 #[test]
+fn what_is_thought_is_no_part_of_the_answer() {
+    let chat = TinyModel::default().template.unwrap();
+    let thinking = |end: &str| {
+        let template = Some(format!("{chat}{{# </think> #}}{end}"));
+        tiny(&TinyModel { template, ..TinyModel::default() }, 1)
+    };
+    // A tiny model does not find the end of its thoughts, which the prompt has begun.
+    let generator = thinking("<think>\n");
+    let sampling = Sampling { logprobs: Some(1), ..warm(5, 24) };
+    let done = text(&generator, &request("hello <think>", sampling.clone()));
+    let reasoning = done.reasoning.as_ref().unwrap();
+    assert!(done.text.is_empty() && !reasoning.is_empty() && done.logprobs.is_empty(), "{done:?}");
+    assert!(done.usage.reasoning_tokens + 1 >= done.usage.completion_tokens, "{done:?}");
+    let schema = Some(serde_json::json!({"enum": ["red", "green"]}));
+    let held = text(&generator, &Request { schema, ..request("hello", warm(5, 24)) });
+    assert!(held.reasoning.is_none() && held.text.contains("re"), "{held:?}");
+    // What a message ends with opens no thoughts.
+    for end in ["", "<think>\n\n</think>\n\n"] {
+        let done = text(&thinking(end), &request("hello <think>", sampling.clone()));
+        assert!(done.reasoning.is_none() && !done.text.is_empty() && !done.logprobs.is_empty(), "{done:?}");
+    }
+}
+
+#[test]
 fn requests_that_cannot_run_are_refused_at_once() {
     let generator = tiny(&TinyModel::default(), 1);
     let schema = Some(serde_json::json!({"type": "string"}));

@@ -8,6 +8,7 @@ use crate::generator::Stream;
 use crate::model::Model;
 use crate::request::{Completion, Sampling};
 use crate::sequence::{Job, Progress, Sequence};
+use crate::thought::Thought;
 
 /// A model whose weights are not asked: of all tokens that a schema allows each is as likely. What holds the output to the
 /// schema is that of every request; no step waits for the network or for another thread.
@@ -31,7 +32,15 @@ impl Unweighted {
         let limit = sampling.max_tokens;
         let constraint = Some(self.model.grammar.constrain(schema, limit)?);
         let (events, receiver) = unbounded();
-        let job = Job { prompt: Vec::new(), sampling, constraint, adapter: None, limit, events };
+        let job = Job {
+            prompt: Vec::new(),
+            sampling,
+            constraint,
+            adapter: None,
+            thought: Thought::none(),
+            limit,
+            events,
+        };
         let mut sequence = Sequence::new(job, (0, 0), 0);
         let tokenizer = &self.model.tokenizer;
         while sequence.advance(tokenizer, vec![0.0; tokenizer.len()]) == Progress::Goes {}

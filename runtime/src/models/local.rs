@@ -14,7 +14,7 @@ use superstep_inference::{
 
 use crate::call_subject::ModelIdentity;
 use crate::logprobs::{LikelyToken, TokenLogprob};
-use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role};
+use crate::model::{ChatMessage, Finish, Model, ModelAnswer, ModelRequest, Role, UsageParts};
 use crate::model_work::ModelWork;
 use crate::program::OnText;
 
@@ -113,6 +113,8 @@ impl Model for LocalModel {
                     ..Usage::default()
                 },
                 text: completion.text,
+                reasoning: completion.reasoning,
+                parts: UsageParts { reasoning: completion.usage.reasoning_tokens as u64, cached: 0 },
                 logprobs: told.then(|| completion.logprobs.into_iter().map(likely).collect()),
                 ..ModelAnswer::default()
             })
