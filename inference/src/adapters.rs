@@ -66,6 +66,14 @@ impl Adapters {
         names.into_iter().collect()
     }
 
+    /// The names of those that requests have, running or waiting.
+    pub(crate) fn in_use(&self) -> Vec<String> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        // Whoever has one beside this map is a request, or the step that runs it.
+        let used = loaded.iter().filter(|(_, adapter)| Arc::strong_count(adapter) > 1);
+        used.map(|(name, _)| name.clone()).collect()
+    }
+
     fn found(&self, name: &str) -> Option<Arc<Adapter>> {
         self.loaded.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }

@@ -115,6 +115,12 @@ impl Generator {
         self.adapters.names()
     }
 
+    /// The names of the adapters that requests have which run or wait, in order.
+    #[must_use]
+    pub fn adapters_in_use(&self) -> Vec<String> {
+        self.adapters.in_use()
+    }
+
     /// What it has done.
     #[must_use]
     pub fn work(&self) -> Work {

@@ -261,9 +261,10 @@ fn load_layer(weights: &mut Weights<'_>, sizes: &Hyperparameters, index: usize) 
     }
     let dim = sizes.heads.dim;
     let mut head_norm = |suffix: &str| weights.vector(&name(suffix), dim);
-    let head_norms = match sizes.architecture.normed {
-        true => Some([head_norm("attn_q_norm.weight")?, head_norm("attn_k_norm.weight")?]),
-        false => None,
+    let head_norms = if sizes.architecture.normed {
+        Some([head_norm("attn_q_norm.weight")?, head_norm("attn_k_norm.weight")?])
+    } else {
+        None
     };
     Ok(Layer {
         attention_norm: weights.vector(&name("attn_norm.weight"), hidden)?,

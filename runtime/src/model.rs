@@ -55,6 +55,11 @@ pub trait Model: Send + Sync {
         Vec::new()
     }
 
+    /// The names of the adapters that requests have at this time, in order. Default: none.
+    fn adapters_in_use(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What it has done, if it counts that. Default: it does not.
     fn work(&self) -> Option<ModelWork> {
         None

@@ -4,6 +4,7 @@
 //! Extension asks for where nobody says otherwise; they are vLLM's.
 
 use std::fmt::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use superstep_runtime::ModelWork;
 
@@ -21,6 +22,8 @@ pub(crate) struct Use<'a> {
     pub(crate) has_cache: bool,
     /// What it has done, if it counts that.
     pub(crate) work: Option<ModelWork>,
+    /// The adapters that requests have at this time, if the model has adapters.
+    pub(crate) adapters: Option<Vec<String>>,
 }
 
 /// The metrics as a text. Nothing is offered while the model is loaded.
@@ -32,7 +35,7 @@ pub(crate) fn write(counts: &Counts, offered: Option<Use<'_>>) -> String {
 
 #[expect(clippy::cast_precision_loss, reason = "no server has as many places")]
 fn written(text: &mut String, counts: &Counts, offered: Option<Use<'_>>) -> fmt::Result {
-    if let Some(Use { model, gate, has_cache, work }) = offered {
+    if let Some(Use { model, gate, has_cache, work, adapters }) = offered {
         let label = format!("{{model_name=\"{}\"}}", escaped(model));
         let (waiting, running) = (gate.waiting(), gate.running());
         gauge(text, "vllm:num_requests_waiting", "Requests that wait for a place.", &label, waiting as f64)?;
@@ -41,6 +44,9 @@ fn written(text: &mut String, counts: &Counts, offered: Option<Use<'_>>) -> fmt:
             let share = running as f64 / gate.places() as f64;
             let help = "Share of the cache of keys and values that is given to requests.";
             gauge(text, "vllm:kv_cache_usage_perc", help, &label, share)?;
+        }
+        if let Some(used) = adapters {
+            adapters_in_use(text, &used, gate.places())?;
         }
         for (name, help, number) in work.iter().flat_map(counted) {
             writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name}{label} {number}")?;
@@ -64,6 +70,16 @@ fn written(text: &mut String, counts: &Counts, offered: Option<Use<'_>>) -> fmt:
     times(text, "superstep_serving_first_text_seconds", help, &counts.first_text)?;
     let help = "From being let in to the end of the answer.";
     times(text, "superstep_serving_answer_seconds", help, &counts.whole_answer)
+}
+
+/// The adapters that requests have. A request in the queue is not known to have one, so none is said to wait; as many as
+/// there are places may run at a time. The value is when it was told, by which the latest of several is found.
+fn adapters_in_use(text: &mut String, used: &[String], most: usize) -> fmt::Result {
+    let used = escaped(&used.join(","));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let label =
+        format!("{{max_lora=\"{most}\",running_lora_adapters=\"{used}\",waiting_lora_adapters=\"\"}}");
+    gauge(text, "vllm:lora_requests_info", "Adapters that requests have.", &label, now)
 }
 
 /// What a model of this process has done.

@@ -96,6 +96,34 @@ async fn adapters_are_listed_and_found_when_they_are_put_there() {
 }
 
 #[tokio::test]
+async fn the_adapters_that_requests_have_are_told() {
+    let (_folder, given) = styles().await;
+    let told = async |names: &str| {
+        let told = format!("vllm:lora_requests_info{{max_lora=\"4\",running_lora_adapters=\"{names}\",");
+        given.text("/metrics").await.1.contains(&told)
+    };
+    assert!(told("").await);
+    let long = json!({"type": "array", "items": {"const": "ab"}, "minItems": 60, "maxItems": 60});
+    let long = json!({"type": "json_schema", "json_schema": {"name": "long", "schema": long}});
+    let body = says("Hello", json!({"model": "tiny:loud", "stream": true, "response_format": long}));
+    let begun = std::time::Instant::now();
+    let mut seen = false;
+    // On a busy machine an answer may have been written before anybody looked.
+    while !seen {
+        assert!(begun.elapsed().as_secs() < 60, "it was never in use");
+        let mut stream = given.chat(&body).send().await.unwrap();
+        while stream.chunk().await.unwrap().is_some() {
+            seen |= told("loud").await;
+        }
+    }
+    while !told("").await {
+        assert!(begun.elapsed().as_secs() < 60, "it is still in use");
+    }
+    let without = Given::tiny().await;
+    assert!(!without.text("/metrics").await.1.contains("lora"));
+}
+
+#[tokio::test]
 async fn what_was_read_and_guessed_is_counted() {
     let given = Given::tiny().await;
     let body = says(&"a text that is long enough ".repeat(12), json!({"max_tokens": 64}));

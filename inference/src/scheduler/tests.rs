@@ -241,6 +241,15 @@ fn adapters_come_and_go_while_the_model_runs() {
     };
     let first = load(1);
     assert_eq!(generator.adapters(), ["late"]);
+    let mut long = adapted(greedy("on and on", 1500), Some("late"));
+    long.schema = Some(json!({"type": "array", "items": {"const": "ab"}, "minItems": 100}));
+    let mut running = generator.submit(long).unwrap();
+    running.next_blocking();
+    assert_eq!(generator.adapters_in_use(), ["late"]);
+    drop(running);
+    while !generator.adapters_in_use().is_empty() {
+        std::thread::yield_now();
+    }
     // Another one of the name is not the first, whatever is in the cache.
     assert_ne!(load(2).logprobs, first.logprobs);
     assert_eq!(load(1), first);

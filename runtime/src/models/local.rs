@@ -69,6 +69,10 @@ impl Model for LocalModel {
         if self.adapter.is_none() { self.generator.adapters() } else { Vec::new() }
     }
 
+    fn adapters_in_use(&self) -> Vec<String> {
+        self.generator.adapters_in_use()
+    }
+
     fn work(&self) -> Option<ModelWork> {
         let work = self.generator.work();
         Some(ModelWork {

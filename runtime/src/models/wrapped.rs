@@ -52,6 +52,10 @@ impl Model for Priced {
         self.model.adapters()
     }
 
+    fn adapters_in_use(&self) -> Vec<String> {
+        self.model.adapters_in_use()
+    }
+
     fn work(&self) -> Option<ModelWork> {
         self.model.work()
     }

@@ -9,6 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use superstep_runtime::Model;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -112,10 +113,12 @@ fn told(is_well: bool, otherwise: &'static str) -> Response {
 }
 
 async fn figures(State(hall): State<Arc<Hall>>) -> Response {
+    let in_use = |model: &Arc<dyn Model>| (!model.adapters().is_empty()).then(|| model.adapters_in_use());
     let offered = hall.desk().ok().map(|desk| metrics::Use {
         model: desk.offered.name(),
         gate: &desk.gate,
         has_cache: desk.offered.is_local && desk.offered.model.is_some(),
+        adapters: desk.offered.model.as_ref().and_then(in_use),
         work: desk.offered.model.as_ref().and_then(|model| model.work()),
     });
     let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
