@@ -199,7 +199,7 @@ fn lost(error: &reqwest::Error) -> Fault {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    Fault::new(kind, cause.to_string())
+    Fault { unheard: error.is_connect(), ..Fault::new(kind, cause.to_string()) }
 }
 
 #[cfg(test)]

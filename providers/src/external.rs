@@ -20,6 +20,7 @@ use crate::credential::Credential;
 use crate::dialect::Question;
 use crate::draft::Draft;
 use crate::fault::{Fault, FaultKind, Named, Scope};
+use crate::patience::Patience;
 use crate::provider::{home, well_known};
 
 /// How long a request may take where the model does not say.
@@ -134,6 +135,7 @@ impl Providers {
             provider: spec.provider,
             credential,
             timeout: spec.timeout.map_or(TIMEOUT, superstep_graph::DurationSpec::duration),
+            starts_within: spec.starts_within.map_or(Duration::ZERO, superstep_graph::DurationSpec::duration),
             prices: spec.prices.unwrap_or_default(),
             calls_tools: spec.calls_tools.unwrap_or(true),
             keeps_schemas: spec.keeps_schemas.unwrap_or(true),
@@ -189,6 +191,8 @@ struct External {
     credential: Option<Credential>,
     /// The longest that one request may take.
     timeout: Duration,
+    /// How long a server is waited for that nobody answers at.
+    starts_within: Duration,
     prices: Prices,
     calls_tools: bool,
     keeps_schemas: bool,
@@ -241,11 +245,18 @@ impl Embedder for Shared {
 
 impl External {
     async fn vectors(&self, request: &EmbedRequest) -> Result<Embeddings, Fault> {
-        let wire = self.line.dialect.write_embeddings(&self.model, request)?;
         let _first = self.admitted().await?;
-        let answer = match tokio::time::timeout(self.timeout, self.line.whole(wire)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.too_late()),
+        let mut patience = Patience::new(self.starts_within, Instant::now());
+        let answer = loop {
+            let wire = self.line.dialect.write_embeddings(&self.model, request)?;
+            let answer = match tokio::time::timeout(self.timeout, self.line.whole(wire)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(self.too_late()),
+            };
+            match answer.as_ref().err().and_then(|fault| patience.again(fault, Instant::now())) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break answer,
+            }
         };
         let vectors = answer.and_then(|answer| self.line.dialect.read_embeddings(&answer, request));
         self.ended(vectors.as_ref().err());
@@ -295,13 +306,21 @@ impl External {
         let _first = self.admitted().await?;
         let stream = on_text.is_some();
         let question = Question { request, model: &self.model, stream, keeps_schemas: self.keeps_schemas };
-        let wire = self.line.dialect.write(&question)?;
         let mut draft = Draft::new(on_text);
-        let exchange = tokio::time::timeout(self.timeout, self.line.exchange(wire, stream, &mut draft)).await;
-        let ended = match exchange {
-            Ok(ended) => ended,
-            Err(_) if draft.finish.is_some() => Ok(()),
-            Err(_) => Err(self.too_late()),
+        let mut patience = Patience::new(self.starts_within, Instant::now());
+        let ended = loop {
+            let wire = self.line.dialect.write(&question)?;
+            let exchange = self.line.exchange(wire, stream, &mut draft);
+            let exchange = tokio::time::timeout(self.timeout, exchange).await;
+            let ended = match exchange {
+                Ok(ended) => ended,
+                Err(_) if draft.finish.is_some() => Ok(()),
+                Err(_) => Err(self.too_late()),
+            };
+            match ended.as_ref().err().and_then(|fault| patience.again(fault, Instant::now())) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => break ended,
+            }
         };
         let answer = ended.and_then(|()| draft.answer(request));
         self.ended(answer.as_ref().err());

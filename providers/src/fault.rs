@@ -22,6 +22,8 @@ pub(crate) struct Fault {
     pub(crate) detail: String,
     /// How long the provider wants to be left alone.
     pub(crate) wait: Option<Duration>,
+    /// Whether nobody can have heard the request, since there was no connection.
+    pub(crate) unheard: bool,
     /// Of a request that was kept back: for how long such requests still are; none for good.
     pub(crate) kept_back: Option<Option<Duration>>,
 }
@@ -74,7 +76,7 @@ impl Fault {
             detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
             detail.push('…');
         }
-        Self { kind, detail, wait: None, kept_back: None }
+        Self { kind, detail, wait: None, unheard: false, kept_back: None }
     }
 
     /// The same fault of a request that is kept back, as others are for another `rest`.

@@ -17,6 +17,7 @@ mod draft;
 mod external;
 mod fault;
 mod frames;
+mod patience;
 mod provider;
 mod schema;
 

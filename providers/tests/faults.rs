@@ -281,3 +281,24 @@ async fn a_provider_that_is_away_may_come_back() {
         "{failure}"
     );
 }
+
+#[tokio::test]
+async fn a_server_that_starts_is_waited_for() {
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = place.local_addr().unwrap();
+    drop(place);
+    let uri = format!("http://{address}");
+    let mut providers = Providers::new().unwrap();
+    let hasty = model(&mut providers, "OpenAI", &uri, json!({}));
+    ask(&hasty, request()).await.unwrap_err();
+    let patient = model(&mut providers, "OpenAI", &uri, json!({"startsWithin": "1m"}));
+    let asked = tokio::spawn(async move { ask(&patient, request()).await });
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(!asked.is_finished());
+    let place = std::net::TcpListener::bind(address).unwrap();
+    let server = wiremock::MockServer::builder().listener(place).start().await;
+    let answer = ok(json!({"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}));
+    wiremock::Mock::given(wiremock::matchers::any()).respond_with(answer).mount(&server).await;
+    asked.await.unwrap().unwrap();
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}

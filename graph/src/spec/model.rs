@@ -66,6 +66,10 @@ pub struct ExternalModel {
     /// The longest that one request may take, all of its answer included; default 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationSpec>,
+    /// How long a request waits for a service that takes no connections, since it may be about to start; default not
+    /// at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_within: Option<DurationSpec>,
     /// What its tokens cost; default nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
