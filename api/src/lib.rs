@@ -47,8 +47,8 @@ pub use metadata::{ObjectMeta, ObjectRef};
 #[cfg(feature = "crd")]
 pub use model_server::ModelServerObject;
 pub use model_server::{
-    CandleEngine, ClaimSource, ContainerEngine, CpuDevices, Devices, Engine, FileSource, GpuDevices,
-    HuggingFaceSource, ModelServer, ModelServerSpec, ModelSource, ServedModel,
+    Autoscaling, CandleEngine, ClaimSource, ContainerEngine, CpuDevices, Devices, Engine, FileSource,
+    GpuDevices, HuggingFaceSource, ModelServer, ModelServerSpec, ModelSource, ScalingTarget, ServedModel,
 };
 #[cfg(feature = "crd")]
 pub use patch::AgentGraphPatchObject;

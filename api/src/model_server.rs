@@ -1,5 +1,6 @@
 //! Models, and how they are served.
 
+mod autoscaling;
 mod devices;
 mod engine;
 mod local;
@@ -15,6 +16,7 @@ use crate::kind::API_VERSION;
 use crate::metadata::ObjectMeta;
 use crate::pods::{Resources, Scheduling, Volume};
 
+pub use autoscaling::{Autoscaling, ScalingTarget};
 pub use devices::{CpuDevices, Devices, GpuDevices};
 pub use engine::{CandleEngine, ContainerEngine, Engine};
 pub use weights::{ClaimSource, FileSource, HuggingFaceSource, ModelSource, ServedModel};
@@ -101,9 +103,12 @@ pub struct ModelServerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prices: Option<Prices>,
     /// How many pods serve it on a cluster; default 1. `kubectl scale` and autoscalers change it, the operator
-    /// never does.
+    /// never does. While `autoscaling` is given it is passed over.
     #[serde(default = "one")]
     pub replicas: u32,
+    /// How the operator chooses the number of pods itself. Default: `replicas` are as they are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
     /// Where weights that were fetched are kept on a cluster. Default: a folder that goes with the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Volume>,
@@ -158,6 +163,9 @@ impl ModelServerSpec {
         let engine = root.field("engine");
         self.engine.check(&engine, &mut problems);
         self.devices.check(&root.field("devices"), &mut problems);
+        if let Some(autoscaling) = &self.autoscaling {
+            autoscaling.check(&root.field("autoscaling"), &self.engine, &mut problems);
+        }
         if let Some(cache) = &self.cache {
             cache.check(&root.field("cache"), &mut problems);
         }

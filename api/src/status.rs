@@ -47,7 +47,7 @@ pub struct ModelServerStatus {
     /// The generation of the spec that this is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled`, `SpecValid`, `ServersAvailable`, `FitsDevice`.
+    /// `Ready`, `Reconciling`, `Stalled`, `SpecValid`, `ServersAvailable`, `FitsDevice`, `Autoscaled`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// The engine that serves it.
@@ -59,6 +59,9 @@ pub struct ModelServerStatus {
     /// Where it is asked, by the protocol of OpenAI.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// How many pods there are to be, where autoscaling chooses that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired_replicas: Option<i32>,
     /// How many pods there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,

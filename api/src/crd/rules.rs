@@ -28,7 +28,7 @@ const RESERVED: [&str; 20] = [
 ];
 
 /// Rules by definition: the rule, and what is told to whoever breaks it.
-const RULES: [(&str, &str, &str); 12] = [
+const RULES: [(&str, &str, &str); 14] = [
     ("PatchSpec", "self == oldSelf", "a patch is never changed: create another one"),
     (
         "RunSpec",
@@ -79,6 +79,12 @@ const RULES: [(&str, &str, &str); 12] = [
         "BarrierSpec",
         "(has(self.mode) && self.mode == 'Quorum') == has(self.count)",
         "mode Quorum needs count, and no other mode has it",
+    ),
+    ("Autoscaling", "self.minReplicas <= self.maxReplicas", "minReplicas is at most maxReplicas"),
+    (
+        "Autoscaling",
+        "self.minReplicas == 0 || !(has(self.idleAfter) || has(self.startsWithin))",
+        "idleAfter and startsWithin need minReplicas 0",
     ),
     ("Devices", "!(has(self.cpu) && has(self.gpu))", "one of cpu, gpu is given, not both"),
 ];
