@@ -13,6 +13,7 @@ use crate::backoff::Backoff;
 use crate::events::Events;
 use crate::graph_run::{Compared, Mirrored};
 use crate::metrics::Metrics;
+use crate::model_server::Scaled;
 use crate::pace::Pace;
 use crate::remembered::Remembered;
 use crate::settings::Settings;
@@ -43,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) compared: Remembered<Compared>,
     /// How much of what runs changed of their graphs was mirrored.
     pub(crate) mirrored: Remembered<Mirrored>,
+    /// How many replicas servers were last decided to have whose number follows their load.
+    pub(crate) scaled: Remembered<Scaled>,
     /// The namespace that is looked after; none is all of them.
     pub(crate) namespace: Option<String>,
     /// The graphs.
@@ -88,6 +91,7 @@ impl Context {
             looked: Remembered::default(),
             compared: Remembered::default(),
             mirrored: Remembered::default(),
+            scaled: Remembered::default(),
             namespace,
             graphs: Arc::default(),
             patches: Arc::default(),
@@ -113,6 +117,9 @@ impl Context {
         self.looked.keep(|uid| runs.contains(uid));
         self.compared.keep(|uid| runs.contains(uid));
         self.mirrored.keep(|uid| runs.contains(uid));
+        let servers: HashSet<String> =
+            self.servers.all().filter_map(|server| server.metadata.uid.clone()).collect();
+        self.scaled.keep(|uid| servers.contains(uid));
         self.workers.keep(|namespace, graph| {
             // What another context looks after is its own.
             self.namespace.as_ref().is_some_and(|own| own != namespace) || self.graphs.has(namespace, graph)

@@ -1,5 +1,6 @@
 //! Models: the pods that serve them, whatever the engine, and where they are asked.
 
+mod autoscaling;
 mod build;
 mod fit;
 mod reconcile;
@@ -8,4 +9,5 @@ mod status;
 mod tests;
 mod validate;
 
+pub(crate) use autoscaling::Scaled;
 pub(crate) use reconcile::run;

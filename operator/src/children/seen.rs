@@ -101,6 +101,12 @@ impl Seen {
         serde_json::from_str(&self.essence).unwrap_or(Value::Null)
     }
 
+    /// How many pods it is to make; none of what makes none.
+    pub(crate) fn replicas(&self) -> Option<u32> {
+        let replicas = self.essence().pointer("/spec/replicas")?.as_u64()?;
+        u32::try_from(replicas).ok()
+    }
+
     /// Its status.
     pub(crate) fn status(&self) -> Value {
         self.status.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
@@ -118,6 +124,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_makes_pods_says_how_many() {
+        let seen = |spec| Seen::written(json!({"metadata": {"name": "a"}, "spec": spec}));
+        assert_eq!(seen(json!({"replicas": 0})).replicas(), Some(0));
+        assert_eq!(seen(json!({"ports": []})).replicas(), None);
+    }
 
     #[test]
     fn what_the_operator_or_a_worker_made_and_nobody_has_is_lost() {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::json;
-use superstep_api::{Engine, ModelServerSpec};
+use superstep_api::{Autoscaling, Engine, ModelServerSpec};
 use superstep_graph::{ExternalModel, Provider};
 
 use crate::agent_graph::{Referenced, Server};
@@ -36,22 +36,25 @@ fn for_workers(server: &Server, name: &str, namespace: &str) -> ModelServerSpec 
     let is_outside = spec.engine.external.is_some() || spec.engine.scripted.is_some();
     match &spec.model {
         Some(model) if !is_outside && server.in_worker => {
-            ModelServerSpec { model: Some(in_pods(model)), ..spec.clone() }
+            ModelServerSpec { model: Some(in_pods(model)), autoscaling: None, ..spec.clone() }
         }
         Some(model) if !is_outside => {
+            // At zero nobody listens, and the first replica loads its weights before it does.
+            let at_zero = spec.autoscaling.filter(Autoscaling::reaches_zero);
             let served = ExternalModel {
                 provider: Provider::Superstep,
                 model: model.name.clone(),
                 base_url: Some(OfModelServer(name).url(namespace)),
                 credential_ref: None,
                 timeout: None,
+                starts_within: at_zero.map(|autoscaling| autoscaling.starts_within().into()),
                 prices: None,
                 calls_tools: Some(false),
                 keeps_schemas: None,
             };
             let engine = Engine { external: Some(served), ..Engine::default() };
             let devices = superstep_api::Devices::default();
-            ModelServerSpec { model: None, engine, devices, ..spec.clone() }
+            ModelServerSpec { model: None, engine, devices, autoscaling: None, ..spec.clone() }
         }
         Some(_) | None => spec.clone(),
     }
@@ -66,6 +69,10 @@ mod tests {
     use super::*;
 
     fn of(in_worker: bool, engine: Value) -> Vec<Value> {
+        scaled(in_worker, engine, &Value::Null)
+    }
+
+    fn scaled(in_worker: bool, engine: Value, autoscaling: &Value) -> Vec<Value> {
         let graph = json!({
             "entry": ["a"],
             "models": [{"name": "m", "modelServerRef": {"name": "small"}}],
@@ -74,6 +81,7 @@ mod tests {
         let server = json!({
             "model": {"name": "tiny", "sources": [{"claim": {"name": "weights", "path": "tiny.gguf"}}]},
             "engine": engine,
+            "autoscaling": autoscaling,
         });
         let referenced = Referenced {
             graphs: BTreeMap::from([("g".to_owned(), serde_json::from_value(graph).unwrap())]),
@@ -99,6 +107,18 @@ mod tests {
             (&documents[1]["spec"]["engine"], &documents[1]["spec"]["model"]),
             (&engine, &Value::Null)
         );
+    }
+
+    #[test]
+    fn a_server_that_may_have_no_pods_is_waited_for() {
+        let of = |min: u32| {
+            let documents =
+                scaled(false, json!({"candle": {}}), &json!({"minReplicas": min, "maxReplicas": 2}));
+            let spec = documents[1]["spec"].clone();
+            assert_eq!(spec.get("autoscaling"), None);
+            spec["engine"]["external"].get("startsWithin").cloned()
+        };
+        assert_eq!((of(0), of(1)), (Some(json!("10m")), None));
     }
 
     #[test]

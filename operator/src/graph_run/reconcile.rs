@@ -49,8 +49,15 @@ fn unready(context: &Context, namespace: &str, referenced: &Referenced) -> Optio
         .cloned()
 }
 
-/// Whether a model server answers, as its generation asks for.
+/// Whether a model server answers, as its generation asks for. One whose number of pods follows its load does if one pod
+/// answers: that others come is no reason to wait, and that none is wanted is no answer.
 fn is_ready(server: &ModelServerObject) -> bool {
+    if server.spec.autoscaling.is_some() {
+        let status = server.status.as_ref();
+        let observed = status.and_then(|status| status.observed_generation);
+        let ready = status.and_then(|status| status.ready_replicas);
+        return observed == server.metadata.generation && ready.is_some_and(|ready| ready > 0);
+    }
     let conditions = server.status.iter().flat_map(|status| &status.conditions);
     let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
     ready.any(|condition| {
@@ -312,5 +319,49 @@ impl Look<'_> {
             self.context.events.standing(self.run, &self.before.conditions, &status.conditions).await;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn server(autoscaling: Value, ready: &str, replicas: i32, observed: i64) -> ModelServerObject {
+        let condition = json!({
+            "type": "Ready", "status": ready, "reason": "R", "message": "", "observedGeneration": observed,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        let server = json!({
+            "apiVersion": "superstep.dev/v1alpha1", "kind": "ModelServer",
+            "metadata": {"name": "m", "generation": 2},
+            "spec": {"engine": {"candle": {}}, "autoscaling": autoscaling},
+            "status": {"observedGeneration": observed, "readyReplicas": replicas, "conditions": [condition]},
+        });
+        serde_json::from_value(server).unwrap()
+    }
+
+    #[test]
+    fn a_server_answers_when_a_pod_of_it_does() {
+        let scaled = || json!({"minReplicas": 0, "maxReplicas": 2});
+        for (autoscaling, ready, replicas, observed, expected) in [
+            (Value::Null, "True", 1, 2, true),
+            (Value::Null, "True", 1, 1, false),
+            (Value::Null, "False", 1, 2, false),
+            // It has no pods, as it is to be.
+            (scaled(), "True", 0, 2, false),
+            // A second one comes.
+            (scaled(), "False", 1, 2, true),
+            (scaled(), "True", 1, 1, false),
+        ] {
+            let server = server(autoscaling, ready, replicas, observed);
+            assert_eq!(
+                is_ready(&server),
+                expected,
+                "{:?} {ready} {replicas} {observed}",
+                server.spec.autoscaling
+            );
+        }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Plan<'a> {
     pub(super) spec: &'a ModelServerSpec,
     /// How the operator was installed.
     pub(super) settings: &'a Settings,
+    /// How many pods there are to be.
+    pub(super) replicas: u32,
 }
 
 impl Plan<'_> {

@@ -8,11 +8,13 @@ use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
 use kube::core::ApiResource;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
-use superstep_api::{ModelServerObject, ModelServerSpec, ModelServerStatus};
+use superstep_api::{Autoscaling, GraphRunObject, ModelServerObject, ModelServerSpec, ModelServerStatus};
 
+use super::autoscaling::{Counted, InProgress, Scaled};
 use super::build::{Plan, children, has_pods, workload};
 use super::status::{Found, status};
 use super::validate::check;
@@ -22,6 +24,7 @@ use crate::context::Context;
 use crate::control::{Failure, control, settled};
 use crate::lenient::Lenient;
 use crate::names::{MODEL_SERVER, OfModelServer};
+use crate::pace::Pace;
 use crate::placed::{Placed, place};
 use crate::pods::Pods;
 use crate::shutdown::Shutdown;
@@ -34,6 +37,8 @@ const SELECTOR: &str =
 const UNTOLD: Duration = Duration::from_secs(30);
 /// When those of a former server are looked at again.
 const LEAVING: Duration = Duration::from_secs(5);
+/// How many pods are asked for their load in a second at most.
+const ASKED: u32 = 50;
 
 type Reference = ObjectRef<Lenient<ModelServerObject>>;
 
@@ -42,6 +47,8 @@ type Reference = ObjectRef<Lenient<ModelServerObject>>;
 struct Own {
     children: Arc<Children>,
     pods: Arc<Pods>,
+    /// How often pods are asked for their load.
+    pace: Pace,
 }
 
 impl Own {
@@ -54,7 +61,8 @@ impl Own {
             ApiResource::erase::<StatefulSet>(&()),
         ];
         let pods = Pods::new(SELECTOR, MODEL_SERVER);
-        Self { children: Arc::new(Children::new(SELECTOR, kinds)), pods: Arc::new(pods) }
+        let children = Arc::new(Children::new(SELECTOR, kinds));
+        Self { children, pods: Arc::new(pods), pace: Pace::per_second(ASKED) }
     }
 
     async fn has_seen_all(&self, context: &Context) {
@@ -68,10 +76,13 @@ pub(crate) async fn run(context: Arc<Context>, shutdown: Shutdown) {
     let store = context.servers.store().clone();
     let named = |(namespace, name): &Of| Some(Reference::new(name).within(namespace));
     let itself = |server: &Arc<Lenient<ModelServerObject>>| Some(Reference::from_obj(server.as_ref()));
+    let (known, progress) = (Arc::clone(&context), InProgress::default());
+    let of_runs = move |run: &Arc<Lenient<GraphRunObject>>| woken(&known, &progress, run);
     let triggers = vec![
         concerned(context.servers.listen(), store.clone(), itself).boxed(),
         concerned(own.children.listen(), store.clone(), named).boxed(),
         concerned(own.pods.listen(), store.clone(), named).boxed(),
+        concerned(context.runs.listen(), store.clone(), of_runs).boxed(),
     ];
     let follow_children = Arc::clone(&own.children).follow(Arc::clone(&context), shutdown.clone());
     let follow_pods = Arc::clone(&own.pods).follow(Arc::clone(&context), shutdown.clone());
@@ -89,6 +100,19 @@ pub(crate) async fn run(context: Arc<Context>, shutdown: Shutdown) {
     tokio::join!(follow_children, follow_pods, work);
 }
 
+/// The servers that a run may wake, or let rest, that has begun or ended.
+fn woken(context: &Context, progress: &InProgress, run: &Lenient<GraphRunObject>) -> Vec<Reference> {
+    let Some(run) = run.0.as_ref().ok().filter(|run| progress.is_news(run)) else { return Vec::new() };
+    let sleeps = |server: &ModelServerObject| {
+        let autoscaling = server.spec.autoscaling.as_ref();
+        autoscaling.is_some_and(Autoscaling::reaches_zero) && server.namespace() == run.namespace()
+    };
+    let servers = context.servers.all().filter(|server| sleeps(server));
+    servers
+        .map(|server| Reference::new(&server.name_any()).within(&run.namespace().unwrap_or_default()))
+        .collect()
+}
+
 async fn reconcile(
     server: Arc<ModelServerObject>,
     context: Arc<Context>,
@@ -103,16 +127,43 @@ async fn reconcile(
     // Only pods have names that could be too long.
     let misnamed = checked.as_ref().ok().filter(|spec| has_pods(spec));
     let misnamed = misnamed.and_then(|_| crate::names::misnamed("ModelServer", &owner.name));
+    let kind = checked.as_ref().map_or("Deployment", |spec: &ModelServerSpec| workload(spec));
+    let workload = || {
+        let seen = own.children.seen(kind, &owner.namespace, &OfModelServer(&owner.name).model());
+        seen.filter(|seen| seen.is_of(&owner))
+    };
+    let pods = own.pods.of(&owner.namespace, &owner.name);
+    let counted = checked.as_ref().ok().filter(|_| misnamed.is_none()).and_then(|spec| {
+        Some(Counted {
+            namespace: &owner.namespace,
+            name: &owner.name,
+            spec,
+            autoscaling: spec.autoscaling.as_ref()?,
+            before: context.scaled.get(&owner.uid),
+            there: workload().and_then(|seen| seen.replicas()),
+            pods: &pods,
+        })
+    });
+    let (scaled, change) = match counted {
+        Some(counted) => {
+            let (scaled, change) = counted.look(&context, &own.pace).await;
+            (Some(scaled), change)
+        }
+        None => (None, None),
+    };
     let placed = match &checked {
         Ok(spec) if misnamed.is_none() => {
-            let plan = Plan { owner: &owner, spec, settings: &context.settings };
+            let replicas = scaled.as_ref().map_or(spec.replicas, |scaled| scaled.replicas);
+            let plan = Plan { owner: &owner, spec, settings: &context.settings, replicas };
             place(&context, &own.children, &owner, &children(&plan)).await?
         }
         Ok(_) | Err(_) => Placed::Kept,
     };
-    let kind = checked.as_ref().map_or("Deployment", |spec: &ModelServerSpec| workload(spec));
-    let seen = own.children.seen(kind, &owner.namespace, &OfModelServer(&owner.name).model());
-    let seen = seen.filter(|seen| seen.is_of(&owner));
+    remember(&context, &owner, scaled.as_ref());
+    if let Some(change) = change {
+        change.tell(&context, &server).await;
+    }
+    let seen = workload();
     let found = Found {
         namespace: &owner.namespace,
         name: &owner.name,
@@ -121,7 +172,8 @@ async fn reconcile(
         misnamed,
         placed: &placed,
         workload: seen.as_deref(),
-        pods: &own.pods.of(&owner.namespace, &owner.name),
+        pods: &pods,
+        scaled: scaled.as_ref(),
     };
     let none = ModelServerStatus::default();
     let before = server.status.as_ref();
@@ -129,8 +181,18 @@ async fn reconcile(
     say(&context.client, server.as_ref(), before, &after).await?;
     context.events.standing(server.as_ref(), &before.unwrap_or(&none).conditions, &after.conditions).await;
     Ok(match placed {
-        Placed::Kept | Placed::Done { .. } => settled(),
+        Placed::Kept | Placed::Done { .. } => {
+            scaled.map_or_else(settled, |scaled| Action::requeue(scaled.again()))
+        }
         Placed::Leaving { .. } => Action::requeue(LEAVING),
         Placed::Waits { .. } | Placed::Stuck { .. } => Action::requeue(UNTOLD),
     })
+}
+
+/// Remembers what was decided and written. What was decided before is none of a server any more whose number is given.
+fn remember(context: &Context, owner: &Owner, scaled: Option<&Scaled>) {
+    match scaled {
+        Some(scaled) => context.scaled.insert(owner.uid.clone(), scaled.clone()),
+        None => context.scaled.keep(|uid| uid != owner.uid),
+    }
 }

@@ -7,6 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use superstep_api::{ModelServerSpec, ModelServerStatus};
 use superstep_graph::Problem;
 
+use super::autoscaling::Scaled;
 use super::build::{has_pods, workload};
 use super::fit::fit;
 use crate::children::Seen;
@@ -34,6 +35,8 @@ pub(super) struct Found<'a> {
     pub(super) workload: Option<&'a Seen>,
     /// The pods.
     pub(super) pods: &'a [Arc<Pod>],
+    /// How many there are to be, where the operator decides that.
+    pub(super) scaled: Option<&'a Scaled>,
 }
 
 /// What is to be said of it.
@@ -42,6 +45,7 @@ pub(super) fn status(before: &ModelServerStatus, found: &Found<'_>, at: Timestam
     let available = spec.map(|spec| available(found, spec));
     let mut findings = vec![valid(found)];
     findings.extend(available.iter().map(|available| available.finding("ServersAvailable")));
+    findings.extend(found.scaled.map(|scaled| scaled.finding.clone()));
     findings.extend(spec.filter(|spec| spec.model.is_some()).map(|spec| {
         let fit = fit(spec);
         Finding { kind: "FitsDevice", holds: fit.fits, reason: fit.reason, message: fit.message }
@@ -59,6 +63,7 @@ pub(super) fn status(before: &ModelServerStatus, found: &Found<'_>, at: Timestam
         url: pods
             .map(|_| names.url(found.namespace))
             .or_else(|| spec?.engine.external.as_ref()?.base_url.clone()),
+        desired_replicas: found.scaled.map(|scaled| i32::try_from(scaled.replicas).unwrap_or(i32::MAX)),
         replicas: Some(found.workload.map_or(0, |seen| seen.count("replicas"))),
         ready_replicas: Some(found.workload.map_or(0, |seen| seen.count("readyReplicas"))),
         selector: pods.map(|_| selector.join(",")),
@@ -112,12 +117,18 @@ fn available(found: &Found<'_>, spec: &ModelServerSpec) -> Available {
         kind: workload(spec),
         name: &name,
         what: "servers",
-        wanted: spec.replicas,
+        wanted: found.scaled.map_or(spec.replicas, |scaled| scaled.replicas),
         seen: found.workload,
         pods: found.pods,
         placed: found.placed,
     };
-    rollout.available()
+    let mut available = rollout.available();
+    if let Some(scaled) = found.scaled
+        && available.reason == "ScaledToZero"
+    {
+        available.message.clone_from(&scaled.finding.message);
+    }
+    available
 }
 
 fn standing(found: &Found<'_>, available: Option<&Available>) -> Standing {

@@ -29,7 +29,8 @@ fn every_engine_has_pods_of_its_kind() {
         let owner = Owner::of(&server).unwrap();
         written.push(match check(&server.spec) {
             Ok(spec) => {
-                let made = children(&Plan { owner: &owner, spec: &spec, settings: &settings });
+                let replicas = spec.autoscaling.map_or(spec.replicas, |autoscaling| autoscaling.min_replicas);
+                let made = children(&Plan { owner: &owner, spec: &spec, settings: &settings, replicas });
                 if made.is_empty() { format!("# {}: nothing\n", owner.name) } else { yaml(&made) }
             }
             Err(problems) => format!("# {}: {}\n", owner.name, problems[0]),
@@ -51,6 +52,7 @@ fn told(name: &str, expected: &Expect) {
         placed: &Placed::Kept,
         workload: None,
         pods: &[],
+        scaled: None,
     };
     let status = status(&ModelServerStatus::default(), &found, Timestamp::UNIX_EPOCH);
     let conditions = status.conditions.iter().map(|condition| {

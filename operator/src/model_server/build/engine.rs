@@ -148,6 +148,7 @@ fn sglang(spec: &ModelServerSpec, name: &str) -> Started {
     let weights = weights(spec);
     let mut args = words(&["--model-path", weights.as_ref().map_or("", place)]);
     args.extend(words(&["--host", "0.0.0.0", "--port", "8000", "--served-model-name", name]));
+    args.push("--enable-metrics".to_owned());
     args.extend(revision(weights.as_ref(), "--revision"));
     match gpus(spec) {
         Some(count) => args.extend(["--tp-size".to_owned(), count.to_string()]),
@@ -162,7 +163,7 @@ fn sglang(spec: &ModelServerSpec, name: &str) -> Started {
 }
 
 fn llama_cpp(spec: &ModelServerSpec, name: &str) -> Started {
-    let mut args = words(&["--host", "0.0.0.0", "--port", "8000", "--alias", name]);
+    let mut args = words(&["--host", "0.0.0.0", "--port", "8000", "--alias", name, "--metrics"]);
     match weights(spec) {
         Some(Weights::Path(path)) => args.extend(words(&["--model", path])),
         Some(Weights::Hub { repo, file: "", .. }) => args.extend(words(&["--hf-repo", repo])),
@@ -242,6 +243,7 @@ fn for_process(spec: &ModelServerSpec) -> ModelServerSpec {
         devices: superstep_api::Devices::default(),
         prices: None,
         replicas: 1,
+        autoscaling: None,
         cache: None,
         resources: superstep_api::Resources::default(),
         scheduling: superstep_api::Scheduling::default(),

@@ -20,7 +20,12 @@ pub(super) fn policy(plan: &Plan<'_>) -> NetworkPolicy {
     ]);
     let clients = BTreeMap::from([(CLIENT.to_owned(), plan.owner.name.clone())]);
     let from = vec![network::pods(workers), network::pods(clients)];
-    let ingress = vec![network::comes(from, vec![network::tcp(HTTP)])];
+    let mut ingress = vec![network::comes(from, vec![network::tcp(HTTP)])];
+    if plan.spec.autoscaling.is_some() {
+        // The operator asks how much is asked of them.
+        let operator = vec![network::operator(plan.settings)];
+        ingress.push(network::comes(operator, vec![network::tcp(HTTP)]));
+    }
     let mut egress = vec![network::names()];
     if fetches(plan) {
         egress.push(network::goes(Vec::new(), vec![network::tcp(HTTPS)]));

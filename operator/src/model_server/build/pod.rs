@@ -40,7 +40,7 @@ pub(super) fn document(plan: &Plan<'_>) -> Option<ConfigMap> {
 pub(super) fn pods(plan: &Plan<'_>, document: Option<&ConfigMap>) -> Child {
     let (names, spec) = (plan.names(), plan.spec);
     let metadata = plan.owner.metadata(names.model(), names.labels());
-    let replicas = Some(i32::try_from(spec.replicas).unwrap_or(i32::MAX));
+    let replicas = Some(i32::try_from(plan.replicas).unwrap_or(i32::MAX));
     let selector = LabelSelector { match_labels: Some(names.selector()), ..LabelSelector::default() };
     let template = template(plan, document);
     if workload(spec) == "Deployment" {
