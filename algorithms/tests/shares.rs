@@ -195,11 +195,13 @@ fn shares_that_go_on_from_any_superstep_come_to_what_one_execution_comes_to() {
     }
 }
 
+type Ranking<'a> = Share<'a, PageRank<Each>>;
+
 /// Two shares of a graph in which each of the two vertices has an edge to the other one, after superstep 0 of the first.
 fn two<'a>(
     program: &'a PageRank<Each>,
     graph: &'a Graph,
-) -> (Share<'a, PageRank<Each>>, Share<'a, PageRank<Each>>, ComputedOf<PageRank<Each>>) {
+) -> (Ranking<'a>, Ranking<'a>, ComputedOf<PageRank<Each>>) {
     let (mut one, report) = Share::new(program, graph, split(2, 0));
     let (other, _) = Share::new(program, graph, split(2, 1));
     let computed = one.compute(&report.contribution).unwrap();

@@ -1,3 +1,5 @@
+use std::slice;
+
 use serde_json::json;
 
 use crate::generator::Generator;
@@ -51,12 +53,14 @@ fn repetitive() -> Vec<Request> {
 fn guesses_save_passes_and_change_no_output() {
     let requests = repetitive();
     let plain = guessing(0);
-    let expected: Vec<_> = requests.iter().flat_map(|request| all(&plain, &[request.clone()])).collect();
+    let expected: Vec<_> =
+        requests.iter().flat_map(|request| all(&plain, slice::from_ref(request))).collect();
     assert_eq!(plain.work().guessed_tokens, 0);
     let passes = plain.work().passes;
     for guesses in [1, 3, 7, 40] {
         let generator = guessing(guesses);
-        let found: Vec<_> = requests.iter().flat_map(|request| all(&generator, &[request.clone()])).collect();
+        let found: Vec<_> =
+            requests.iter().flat_map(|request| all(&generator, slice::from_ref(request))).collect();
         assert_eq!(found, expected, "{guesses}");
         let work = generator.work();
         assert!(work.accepted_tokens > 20 && work.accepted_tokens <= work.guessed_tokens, "{work:?}");
@@ -116,7 +120,8 @@ fn reused(before: Work, after: Work) -> u64 {
 #[test]
 fn of_requests_that_begin_alike_and_come_together_one_reads_for_all() {
     let requests = alike(7);
-    let alone: Vec<_> = requests.iter().flat_map(|request| all(&guessing(0), &[request.clone()])).collect();
+    let alone: Vec<_> =
+        requests.iter().flat_map(|request| all(&guessing(0), slice::from_ref(request))).collect();
     let generator = guessing(0);
     let length = generator.count_prompt_tokens(&requests[0]).unwrap() as u64;
     assert!(length > 500);
@@ -204,7 +209,7 @@ fn one_batch_serves_several_adapters() {
         .iter()
         .flat_map(|request| {
             let (_folder, generator) = with_adapters();
-            all(&generator, &[request.clone()])
+            all(&generator, slice::from_ref(request))
         })
         .collect();
     assert_eq!(all(&generator, &requests), alone);
@@ -219,7 +224,7 @@ fn one_batch_serves_several_adapters() {
 fn what_was_read_with_one_adapter_is_not_taken_for_another() {
     let (_folder, generator) = with_adapters();
     let request = alike(1).remove(0);
-    all(&generator, &[request.clone()]);
+    all(&generator, slice::from_ref(&request));
     for (name, has_read) in [(Some("style-1"), false), (Some("style-1"), true), (None, true)] {
         let before = generator.work();
         all(&generator, &[adapted(request.clone(), name)]);
@@ -237,7 +242,7 @@ fn adapters_come_and_go_while_the_model_runs() {
     let load = |seed: u64| {
         TinyAdapter { seed, ..TinyAdapter::default() }.write(folder.path()).unwrap();
         generator.load_adapter("late", folder.path()).unwrap();
-        all(&generator, &[request.clone()]).remove(0)
+        all(&generator, slice::from_ref(&request)).remove(0)
     };
     let first = load(1);
     assert_eq!(generator.adapters(), ["late"]);
