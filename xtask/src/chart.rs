@@ -38,12 +38,21 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Option<&'static str>> {
 
 /// The files that follow from others and do not hold what belongs there; with `write` they are written, and none is left.
 pub(crate) fn stale(workspace: &Workspace, write: bool) -> Result<Vec<String>> {
-    let mut wanted = copies::files(workspace)?;
+    let copies = copies::files(workspace)?;
+    let mut stale = copies::strangers(workspace, &copies)?;
+    // First the copies: the chart is rendered from them.
+    stale.extend(unlike(workspace, copies, write)?);
     if let Some(helm) = obtain(workspace) {
-        wanted.extend(plain::files(&helm.render(None)?));
-        wanted.extend(rendered(workspace, &helm)?);
+        let mut texts = plain::files(&helm.render(None)?);
+        texts.extend(rendered(workspace, &helm)?);
+        stale.extend(unlike(workspace, texts, write)?);
     }
-    let mut stale = copies::strangers(workspace, &wanted)?;
+    Ok(stale)
+}
+
+/// Those of the files that do not hold what belongs there; with `write` they are written, and none is left.
+fn unlike(workspace: &Workspace, wanted: BTreeMap<String, String>, write: bool) -> Result<Vec<String>> {
+    let mut unlike = Vec::new();
     for (name, text) in wanted {
         let path = workspace.root.join(&name);
         if fs::read_to_string(&path).is_ok_and(|there| there == text) {
@@ -53,10 +62,10 @@ pub(crate) fn stale(workspace: &Workspace, write: bool) -> Result<Vec<String>> {
             fs::write(&path, text).with_context(|| format!("cannot write {name}"))?;
             println!("wrote {name}");
         } else {
-            stale.push(name);
+            unlike.push(name);
         }
     }
-    Ok(stale)
+    Ok(unlike)
 }
 
 /// Helm, or none where it cannot be had, which is said.

@@ -77,7 +77,8 @@ pub(super) fn load(server: &str, _: &ModelServerSpec, _: &dyn Downloads) -> Resu
     Err(ModelError::NotBuilt { what: format!("ModelServer {server:?}") })
 }
 
-#[cfg(all(test, feature = "inference"))]
+#[cfg(feature = "inference")]
+#[cfg(test)]
 mod tests {
     use superstep_runtime::LoadOptions;
 
