@@ -2,12 +2,17 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 /// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take until it can be reached by one who has just begun to run, of whom the network has to hear.
+const REACHED: Duration = Duration::from_secs(30);
+/// How long nobody is asked for after an attempt.
+const PAUSE: Duration = Duration::from_millis(500);
 /// More than any answer has.
 const ANSWER: u64 = 4_096;
 
@@ -16,9 +21,11 @@ const ANSWER: u64 = 4_096;
 /// # Errors
 /// Nobody answers there, or the answer is that it is not ready.
 pub(crate) fn ask(address: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(address).with_context(|| format!("nobody listens at {address}"))?;
+    let mut stream = connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /readyz HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    // In one piece: whoever has not read all of it when it hangs up takes its answer back.
+    let question = format!("GET /readyz HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    stream.write_all(question.as_bytes())?;
     let mut answer = String::new();
     stream.take(ANSWER).read_to_string(&mut answer).with_context(|| format!("{address} gives no answer"))?;
     let (head, said) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -26,6 +33,16 @@ pub(crate) fn ask(address: &str) -> Result<String> {
         bail!("{address} is not ready: {}", said.trim());
     }
     Ok(said.trim().to_owned())
+}
+
+fn connect(address: &str) -> Result<TcpStream> {
+    let begun = Instant::now();
+    loop {
+        match TcpStream::connect(address) {
+            Err(_) if begun.elapsed() < REACHED => sleep(PAUSE),
+            connected => return connected.with_context(|| format!("nobody listens at {address}")),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -40,9 +57,14 @@ mod tests {
         let address = listener.local_addr()?.to_string();
         let server = thread::spawn(move || -> std::io::Result<()> {
             let (mut stream, _) = listener.accept()?;
-            let mut request = [0; 256];
-            let count = stream.read(&mut request)?;
-            assert!(request[..count].starts_with(b"GET /readyz "));
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut piece = [0; 256];
+                let count = stream.read(&mut piece)?;
+                assert!(count > 0, "{request:?}");
+                request.extend_from_slice(&piece[..count]);
+            }
+            assert!(request.starts_with(b"GET /readyz "));
             stream.write_all(answer.as_bytes())
         });
         let told = ask(&address);

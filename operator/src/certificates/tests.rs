@@ -6,7 +6,8 @@ mod cluster;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use serde_json::json;
@@ -29,6 +30,10 @@ use super::server::Server;
 use super::service::Signer;
 
 const LOOK: Duration = Duration::from_millis(50);
+/// How long something may take on a machine that has other work.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Whoever stands still for longer may be taken for dead, whatever its certificate is.
+const STILL: Duration = Duration::from_secs(2);
 
 /// Tokens are the names of pods of graph `triage` in namespace `shop`.
 struct Known;
@@ -97,6 +102,19 @@ impl Installation {
         let request = v1::SignRequest { request: request.into(), token: token.to_owned() };
         Ok(CertificatesClient::new(channel).sign(request).await?.into_inner())
     }
+
+    /// The same by whoever asks again while nobody can be reached.
+    async fn answered(&self, request: &[u8], token: &str) -> Result<v1::SignResponse, Status> {
+        let start = Instant::now();
+        loop {
+            match self.sign(request.to_vec(), token).await {
+                Err(status) if status.code() == Code::Unavailable && start.elapsed() < PATIENCE => {
+                    sleep(LOOK).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,18 +123,18 @@ async fn who_asks_is_answered_by_his_token_and_refused_with_the_reason() {
     let first = Root::make().unwrap();
     std::fs::write(installation.path("signer.crt"), first.trusted().as_bytes()).unwrap();
     let key = KeyRequest::new().unwrap();
-    let refused = async |request: &[u8], token: &str| {
-        installation.sign(request.to_vec(), token).await.unwrap_err().code()
-    };
+    let refused =
+        async |request: &[u8], token: &str| installation.answered(request, token).await.unwrap_err().code();
     // Nothing is shown before there is an authority.
     let early = tokio::time::timeout(Duration::from_millis(300), installation.sign(key.der().to_vec(), "a"));
     assert!(!matches!(early.await, Ok(Ok(_))));
     installation.begin(first);
     assert_eq!(refused(key.der(), "somebody").await, Code::Unauthenticated);
-    assert_eq!(refused(key.der(), "").await, Code::Unavailable);
+    // It is told that it may ask again.
+    assert_eq!(installation.sign(key.der().to_vec(), "").await.unwrap_err().code(), Code::Unavailable);
     assert_eq!(refused(b"no request", "triage-worker-0").await, Code::InvalidArgument);
     assert_eq!(refused(&[0; 70_000], "triage-worker-0").await, Code::OutOfRange);
-    let signed = installation.sign(key.der().to_vec(), "triage-worker-0").await.unwrap();
+    let signed = installation.answered(key.der(), "triage-worker-0").await.unwrap();
     let issued = key.answered(signed.chain, signed.authorities);
     assert_eq!(issued.identity().unwrap(), installation.signing("triage-worker-0").identity);
 
@@ -191,12 +209,14 @@ impl Installation {
         request: Q,
         ask: impl AsyncFn(RunsClient<Channel>, Request<Q>) -> Result<A, Status>,
     ) -> A {
+        let start = Instant::now();
         for round in 0.. {
             let client = self.runs(&workers[round % workers.len()]);
+            let is_in_time = start.elapsed() < PATIENCE;
             match ask(client, Request::new(request.clone())).await {
                 Ok(answer) => return answer,
                 // Nobody leads yet. A connection that is refused says so too, and is counted by whoever refuses.
-                Err(status) if status.code() == Code::Unavailable && round < 400 => sleep(LOOK).await,
+                Err(status) if status.code() == Code::Unavailable && is_in_time => sleep(LOOK).await,
                 Err(status) => panic!("{status}"),
             }
         }
@@ -214,8 +234,9 @@ impl Installation {
         }
     }
 
-    /// One run from its beginning to its end.
-    async fn run(&self, workers: &[Worker], number: usize) {
+    /// One run from its beginning to its end, in one term: unless somebody stood still, nobody is taken for dead.
+    async fn run(&self, workers: &[Worker], number: usize, stalls: &Stalls) {
+        stalls.forget();
         let (run, ledger) = (format!("run-{number}"), self.path(&format!("ledger-{number}")));
         let submit = v1::SubmitRequest {
             run: run.clone(),
@@ -237,7 +258,51 @@ impl Installation {
         assert_eq!(found.status.unwrap().status, Some(succeeded));
         let ledger = std::fs::read_to_string(&ledger).unwrap();
         let keys: BTreeSet<&str> = ledger.lines().collect();
-        assert_eq!((ledger.lines().count(), keys.len(), found.epoch), (8, 8, 1), "run {number}");
+        assert_eq!(keys.len(), 8, "run {number}");
+        if stalls.longest() < STILL {
+            assert_eq!((ledger.lines().count(), found.epoch), (8, 1), "run {number}");
+        }
+    }
+}
+
+/// The longest time in which this process, or its runtime, stood still.
+#[derive(Clone, Default)]
+struct Stalls(Arc<AtomicU64>);
+
+impl Stalls {
+    /// Looks from now on, for as long as somebody wants to know.
+    fn watch() -> Self {
+        let stalls = Self::default();
+        let (task, thread) = (Arc::downgrade(&stalls.0), Arc::downgrade(&stalls.0));
+        tokio::spawn(async move {
+            let mut last = Instant::now();
+            while let Some(longest) = task.upgrade() {
+                sleep(LOOK).await;
+                last = Self::note(&longest, last);
+            }
+        });
+        std::thread::spawn(move || {
+            let mut last = Instant::now();
+            while let Some(longest) = thread.upgrade() {
+                std::thread::sleep(LOOK);
+                last = Self::note(&longest, last);
+            }
+        });
+        stalls
+    }
+
+    fn note(longest: &AtomicU64, last: Instant) -> Instant {
+        let millis = u64::try_from(last.elapsed().as_millis()).unwrap_or(u64::MAX);
+        longest.fetch_max(millis, Ordering::Relaxed);
+        Instant::now()
+    }
+
+    fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -257,8 +322,8 @@ async fn renewed(workers: &[Worker]) {
 /// trusted first, then signing, then alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_and_their_authority_are_replaced_under_load_and_nobody_is_refused() {
-    let installation = Installation::new(Duration::from_secs(8)).await;
-    let store = Store::memory();
+    let installation = Installation::new(Duration::from_secs(20)).await;
+    let (store, stalls) = (Store::memory(), Stalls::watch());
     // A worker that comes before there is an authority waits for its first certificate.
     let early = tokio::spawn(installation.signing("triage-worker-0").credentials(LOOK));
     sleep(2 * LOOK).await;
@@ -277,26 +342,26 @@ async fn certificates_and_their_authority_are_replaced_under_load_and_nobody_is_
         worker(&installation, "triage-worker-1", &store).await,
     ];
     installation.complete(&workers).await;
-    let (over, mut goes_on) = watch::channel(false);
+    let (over, goes_on) = watch::channel(false);
+    let (ended, mut runs) = watch::channel(0);
     let load = async {
-        let mut number = 0;
-        while !*goes_on.borrow_and_update() {
-            installation.run(&workers, number).await;
-            number += 1;
+        while !*goes_on.borrow() {
+            let number = *ended.borrow();
+            installation.run(&workers, number, &stalls).await;
+            ended.send_replace(number + 1);
         }
-        number
     };
     let replace = async {
-        installation.begin(of(&old, new.pair().0));
-        renewed(&workers).await;
-        installation.begin(of(&new, old.pair().0));
-        renewed(&workers).await;
-        installation.begin(of(&new, ""));
-        renewed(&workers).await;
+        for root in [of(&old, new.pair().0), of(&new, old.pair().0), of(&new, "")] {
+            installation.begin(root);
+            renewed(&workers).await;
+            // One run goes on at the moment, and another one begins and ends after that.
+            let before = *runs.borrow_and_update();
+            runs.wait_for(|runs| *runs >= before + 2).await.unwrap();
+        }
         over.send_replace(true);
     };
-    let (runs, ()) = tokio::join!(load, replace);
-    assert!(runs > 3, "there was load: {runs}");
+    tokio::join!(load, replace);
     for worker in &workers {
         assert_eq!(worker.node.refusals().total(), 0);
     }

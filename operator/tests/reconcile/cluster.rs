@@ -10,15 +10,18 @@ use kube::core::ApiResource;
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 
-/// How long something may take on a machine that has other work.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long something may take on a machine that has other work, even if the process is killed after each of its writes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+/// How long the API server is left alone that has no time.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The definitions are there, and the API server knows them.
 pub(crate) async fn define(client: &Client) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     for definition in superstep_api::crds() {
         let how = PatchParams::apply("test").force();
-        api.patch(&definition.name_any(), &how, &Patch::Apply(&definition)).await.unwrap();
+        let (name, patch) = (definition.name_any(), Patch::Apply(&definition));
+        answered(async || api.patch(&name, &how, &patch).await).await.unwrap();
     }
     for (kind, plural) in OURS {
         until(&format!("{kind} is served"), async || {
@@ -77,6 +80,22 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// What the API server answers. It may have no time at first, or be started again.
+pub(crate) async fn answered<T>(mut ask: impl AsyncFnMut() -> kube::Result<T>) -> kube::Result<T> {
+    let start = Instant::now();
+    loop {
+        match ask().await {
+            Err(error) if may_pass(&error) && start.elapsed() < PATIENCE => tokio::time::sleep(PAUSE).await,
+            answer => return answer,
+        }
+    }
+}
+
+fn may_pass(error: &kube::Error) -> bool {
+    let is_busy = matches!(error, kube::Error::Api(status) if status.code == 429 || status.code >= 500);
+    is_busy || matches!(error, kube::Error::HyperError(_) | kube::Error::Service(_))
+}
+
 /// A namespace.
 #[derive(Clone)]
 pub(crate) struct Room {
@@ -89,7 +108,8 @@ impl Room {
     pub(crate) async fn new(client: &Client, namespace: &str) -> Self {
         let api: Api<Namespace> = Api::all(client.clone());
         let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        api.patch(namespace, &PatchParams::apply("test").force(), &Patch::Apply(object)).await.unwrap();
+        let (how, patch) = (PatchParams::apply("test").force(), Patch::Apply(object));
+        answered(async || api.patch(namespace, &how, &patch).await).await.unwrap();
         Self { client: client.clone(), namespace: namespace.to_owned() }
     }
 
@@ -108,17 +128,44 @@ impl Room {
     pub(crate) async fn apply(&self, object: Value) {
         let (kind, name) = (object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap());
         let how = PatchParams::apply("test").force();
-        self.api(kind).patch(name, &how, &Patch::Apply(&object)).await.unwrap();
+        let (api, patch) = (self.api(kind), Patch::Apply(&object));
+        answered(async || api.patch(name, &how, &patch).await).await.unwrap();
+    }
+
+    /// Changes an object, by a merge patch.
+    pub(crate) async fn merge(&self, kind: &str, name: &str, change: &Value) {
+        let (api, how, patch) = (self.api(kind), PatchParams::default(), Patch::Merge(change));
+        answered(async || api.patch(name, &how, &patch).await).await.unwrap();
+    }
+
+    /// Every object of a kind.
+    pub(crate) async fn list(&self, kind: &str) -> Vec<DynamicObject> {
+        let (api, how) = (self.api(kind), ListParams::default());
+        answered(async || api.list(&how).await).await.unwrap().items
+    }
+
+    /// An object, if it is there.
+    pub(crate) async fn find(&self, kind: &str, name: &str) -> Option<DynamicObject> {
+        let api = self.api(kind);
+        answered(async || api.get_opt(name).await).await.unwrap()
     }
 
     /// Deletes an object, and what belongs to it after that.
     pub(crate) async fn delete(&self, kind: &str, name: &str) {
-        self.api(kind).delete(name, &DeleteParams::background()).await.unwrap();
+        let (api, how) = (self.api(kind), DeleteParams::background());
+        let deleted = answered(async || api.delete(name, &how).await).await;
+        // It may be gone by an attempt whose answer did not come.
+        if let Err(error) = deleted {
+            assert!(
+                matches!(&error, kube::Error::Api(status) if status.code == 404),
+                "{kind} {name}: {error}"
+            );
+        }
     }
 
     /// A condition of an object: its status, reason and message.
     pub(crate) async fn condition(&self, kind: &str, name: &str, condition: &str) -> Option<[String; 3]> {
-        let object = self.api(kind).get_opt(name).await.unwrap()?;
+        let object = self.find(kind, name).await?;
         // What is said of an older generation says nothing.
         if object.data["status"]["observedGeneration"].as_i64() != object.metadata.generation {
             return None;
@@ -153,7 +200,7 @@ impl Room {
     pub(crate) async fn children(&self) -> BTreeMap<String, Value> {
         let mut found = BTreeMap::new();
         for (_, _, kind, _) in CHILDREN {
-            for object in self.api(kind).list(&ListParams::default()).await.unwrap() {
+            for object in self.list(kind).await {
                 let is_clusters = ["kube-root-ca.crt", "default"].contains(&object.name_any().as_str());
                 // Names of a Deployment's pods are random; how many there are is in its status.
                 let is_random = kind == "Pod" && !object.name_any().contains("-worker-");

@@ -2,21 +2,39 @@
 
 use std::fs::{self, File};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use tokio::task::JoinHandle;
 
 /// The folder of the programs that `cargo xtask testbed build` makes; where it is set, they are there.
 const VARIABLE: &str = "SUPERSTEP_TEST_CONTROL_PLANE";
 /// How long it may take to start on a machine that has other work.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How often it is looked whether a server has ended.
+const LOOK: Duration = Duration::from_millis(200);
+/// Ports that the system gives to nobody who asks for any, or who connects: those are above.
+const PORTS: Range<u16> = 12_000..32_000;
+
+/// A server of the control plane, as it is started.
+struct Server {
+    command: Command,
+    process: Child,
+}
+
+type Servers = Arc<Mutex<Vec<Server>>>;
 
 /// A control plane that ends with the test.
 pub(crate) struct ControlPlane {
-    processes: Vec<Child>,
+    servers: Servers,
+    /// Starts those again that have ended: each gives up when another one is too slow for it.
+    keeping: JoinHandle<()>,
     folder: tempfile::TempDir,
     /// Where the API server listens.
     pub(crate) url: String,
@@ -39,9 +57,30 @@ fn programs() -> Option<PathBuf> {
     found
 }
 
-/// A port that nobody listens on.
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port that nobody listens on, and that is given to nobody else before it is used, or between two processes that use it.
+pub(crate) fn free() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Another process that looks for ports begins elsewhere.
+    let first = std::process::id().wrapping_mul(7_919);
+    loop {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(number % u32::try_from(PORTS.len()).unwrap()).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Starts servers again that have ended, until there is none.
+async fn keep(servers: Servers) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        for server in servers.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            if server.process.try_wait().unwrap().is_some() {
+                server.process = server.command.spawn().unwrap();
+            }
+        }
+    }
 }
 
 impl ControlPlane {
@@ -59,7 +98,9 @@ impl ControlPlane {
             .status()
             .unwrap();
         assert!(made.success());
-        let mut plane = Self { processes: Vec::new(), folder, url };
+        let servers = Servers::default();
+        let keeping = tokio::spawn(keep(Arc::clone(&servers)));
+        let plane = Self { servers, keeping, folder, url };
         plane.spawn(
             &programs,
             "etcd",
@@ -112,12 +153,13 @@ impl ControlPlane {
         Some(plane)
     }
 
-    fn spawn(&mut self, programs: &Path, name: &str, arguments: &[String]) {
+    fn spawn(&self, programs: &Path, name: &str, arguments: &[String]) {
         let log = File::create(self.folder.path().join(format!("{name}.log"))).unwrap();
         let mut command = Command::new(programs.join(name));
         command.args(arguments).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.processes.push(command.spawn().unwrap());
+        let process = command.spawn().unwrap();
+        self.servers.lock().unwrap().push(Server { command, process });
     }
 
     /// A client of an administrator, when the server is ready.
@@ -158,10 +200,13 @@ async fn is_ready(client: &Client) -> bool {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        for process in self.processes.iter_mut().rev() {
+        self.keeping.abort();
+        // Whoever starts them again, and may be about to look, finds none.
+        let servers = std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
+        for mut server in servers.into_iter().rev() {
             // It may have ended by itself.
-            drop(process.kill());
-            drop(process.wait());
+            drop(server.process.kill());
+            drop(server.process.wait());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The objects of runs that have ended, of which a graph keeps as many as it says.
 
 use kube::ResourceExt;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::cluster::{Room, until};
@@ -30,7 +30,7 @@ async fn a_graph_keeps_as_many_ended_runs_as_it_says() {
     // Nobody can reach workers here: each run says so, and the test says of them that they have ended.
     for name in ["one", "two", "three", "open", "else"] {
         until(&format!("run {name} is pending"), async || {
-            let run = room.api("GraphRun").get(name).await.unwrap();
+            let run = room.find("GraphRun", name).await.unwrap();
             run.data["status"]["phase"] == "Pending"
         })
         .await;
@@ -55,13 +55,13 @@ fn run(name: &str, graph: &str) -> serde_json::Value {
 async fn stay(room: &Room, names: &[&str]) {
     let api = room.api("GraphRun");
     until(&format!("{names:?} are left"), async || {
-        let runs = api.list(&ListParams::default()).await.unwrap();
+        let runs = room.list("GraphRun").await;
         for run in runs.iter().filter(|run| run.data["status"]["phase"] == "Pending") {
             let name = run.name_any();
             let Some(minute) = ENDED.iter().position(|ended| *ended == name) else { continue };
             let finished = format!("2026-01-01T00:{minute:02}:00Z");
             let status = json!({"status": {"phase": "Succeeded", "finishedAt": finished}});
-            // It may be gone already.
+            // It may be gone already, or be said the next time.
             drop(api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await);
         }
         let mut left: Vec<String> = runs.iter().map(ResourceExt::name_any).collect();

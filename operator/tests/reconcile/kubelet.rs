@@ -2,12 +2,14 @@
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use tokio::task::JoinHandle;
+
+use super::cluster::answered;
 
 /// A task that does so until it is dropped.
 pub(crate) struct Kubelet(JoinHandle<()>);
@@ -35,9 +37,11 @@ async fn ready(client: &Client, pod: &Pod) {
     let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap());
     let name = pod.name_any();
     if pod.metadata.deletion_timestamp.is_some() {
-        let at_once = kube::api::DeleteParams::default().grace_period(0);
+        // One that has its name by now stays.
+        let this = Preconditions { uid: pod.uid(), resource_version: None };
+        let at_once = DeleteParams::default().grace_period(0).preconditions(this);
         // Somebody else may have been faster.
-        drop(api.delete(&name, &at_once).await);
+        drop(answered(async || api.delete(&name, &at_once).await).await);
         return;
     }
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
@@ -51,5 +55,6 @@ async fn ready(client: &Client, pod: &Pod) {
         "conditions": [yes("PodScheduled"), yes("Initialized"), yes("ContainersReady"), yes("Ready")],
     }});
     // The pod may be gone.
-    drop(api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await);
+    let (how, patch) = (PatchParams::default(), Patch::Merge(status));
+    drop(answered(async || api.patch_status(&name, &how, &patch).await).await);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::cluster::Room;
+use super::cluster::{Room, answered};
 
 /// What was there after each step.
 pub(crate) type Steps = Vec<(&'static str, BTreeMap<String, Value>)>;
@@ -39,7 +39,8 @@ pub(crate) fn server(name: &str, context: u32) -> Value {
 /// Runs `kubectl scale`.
 pub(crate) async fn scale(room: &Room, kind: &str, name: &str, replicas: u32) {
     let scale = json!({"spec": {"replicas": replicas}});
-    room.api(kind).patch_scale(name, &PatchParams::default(), &Patch::Merge(scale)).await.unwrap();
+    let (api, how, patch) = (room.api(kind), PatchParams::default(), Patch::Merge(scale));
+    answered(async || api.patch_scale(name, &how, &patch).await).await.unwrap();
 }
 
 /// Lives it; `between` is called before each step.

@@ -1,9 +1,10 @@
 //! The operator as a process.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use super::control_plane::free;
 
 /// A process that ends with the test.
 pub(crate) struct Operator {
@@ -33,8 +34,7 @@ impl Operator {
             "current-context": "proxy",
         });
         fs::write(folder.path().join("kubeconfig"), kubeconfig.to_string()).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
+        let address = format!("127.0.0.1:{}", free());
         let process = spawn(folder.path(), &address, &arguments, 0);
         Self { process, folder, address, arguments, starts: 1 }
     }
@@ -58,8 +58,11 @@ impl Operator {
         self.process.try_wait().unwrap().is_some()
     }
 
-    /// Sends SIGTERM and waits for its end; its exit code.
+    /// Sends SIGTERM and waits for its end; its exit code, which it may have had before.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
+        if let Some(ended) = self.process.try_wait().unwrap() {
+            return ended.code();
+        }
         let id = rustix::process::Pid::from_raw(i32::try_from(self.process.id()).unwrap()).unwrap();
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
         self.process.wait().unwrap().code()

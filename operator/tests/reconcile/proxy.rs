@@ -37,6 +37,8 @@ pub(crate) struct Seen {
     pub(crate) writes: Vec<String>,
     /// How many reads there were, watches apart.
     pub(crate) reads: usize,
+    /// How many reads and writes have begun.
+    pub(crate) begun: usize,
     /// Those that were answered with a fault already.
     answered: HashSet<(String, u16)>,
     /// The first answer to each list, to be told again while the view is old.
@@ -136,7 +138,11 @@ async fn answer(State(proxy): State<Proxy>, request: Request) -> Response {
 }
 
 async fn read(proxy: Proxy, path: String, request: Request) -> Response {
-    proxy.seen.lock().unwrap().reads += 1;
+    {
+        let mut seen = proxy.seen.lock().unwrap();
+        seen.reads += 1;
+        seen.begun += 1;
+    }
     // What is named one by one is read from the store itself.
     let is_old = *proxy.old.borrow() && path.contains("limit=");
     if is_old && let Some(body) = proxy.seen.lock().unwrap().lists.get(&path) {
@@ -156,6 +162,7 @@ async fn written(proxy: Proxy, method: Method, path: String, request: Request) -
     // Events are told beside the work, and reviews of access change nothing.
     let is_counted = !place.contains("/events");
     let write = format!("{method} {place}");
+    proxy.seen.lock().unwrap().begun += usize::from(is_counted);
     let plan = proxy.plan.lock().unwrap().clone();
     if is_counted {
         for code in &plan.refuse_once {

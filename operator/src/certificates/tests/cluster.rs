@@ -36,11 +36,11 @@ async fn create<K>(api: &Api<K>, object: Value) -> K
 where
     K: Clone + Debug + Serialize + DeserializeOwned,
 {
-    for _ in 0..100 {
+    for _ in 0..600 {
         match api.create(&PostParams::default(), &serde_json::from_value(object.clone()).unwrap()).await {
             Ok(made) => return made,
             // Its kind is served, or its account made, in a moment.
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 500) => {
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 429 | 500..) => {
                 sleep(Duration::from_millis(100)).await;
             }
             Err(error) => panic!("{error}"),

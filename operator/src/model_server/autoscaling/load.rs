@@ -223,9 +223,11 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 256];
-            let count = stream.read(&mut request).await.unwrap();
-            assert!(request[..count].starts_with(b"GET /metrics HTTP/1.1\r\n"));
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                assert!(stream.read_buf(&mut request).await.unwrap() > 0, "{request:?}");
+            }
+            assert!(request.starts_with(b"GET /metrics HTTP/1.1\r\n"));
             // Who reads no further closes the connection.
             drop(stream.write_all(answer.as_bytes()).await);
         });
