@@ -8,6 +8,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -18,9 +19,14 @@ use superstep_engine::{Failure, FailureClass};
 use superstep_graph::{CredentialRef, ToolSpec};
 use superstep_runtime::{Tool, ToolRequest};
 use superstep_tools::{LoadError, LoadedTools, Surroundings, load};
+use tokio::net::TcpSocket;
+
+/// How long something may take on a machine that has other work.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(10);
 
 fn spec(mcp: Value) -> ToolSpec {
-    serde_json::from_value(json!({"name": "tea", "mcp": mcp, "timeout": "10s"})).unwrap()
+    serde_json::from_value(json!({"name": "tea", "mcp": mcp, "timeout": "2m"})).unwrap()
 }
 
 async fn loaded(spec: &ToolSpec) -> Result<LoadedTools, LoadError> {
@@ -54,6 +60,14 @@ fn command(options: &[&str]) -> Vec<String> {
     std::iter::once(server.to_str().unwrap()).chain(options.iter().copied()).map(str::to_owned).collect()
 }
 
+/// A port that nobody else is given, and at which only who is told of it listens.
+fn held() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
+}
+
 async fn serve(server: Server, at: SocketAddr) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let service = StreamableHttpService::new(
         move || Ok(server.clone()),
@@ -61,7 +75,12 @@ async fn serve(server: Server, at: SocketAddr) -> (SocketAddr, tokio::task::Join
         StreamableHttpServerConfig::default(),
     );
     let router = axum::Router::new().nest_service("/mcp", service);
-    let listener = tokio::net::TcpListener::bind(at).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    // Beside whoever holds the port.
+    socket.set_reuseport(at.port() != 0).unwrap();
+    socket.bind(at).unwrap();
+    let listener = socket.listen(64).unwrap();
     let address = listener.local_addr().unwrap();
     (address, tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }))
 }
@@ -127,18 +146,35 @@ async fn time_ends_a_call_and_tells_the_server() {
         let mut spec = spec(json!({"url": url, "allow": ["slow", "add"], "idempotent": idempotent}));
         spec.timeout = Some("3s".parse().unwrap());
         let tools = Tools(loaded(&spec).await.unwrap().find(&spec.name).to_vec());
-        let failure = tools.call("slow", json!({})).await.unwrap_err();
-        assert_eq!(failure.class, class, "{failure}");
-        assert_eq!(tools.call("add", json!({})).await.unwrap(), json!({"sum": 0}));
+        let told = || cancelled.load(Ordering::SeqCst);
+        let (before, begun) = (told(), Instant::now());
+        // The server is told of a call that it has heard of, which takes a part of the time.
+        while told() == before {
+            assert!(begun.elapsed() < PATIENCE, "the server is not told");
+            let failure = tools.call("slow", json!({})).await.unwrap_err();
+            assert_eq!(failure.class, class, "{failure}");
+            let ended = Instant::now();
+            while told() == before && ended.elapsed() < Duration::from_secs(2) {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        // The connection is still of use, if the machine has time for it.
+        let begun = Instant::now();
+        let sum = loop {
+            match tools.call("add", json!({})).await {
+                Err(failure) => assert!(begun.elapsed() < PATIENCE, "{failure}"),
+                Ok(sum) => break sum,
+            }
+        };
+        assert_eq!(sum, json!({"sum": 0}));
     }
-    until(|| cancelled.load(std::sync::atomic::Ordering::SeqCst) == 2).await;
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it never holds");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(begun.elapsed() < PATIENCE, "it never holds");
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -159,7 +195,8 @@ async fn a_server_that_died_is_started_again() {
 async fn a_server_that_came_back_at_its_address_is_used_again() {
     for is_old in [false, true] {
         let made = || Server { is_old, ..Server::default() };
-        let (address, serving) = serve(made(), ([127, 0, 0, 1], 0).into()).await;
+        let port = held();
+        let (address, serving) = serve(made(), port.local_addr().unwrap()).await;
         let mcp = json!({"url": format!("http://{address}/mcp"), "allow": ["add"]});
         let tools = Tools::load(mcp).await;
         assert!(tools.call("add", json!({})).await.is_ok());
@@ -169,8 +206,8 @@ async fn a_server_that_came_back_at_its_address_is_used_again() {
         let begun = Instant::now();
         while !matches!(tools.call("add", json!({})).await, Err(failure) if failure.class == FailureClass::Transient)
         {
-            assert!(begun.elapsed() < Duration::from_secs(60), "no call is known not to have been sent");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(begun.elapsed() < PATIENCE, "no call is known not to have been sent");
+            tokio::time::sleep(LOOK).await;
         }
         let (_, serving) = serve(made(), address).await;
         assert_eq!(tools.call("add", json!({"a": 1})).await.unwrap(), json!({"sum": 1}));
@@ -201,7 +238,8 @@ async fn a_command_sees_named_variables_only_and_ends_with_its_tools() {
 #[tokio::test]
 async fn what_cannot_be_used_is_named_before_a_run() {
     let url = over_http(Server::default()).await;
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = held();
+    let unused = nobody.local_addr().unwrap();
     for (mcp, expected) in [
         (json!({"url": url, "allow": ["ad"]}), "no tool \"ad\" (did you mean \"add\"?)"),
         (json!({"url": url, "argv": ["x"], "allow": []}), "exactly one of url, argv"),

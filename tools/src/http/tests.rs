@@ -13,7 +13,7 @@ use crate::load::{Surroundings, load_with};
 const SECRET: &str = "s3cr3t-token";
 
 fn spec(http: Value) -> ToolSpec {
-    serde_json::from_value(json!({"name": "weather", "http": http, "timeout": "5s"})).unwrap()
+    serde_json::from_value(json!({"name": "weather", "http": http, "timeout": "2m"})).unwrap()
 }
 
 async fn load(http: Value, lookup: Arc<dyn Lookup>) -> Result<Arc<dyn Tool>, LoadError> {
@@ -198,18 +198,23 @@ async fn an_answer_without_end_is_cut_off() {
 async fn time_and_lost_connections_leave_a_doubt() {
     let hangs = raw("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhi").await;
     let closes = raw("").await;
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nobody listens there, and nobody else is given the port.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let unused = held.local_addr().unwrap();
     use FailureClass::{Permanent, Timeout, Transient};
-    for (address, when_repeatable, otherwise) in
-        [(hangs, Timeout, Permanent), (closes, Transient, Permanent), (unused, Transient, Transient)]
-    {
+    for (address, time, when_repeatable, otherwise) in [
+        (hangs, "300ms", Timeout, Permanent),
+        (closes, "2m", Transient, Permanent),
+        (unused, "2m", Transient, Transient),
+    ] {
         for (idempotent, expected) in [(true, when_repeatable), (false, otherwise)] {
             let http = json!({
                 "method": "POST", "url": format!("http://{address}/"), "idempotent": idempotent,
                 "allowPrivateAddresses": true,
             });
             let mut spec = spec(http);
-            spec.timeout = Some("300ms".parse().unwrap());
+            spec.timeout = Some(time.parse().unwrap());
             let clients = Clients::new(Arc::new(SystemLookup));
             let tool = HttpTool::load(&spec, spec.http.as_ref().unwrap(), &clients, &|_| None).unwrap();
             let failure = call(&(Arc::new(tool) as Arc<dyn Tool>), json!({})).await.unwrap_err();

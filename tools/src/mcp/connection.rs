@@ -17,6 +17,7 @@ use rmcp::transport::streamable_http_client::{
 use rmcp::{ClientLifecycleMode, RoleClient, ServiceError, serve_client_with_lifecycle};
 use superstep_runtime::{ProcessGroup, Tail};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::watch;
 
 use super::server::Place;
 use crate::client::{causes, refused};
@@ -25,6 +26,8 @@ use crate::wait::retry_after;
 
 /// How long a process has to end by itself once its input is closed.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long the last words of a process are waited for. They have an end if it is gone.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A connection to a server. Dropping it closes it.
 pub(super) struct Connection {
@@ -204,18 +207,30 @@ fn client(error: &reqwest::Error) -> CallError {
 struct Process {
     group: Option<ProcessGroup>,
     stderr: Arc<Mutex<Tail>>,
+    /// Whether it says no more.
+    silent: watch::Receiver<bool>,
 }
 
 impl Process {
     fn new(group: ProcessGroup, stderr: impl AsyncRead + Unpin + Send + 'static) -> Self {
         let tail = Arc::default();
-        tokio::spawn(follow(stderr, Arc::clone(&tail)));
-        Self { group: Some(group), stderr: tail }
+        let (ended, silent) = watch::channel(false);
+        let following = follow(stderr, Arc::clone(&tail));
+        tokio::spawn(async move {
+            following.await;
+            ended.send_replace(true);
+        });
+        Self { group: Some(group), stderr: tail, silent }
     }
 
-    /// `why` with what the process said last, which comes by another pipe and may be a little late.
+    /// `why` with what the process said last, which comes by another pipe and may be late. One that lives on, though the
+    /// connection is lost, may have more to say, and is not waited for.
     async fn explain(&self, why: String) -> String {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut silent = self.silent.clone();
+        let said_all = silent.wait_for(|silent| *silent);
+        if tokio::time::timeout(LAST_WORDS, said_all).await.is_err() {
+            tracing::debug!("a server of tools lives on after its connection was lost");
+        }
         let said = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).text();
         if said.is_empty() { why } else { format!("{why}; its last words: {said}") }
     }
