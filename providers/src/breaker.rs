@@ -15,11 +15,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Remembers why the last request for an account or a model failed for good, and until when a provider
 /// wants to be left alone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Breaker {
     state: Mutex<State>,
     /// Held by the first request while nothing is known.
     first: tokio::sync::Mutex<()>,
+    /// How long others wait for it.
+    patience: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { state: Mutex::default(), first: tokio::sync::Mutex::default(), patience: PATIENCE }
+    }
 }
 
 /// Held by the first request to a model while it is on its way.
@@ -43,6 +51,12 @@ struct Open {
 }
 
 impl Breaker {
+    /// One by which others wait so long for the first request.
+    #[cfg(test)]
+    pub(crate) fn with_patience(patience: Duration) -> Self {
+        Self { patience, ..Self::default() }
+    }
+
     /// Why no request is sent at `now`, if none is.
     pub(crate) fn fault(&self, now: Instant) -> Option<Fault> {
         let mut state = self.state();
@@ -61,7 +75,7 @@ impl Breaker {
         if self.state().is_known {
             return None;
         }
-        let Ok(held) = timeout(PATIENCE, self.first.lock()).await else {
+        let Ok(held) = timeout(self.patience, self.first.lock()).await else {
             // It is under way, and errors that others share are told at once.
             self.ended();
             return None;

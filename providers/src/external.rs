@@ -379,3 +379,6 @@ impl External {
         Fault { detail, ..fault }.failure(&named)
     }
 }
+
+#[cfg(test)]
+mod tests;
