@@ -184,7 +184,10 @@ async fn refusals_name_the_file_the_status_and_what_to_do() {
 
 #[tokio::test]
 async fn a_hub_that_is_not_there_is_named_at_once() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Nobody listens there, and nobody else is given the port.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = held.local_addr().unwrap();
     let error = Bench::new().fetch(&format!("http://{closed}"), None).await.unwrap_err();
     assert!(matches!(error, FetchError::Unreachable { .. }), "{error:?}");
     assert!(error.to_string().contains("HF_ENDPOINT"), "{error}");
