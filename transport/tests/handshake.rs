@@ -248,8 +248,16 @@ async fn who_is_slow_holds_nobody_up_and_who_is_too_many_is_turned_away() {
     }
     let issued = listening.authority.issue(&worker("b"), hour()).unwrap();
     assert_eq!(listening.call("b", &issued).await, Ok("hello".to_owned()));
-    for _ in 0..100 {
-        silent.push(listening.tcp().await);
+    // The first of them are let go by the time that the last one comes, if the machine has other work.
+    for _ in 0..20 {
+        for _ in 0..100 {
+            silent.push(listening.tcp().await);
+        }
+        tokio::time::sleep(LOOK).await;
+        if listening.refusals().of(Refusal::Crowded) > 0 {
+            break;
+        }
+        silent.drain(..silent.len().saturating_sub(400));
     }
     until(|| listening.refusals().of(Refusal::Crowded) > 0).await;
     // Those who say nothing are let go in time, and others come in.
