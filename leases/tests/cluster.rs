@@ -29,8 +29,8 @@ async fn client() -> Option<Client> {
 
 fn quick() -> Pace {
     Pace {
-        lasts: Duration::from_millis(1_500),
-        gives_up: Duration::from_millis(1_000),
+        lasts: Duration::from_secs(12),
+        gives_up: Duration::from_secs(8),
         looks: Duration::from_millis(200),
     }
 }
@@ -125,7 +125,7 @@ impl Stop {
 
 async fn until(standing: &mut watch::Receiver<Standing>, expected: &Standing) {
     let waited = standing.wait_for(|standing| standing == expected);
-    tokio::time::timeout(Duration::from_secs(60), waited).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(120), waited).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +146,7 @@ async fn one_leads_after_the_other_and_anybody_can_read_who() {
     let object = api.get(name).await.unwrap();
     let spec = object.spec.unwrap();
     assert_eq!(spec.holder_identity.as_deref(), Some("three"));
-    assert_eq!((spec.lease_duration_seconds, spec.lease_transitions), (Some(1), Some(2)));
+    assert_eq!((spec.lease_duration_seconds, spec.lease_transitions), (Some(12), Some(2)));
     assert!(spec.renew_time.unwrap() >= spec.acquire_time.unwrap());
     assert!(object.metadata.annotations.unwrap()[RENEWALS].parse::<u64>().unwrap() >= 4);
 }
