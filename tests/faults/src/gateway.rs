@@ -36,7 +36,7 @@ impl Gateway {
             if let Some(status) = gateway.server.try_wait()? {
                 bail!("the S3 server has ended ({status})");
             }
-            if begun.elapsed() > Duration::from_secs(30) {
+            if begun.elapsed() > Duration::from_secs(120) {
                 bail!("the S3 server does not listen on {listen}");
             }
             sleep(Duration::from_millis(20));

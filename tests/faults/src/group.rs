@@ -2,9 +2,11 @@
 
 mod process;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -26,9 +28,11 @@ const NAMESPACE: &str = "faults";
 /// How long their certificates are valid.
 const VALID: Duration = Duration::from_secs(24 * 3_600);
 /// How long one question to a worker may take.
-const ANSWERS: Duration = Duration::from_secs(4);
+const ANSWERS: Duration = Duration::from_secs(10);
 /// How long somebody is asked for until nobody can answer.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
+/// Ports that the system gives to nobody who asks for any, or who connects: those are above.
+const PORTS: Range<u16> = 12_000..32_000;
 
 /// What the workers of a group are started with.
 #[derive(Clone, Debug)]
@@ -218,9 +222,20 @@ impl Group {
     }
 }
 
-/// A port of loopback that is free at the moment.
+/// A port of loopback that is free, and that is given to nobody else while its worker is dead.
 pub(crate) fn free_port() -> Result<SocketAddr> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Another process that looks for ports begins elsewhere.
+    let first = std::process::id().wrapping_mul(7_919);
+    let count = u32::from(PORTS.end - PORTS.start);
+    for _ in 0..count {
+        let number = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PORTS.start + u16::try_from(number)?));
+        if TcpListener::bind(address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no port of loopback is free")
 }
 
 /// Whether the same again may be answered. A connection that breaks in the middle is unknown.

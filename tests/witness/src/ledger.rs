@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
+use tokio::sync::watch;
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ struct Inner {
     start: Instant,
     calls: Mutex<Vec<Call>>,
     file: Mutex<File>,
-    latency_millis: AtomicU64,
+    latency: watch::Sender<Duration>,
     nonce: AtomicBool,
 }
 
@@ -73,20 +74,19 @@ impl Ledger {
             start: Instant::now(),
             calls: Mutex::default(),
             file: Mutex::new(file),
-            latency_millis: AtomicU64::new(u64::try_from(latency.as_millis())?),
+            latency: watch::Sender::new(latency),
             nonce: AtomicBool::new(false),
         })))
     }
 
-    /// How long an answer takes on average.
-    pub fn latency(&self) -> Duration {
-        Duration::from_millis(self.0.latency_millis.load(Ordering::Relaxed))
+    /// How long an answer takes on average, and whether it does so yet.
+    pub fn latency(&self) -> watch::Receiver<Duration> {
+        self.0.latency.subscribe()
     }
 
-    /// From here on an answer takes so long on average.
+    /// From here on an answer takes so long on average, to those requests as well that are under way.
     pub fn set_latency(&self, latency: Duration) {
-        let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-        self.0.latency_millis.store(millis, Ordering::Relaxed);
+        self.0.latency.send_replace(latency);
     }
 
     /// From here on each answer is another one, or the same for the same request.

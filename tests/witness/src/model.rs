@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use crate::ledger::Ledger;
 
@@ -38,7 +40,7 @@ async fn complete(State(ledger): State<Ledger>, headers: HeaderMap, body: Bytes)
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
     let request = blake3::hash(asked.as_bytes());
     let call = ledger.begin(&run, key, request.to_hex().as_str());
-    tokio::time::sleep(latency(ledger.latency(), request.as_bytes()[0])).await;
+    wait(ledger.latency(), request.as_bytes()[0]).await;
     let answer = call.answer();
     let usage = json!({"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110});
     let choice = |name: &str| json!({"index": 0, name: {"role": "assistant", "content": answer}, "finish_reason": "stop"});
@@ -60,7 +62,38 @@ fn read(body: &[u8]) -> Option<(String, String, bool)> {
     Some((run.to_owned(), asked.to_owned(), body["stream"].as_bool().unwrap_or(false)))
 }
 
+/// Waits for as long as an answer takes, which may be changed meanwhile.
+async fn wait(mut average: watch::Receiver<Duration>, hash: u8) {
+    let begun = Instant::now();
+    loop {
+        let until = begun + latency(*average.borrow_and_update(), hash);
+        tokio::select! {
+            () = sleep_until(until) => return,
+            changed = average.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
 /// From half to three halves of the average, as the request determines.
 fn latency(average: Duration, hash: u8) -> Duration {
     average / 2 + average * u32::from(hash) / 255
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_is_under_way_comes_when_answers_are_quick_again() {
+        let average = watch::Sender::new(Duration::from_secs(3_600));
+        let mut waiting = std::pin::pin!(wait(average.subscribe(), 0));
+        let early = tokio::time::timeout(Duration::from_millis(50), &mut waiting);
+        assert!(early.await.is_err());
+        average.send_replace(Duration::ZERO);
+        waiting.await;
+    }
 }

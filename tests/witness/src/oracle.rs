@@ -78,6 +78,16 @@ impl Oracle<'_> {
         Ok(Reference { outputs: ended.outputs, messages: ended.messages })
     }
 
+    /// How many terms a run has had, as its log has it.
+    ///
+    /// # Errors
+    ///
+    /// If the run cannot be read.
+    pub fn terms(&self, run: &RunName) -> Result<usize> {
+        let (_, records) = read_run(self.store, run)?;
+        Ok(records.iter().filter(|record| matches!(record, Record::EpochTaken { .. })).count())
+    }
+
     /// How a run has ended, as its log has it.
     ///
     /// # Errors

@@ -63,9 +63,9 @@ impl Progress {
         seen.iter().filter(|(_, step)| wanted(*step)).map(|(at, _)| *at).collect()
     }
 
-    /// Waits until the end of the run was read, for a while.
+    /// Waits until the end of the run was read, for two minutes at most.
     pub fn finish(&self) {
-        for _ in 0..200 {
+        for _ in 0..4_800 {
             if !self.times(|step| step == Step::Ended).is_empty() {
                 return;
             }

@@ -140,6 +140,7 @@ fn cuts(
                         network.cut(other, one)?;
                     }
                 }
+                rig.goes_on();
                 lasted = if bench.short {
                     rig.random.millis(5_000, 8_000)
                 } else {

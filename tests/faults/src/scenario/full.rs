@@ -49,6 +49,7 @@ pub(super) fn disk(bench: &Bench) -> Result<Report> {
             rig.moment(run, (2, 85), 0)?;
             disk.fill()?;
             let begun = Instant::now();
+            rig.goes_on();
             sleep(FULL);
             told += usize::from(rig.group.cluster()?.store_away_seconds.is_some());
             disk.free()?;

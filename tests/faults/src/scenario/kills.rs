@@ -44,6 +44,7 @@ fn kills(
             rig.moment(run, (2, 85), if round % 4 < 2 { BUSY } else { 0 })?;
             let begun = Instant::now();
             rig.group.workers[at].kill()?;
+            rig.goes_on();
             killed += 1;
             sleep(rig.random.millis(200, longest));
             rig.group.start(at)?;

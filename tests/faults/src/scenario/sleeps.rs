@@ -12,7 +12,7 @@ use crate::trial::Fault;
 /// What a worker says when it begins to lead.
 const LEADS: &str = "this worker leads";
 /// How long another one may take to lead.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 pub(super) fn leader(bench: &Bench) -> Result<Report> {
     let mut report = Report::new(&Scenario::StopLeader.name());
@@ -29,6 +29,7 @@ pub(super) fn leader(bench: &Bench) -> Result<Report> {
             let before = rig.group.said(LEADS)?;
             let begun = Instant::now();
             rig.group.workers[at].stop()?;
+            rig.goes_on();
             // Whoever is asked would ask the one that is stopped.
             while rig.group.said(LEADS)? == before {
                 if begun.elapsed() > PATIENCE {
