@@ -1,6 +1,6 @@
 //! What was asked of the API server, as its audit log has it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -114,30 +114,70 @@ impl Line {
         }
     }
 
+    fn asked(&self) -> Asked<'_> {
+        (&self.user, &self.verb, &self.group, &self.resource)
+    }
+
     /// The namespace of the account that asked.
     fn of_account(&self) -> Option<&str> {
         Some(self.user.strip_prefix("system:serviceaccount:")?.split_once(':')?.0)
     }
 }
 
-/// What was refused for want of a right, but for what accounts asked whose rights had just been taken: a process lives for a
-/// moment when what it was installed with is deleted.
+/// What was refused for want of a right, but for what accounts asked whose rights had just been taken, or just been given: a
+/// process lives for a moment when what it was installed with is deleted, and an API server that has much to do hears of
+/// rights a moment after they were given, and answers otherwise from then on.
 pub(crate) fn refused(lines: &[Line]) -> Vec<&Line> {
     let mut lines: Vec<&Line> = lines.iter().collect();
     // A line is written when the answer is given, which may be after that of a request that came later.
     lines.sort_by(|one, other| one.came.cmp(&other.came));
     let (mut lost, mut refused) = (BTreeSet::new(), Vec::new());
+    // By namespace, what was allowed since rights were given there, and where the refusals before that stand in `refused`.
+    let mut given: BTreeMap<&str, Given<'_>> = BTreeMap::new();
     for line in lines {
         match line.changes_rights() {
-            Some((namespace, true)) => lost.insert(namespace),
-            Some((namespace, false)) => lost.remove(namespace),
-            None => false,
-        };
-        if !line.was_allowed() && !line.of_account().is_some_and(|namespace| lost.contains(namespace)) {
-            refused.push(line);
+            Some((namespace, true)) => {
+                lost.insert(namespace);
+                given.remove(namespace);
+            }
+            Some((namespace, false)) => {
+                lost.remove(namespace);
+                given.entry(namespace).or_default();
+            }
+            None => {}
+        }
+        let namespace = line.of_account();
+        if !line.was_allowed() && namespace.is_some_and(|namespace| lost.contains(namespace)) {
+            continue;
+        }
+        let since = namespace.and_then(|namespace| given.get_mut(namespace));
+        match since {
+            Some(since) if line.was_allowed() => {
+                since.early.remove(&line.asked()).into_iter().flatten().for_each(|at| refused[at] = None);
+                since.allowed.insert(line.asked());
+            }
+            Some(since) => {
+                if !since.allowed.contains(&line.asked()) {
+                    since.early.entry(line.asked()).or_default().push(refused.len());
+                }
+                refused.push(Some(line));
+            }
+            None if line.was_allowed() => {}
+            None => refused.push(Some(line)),
         }
     }
-    refused
+    refused.into_iter().flatten().collect()
+}
+
+/// Who asks for what: user, verb, group and resource.
+type Asked<'a> = (&'a str, &'a str, &'a str, &'a str);
+
+/// What became of requests since rights were given.
+#[derive(Default)]
+struct Given<'a> {
+    allowed: BTreeSet<Asked<'a>>,
+    /// Those that were refused and never allowed before.
+    early: BTreeMap<Asked<'a>, Vec<usize>>,
 }
 
 /// What a rule gives, or a request used.
@@ -199,6 +239,7 @@ mod tests {
         );
         let lease = ("leases", "e2e-a", "g-worker");
         let asks = |second: u32| line(second, worker, "get", lease, 403);
+        let gets = |second: u32| line(second, worker, "get", lease, 200);
         let collects =
             |second: u32| line(second, "gc", "deletecollection", ("rolebindings", "e2e-a", ""), 200);
         let makes = |second: u32| line(second, operator, "patch", ("rolebindings", "e2e-a", "g-worker"), 201);
@@ -211,6 +252,10 @@ mod tests {
             // Its line is written later.
             (vec![asks(2), collects(1)], 0),
             (vec![collects(1), makes(2), asks(3)], 1),
+            // Rights that were given are known a moment later, and from then on.
+            (vec![makes(1), asks(2), gets(3)], 0),
+            (vec![makes(1), gets(2), asks(3), gets(4)], 1),
+            (vec![asks(1), makes(2), gets(3)], 1),
             (vec![collects(1), lists(2)], 1),
             (vec![uninstalls(1), lists(2)], 0),
             (vec![other(1), lists(2)], 1),

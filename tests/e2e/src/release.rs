@@ -12,7 +12,7 @@ pub(crate) const NAMESPACE: &str = "superstep-system";
 /// What the account, the roles and their bindings of the operator are called.
 pub(crate) const OPERATOR: &str = "superstep-operator";
 /// How long Helm waits until everything is ready.
-const PATIENCE: &str = "--timeout=3m";
+const PATIENCE: &str = "--timeout=10m";
 
 /// The chart and the images.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Release {
             "--wait",
             PATIENCE,
         ]))?;
-        kubectl::run(&["delete", "namespace", NAMESPACE, "--timeout=60s"]).map(drop)
+        kubectl::run(&["delete", "namespace", NAMESPACE, "--timeout=300s"]).map(drop)
     }
 }
 

@@ -51,7 +51,7 @@ impl Space {
     pub(crate) fn delete(&mut self) -> Result<()> {
         kubectl::run(&["delete", "namespace", &self.name, "--ignore-not-found", "--timeout=300s"])?;
         for volume in std::mem::take(&mut self.volumes) {
-            kubectl::run(&["delete", "persistentvolume", &volume, "--ignore-not-found", "--timeout=60s"])?;
+            kubectl::run(&["delete", "persistentvolume", &volume, "--ignore-not-found", "--timeout=300s"])?;
         }
         match self.folder.take() {
             Some(folder) => {

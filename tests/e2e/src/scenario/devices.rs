@@ -13,7 +13,7 @@ use crate::{kubectl, runs};
 
 const GRAPH: &str = "greeting";
 const DEVICE: &str = "nvidia.com/gpu";
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     let Some(volumes) = bench.volumes.clone().filter(|_| bench.has_testbed()) else {

@@ -28,8 +28,8 @@ const OUTAGE: Duration = Duration::from_secs(60);
 /// How long an answer takes on average while pods are killed, and while the API server is away.
 const QUICK: Duration = Duration::from_millis(400);
 const SLOW: Duration = Duration::from_millis(5_000);
-/// How fast it has to go on then, of how fast it does otherwise.
-const SPEED: f64 = 0.95;
+/// How fast it has to go on then, of how fast it does otherwise: whoever waits for the API server does not go on at all.
+const SPEED: f64 = 0.8;
 
 /// Who is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,10 @@ fn kills(rig: &Rig<'_>, report: &mut Report) -> Result<()> {
             let name = format!("{victim:?}-{round}").to_lowercase();
             let played = rig.play(&name, |rig| {
                 rig.moment(&name, &mut random)?;
-                kill(&rig.space.name, victim, &mut random)?;
+                // Who is to be killed may just be about to lead, or to be seen.
+                kubectl::until("a process is killed", PATIENCE, || {
+                    kill(&rig.space.name, victim, &mut random).map(Some)
+                })?;
                 late += usize::from(rig.bench.ledger.counts(&name).0 >= CALLS);
                 Ok(())
             });
@@ -144,7 +147,8 @@ impl Rig<'_> {
     fn undisturbed(&self, name: &str) -> Result<(Reference, Played)> {
         let played = self.play(name, |_| Ok(()))?;
         let seen = self.bench.ledger.of(name).len();
-        if seen != CALLS {
+        // A worker that stands still for long, with other work on the machine, is taken for dead, and others ask again.
+        if seen != CALLS && self.oracle().terms(&played.stored)? == 1 {
             bail!("the undisturbed run made {seen} calls in place of {CALLS}");
         }
         let reference = self.oracle().reference(&played.stored)?;

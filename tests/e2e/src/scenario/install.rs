@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -14,12 +15,16 @@ use crate::report::Report;
 use crate::space::{MODELS, RUNS, Space};
 use crate::{kubectl, process, runs};
 
-/// From the first word of `helm install` to the first result.
+/// From the first word of `helm install` to the first result, on a machine that has no other work.
 const LIMIT: Duration = Duration::from_secs(180);
-/// How long garbage may take to go.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a result, or the end of garbage, may take on one that has.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// For how long nothing comes to a cluster that is at rest.
+const REST: Duration = Duration::from_secs(5);
 /// What says what happened, follows from other objects, or belongs to the servers of the cluster.
 const LEFT_OUT: [&str; 4] = ["componentstatuses", "endpoints", "endpointslices.discovery.k8s.io", "events"];
+/// What the cluster puts into every namespace, if late.
+const OF_EACH: [(&str, &str); 2] = [("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")];
 /// Where nodes say that they live, which may be for the first time.
 const NODES: &str = "kube-node-lease";
 /// The installation without Helm.
@@ -44,7 +49,7 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
         return Ok(());
     };
     bench.leave()?;
-    let before = inventory()?;
+    let before = at_rest()?;
     let begun = Instant::now();
     let release = Release::install(&bench.settings, &["store.claim=runs"])?;
     report.note(format!("helm install took {:.1} s", begun.elapsed().as_secs_f64()));
@@ -68,7 +73,7 @@ fn plain(report: &mut Report) -> Result<()> {
         again.lines().count(),
         changed,
     );
-    kubectl::run(&["delete", "--kustomize", PLAIN, "--timeout=60s"]).map(drop)
+    kubectl::run(&["delete", "--kustomize", PLAIN, "--timeout=300s"]).map(drop)
 }
 
 fn examples(bench: &Bench, report: &mut Report, volumes: &Volumes, begun: Instant) -> Result<()> {
@@ -104,7 +109,10 @@ fn examples(bench: &Bench, report: &mut Report, volumes: &Volumes, begun: Instan
     compare(bench, report, volumes, &quickstart)?;
     let took = begun.elapsed();
     report.note(format!("from helm install to the result of the quickstart: {:.1} s", took.as_secs_f64()));
-    report.demand(took < LIMIT, "the result is there in three minutes");
+    // The short run is that of machines that do other things as well.
+    if !bench.short {
+        report.demand(took < LIMIT, "the result is there in three minutes");
+    }
     Ok(())
 }
 
@@ -126,7 +134,7 @@ fn compare(bench: &Bench, report: &mut Report, volumes: &Volumes, example: &Exam
     }
     let run = runs::run(&format!("{name}-1"), name, &example.input);
     let run = kubectl::create(&space.name, &run)?;
-    let ended = runs::succeeded(&space.name, text(&run, "/metadata/name"), LIMIT)?;
+    let ended = runs::succeeded(&space.name, text(&run, "/metadata/name"), PATIENCE)?;
     let folder = tempfile::tempdir()?;
     let local = locally(bench, example, &runs::stored(&run)?.to_string(), folder.path())?;
     let outputs = local.pointer("/outputs").unwrap_or(&Value::Null);
@@ -191,6 +199,18 @@ fn left(report: &mut Report, before: &BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
+/// The objects of a cluster to which nothing comes by itself any more.
+fn at_rest() -> Result<BTreeSet<String>> {
+    let mut before = inventory()?;
+    kubectl::until("the cluster is at rest", PATIENCE, || {
+        sleep(REST);
+        let now = inventory()?;
+        let is_at_rest = now.is_subset(&before);
+        before.clone_from(&now);
+        Ok(is_at_rest.then_some(now))
+    })
+}
+
 /// Every object of the cluster, as KIND NAMESPACE NAME.
 fn inventory() -> Result<BTreeSet<String>> {
     let kinds = kubectl::run(&["api-resources", "--verbs=list", "--output=name"])?;
@@ -206,7 +226,12 @@ fn inventory() -> Result<BTreeSet<String>> {
         columns,
     ])?;
     let objects = told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    Ok(objects.filter(|words| words.get(1) != Some(&NODES)).map(|words| words.join(" ")).collect())
+    let objects = objects.filter(|words| words.get(1) != Some(&NODES) && !is_of_each(words));
+    Ok(objects.map(|words| words.join(" ")).collect())
+}
+
+fn is_of_each(words: &[&str]) -> bool {
+    OF_EACH.iter().any(|(kind, name)| words.first() == Some(kind) && words.last() == Some(name))
 }
 
 fn is_left_out(kind: &str) -> bool {

@@ -26,7 +26,7 @@ const FEW: usize = 100;
 /// How many are created beside each other.
 const BESIDE: usize = 4;
 /// So long an accepted object may be without a condition.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How many accepted graphs are set back to what is right.
 const HEALED: usize = 25;
 /// What names begin with that are right.
@@ -53,7 +53,7 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     kubectl::apply(&space.name, &[quota])?;
     let mut beside = Space::new("beside-odd")?;
     kubectl::apply(&beside.name, &[right("control")])?;
-    let before = runs::ready(&beside.name, "agentgraph", "control", Duration::from_secs(60))?;
+    let before = runs::ready(&beside.name, "agentgraph", "control", PATIENCE)?;
     let restarts = restarts()?;
     let objects = objects(bench)?;
     let outcomes = create(&space.name, &objects)?;
@@ -176,7 +176,7 @@ fn accepted(report: &mut Report, namespace: &str, objects: &[Value], outcomes: &
     if looked.is_ok() {
         dumb.clear();
     }
-    report.look("accepted objects without a condition and a reason in 30 s", names.len(), dumb);
+    report.look("accepted objects without a condition and a reason in 2 minutes", names.len(), dumb);
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::{kubectl, runs};
 /// How many objects refer to each other.
 const OBJECTS: usize = 5;
 /// How long a state may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// What the operator makes of a graph.
 const CHILDREN: &str = "statefulsets,deployments,services,configmaps,serviceaccounts,roles,rolebindings,\
     networkpolicies,poddisruptionbudgets,pods,leases";
@@ -151,7 +151,7 @@ fn goes(bench: &Bench, report: &mut Report, volumes: &Volumes) -> Result<()> {
             reach(&space.name, moment).with_context(|| format!("{moment:?}"))?;
             let cascade = format!("--cascade={propagation}");
             let kinds = "agentgraphs,graphruns,agentgraphpatches,modelservers";
-            let words = ["delete", kinds, "--all", "--namespace", &space.name, &cascade, "--timeout=60s"];
+            let words = ["delete", kinds, "--all", "--namespace", &space.name, &cascade, "--timeout=300s"];
             let deleted = kubectl::run(&words);
             stuck.extend(deleted.err().map(|error| format!("{moment:?}, {propagation}: {error:#}")));
             let mut rest = BTreeSet::new();

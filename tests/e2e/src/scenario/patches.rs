@@ -12,9 +12,14 @@ use crate::space::{RUNS, Space};
 use crate::{kubectl, process, runs};
 
 const GRAPH: &str = "rounds";
-const PATIENCE: Duration = Duration::from_secs(90);
-/// How long an answer takes on average: who changes a run finds it going on.
-const LATENCY: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long an answer takes on average until a change has come to its run: whoever changes a run finds it going on, however
+/// slow the machine is.
+const SLOW: Duration = Duration::from_secs(6);
+/// The same after that.
+const QUICK: Duration = Duration::from_millis(100);
+/// How many rounds a run has that is changed by somebody.
+const ROUNDS: usize = 20;
 /// Names the question of a run on the patch that shows what a vertex proposes.
 const PROPOSAL: &str = "/metadata/annotations/superstep.dev~1proposal";
 /// How often two disagree.
@@ -28,13 +33,13 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     bench.installed()?;
     let mut space = Space::new("patches")?;
     space.share(&volumes, RUNS)?;
-    bench.ledger.set_latency(LATENCY);
+    bench.ledger.set_latency(QUICK);
     kubectl::apply(&space.name, &rounds(&model))?;
     runs::ready(&space.name, "agentgraph", GRAPH, PATIENCE)?;
-    by_kubectl(report, &space.name)?;
+    by_kubectl(bench, report, &space.name)?;
     by_a_vertex(report, &space.name)?;
-    by_two(report, &space.name)?;
-    base(report, &space.name, &model)?;
+    by_two(bench, report, &space.name)?;
+    base(bench, report, &space.name, &model)?;
     by_approval(bench, report, &space.name, &model)?;
     space.delete()
 }
@@ -86,7 +91,7 @@ fn begin(namespace: &str, name: &str, rounds: usize, grows: bool) -> Result<Valu
     let run = kubectl::create(namespace, &runs::run(name, GRAPH, &input))?;
     kubectl::until("the run goes on", PATIENCE, || {
         let run = kubectl::get(namespace, "graphrun", name)?;
-        Ok(run.filter(|run| number(run, "/status/superstep") > Some(1)).map(drop))
+        Ok(run.filter(|run| number(run, "/status/superstep") > Some(0)).map(drop))
     })?;
     Ok(run)
 }
@@ -126,13 +131,16 @@ fn output(run: &Value) -> &str {
     text(run, "/status/output/preview")
 }
 
-fn by_kubectl(report: &mut Report, namespace: &str) -> Result<()> {
-    begin(namespace, "by-kubectl", 12, false)?;
+fn by_kubectl(bench: &Bench, report: &mut Report, namespace: &str) -> Result<()> {
+    bench.ledger.set_latency(SLOW);
+    begin(namespace, "by-kubectl", ROUNDS, false)?;
     let mutations = json!([
         {"addVertex": {"name": "second", "function": {"cel": "'patched in'"}}},
         {"addEdge": {"from": "end", "to": "second"}},
     ]);
     kubectl::create(namespace, &patch("second", Some("by-kubectl"), &mutations))?;
+    phase(namespace, "second", &["Accepted", "Applied", "Rejected", "Stale"])?;
+    bench.ledger.set_latency(QUICK);
     let patch = judged(namespace, "second")?;
     let applied = text(&patch, "/status/phase") == "Applied"
         && number(&patch, "/status/superstep").is_some()
@@ -170,16 +178,18 @@ fn by_a_vertex(report: &mut Report, namespace: &str) -> Result<()> {
 }
 
 /// Two set the same field at one barrier: the one whose name is first has it, and the other hears why not.
-fn by_two(report: &mut Report, namespace: &str) -> Result<()> {
+fn by_two(bench: &Bench, report: &mut Report, namespace: &str) -> Result<()> {
     let mut wrong = Vec::new();
     for dispute in 0..DISPUTES {
         let name = format!("by-two-{dispute}");
-        begin(namespace, &name, 12, false)?;
+        bench.ledger.set_latency(SLOW);
+        begin(namespace, &name, ROUNDS, false)?;
         mode(namespace, &name, "Suspended")?;
         kubectl::until("the run stands still", PATIENCE, || {
             let run = kubectl::get(namespace, "graphrun", &name)?;
             Ok(run.filter(|run| text(run, "/status/phase") == "Suspended").map(drop))
         })?;
+        bench.ledger.set_latency(QUICK);
         let set = |value: &str| json!([{"set": {"vertex": "end", "field": "function.cel", "value": format!("'{value}'")}}]);
         let names = [format!("{name}-a"), format!("{name}-b")];
         // The later in the order of names comes first, every other time.
@@ -215,18 +225,27 @@ fn mode(namespace: &str, run: &str, mode: &str) -> Result<()> {
 }
 
 /// The graph itself is changed while it runs.
-fn base(report: &mut Report, namespace: &str, model: &str) -> Result<()> {
+fn base(bench: &Bench, report: &mut Report, namespace: &str, model: &str) -> Result<()> {
     for (adopt, expected) in [("Barrier", "changed"), ("Pinned", "as declared")] {
         let [_, mut graph] = rounds(model);
         graph["spec"]["mutations"]["adopt"] = json!(adopt);
         kubectl::apply(namespace, &[graph.clone()])?;
         runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
         let name = format!("base-{}", adopt.to_lowercase());
-        begin(namespace, &name, 12, false)?;
+        bench.ledger.set_latency(SLOW);
+        begin(namespace, &name, ROUNDS, false)?;
+        let before = revision(namespace, &name)?;
         let end = graph["spec"]["vertices"].as_array_mut().and_then(|all| all.last_mut());
         let end = end.context("the graph has vertices")?;
         end["function"]["cel"] = json!("'changed'");
         kubectl::apply(namespace, &[graph])?;
+        runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
+        if adopt == "Barrier" {
+            kubectl::until("the run has another revision", PATIENCE, || {
+                Ok((revision(namespace, &name)? != before).then_some(()))
+            })?;
+        }
+        bench.ledger.set_latency(QUICK);
         let run = runs::succeeded(namespace, &name, PATIENCE)?;
         report.demand(
             output(&run).contains(expected),
@@ -234,6 +253,12 @@ fn base(report: &mut Report, namespace: &str, model: &str) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The revision of the graph that a run has.
+fn revision(namespace: &str, run: &str) -> Result<String> {
+    let run = kubectl::get(namespace, "graphrun", run)?.context("the run is there")?;
+    Ok(text(&run, "/status/revision").to_owned())
 }
 
 /// A vertex proposes what it would change, and waits until somebody approves of it by `kubectl superstep`.

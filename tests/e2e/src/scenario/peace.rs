@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Line};
 use crate::bench::Bench;
 use crate::objects::{list, number, text, told};
 use crate::report::Report;
@@ -233,18 +233,24 @@ fn quiet(report: &mut Report, audit: &Path, namespace: &str, tool: Tool) -> Resu
     begin(namespace, folder.path(), tool, Change::Sets)?;
     after(namespace)?;
     // What was asked for before all of it was there is still on its way.
-    sleep(Duration::from_secs(10));
+    kubectl::until("the operator is at rest", PATIENCE, || {
+        let seen = Audit::begin(audit)?;
+        sleep(Duration::from_secs(10));
+        Ok((!seen.lines()?.iter().any(is_write)).then_some(()))
+    })?;
     let seen = Audit::begin(audit)?;
     for _ in 0..ROUNDS {
         tool.apply(namespace, folder.path(), &graph("v1"))?;
         sleep(QUIET / ROUNDS);
     }
     let lines = seen.lines()?;
-    let writes = lines.iter().filter(|line| {
-        // Who leads says so every few seconds.
-        WRITES.contains(&line.verb.as_str()) && line.is_of_operator() && line.resource != "leases"
-    });
+    let writes = lines.iter().filter(|line| is_write(line));
     let writes = writes.map(|line| format!("{line:?}")).collect::<Vec<_>>();
     report.look("writes of the operator while nothing changes, requests", lines.len(), writes);
     end(namespace, tool)
+}
+
+/// Whether the operator writes what says something: who leads says so every few seconds.
+fn is_write(line: &Line) -> bool {
+    WRITES.contains(&line.verb.as_str()) && line.is_of_operator() && line.resource != "leases"
 }

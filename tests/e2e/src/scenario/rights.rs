@@ -19,7 +19,7 @@ const AUTHORITY: &str = "superstep-ca";
 const GRAPH: &str = "greeting";
 /// The API server takes it, and it has more digits than a number of the operator.
 const ENDLESS: &str = "99999999999999999999h";
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     let Some(volumes) = bench.volumes.clone() else {
@@ -210,7 +210,11 @@ fn deputy(report: &mut Report, namespace: &str) -> Result<()> {
     let tries = tries();
     let user = format!("--as=system:serviceaccount:{namespace}:writer");
     let words = ["create", "--namespace", namespace, &user];
-    let harmless = kubectl::feed(&words, &[runs::greeting("harmless", &json!({"replicas": 0}))]);
+    // An API server hears of rights a moment after they were given.
+    let harmless = kubectl::until("the writer may write graphs", PATIENCE, || {
+        let graph = runs::greeting("harmless", &json!({"replicas": 0}));
+        kubectl::feed(&words, &[graph]).map(Some)
+    });
     report.demand(harmless.is_ok(), &format!("who names no Secret may write graphs: {harmless:?}"));
     let taken =
         tries.iter().filter_map(|(what, object)| match kubectl::feed(&words, std::slice::from_ref(object)) {

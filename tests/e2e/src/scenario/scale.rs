@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ use crate::{kubectl, process, runs};
 const GRAPHS: usize = 1_000;
 const FEW: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(600);
+/// The graph by which a watch is known to have begun.
+const FIRST: &str = "first";
 /// What the operator aims to stay below.
 const MEMORY: u64 = 60_000_000;
 
@@ -28,6 +30,7 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     bench.installed()?;
     let count = if bench.short { FEW } else { GRAPHS };
     let mut space = Space::new("scale")?;
+    kubectl::apply(&space.name, &[runs::greeting(FIRST, &json!({"replicas": 0}))])?;
     let created = measure(bench, report, "created", count, || apply(&space.name, count, "v1"), &space.name)?;
     let changed = measure(bench, report, "changed", count, || apply(&space.name, count, "v2"), &space.name)?;
     let peak = memory()?;
@@ -88,15 +91,16 @@ fn measure(
             }
         }
     });
+    await_watch(namespace, &told)?;
     let begun = Instant::now();
     act()?;
     let mut seen: BTreeMap<String, (i64, Instant)> = BTreeMap::new();
     let mut settled: BTreeMap<String, Duration> = BTreeMap::new();
     while settled.len() < count && begun.elapsed() < PATIENCE {
-        let Ok((at, event)) = told.recv_timeout(Duration::from_secs(30)) else { break };
+        let Ok((at, event)) = told.recv_timeout(Duration::from_secs(120)) else { break };
         let object = event.pointer("/object").unwrap_or(&Value::Null);
         let (name, generation) = (text(object, "/metadata/name"), number(object, "/metadata/generation"));
-        let Some(generation) = generation else { continue };
+        let Some(generation) = generation.filter(|_| name != FIRST) else { continue };
         let first = seen.entry(name.to_owned()).or_insert((generation, at));
         if first.0 != generation {
             *first = (generation, at);
@@ -131,6 +135,19 @@ fn measure(
         report.note(format!("{:.1} requests of the operator for each", calls as f64 / count as f64));
     }
     Ok(times)
+}
+
+/// Waits until a change is seen: what is changed before the watch has begun is not.
+fn await_watch(namespace: &str, told: &Receiver<(Instant, Value)>) -> Result<()> {
+    let mut number = 0;
+    kubectl::until("the watch has begun", PATIENCE, || {
+        number += 1;
+        let change = json!({"metadata": {"annotations": {"e2e/seen": number.to_string()}}}).to_string();
+        let words =
+            ["patch", "agentgraph", FIRST, "--namespace", namespace, "--type=merge", "--patch", &change];
+        kubectl::run(&words)?;
+        Ok(told.recv_timeout(Duration::from_secs(2)).ok().map(drop))
+    })
 }
 
 /// The most memory that the operator's process had, where processes of pods can be seen.
