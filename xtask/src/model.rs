@@ -113,8 +113,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let command = folder.path().join("superstep");
         let script = "#!/bin/sh\nprintf '[{\"path\": \"/m/%s\", \"sha256\": \"abc\"}]' \"$3\"\n";
-        fs::write(&command, script).unwrap();
-        fs::set_permissions(&command, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        // Written by another process: one that is started meanwhile by another test holds no file of this one open, which
+        // could not be run then.
+        let write = "printf '%s' \"$1\" >\"$0\" && chmod +x \"$0\"";
+        capture(Command::new("sh").args(["-c", write]).arg(&command).arg(script)).unwrap();
         let model = pulled(&command, "hf:o/n/m.gguf").unwrap();
         assert_eq!((model.path, &*model.sha256), (PathBuf::from("/m/hf:o/n/m.gguf"), "abc"));
     }

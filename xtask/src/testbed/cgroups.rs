@@ -12,7 +12,7 @@ pub(super) const NAME: &str = "superstep-testbed";
 /// The controllers that a kubelet needs, where one hierarchy has them all.
 const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 /// How long processes that were killed may stay in their groups.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A mounted hierarchy. Containers are put into all of them, also into those that control nothing.
 #[derive(Debug, PartialEq, Eq)]

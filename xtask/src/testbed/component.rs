@@ -41,6 +41,12 @@ cd /run/testbed/pids && for name in *; do
   [ -f "$name" ] && read -r pid <"$name" && [ -d "/proc/$pid" ] && echo "$name"
 done; :"#;
 
+/// Names of those whose process is gone that nobody has killed; they are not named again.
+const ENDED: &str = r#"
+cd /run/testbed/pids && for name in *; do
+  [ -f "$name" ] && read -r pid <"$name" && [ ! -d "/proc/$pid" ] && rm "$name" && echo "$name"
+done; :"#;
+
 impl Component {
     /// Starts it, unless it runs; its output goes to a file of its name.
     pub(super) fn start(self, keeper: &Keeper) -> Result<()> {
@@ -69,7 +75,16 @@ impl Component {
 
     /// Those that run.
     pub(super) fn running(keeper: &Keeper) -> Result<Vec<Self>> {
-        let names = capture(keeper.command("/bin/sh").args(["-c", RUNNING]))?;
+        Self::told(keeper, RUNNING)
+    }
+
+    /// Those that have ended by themselves, once.
+    pub(super) fn ended(keeper: &Keeper) -> Result<Vec<Self>> {
+        Self::told(keeper, ENDED)
+    }
+
+    fn told(keeper: &Keeper, script: &str) -> Result<Vec<Self>> {
+        let names = capture(keeper.command("/bin/sh").args(["-c", script]))?;
         Ok(names.lines().filter_map(|name| Self::from_str(name, false).ok()).collect())
     }
 

@@ -1,8 +1,7 @@
 //! Devices that the node has in name only, so that pods which ask for them are placed as on a real one.
 
 use super::programs::Programs;
-use super::state;
-use crate::process::capture;
+use super::{state, up};
 use anyhow::Result;
 use serde_json::json;
 
@@ -14,5 +13,5 @@ pub(super) fn set(programs: &Programs, count: u32) -> Result<()> {
     let patch = json!({ "status": { "capacity": quantity, "allocatable": quantity } }).to_string();
     let mut command = programs.kubectl(&state::kubeconfig()?);
     command.args(["patch", "node", "testbed", "--subresource=status", "--type=merge", "--patch", &patch]);
-    capture(&mut command).map(drop)
+    up::until("the node has these devices", &mut command)
 }

@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to end all that lives inside.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The id of a keeper that lives.
 pub(super) struct Keeper {
@@ -66,13 +66,19 @@ impl Keeper {
     pub(super) fn end(self) -> Result<()> {
         capture(Command::new("sh").args(["-c", "kill -KILL \"$1\"", "sh", &self.id.to_string()]))?;
         let start = Instant::now();
-        while self.is_ours() {
+        while !self.is_dead() {
             if start.elapsed() > PATIENCE {
                 bail!("process {} did not end", self.id);
             }
             sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    /// Whether it is dead, and all that lived inside with it. The words by which it is known are gone a while before the
+    /// last of those is.
+    fn is_dead(&self) -> bool {
+        fs::read_to_string(format!("/proc/{}/stat", self.id)).map_or(true, |stat| is_buried(&stat))
     }
 
     /// Whether the process of this id is a keeper: ids are given again.
@@ -89,6 +95,13 @@ fn keeps(words: &[u8], folder: &Path) -> bool {
         && words.next() == Some(folder.as_os_str().as_encoded_bytes())
 }
 
+/// Whether this line, as the kernel has it of each process, is of one that is dead, and that nobody may have buried. The
+/// state stands behind its name, which may be anything in parentheses.
+fn is_buried(stat: &str) -> bool {
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+    matches!(state, None | Some("Z" | "X"))
+}
+
 fn file() -> PathBuf {
     state::folder().join("keeper.pid")
 }
@@ -96,6 +109,18 @@ fn file() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_is_dead_may_not_be_buried() {
+        for (stat, is_dead) in [
+            ("7 (testbed) S 1 7 7 0", false),
+            ("7 (a) Z) D 1 7 7 0", false),
+            ("7 (testbed) Z 1 7 7 0", true),
+            ("", true),
+        ] {
+            assert_eq!(is_buried(stat), is_dead, "{stat}");
+        }
+    }
 
     #[test]
     fn a_keeper_is_known_by_its_words() {

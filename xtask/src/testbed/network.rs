@@ -6,7 +6,11 @@ use crate::process::{capture, feed};
 use anyhow::Result;
 use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+/// How long it may take to go by itself, when it cannot be taken away any more.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The machine's end of the wire; the other ends with the cluster's network.
 const WIRE: &str = "superstep-tb";
 
@@ -37,8 +41,12 @@ pub(super) fn remove() -> Result<()> {
     if !place.exists() {
         return Ok(());
     }
-    match capture(Command::new("ip").args(["link", "delete", WIRE])) {
-        Err(error) if place.exists() => Err(error),
-        Ok(_) | Err(_) => Ok(()),
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match capture(Command::new("ip").args(["link", "delete", WIRE])) {
+            Err(_) if place.exists() && Instant::now() < deadline => sleep(Duration::from_millis(50)),
+            Err(error) if place.exists() => return Err(error),
+            Ok(_) | Err(_) => return Ok(()),
+        }
     }
 }

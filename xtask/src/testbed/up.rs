@@ -16,7 +16,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long each step may take on a machine that has other work.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Starts the cluster, unless it is up, and prints where its kubeconfig is.
 pub(super) fn run(workspace: &Workspace) -> Result<()> {
@@ -59,7 +59,7 @@ fn bring_up(config: &Path, programs: &Programs) -> Result<()> {
     let keeper = Keeper::start(programs)?;
     network::create(&keeper)?;
     start(&keeper, programs)?;
-    wait_for_pod(programs)?;
+    wait_for_pod(programs, &keeper)?;
     fs::copy(admin(), state::finished())?;
     Ok(())
 }
@@ -74,20 +74,33 @@ fn start(keeper: &Keeper, programs: &Programs) -> Result<()> {
     start(&first)?;
     until("containerd answers", keeper.command("ctr").arg("version"))?;
     load(keeper, &programs.pause())?;
-    until("the API server is ready", kubectl(programs).args(["get", "--raw", "/readyz"]))?;
+    let patiently = |what: &str, attempt: &mut Command| attempts(what, attempt, || revive(keeper));
+    patiently("the API server is ready", kubectl(programs).args(["get", "--raw", "/readyz"]))?;
     let cluster = state::folder().join("config/cluster.yaml");
-    until("the cluster takes objects", kubectl(programs).args(["apply", "--filename"]).arg(cluster))?;
+    patiently("the cluster takes objects", kubectl(programs).args(["apply", "--filename"]).arg(cluster))?;
     let all = Component::value_variants().iter().copied();
     let rest: Vec<_> =
         all.filter(|component| !first.contains(component) && !last.contains(component)).collect();
     start(&rest)?;
-    until("the node is there", kubectl(programs).args(["get", "node", "testbed"]))?;
+    patiently("the node is there", kubectl(programs).args(["get", "node", "testbed"]))?;
     start(&last)?;
-    until("policies are enforced", keeper.command("iptables").args(["--list-rules", "KUBE-ROUTER-FORWARD"]))
+    patiently(
+        "policies are enforced",
+        keeper.command("iptables").args(["--list-rules", "KUBE-ROUTER-FORWARD"]),
+    )
+}
+
+/// Starts those again that have ended: each gives up when another one is too slow for it.
+fn revive(keeper: &Keeper) -> Result<()> {
+    Component::ended(keeper)?.into_iter().try_for_each(|component| {
+        eprintln!("testbed: {component} has ended, and is started again");
+        component.start(keeper)
+    })
 }
 
 /// Waits until what tests need is there: a pod that runs, and an account for more.
-fn wait_for_pod(programs: &Programs) -> Result<()> {
+fn wait_for_pod(programs: &Programs, keeper: &Keeper) -> Result<()> {
+    let until = |what: &str, attempt: &mut Command| attempts(what, attempt, || revive(keeper));
     let kubectl = |arguments: &[&str]| {
         let mut command = kubectl(programs);
         command.args(arguments);
@@ -97,7 +110,7 @@ fn wait_for_pod(programs: &Programs) -> Result<()> {
     until("the cluster takes pods", kubectl(&["apply", "--filename"]).arg(file))?;
     let pod = ["--namespace=kube-system", "pod/first"];
     until("the first pod runs", kubectl(&["wait", "--for=condition=Ready", "--timeout=5s"]).args(pod))?;
-    capture(kubectl(&["delete", "--now"]).args(pod))?;
+    until("the first pod goes", kubectl(&["delete", "--now", "--ignore-not-found"]).args(pod))?;
     until("pods have an account", &mut kubectl(&["get", "serviceaccount", "default"]))
 }
 
@@ -110,11 +123,19 @@ fn admin() -> PathBuf {
 }
 
 /// Runs it again until it works, or until time is up: then the last error is told.
-fn until(what: &str, attempt: &mut Command) -> Result<()> {
+pub(super) fn until(what: &str, attempt: &mut Command) -> Result<()> {
+    attempts(what, attempt, || Ok(()))
+}
+
+/// The same, with something else done between two attempts.
+fn attempts(what: &str, attempt: &mut Command, between: impl Fn() -> Result<()>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match capture(attempt) {
-            Err(_) if Instant::now() < deadline => sleep(Duration::from_millis(200)),
+            Err(_) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(200));
+                between()?;
+            }
             ended => {
                 return ended
                     .map(drop)
