@@ -116,8 +116,9 @@ async fn the_adapters_that_requests_have_are_told() {
             seen |= told("loud").await;
         }
     }
+    let ended = std::time::Instant::now();
     while !told("").await {
-        assert!(begun.elapsed().as_secs() < 60, "it is still in use");
+        assert!(ended.elapsed().as_secs() < 60, "it is still in use");
     }
     let without = Given::tiny().await;
     assert!(!without.text("/metrics").await.1.contains("lora"));

@@ -3,15 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use superstep_engine::Failure;
 use superstep_inference::testing::{TinyEmbedder, TinyHead, TinyModel};
-use superstep_runtime::{CrossEncoder, EmbedderOptions, LoadOptions, LocalModel, Scripted, SentenceModel};
+use superstep_runtime::{
+    CrossEncoder, EmbedderOptions, LoadOptions, LocalModel, Model, ModelAnswer, ModelRequest, OnText,
+    Scripted, SentenceModel,
+};
 use superstep_serving::{Offered, Server, Settings};
+use tokio::sync::{Mutex, mpsc};
 
 /// So long may anything take that a test waits for, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server, and who asks it.
 pub(crate) struct Given {
@@ -69,6 +76,19 @@ impl Given {
         (status, answer["error"].clone())
     }
 
+    /// The status of a request for a stream that is refused before the stream begins. On a machine that is so busy that
+    /// it has begun before, it is asked for again.
+    pub(crate) async fn refused_at_once(&self, path: &str, body: &Value) -> u16 {
+        let begun = Instant::now();
+        loop {
+            let status = self.post(path, body).send().await.unwrap().status().as_u16();
+            if status != 200 {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "it is always told by an event");
+        }
+    }
+
     pub(crate) async fn text(&self, path: &str) -> (u16, String) {
         let response = self.client.get(self.url(path)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
@@ -103,9 +123,89 @@ pub(crate) async fn taken(request: RequestBuilder) -> (u16, HeaderMap, Value) {
 
 /// The data of the events of a stream.
 pub(crate) async fn events(response: Response) -> Vec<Value> {
-    let text = response.text().await.unwrap();
+    events_of(&response.text().await.unwrap())
+}
+
+fn events_of(text: &str) -> Vec<Value> {
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
     data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| json!(data))).collect()
+}
+
+/// A stream that is heard as it comes.
+pub(crate) struct Heard {
+    response: Response,
+    text: String,
+}
+
+impl Heard {
+    pub(crate) fn new(response: Response) -> Self {
+        Self { response, text: String::new() }
+    }
+
+    /// Waits until a text was heard, and no longer.
+    pub(crate) async fn until(&mut self, text: &str) {
+        let begun = Instant::now();
+        while !self.text.contains(text) {
+            let left = PATIENCE.saturating_sub(begun.elapsed());
+            let chunk = tokio::time::timeout(left, self.response.chunk()).await;
+            let chunk =
+                chunk.unwrap_or_else(|_| panic!("waited too long for {text:?} behind {:?}", self.text));
+            let chunk = chunk.unwrap().unwrap_or_else(|| panic!("no {text:?} in {:?}", self.text));
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// The data of all events, once the stream has ended.
+    pub(crate) async fn events(self) -> Vec<Value> {
+        let rest = self.response.text().await.unwrap();
+        events_of(&(self.text + &rest))
+    }
+}
+
+/// What a [`Dictated`] model does next.
+pub(crate) enum Dictate {
+    /// It writes this.
+    Text(&'static str),
+    /// It ends its answer.
+    End,
+    /// It fails.
+    Fail(&'static str),
+}
+
+/// A model that does what it is told by a test, and nothing before.
+struct Dictated(Arc<Mutex<mpsc::UnboundedReceiver<Dictate>>>);
+
+impl Model for Dictated {
+    fn generate(
+        &self,
+        _: ModelRequest,
+        on_text: Option<OnText>,
+    ) -> BoxFuture<'static, Result<ModelAnswer, Failure>> {
+        let told = Arc::clone(&self.0);
+        async move {
+            let (mut told, mut text) = (told.lock().await, String::new());
+            loop {
+                match told.recv().await {
+                    Some(Dictate::Text(more)) => {
+                        text.push_str(more);
+                        on_text.iter().for_each(|on_text| on_text(more));
+                    }
+                    Some(Dictate::Fail(message)) => return Err(Failure::transient(message)),
+                    Some(Dictate::End) | None => return Ok(ModelAnswer { text, ..ModelAnswer::default() }),
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+/// A server of a model that does what it is told, and by what it is told.
+pub(crate) async fn dictated() -> (Given, mpsc::UnboundedSender<Dictate>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let model = Some(Arc::new(Dictated(Arc::new(Mutex::new(told)))) as _);
+    let names = vec!["tiny".to_owned()];
+    let offered = Offered { names, model, embedder: None, reranker: None, concurrent: 4, is_local: false };
+    (Given::offering(offered, 64).await, tell)
 }
 
 pub(crate) fn offered(model: LocalModel, concurrent: usize) -> Offered {

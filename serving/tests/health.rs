@@ -11,7 +11,9 @@ use superstep_engine::{Failure, Usage};
 use superstep_runtime::{EmbedRequest, Embedder, Embeddings, Ranking, RerankRequest, Reranker};
 use superstep_serving::Offered;
 
-use crate::given::{Given, offered, ranking_offered, says, script_offered, taken, tiny_model};
+use crate::given::{
+    Dictate, Given, PATIENCE, dictated, offered, ranking_offered, says, script_offered, taken, tiny_model,
+};
 
 /// What computes once, and has died then.
 #[derive(Default)]
@@ -112,7 +114,7 @@ async fn what_embeds_or_ranks_and_fails_again_has_died() {
         assert_eq!(taken(given.post(path, &body)).await.0, 503, "{path}");
         let since = Instant::now();
         while given.text("/livez").await.0 == 200 {
-            assert!(since.elapsed() < Duration::from_secs(60), "{path}: the server says that it has died");
+            assert!(since.elapsed() < PATIENCE, "{path}: the server says that it has died");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -136,17 +138,25 @@ async fn the_metrics_have_the_names_that_endpoint_pickers_ask_for() {
 
 #[tokio::test]
 async fn it_ends_when_all_that_was_asked_is_answered() {
-    let given = Given::scripted(json!({"otherwise": "one two", "latency": "3s"})).await;
+    let (given, tell) = dictated().await;
     let asked = tokio::spawn(given.chat(&says("x", json!({"stream": true}))).send());
     given.until("vllm:num_requests_running", 1.0).await;
     given.server.retire();
     assert_eq!(given.text("/readyz").await.0, 503);
     assert_eq!(given.text("/livez").await.0, 200);
     let address = given.server.address();
-    assert!(given.server.close(Duration::from_secs(60)).await, "all was answered");
+    let closing = tokio::spawn(given.server.close(PATIENCE));
+    let since = Instant::now();
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        assert!(since.elapsed() < PATIENCE, "nobody listens");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(!closing.is_finished(), "what was asked is not answered yet");
+    tell.send(Dictate::Text("one two")).unwrap();
+    tell.send(Dictate::End).unwrap();
+    assert!(closing.await.unwrap(), "all was answered");
     let text = asked.await.unwrap().unwrap().text().await.unwrap();
     assert!(text.contains("two") && text.ends_with("data: [DONE]\n\n"), "{text}");
-    assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::given::{Given, content, events, says, script_offered, taken};
+use crate::given::{Dictate, Given, content, dictated, events, says, script_offered, taken};
 
 const GENERATIONS: &str = "superstep_serving_generations_total";
 const JOINED: &str = "superstep_serving_joined_total";
@@ -39,22 +39,34 @@ async fn a_request_that_comes_again_gets_what_it_got() {
 
 #[tokio::test]
 async fn a_request_that_comes_again_joins_what_is_on_its_way() {
-    let given = Given::scripted(json!({"otherwise": "one two", "latency": "300ms"})).await;
+    let (given, tell) = dictated().await;
     let body = says("x", json!({}));
-    let (first, second) = tokio::join!(ask(&given, "k", &body), ask(&given, "k", &body));
+    // Nothing is written before both have come.
+    let writes = async {
+        given.until(JOINED, 1.0).await;
+        tell.send(Dictate::Text("one two")).unwrap();
+        tell.send(Dictate::End).unwrap();
+    };
+    let (first, second, ()) = tokio::join!(ask(&given, "k", &body), ask(&given, "k", &body), writes);
     assert_eq!((content(&first), content(&second)), ("one two", "one two"));
     assert_eq!((given.metric(GENERATIONS).await, given.metric(JOINED).await), (1.0, 1.0));
 }
 
 #[tokio::test]
 async fn who_lost_the_connection_finds_the_answer_that_went_on() {
-    let given = Given::scripted(json!({"otherwise": "one two", "latency": "3s"})).await;
+    let (given, tell) = dictated().await;
     let body = says("x", json!({}));
     let request = given.chat(&body).header("idempotency-key", "k").send();
     let lost = tokio::spawn(request);
     given.until(RUNNING, 1.0).await;
     lost.abort();
-    assert_eq!(content(&ask(&given, "k", &body).await), "one two");
+    let writes = async {
+        given.until(JOINED, 1.0).await;
+        tell.send(Dictate::Text("one two")).unwrap();
+        tell.send(Dictate::End).unwrap();
+    };
+    let (answer, ()) = tokio::join!(ask(&given, "k", &body), writes);
+    assert_eq!(content(&answer), "one two");
     assert_eq!(given.metric(GENERATIONS).await, 1.0);
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::given::{Given, content, events, says, taken};
+use crate::given::{Dictate, Given, Heard, content, dictated, events, says, taken};
 
 fn body(input: Value, more: Value) -> Value {
     let mut body = json!({"model": "tiny", "input": input});
@@ -259,9 +259,19 @@ async fn log_probabilities_are_told_where_they_are_asked_for() {
 
 #[tokio::test]
 async fn a_text_is_told_while_it_is_written() {
-    let given = Given::scripted(json!({"otherwise": "one two three", "tokenLatency": "20ms"})).await;
-    let events =
-        streamed(&given, &body(json!("x"), json!({"stream_options": {"include_obfuscation": false}}))).await;
+    let (given, tell) = dictated().await;
+    tell.send(Dictate::Text("one ")).unwrap();
+    let asked = json!({"stream": true, "stream_options": {"include_obfuscation": false}});
+    let response = given.post("/v1/responses", &body(json!("x"), asked)).send().await.unwrap();
+    let mut heard = Heard::new(response);
+    for (text, next) in
+        [("one ", Dictate::Text("two ")), ("two ", Dictate::Text("three")), ("three", Dictate::End)]
+    {
+        // The model writes nothing more before this is heard.
+        heard.until(text).await;
+        tell.send(next).unwrap();
+    }
+    let events = heard.events().await;
     let deltas: Vec<&str> = events.iter().filter_map(|event| event["delta"].as_str()).collect();
     assert_eq!(deltas, ["one ", "two ", "three"]);
 }
@@ -270,9 +280,14 @@ async fn a_text_is_told_while_it_is_written() {
 async fn what_fails_at_once_is_told_by_the_status_and_later_by_an_event() {
     let given = Given::tiny().await;
     let long = body(json!("x".repeat(5000)), json!({"stream": true}));
-    assert_eq!(taken(given.post("/v1/responses", &long)).await.0, 400);
-    let slow = json!({"rules": [{"answer": "x", "latency": "8s", "fail": {"times": 1, "message": "away"}}]});
-    let events = streamed(&Given::scripted(slow).await, &body(json!("x"), json!({}))).await;
+    assert_eq!(given.refused_at_once("/v1/responses", &long).await, 400);
+    let (given, tell) = dictated().await;
+    // It begins after a while although nothing is written.
+    let asked = body(json!("x"), json!({"stream": true}));
+    let response = given.post("/v1/responses", &asked).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    tell.send(Dictate::Fail("away")).unwrap();
+    let events = events(response).await;
     assert_eq!(kinds(&events), ["created", "in_progress", "failed"]);
     let failed = &events[2]["response"];
     assert_eq!(failed["status"], "failed");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::given::{Given, content, events, says};
+use crate::given::{Dictate, Given, Heard, content, dictated, events, says};
 
 async fn streamed(given: &Given, body: &Value) -> Vec<Value> {
     let mut body = body.clone();
@@ -52,9 +52,18 @@ async fn several_answers_are_told_side_by_side() {
 
 #[tokio::test]
 async fn a_text_is_told_while_it_is_written() {
-    let given = Given::scripted(json!({"otherwise": "one two three", "tokenLatency": "20ms"})).await;
-    let events = streamed(&given, &says("x", json!({}))).await;
-    assert_eq!(texts(&events, 0), ["", "one ", "two ", "three"]);
+    let (given, tell) = dictated().await;
+    tell.send(Dictate::Text("one ")).unwrap();
+    let response = given.chat(&says("x", json!({"stream": true}))).send().await.unwrap();
+    let mut heard = Heard::new(response);
+    for (text, next) in
+        [("one ", Dictate::Text("two ")), ("two ", Dictate::Text("three")), ("three", Dictate::End)]
+    {
+        // The model writes nothing more before this is heard.
+        heard.until(text).await;
+        tell.send(next).unwrap();
+    }
+    assert_eq!(texts(&heard.events().await, 0), ["", "one ", "two ", "three"]);
 }
 
 #[tokio::test]
@@ -80,16 +89,20 @@ async fn calls_of_tools_come_whole_and_no_text_before_them() {
 async fn what_fails_at_once_is_told_by_the_status_and_later_by_an_event() {
     let given = Given::tiny().await;
     let mut body = says(&"x".repeat(5000), json!({"stream": true}));
-    assert_eq!(given.refusal(&body).await.0, 400);
+    assert_eq!(given.refused_at_once("/v1/chat/completions", &body).await, 400);
     // An answer whose schema cannot be fulfilled in so few tokens is refused before it begins, too.
     body = says(
         "x",
         json!({"stream": true, "max_tokens": 2, "response_format": {"type": "json_schema",
         "json_schema": {"name": "a", "schema": {"type": "string", "minLength": 50}}}}),
     );
-    assert_eq!(given.refusal(&body).await.0, 400);
-    let slow = json!({"rules": [{"answer": "x", "latency": "8s", "fail": {"times": 1, "message": "away"}}]});
-    let events = streamed(&Given::scripted(slow).await, &says("x", json!({}))).await;
+    assert_eq!(given.refused_at_once("/v1/chat/completions", &body).await, 400);
+    let (given, tell) = dictated().await;
+    // It begins after a while although nothing is written.
+    let response = given.chat(&says("x", json!({"stream": true}))).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    tell.send(Dictate::Fail("away")).unwrap();
+    let events = events(response).await;
     let [error] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!(
         (&error["error"]["type"], &error["error"]["message"]),
