@@ -1,4 +1,5 @@
 use std::slice;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -248,11 +249,20 @@ fn adapters_come_and_go_while_the_model_runs() {
     assert_eq!(generator.adapters(), ["late"]);
     let mut long = adapted(greedy("on and on", 1500), Some("late"));
     long.schema = Some(json!({"type": "array", "items": {"const": "ab"}, "minItems": 100}));
-    let mut running = generator.submit(long).unwrap();
-    running.next_blocking();
-    assert_eq!(generator.adapters_in_use(), ["late"]);
-    drop(running);
+    let since = Instant::now();
+    loop {
+        let mut running = generator.submit(long.clone()).unwrap();
+        running.next_blocking();
+        let in_use = generator.adapters_in_use();
+        drop(running);
+        if in_use == ["late"] {
+            break;
+        }
+        // On a busy machine all may have been written before anybody looked.
+        assert!(in_use.is_empty() && since.elapsed() < Duration::from_secs(60), "{in_use:?}");
+    }
     while !generator.adapters_in_use().is_empty() {
+        assert!(since.elapsed() < Duration::from_secs(120), "it is still in use");
         std::thread::yield_now();
     }
     // Another one of the name is not the first, whatever is in the cache.
