@@ -11,7 +11,7 @@ use crate::args::runs::TraceArgs;
 use crate::exit::CommandError;
 
 /// How long the end of a command waits for a collector.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The traces of a command, if they are asked for.
 pub(crate) struct Tracing(Option<Traces>);

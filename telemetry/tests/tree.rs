@@ -13,7 +13,7 @@ use superstep_telemetry::{TraceOptions, Traces};
 use crate::collector::{Collector, Trace, number, text, texts};
 use crate::runs::{SAID, account, new_run, programs};
 
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(60);
 
 fn traces(collector: &Collector, content: bool) -> Traces {
     Traces::start(&TraceOptions { endpoint: Some(collector.address.clone()), content }).unwrap()

@@ -8,7 +8,7 @@ use clap::Args;
 use superstep_telemetry::{TraceOptions, Traces, TracesError};
 
 /// How long the end of a worker waits for a collector.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is sent, and where to.
 #[derive(Args)]
