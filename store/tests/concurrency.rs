@@ -22,16 +22,24 @@ fn a_held_run_names_its_holder() {
 
 #[test]
 fn appends_that_wait_together_share_a_sync() {
-    let disk = Disk::with(&[]);
-    let store = disk.store();
-    let (mut log, _) = store.open(&disk.run, "test").unwrap();
-    let appends: Vec<_> = (0..500).map(|number| log.append(entries(number..number + 1))).collect();
-    for (position, append) in (0..).zip(appends) {
-        assert_eq!(append.wait().unwrap(), Position(position));
+    let mut fewest = u64::MAX;
+    // On a busy machine one append may be synced before the next one is asked for, and none waits.
+    for _ in 0..50 {
+        let disk = Disk::with(&[]);
+        let store = disk.store();
+        let (mut log, _) = store.open(&disk.run, "test").unwrap();
+        let appends: Vec<_> = (0..500).map(|number| log.append(entries(number..number + 1))).collect();
+        for (position, append) in (0..).zip(appends) {
+            assert_eq!(append.wait().unwrap(), Position(position));
+        }
+        fewest = fewest.min(store.commits());
+        drop(log);
+        assert_eq!(disk.store().read_only(&disk.run).unwrap().records, entries(0..500));
+        if fewest < 250 {
+            return;
+        }
     }
-    assert!(store.commits() < 250, "{} syncs for 500 appends", store.commits());
-    drop(log);
-    assert_eq!(disk.store().read_only(&disk.run).unwrap().records, entries(0..500));
+    panic!("{fewest} syncs for 500 appends");
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Gateway {
         };
         let root = TempDir::new().unwrap();
         std::fs::create_dir(root.path().join("bucket")).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let gateway = Self { program, port, root, server: Mutex::new(None), places: AtomicU64::new(0) };
         gateway.resume();
         Some(gateway)
@@ -99,7 +99,7 @@ impl Gateway {
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(server.try_wait().unwrap().is_none(), "the server has ended");
-            assert!(began.elapsed() < Duration::from_secs(30), "the server does not listen");
+            assert!(began.elapsed() < Duration::from_secs(120), "the server does not listen");
             thread::sleep(Duration::from_millis(10));
         }
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
@@ -109,6 +109,20 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// A port that nobody has. It is none of those that the system gives to who asks for any, so that nobody is given it before
+/// the server has it, or while the server is away.
+fn free_port() -> u16 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let first = u64::from(std::process::id()) * 16;
+    loop {
+        let number = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 12_000 + u16::try_from(number % 18_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 

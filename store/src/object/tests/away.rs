@@ -12,7 +12,7 @@ use crate::{StoreError, object::tests::faulty::Fault};
 fn wait_until(mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(20), "it never comes");
+        assert!(began.elapsed() < Duration::from_secs(60), "it never comes");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -60,7 +60,7 @@ fn a_handle_does_not_wait_for_ever_for_a_store_that_is_away() {
     let waiting = append(&mut log, "a");
     let began = Instant::now();
     drop(log);
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     let outcome = waiting.wait();
     assert!(matches!(outcome, Err(AppendError::Unknown { .. })), "{outcome:?}");
     objects.set(Fault::None);
