@@ -194,6 +194,8 @@ async fn talk(
     let transfer = async {
         let Written { limit, output, stderr } = written;
         tokio::select! {
+            // What it wrote is read even if this process was stopped for longer than the moment after its end.
+            biased;
             done = async {
                 tokio::try_join!(
                     feed(pipes.stdin, input),
@@ -201,7 +203,11 @@ async fn talk(
                     keep_tail(pipes.stderr, stderr),
                 )
             } => done.map(drop),
-            () = async { ended.notified().await; tokio::time::sleep(DRAIN).await } => Ok(()),
+            () = async {
+                ended.notified().await;
+                tokio::time::sleep(DRAIN).await;
+                tokio::task::yield_now().await;
+            } => Ok(()),
         }
     };
     let exit = async {

@@ -12,7 +12,7 @@ use crate::programs::Programs;
 use crate::runner::{RunError, RunState, answer_left, cancel_left, patch_left, read_run, suspend_left};
 
 /// One who has a log and does not listen may be about to: so long he is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
 /// Reaches a run from outside: through the process that drives it, if that listens, and through the run's log,

@@ -45,7 +45,7 @@ async fn a_command_sees_what_the_vertex_sees_and_its_output_is_the_payload() {
 
 #[tokio::test]
 async fn a_command_that_fails_or_takes_too_long_is_named() {
-    let mut slow = shell("sleep 10");
+    let mut slow = shell("sleep 600");
     slow["timeout"] = json!("50ms");
     let mut long = shell("yes");
     long["maxOutputBytes"] = json!(100);

@@ -80,20 +80,22 @@ fn both(weather: &Arc<crate::programs::tests::given::ClosureTool>, book: &Arc<Bo
 async fn a_tool_in_flight_at_a_crash_is_called_again_or_asked_about() {
     for is_idempotent in [true, false] {
         let (weather, book) = (weather(), Booking::new(is_idempotent));
-        let store = Store::memory();
+        let (store, name) = (Store::memory(), "test".parse().unwrap());
         let heard = Arc::new(Heard::default());
         let run = Run::create(setup(both(&weather, &book), &heard), &store, new_run(spec())).unwrap();
         let handle = run.handle();
         let gone = async {
             book.began.notified().await;
-            // The other tool ends at once, and its outcome is recorded meanwhile.
-            tokio::task::yield_now().await;
+            // The other tool ends at once, and its outcome is recorded meanwhile, behind that of the model.
+            let ended = |record: &&Record| matches!(record, Record::CallEnded { .. });
+            while store.read_only(&name).unwrap().records.iter().filter(ended).count() < 2 {
+                tokio::task::yield_now().await;
+            }
             handle.detach();
         };
         assert_eq!(tokio::join!(run.drive(), gone).0.unwrap(), None);
 
         book.hangs.store(false, Ordering::SeqCst);
-        let name = "test".parse().unwrap();
         let stays = Setup { leave_when_paused: false, ..setup(both(&weather, &book), &heard) };
         let run = Run::resume(stays, &store, &name).unwrap();
         let handle = run.handle();
