@@ -41,7 +41,7 @@ use tries::Tries;
 /// How long a worker may take to say who the others are.
 const LEARN: Duration = Duration::from_secs(2);
 /// How long a request that nobody can answer at the moment is tried again.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a cluster cannot do what is asked.
 #[derive(Debug, thiserror::Error)]

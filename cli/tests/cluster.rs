@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,7 +9,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::command::{Ended, Home, Running, until};
+use crate::command::{Ended, Home, Running, free_ports, until};
 
 const PATCH: &str = r#"
 apiVersion: superstep.dev/v1alpha1
@@ -90,7 +89,6 @@ impl Drop for Cluster {
         for id in processes_below(self.up.id()) {
             if let Some(pid) = Pid::from_raw(i32::try_from(id).unwrap()) {
                 // It may be gone already.
-                // It may be gone already.
                 kill_process(pid, Signal::KILL).unwrap_or_default();
             }
         }
@@ -103,18 +101,6 @@ fn processes_below(parent: u32) -> Vec<u32> {
     children
         .flat_map(|ids| ids.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
         .collect()
-}
-
-/// The first of so many ports that nobody has.
-fn free_ports(count: u16) -> u16 {
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let Some(last) = first.checked_add(count) else { continue };
-        let taken: Vec<_> = (first..last).map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
-        if taken.iter().all(Result::is_ok) {
-            return first;
-        }
-    }
 }
 
 /// The whole lines that a watcher has written.
@@ -141,8 +127,8 @@ fn a_run_on_a_cluster_is_answered_as_one_of_this_machine() {
     let cluster = Cluster::new(2);
     let running = cluster.start("run -f tests/graphs/approve.yaml --run-id a --input {\"customer\":\"Ada\"}");
     until("it asks", || {
-        cluster.line("answer a").code == Some(0)
-            && cluster.line("answer a").json().as_array().unwrap().len() == 2
+        let open = cluster.line("answer a");
+        open.code == Some(0) && open.json().as_array().unwrap().len() == 2
     });
     let questions = cluster.line("answer a").with(0).json();
     assert_eq!(questions[1]["vertex"], json!("approve"));

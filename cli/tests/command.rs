@@ -3,8 +3,10 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use superstep_store::{RunName, Store};
 use tempfile::TempDir;
 
 /// So long may anything take that a test waits for, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A home folder, with the store of runs in it.
 pub(crate) struct Home(TempDir);
@@ -175,6 +177,22 @@ pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
     while !so() {
         assert!(begun.elapsed() < PATIENCE, "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The first of so many ports, at most 8, that nobody has. They are none of those that the system gives to who asks for
+/// any, so that nobody is given them before the command has them.
+pub(crate) fn free_ports(count: u16) -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    assert!(count <= 8);
+    loop {
+        let number = std::process::id().wrapping_mul(16).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let first = 12_000 + 8 * u16::try_from(number % 2_250).unwrap();
+        let taken: Vec<_> =
+            (first..first + count).map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
+        if taken.iter().all(Result::is_ok) {
+            return first;
+        }
     }
 }
 

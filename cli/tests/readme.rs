@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::command::{Ended, Home, Running};
+use crate::command::{Ended, Home, Running, free_ports};
 
 /// The port in the example `http-tool`; a test takes a free one in its place.
 const PORT: &str = "8642";
@@ -34,10 +33,6 @@ fn copy(from: &Path, to: &Path, port: &str) {
             fs::write(target, text.replace(PORT, port)).unwrap();
         }
     }
-}
-
-fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
 /// What comes of commands that are typed one after the other into one shell, each of which must succeed, but for one
@@ -84,7 +79,7 @@ fn section(readme: &str, title: &str) -> Vec<String> {
 #[test]
 fn what_the_readme_prints_runs_in_its_order_in_one_home() {
     let readme = readme();
-    let port = free_port();
+    let port = free_ports(1).to_string();
     let home = checkout(&port);
     let commands = section(&readme, "Commands");
     let commands: Vec<String> =

@@ -111,7 +111,9 @@ fn watch_killed_again_and_again(home: &Home, random: &mut Random) -> (Vec<Value>
 
 #[test]
 fn killed_watchers_of_killed_drivers_see_each_event_once() {
-    for seed in 1..4 {
+    let mut all = 0;
+    // A watcher who sleeps while the run ends is killed less often.
+    for seed in 1..40 {
         let home = Home::new();
         let mut random = Random(seed);
         let driver = Running::start(&mut home.command(calls("calls")));
@@ -131,6 +133,10 @@ fn killed_watchers_of_killed_drivers_see_each_event_once() {
         });
         let undisturbed = durable(&home.line("watch calls --output jsonl").with(0).stdout);
         assert_eq!(seen, undisturbed, "seed {seed}, {kills} kills");
-        assert!(kills > 3, "{kills} kills say little");
+        all += kills;
+        if seed >= 3 && all > 12 {
+            return;
+        }
     }
+    panic!("{all} kills say little");
 }
