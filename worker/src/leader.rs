@@ -76,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) looked: watch::Receiver<Instant>,
     /// How long that is believed.
     pub(crate) trusts: Duration,
+    /// Whoever is silent for so long is taken for lost.
+    pub(crate) lost: Duration,
     /// Who led before and let the lease run out. Nobody waits for him, though he is taken again if he comes.
     pub(crate) silent: Option<Arc<str>>,
     pub(crate) counts: Counts,
@@ -338,6 +340,7 @@ mod tests {
             leads,
             looked,
             trusts: LOOK,
+            lost: LOOK,
             silent: None,
             counts: Counts::default(),
             traces: None,

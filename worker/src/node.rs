@@ -23,6 +23,7 @@ use crate::channels::Channels;
 use crate::counts::Counts;
 use crate::discovery::{Discovery, Member};
 use crate::leader::Attendance;
+use crate::limits::LOST;
 use crate::peer::{Attending, Peer, Tracer, attend};
 use crate::provisions::Provisions;
 use crate::runs::RunsService;
@@ -68,6 +69,19 @@ impl Node {
     /// It is not who its certificate names, or would be reached without encryption; it cannot listen, the store does
     /// not keep what it must, or the others cannot be told.
     pub async fn start(config: NodeConfig, around: Surroundings) -> Result<Self, NodeError> {
+        Self::start_patient(config, around, LOST).await
+    }
+
+    /// Starts a worker that takes others for lost when they have been silent for `lost`, a few seconds at least: more
+    /// than usual where everything may stand still for longer than that.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_patient(
+        config: NodeConfig,
+        around: Surroundings,
+        lost: Duration,
+    ) -> Result<Self, NodeError> {
         config.check()?;
         let store = around.store.clone();
         blocking(move || store.probe()).await?;
@@ -101,7 +115,7 @@ impl Node {
             stale: counts.stale.clone(),
             refusals: config.security.refusals(),
         };
-        let attendance = Attendance::new(&config.name, leads);
+        let attendance = Attendance::new(&config.name, leads, lost);
         let server = serve(listener, &config.security, attendance.clone(), peer.clone(), runs)?;
         let here = here(&config.security, bound, &address);
         let election = Elections {
@@ -113,6 +127,7 @@ impl Node {
             leader_address,
             looked: watch::channel(Instant::now()).0,
             counts,
+            lost,
             leaving: wants_to_leave.clone(),
             given_back: given_back.clone(),
         };

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::Event};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use superstep_engine::Record;
 use superstep_leases::{FileLease, Pace};
@@ -29,7 +31,9 @@ use tonic::transport::Channel;
 
 use collector::{Collector, Trace, number, text};
 
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(60);
+/// Whoever is silent for so long is lost. On a busy machine one who lives may say nothing for some seconds.
+const LOST: Duration = Duration::from_secs(12);
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 /// One worker, with everything that dies with it.
@@ -37,7 +41,7 @@ struct Worker {
     name: String,
     address: String,
     runtime: Runtime,
-    _node: Node,
+    node: Node,
 }
 
 /// Workers that share a store and a collector.
@@ -84,21 +88,21 @@ impl Group {
             address: None,
             labels: BTreeSet::new(),
             pace: Pace {
-                lasts: Duration::from_secs(3),
-                gives_up: Duration::from_secs(2),
+                lasts: Duration::from_secs(8),
+                gives_up: Duration::from_secs(6),
                 looks: Duration::from_millis(100),
             },
             security: Security::Plaintext,
         };
-        let node = runtime.block_on(Node::start(config, around)).unwrap();
+        let node = runtime.block_on(Node::start_patient(config, around, LOST)).unwrap();
         let (name, address) = (name.to_owned(), node.address().to_owned());
-        self.workers.push(Worker { name, address, runtime, _node: node });
+        self.workers.push(Worker { name, address, runtime, node });
     }
 
     /// Kills a worker: nothing of it runs on. What it has sent before is not lost.
     fn kill(&mut self, name: &str) {
         let at = self.workers.iter().position(|worker| worker.name == name).unwrap();
-        self.workers.remove(at).runtime.shutdown_background();
+        self.workers.remove(at).runtime.shutdown_timeout(LOST);
     }
 
     fn wait(&self, is: impl Fn(&Self) -> bool) {
@@ -150,10 +154,19 @@ impl Group {
 
     /// Everything that was sent. The workers end with it.
     fn spans(mut self) -> Vec<Span> {
+        self.wait(|group| group.workers.iter().all(|worker| is_idle(&worker.node)));
         self.workers.drain(..).for_each(|worker| worker.runtime.shutdown_background());
         self.traces.iter().for_each(|traces| traces.finish(BOUND));
         self.collector.spans()
     }
+}
+
+/// Whether a worker has nothing of any run. It has told then what traces have of it.
+fn is_idle(node: &Node) -> bool {
+    let (mut registry, mut text) = (Registry::default(), String::new());
+    registry.register_collector(Box::new(node.vitals()));
+    encode(&mut text, &registry).unwrap();
+    ["runs_led 0\n", "partitions 0\n"].iter().all(|line| text.contains(line))
 }
 
 fn document(name: &str) -> Vec<String> {
@@ -326,13 +339,14 @@ fn shares(alone: &Trace, together: &Trace) {
 /// A graph whose 24 vertices each run a command, which notes when it begins, and ends when `{ledger}.go` is there.
 fn working(ledger: &Path) -> Vec<String> {
     let script = format!(
-        "echo begin >> {0}; while [ ! -e {0}.go ]; do sleep 0.05; done; echo '{{}}'",
-        ledger.display()
+        "echo begin >> {0}; while [ -d {1} ] && [ ! -e {0}.go ]; do sleep 0.05; done; echo '{{}}'",
+        ledger.display(),
+        ledger.parent().unwrap().display()
     );
     let worker = |number: usize| {
         json!({
             "name": format!("work{number}"),
-            "function": {"command": {"argv": ["sh", "-c", script]}},
+            "function": {"command": {"argv": ["sh", "-c", script], "timeout": "10m"}},
             "onUnknown": "Retry",
         })
     };

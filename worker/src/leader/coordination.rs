@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::Stream;
 use superstep_proto::v1;
@@ -16,7 +17,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Attendant, Connection, LeaderHandle, ToLeader};
-use crate::limits::{BEAT, LOST};
+use crate::limits::BEAT;
 use crate::pieces::Pieces;
 
 /// What a leader says to a worker.
@@ -28,11 +29,13 @@ pub(crate) struct Attendance {
     name: Arc<str>,
     leader: watch::Receiver<Option<LeaderHandle>>,
     next: Arc<AtomicU64>,
+    /// Whoever is silent for so long is taken for lost.
+    lost: Duration,
 }
 
 impl Attendance {
-    pub(crate) fn new(name: &str, leader: watch::Receiver<Option<LeaderHandle>>) -> Self {
-        Self { name: name.into(), leader, next: Arc::default() }
+    pub(crate) fn new(name: &str, leader: watch::Receiver<Option<LeaderHandle>>, lost: Duration) -> Self {
+        Self { name: name.into(), leader, next: Arc::default(), lost }
     }
 
     /// Lets a worker attend that says `stream`, and that is `allowed` to be who it says.
@@ -67,13 +70,13 @@ impl Attendance {
             leaving: false,
             stale_refused: 0,
         };
-        let millis = |duration: std::time::Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+        let millis = |duration: Duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
         attendant.say(Said::Registered(v1::Registered {
             leader: self.name.to_string(),
             beat_millis: millis(BEAT),
-            lost_after_millis: millis(LOST),
+            lost_after_millis: millis(self.lost),
         }));
-        tokio::spawn(listen(leader, attendant, stream));
+        tokio::spawn(listen(leader, attendant, self.lost, stream));
         Ok(Box::pin(UnboundedReceiverStream::new(outgoing).map(Ok)))
     }
 }
@@ -105,7 +108,7 @@ impl Coordination for AttendanceService {
 }
 
 /// Hands on what a worker says, until it is gone or silent for too long.
-async fn listen<S>(leader: LeaderHandle, attendant: Attendant, mut stream: S)
+async fn listen<S>(leader: LeaderHandle, attendant: Attendant, lost: Duration, mut stream: S)
 where
     S: Stream<Item = Result<v1::FromWorker, Status>> + Send + Unpin,
 {
@@ -121,7 +124,7 @@ where
     let mut pieces = Pieces::default();
     loop {
         tokio::select! {
-            message = timeout_at(heard + LOST, stream.next()) => {
+            message = timeout_at(heard + lost, stream.next()) => {
                 let Ok(Some(Ok(message))) = message else { break };
                 heard = Instant::now();
                 let said = match message.said {

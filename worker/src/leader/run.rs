@@ -27,8 +27,6 @@ const SETTLES: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long at most something is left alone that will hardly pass.
 const LONGEST: Duration = Duration::from_secs(60);
-/// How long a new leader waits for the workers that had the run, which still execute what was in flight.
-const EXPECTS: Duration = Duration::from_millis(2_500);
 
 /// What a run is told.
 pub(crate) enum ToRunLead {
@@ -114,7 +112,7 @@ impl RunLead {
         inbox: mpsc::UnboundedReceiver<ToRunLead>,
         members: Members,
     ) -> Self {
-        let spans = Spans::new(shared.traces.clone());
+        let spans = Spans::new(shared.traces.clone(), shared.lost);
         Self {
             _held: Held::new(&shared.counts.runs_led),
             shared,
@@ -284,7 +282,8 @@ impl RunLead {
                 self.shared.silent.as_deref() != Some(name) && !able.iter().any(|one| one.name == name)
             };
             let all = !had.iter().any(|name| is_missed(name));
-            let complete = self.led || self.moved || all || now >= begun + EXPECTS;
+            // A new leader waits for the workers that had the run, which still execute what was in flight.
+            let complete = self.led || self.moved || all || now >= begun + self.shared.lost;
             if able.is_empty() && complete {
                 able = self.members.iter().filter(stays).cloned().collect();
             }

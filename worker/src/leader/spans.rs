@@ -8,20 +8,19 @@ use superstep_proto::v1;
 use superstep_telemetry::{LeaderPast, LeaderSpans, Traces};
 use tokio::time::Instant;
 
-/// How long the end of a run waits for workers that have yet to tell what became of their messages.
-const LAST: Duration = Duration::from_secs(1);
-
 /// The leader's part of the trace of one run, from term to term.
 pub(super) struct Spans {
     traces: Option<Arc<Traces>>,
+    /// How long the end of a run waits for workers that have yet to tell what became of their messages.
+    lost: Duration,
     spans: Option<LeaderSpans>,
     /// Until when the end of the run waits.
     until: Option<Instant>,
 }
 
 impl Spans {
-    pub(super) fn new(traces: Option<Arc<Traces>>) -> Self {
-        Self { traces, spans: None, until: None }
+    pub(super) fn new(traces: Option<Arc<Traces>>, lost: Duration) -> Self {
+        Self { traces, lost, spans: None, until: None }
     }
 
     /// Begins to follow what the log of the run tells.
@@ -55,7 +54,7 @@ impl Spans {
         let Some(spans) = &mut self.spans else { return };
         spans.notice(notice);
         if matches!(notice, Notice::Ended { .. }) {
-            self.until = Some(Instant::now() + LAST);
+            self.until = Some(Instant::now() + self.lost);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The part of a worker that takes part in the election of who leads.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use superstep_leases::{Election, LeaseError, Standing};
 use tokio::sync::{mpsc, watch};
@@ -23,6 +23,8 @@ pub(super) struct Elections {
     /// When the lease was looked at last, whatever came of it.
     pub(super) looked: watch::Sender<Instant>,
     pub(super) counts: Counts,
+    /// Whoever is silent for so long is taken for lost.
+    pub(super) lost: Duration,
     pub(super) leaving: watch::Receiver<bool>,
     /// Whether a worker that leaves has the lease no more.
     pub(super) given_back: watch::Sender<bool>,
@@ -112,6 +114,7 @@ impl Elections {
             leads: self.leader_here.subscribe(),
             looked: self.looked.subscribe(),
             trusts: self.election.pace().gives_up,
+            lost: self.lost,
             silent: self.election.taken_from().map(Into::into),
             counts: self.counts.clone(),
             traces: self.around.traces.clone(),

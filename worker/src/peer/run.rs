@@ -252,6 +252,8 @@ impl PeerRun {
             }
             ToRun::Release(epoch) if epoch >= self.epoch => {
                 self.settle();
+                // Who sees that the partition is gone finds all told that the trace is to have of it.
+                self.spans.release();
                 self.term = None;
                 self.released = true;
                 self.peer.links.forget(&self.run, u64::MAX);

@@ -42,14 +42,12 @@ impl Group {
     }
 
     fn questions(&self, count: usize) -> Vec<v1::Question> {
-        for _ in 0..1_200 {
-            let questions = self.get("asking").questions;
-            if questions.len() == count {
-                return questions;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        panic!("there are not {count} questions: {:?}", self.get("asking"));
+        let mut questions = Vec::new();
+        until("there are as many questions", || {
+            questions = self.get("asking").questions;
+            questions.len() == count
+        });
+        questions
     }
 }
 

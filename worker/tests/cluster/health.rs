@@ -70,26 +70,21 @@ fn a_worker_that_leaves_lets_go_of_a_run_as_soon_as_another_has_it() {
     group.complete(2);
     // A run that waits for people can go at once, the other one when its calls have ended.
     group.submit("asking", &[asking()], &Value::Null);
-    while group.get("asking").phase() != v1::RunPhase::Paused {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("it waits for people", || group.get("asking").phase() == v1::RunPhase::Paused);
     let ledger = group.folder.path().join("ledger");
-    group.submit("working", &working(&ledger, "4"), &Value::Null);
-    while counts(&ledger).len() < 24 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    group.submit("working", &held(&ledger, 10_000), &Value::Null);
+    until("all have begun", || counts(&ledger).len() == 24);
     let leaves = if group.leader() == "a" { "b" } else { "a" };
     let health = group.health(leaves);
     assert_eq!(metrics(health.address())["partitions"], 2.0);
     let at = group.workers.iter().position(|worker| worker.name == leaves).unwrap();
     let mut worker = group.workers.remove(at);
     let leaving = std::thread::spawn(move || worker.runtime.block_on(worker.node.take().unwrap().leave()));
-    while metrics(health.address())["partitions"] != 1.0 {
-        assert!(!leaving.is_finished(), "it has both until it is gone");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("it has let go of the run that waits", || metrics(health.address())["partitions"] == 1.0);
+    assert!(!leaving.is_finished(), "its calls go on");
     let (status, why) = page(health.address(), "/readyz");
     assert_eq!((status, why.as_str()), (503, "the worker leaves\n"));
+    let_go(&ledger);
     leaving.join().unwrap();
     assert_eq!(group.end("working").0, RunStatus::Succeeded);
     assert!(counts(&ledger).values().all(|counts| *counts == (1, 1)));
@@ -102,7 +97,7 @@ fn a_list_does_not_begin_again_behind_a_run_that_is_gone() {
     group.submit("asking", &[asking()], &Value::Null);
     let list = |after: &str| {
         let request = v1::ListRequest { after: after.to_owned(), ..v1::ListRequest::default() };
-        group.client.block_on(group.runs(0).list(request))
+        group.asked(async |mut client| client.list(request.clone()).await)
     };
     assert_eq!(list("").unwrap().into_inner().runs.len(), 1);
     assert_eq!(list("asking").unwrap().into_inner().runs.len(), 0);

@@ -18,10 +18,9 @@ fn echo() -> String {
 impl Group {
     /// What a worker tells of a run.
     fn told(&self, at: usize, run: &str) -> Result<Vec<v1::RecordsResponse>, tonic::Status> {
-        let mut client = self.runs(at);
-        self.client.block_on(async {
-            let request = v1::RecordsRequest { run: run.to_owned() };
-            let mut messages = client.records(request).await?.into_inner();
+        let request = v1::RecordsRequest { run: run.to_owned() };
+        self.ask_at(at, async |mut client| {
+            let mut messages = client.records(request.clone()).await?.into_inner();
             let mut all = Vec::new();
             while let Some(message) = messages.message().await? {
                 all.push(message);

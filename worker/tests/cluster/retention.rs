@@ -28,13 +28,7 @@ impl Group {
     fn until_left(&self, runs: &[&str]) {
         let expected: BTreeSet<String> = runs.iter().map(|run| (*run).to_owned()).collect();
         let names = || list_runs(&self.store).unwrap().iter().map(|run| run.name.to_string()).collect();
-        for _ in 0..1_200 {
-            if expected == names() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        assert_eq!(expected, names());
+        until("no others are left", || expected == names());
     }
 }
 

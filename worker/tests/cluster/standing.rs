@@ -34,15 +34,36 @@ impl Group {
 
     /// Waits until a run is about that.
     fn becomes(&self, run: &str, phase: v1::RunPhase) -> v1::Run {
-        for _ in 0..1_200 {
+        self.comes_to(run, |found| found.phase() == phase)
+    }
+
+    /// Waits until a run is as it is to be, and not about to be taken over, where its log tells of it.
+    fn comes_to(&self, run: &str, is: impl Fn(&v1::Run) -> bool) -> v1::Run {
+        let since = Instant::now();
+        loop {
             let found = self.get(run);
-            // One that is being taken over is told by its log.
-            if found.phase() == phase && found.waits_for.is_empty() {
+            if is(&found) && found.waits_for.is_empty() {
                 return found;
             }
+            assert!(since.elapsed() < PATIENCE, "the run does not come to that: {found:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("the run does not become {phase:?}: {:?}", self.get(run));
+    }
+
+    /// Suspends a run of [`counting`] while it counts; what it is, how far it counts, and where it stands. One that has
+    /// ended before is tried again with more to count.
+    fn suspended(&self) -> (&'static str, u64, v1::Run) {
+        for (run, most) in [("counting", 3_000), ("longer", 30_000), ("longest", 300_000)] {
+            self.submit(run, &[counting(most)], &Value::Null);
+            self.suspend(run, true);
+            self.suspend(run, true);
+            let stands = [v1::RunPhase::Suspended, v1::RunPhase::Ended];
+            let stood = self.comes_to(run, |found| stands.contains(&found.phase()));
+            if stood.phase() == v1::RunPhase::Suspended {
+                return (run, most, stood);
+            }
+        }
+        panic!("every run had ended before it was suspended")
     }
 
     fn mutations(&self, run: &str, from_superstep: u64) -> Vec<v1::JudgedPatch> {
@@ -58,32 +79,28 @@ fn supersteps(run: &v1::Run) -> u64 {
 
 #[test]
 fn a_suspended_run_stands_still_whoever_leads_and_goes_on_where_it_stood() {
-    let documents = [counting(3_000)];
-    let (status, outputs, notices) = alone(&documents, &Value::Null);
     let mut group = Group::new(&["a", "b", "c"]);
     group.complete(3);
-    group.submit("counting", &documents, &Value::Null);
-    group.suspend("counting", true);
-    group.suspend("counting", true);
-    let stood = group.becomes("counting", v1::RunPhase::Suspended);
-    assert!(stood.suspended && supersteps(&stood) < 3_000, "{stood:?}");
+    let (run, most, stood) = group.suspended();
+    let (status, outputs, notices) = alone(&[counting(most)], &Value::Null);
+    assert!(stood.suspended && supersteps(&stood) < most, "{stood:?}");
     assert_eq!(stood.revision.len(), 16);
     group.kill(&group.leader());
-    let stands = group.becomes("counting", v1::RunPhase::Suspended);
+    let stands = group.becomes(run, v1::RunPhase::Suspended);
     assert!(stands.epoch > stood.epoch);
     assert_eq!((supersteps(&stands), &stands.revision), (supersteps(&stood), &stood.revision));
     // Workers that come have a part of it before it goes on.
     group.start("d");
     group.complete(3);
-    assert_eq!(supersteps(&group.becomes("counting", v1::RunPhase::Suspended)), supersteps(&stood));
-    group.suspend("counting", false);
-    assert_eq!(group.end("counting"), (status, outputs));
-    let ended = group.get("counting");
+    assert_eq!(supersteps(&group.becomes(run, v1::RunPhase::Suspended)), supersteps(&stood));
+    group.suspend(run, false);
+    assert_eq!(group.end(run), (status, outputs));
+    let ended = group.get(run);
     assert!(!ended.suspended);
     // One that has ended stays as it is.
-    group.suspend("counting", true);
-    assert!(!group.get("counting").suspended);
-    let seen = group.watched("counting");
+    group.suspend(run, true);
+    assert!(!group.get(run).suspended);
+    let seen = group.watched(run);
     let told = seen.iter().filter_map(|seen| match seen {
         Seen::Happened(happened) => match &happened.what {
             Happening::Notice(notice) => Some(notice),
@@ -101,13 +118,11 @@ fn a_suspended_run_stands_still_whoever_leads_and_goes_on_where_it_stood() {
 fn a_suspended_run_that_is_cancelled_ends_with_what_it_has() {
     let group = Group::new(&["a", "b"]);
     group.complete(2);
-    group.submit("counting", &[counting(3_000)], &Value::Null);
-    group.suspend("counting", true);
-    let stood = group.becomes("counting", v1::RunPhase::Suspended);
-    let cancel = v1::CancelRequest { run: "counting".to_owned() };
+    let (run, _, stood) = group.suspended();
+    let cancel = v1::CancelRequest { run: run.to_owned() };
     let status = group.ask(async |mut client| Ok(client.cancel(cancel.clone()).await?.into_inner().status));
     assert_eq!(superstep_wire::status_of(status).unwrap(), RunStatus::Cancelled);
-    assert_eq!(supersteps(&group.get("counting")), supersteps(&stood));
+    assert_eq!(supersteps(&group.get(run)), supersteps(&stood));
 }
 
 #[test]
@@ -129,13 +144,11 @@ fn what_became_of_mutations_is_told_with_their_barrier_and_their_revision() {
         .into(),
     };
     group.ask(async |mut client| Ok(client.patch(request.clone()).await?.into_inner()));
-    let judged = loop {
-        let judged = group.mutations("asking", 0);
-        if !judged.is_empty() {
-            break judged;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    };
+    let mut judged = Vec::new();
+    until("the patch is judged", || {
+        judged = group.mutations("asking", 0);
+        !judged.is_empty()
+    });
     let [patch] = judged.as_slice() else { panic!("{judged:?}") };
     assert_eq!((patch.requester.as_str(), patch.from_outside, patch.frame), ("more", true, 0));
     let verdicts: Vec<Value> =
@@ -144,8 +157,11 @@ fn what_became_of_mutations_is_told_with_their_barrier_and_their_revision() {
     let asked: Vec<Value> =
         patch.mutations.iter().map(|of| serde_json::from_slice(&of.mutation).unwrap()).collect();
     assert_eq!(asked[1], json!({"removeVertex": {"name": "nobody"}}));
-    let changed = group.becomes("asking", v1::RunPhase::Paused);
-    assert!(changed.revision == patch.revision && changed.revision != begun.revision);
+    assert_ne!(patch.revision, begun.revision);
+    // The log has it a moment before the run knows.
+    group.comes_to("asking", |found| {
+        found.phase() == v1::RunPhase::Paused && found.revision == patch.revision
+    });
     assert_eq!(group.mutations("asking", patch.superstep), judged);
     assert_eq!(group.mutations("asking", patch.superstep + 1), []);
     let absent = v1::MutationsRequest { run: "none".to_owned(), from_superstep: 0 };
