@@ -130,7 +130,7 @@ pub fn say_also(packed: &mut v1::Message, message: &Routed, names: &mut Names) -
 pub fn apart(batch: v1::Batch, most: usize) -> Vec<v1::Batch> {
     let mut batches = Vec::new();
     let (mut messages, mut bytes) = (Vec::new(), 0);
-    let v1::Batch { run, epoch, superstep, partition, messages: all, names } = batch;
+    let v1::Batch { run, epoch, superstep, partition, messages: all, names, credit_together } = batch;
     let like = |messages| v1::Batch {
         run: run.clone(),
         epoch,
@@ -138,6 +138,7 @@ pub fn apart(batch: v1::Batch, most: usize) -> Vec<v1::Batch> {
         partition,
         messages,
         names: names.clone(),
+        credit_together,
     };
     for mut message in all {
         let also = std::mem::take(&mut message.also);

@@ -30,8 +30,8 @@ pub(crate) struct Granted {
     account: Arc<Account>,
 }
 
-/// The credit of one sender. What he has again is told him when it is much, or after a moment: telling him of each
-/// small batch would cost as much as the batch.
+/// The credit of one sender. What he has again is told him when it is much, or after a moment, if he understands that:
+/// telling him of each small batch would cost as much as the batch.
 struct Account {
     credit: mpsc::UnboundedSender<Result<v1::Credit, Status>>,
     owed: Mutex<Owed>,
@@ -43,13 +43,26 @@ struct Owed {
     credit: v1::Credit,
     /// How many batches have come and are not taken in.
     open: usize,
+    /// Whether he understands credit that is of several batches. One of an earlier release takes the bytes of any
+    /// credit for the size of one batch, and would keep those that it is of for ever.
+    together: bool,
 }
 
 impl Account {
     fn new(credit: mpsc::UnboundedSender<Result<v1::Credit, Status>>) -> Arc<Self> {
         let account = Self { credit, owed: Mutex::default() };
-        account.tell(v1::Credit { bytes: WINDOW, knows_also: true, ..v1::Credit::default() });
+        let first = v1::Credit { bytes: WINDOW, knows_also: true, takes_opening: true, batches: Vec::new() };
+        account.tell(first);
         Arc::new(account)
+    }
+
+    /// Hears what the sender says of himself; whether this is nothing but that.
+    fn is_opening(&self, batch: &v1::Batch) -> bool {
+        if !batch.credit_together {
+            return false;
+        }
+        self.owed().together = true;
+        batch.messages.is_empty()
     }
 
     fn grant(self: &Arc<Self>, bytes: u64) -> Granted {
@@ -62,7 +75,7 @@ impl Account {
         owed.open -= 1;
         owed.credit.bytes += bytes;
         owed.credit.batches.push(bytes);
-        if owed.credit.bytes >= CREDIT {
+        if !owed.together || owed.credit.bytes >= CREDIT {
             self.tell(std::mem::take(&mut owed.credit));
         }
     }
@@ -147,6 +160,7 @@ async fn take_in(peer: Peer, mut batches: Streaming<v1::Batch>, account: Arc<Acc
     loop {
         tokio::select! {
             batch = batches.next() => match batch {
+                Some(Ok(batch)) if account.is_opening(&batch) => {}
                 Some(Ok(batch)) => {
                     let granted = account.grant(batch.encoded_len() as u64);
                     due.get_or_insert_with(|| Instant::now() + CREDIT_AFTER);
@@ -169,26 +183,64 @@ async fn take_in(peer: Peer, mut batches: Streaming<v1::Batch>, account: Arc<Acc
 mod tests {
     use super::*;
 
-    #[test]
-    fn credit_of_small_batches_comes_together_and_of_much_at_once() {
+    type Told = mpsc::UnboundedReceiver<Result<v1::Credit, Status>>;
+
+    fn next(told: &mut Told) -> Option<v1::Credit> {
+        told.try_recv().ok().map(|credit| credit.expect("it is credit"))
+    }
+
+    /// An account, of which the first credit was told.
+    fn account() -> (Arc<Account>, Told) {
         let (credit, mut told) = mpsc::unbounded_channel();
         let account = Account::new(credit);
-        let mut next = move || told.try_recv().ok().map(|credit| credit.expect("it is credit"));
-        let credit = |bytes, batches: &[u64]| {
-            Some(v1::Credit { bytes, batches: batches.to_vec(), ..v1::Credit::default() })
-        };
-        let first = next().expect("the first credit is told at once");
-        assert_eq!((first.bytes, first.batches.len(), first.knows_also), (WINDOW, 0, true));
+        let first = next(&mut told).expect("the first credit is told at once");
+        assert_eq!((first.bytes, first.batches.len()), (WINDOW, 0));
+        assert!(first.knows_also && first.takes_opening);
+        (account, told)
+    }
+
+    fn credit(bytes: u64, batches: &[u64]) -> Option<v1::Credit> {
+        Some(v1::Credit { bytes, batches: batches.to_vec(), ..v1::Credit::default() })
+    }
+
+    #[test]
+    fn credit_of_small_batches_comes_together_and_of_much_at_once() {
+        let (account, mut told) = account();
+        let opening = v1::Batch { credit_together: true, ..v1::Batch::default() };
+        assert!(account.is_opening(&opening));
         let (one, two) = (account.grant(10), account.grant(20));
         drop(two);
-        assert_eq!(next(), None);
+        assert_eq!(next(&mut told), None);
         // One is still to come.
         assert!(account.settle());
-        assert_eq!(next(), credit(20, &[20]));
+        assert_eq!(next(&mut told), credit(20, &[20]));
         drop(one);
         drop(account.grant(CREDIT));
-        assert_eq!(next(), credit(10 + CREDIT, &[10, CREDIT]));
+        assert_eq!(next(&mut told), credit(10 + CREDIT, &[10, CREDIT]));
         assert!(!account.settle());
-        assert_eq!(next(), None);
+        assert_eq!(next(&mut told), None);
+    }
+
+    #[test]
+    fn one_who_does_not_say_that_he_understands_more_hears_of_each_batch_by_itself() {
+        let (account, mut told) = account();
+        let batch = v1::Batch { run: "run".to_owned(), ..v1::Batch::default() };
+        assert!(!account.is_opening(&batch));
+        let (one, two) = (account.grant(10), account.grant(20));
+        drop(two);
+        drop(one);
+        assert_eq!(next(&mut told), credit(20, &[20]));
+        assert_eq!(next(&mut told), credit(10, &[10]));
+        assert!(!account.settle());
+        assert_eq!(next(&mut told), None);
+    }
+
+    #[test]
+    fn what_has_messages_is_a_batch_whatever_else_it_says() {
+        let (account, _told) = account();
+        let messages = vec![v1::Message::default()];
+        let batch = v1::Batch { messages, credit_together: true, ..v1::Batch::default() };
+        assert!(!account.is_opening(&batch));
+        assert!(account.owed().together);
     }
 }

@@ -262,7 +262,18 @@ async fn connect(channels: Channels, address: String, pause: Duration) -> Result
     let mut credits = exchange(channel, UnboundedReceiverStream::new(outgoing)).await?;
     let first = credits.message().await?;
     let first = first.ok_or_else(|| tonic::Status::unavailable("the stream has ended"))?;
+    if let Some(opening) = opening(&first)
+        && out.send(opening).is_err()
+    {
+        return Err(tonic::Status::unavailable("the stream has ended"));
+    }
     Ok(Open { out, credits, credit: signed(first.bytes), knows_also: first.knows_also })
+}
+
+/// What goes before all batches to a worker that takes it. One of an earlier release would take it for a batch.
+fn opening(first: &v1::Credit) -> Option<Encoded> {
+    let opening = v1::Batch { credit_together: true, ..v1::Batch::default() };
+    first.takes_opening.then(|| Encoded::from(&opening))
 }
 
 /// A batch as those in which each message has one receiver.
@@ -310,6 +321,7 @@ mod tests {
             partition: 1,
             messages: vec![message(1, 0, &[]), message(2, 0, &[1, 2])],
             names: ["a", "b", "c"].map(str::to_owned).to_vec(),
+            credit_together: false,
         };
         let (leader, inbox) = mpsc::unbounded_channel();
         let run = "r".parse().unwrap();
@@ -323,6 +335,18 @@ mod tests {
             (message.ordinal, message.to)
         });
         each.collect()
+    }
+
+    #[test]
+    fn who_takes_it_is_told_that_credit_of_several_batches_is_understood_and_nobody_else() {
+        let earlier = v1::Credit { bytes: 1, knows_also: true, ..v1::Credit::default() };
+        assert!(opening(&earlier).is_none());
+        let told = opening(&v1::Credit { takes_opening: true, ..earlier }).unwrap();
+        assert_eq!(
+            v1::Batch::from(&told),
+            v1::Batch { credit_together: true, ..v1::Batch::default() },
+            "a receiver takes what has no messages for no batch"
+        );
     }
 
     const ALL: [(u32, u32); 4] = [(1, 0), (2, 0), (2, 1), (2, 2)];

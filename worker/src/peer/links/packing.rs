@@ -61,6 +61,7 @@ pub(super) async fn pack(
         partition: outgoing.partition,
         messages,
         names: names.into(),
+        credit_together: false,
     }))
 }
 
