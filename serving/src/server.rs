@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::offered::Offered;
 use hall::Hall;
+pub(crate) use hall::UNIT;
 
 /// How a server is set up.
 #[derive(Clone, Copy, Debug)]

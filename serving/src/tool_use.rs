@@ -104,9 +104,28 @@ impl ToolUse {
         request.schema = Some(Arc::new(prompted::schema(&tools, most, answer.as_deref())));
     }
 
+    /// What is to be known of the tools to read what the model answers.
+    pub(crate) fn reader(&self) -> AnswerReader {
+        AnswerReader { is_prompted: self.is_prompted() }
+    }
+}
+
+/// Reads answers, in which tools may be called. It is there as long as an answer is told, and holds nothing that the
+/// request has said.
+#[derive(Clone, Copy)]
+pub(crate) struct AnswerReader {
+    is_prompted: bool,
+}
+
+impl AnswerReader {
+    /// Whether the model is told of tools in words, and calls them so.
+    pub(crate) fn is_prompted(self) -> bool {
+        self.is_prompted
+    }
+
     /// The text of an answer, and the calls in it; there were `before` calls in its conversation.
-    pub(crate) fn understand(&self, answer: &ModelAnswer, before: usize) -> (String, Vec<ToolCall>) {
-        if !self.is_prompted() {
+    pub(crate) fn understand(self, answer: &ModelAnswer, before: usize) -> (String, Vec<ToolCall>) {
+        if !self.is_prompted {
             return (answer.text.clone(), answer.tool_calls.clone());
         }
         match prompted::read(&answer.text) {

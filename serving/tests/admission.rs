@@ -62,6 +62,45 @@ async fn a_stream_that_nobody_reads_holds_no_place() {
 }
 
 #[tokio::test]
+async fn what_responses_repeat_that_nobody_reads_takes_room() {
+    let given = Given::offering(script_offered(json!({"otherwise": "y"}), 4), 64).await;
+    let asks = |bytes: usize, more: serde_json::Value| {
+        let mut body = json!({"model": "tiny", "input": "x", "instructions": "i".repeat(bytes)});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        given.post("/v1/responses", &body).send()
+    };
+    let (long, short) = (15 << 20, 1 << 10);
+    let streamed = json!({"stream": true});
+    let mut unread = Vec::new();
+    // 17 of them are 255 MiB of the 256 that bodies may have.
+    for number in 0..17 {
+        let response = asks(long, streamed.clone()).await.unwrap();
+        assert_eq!(response.status(), 200, "{number}");
+        unread.push(response);
+    }
+    // No model is at work, and the bodies were taken in.
+    given.until(RUNNING, 0.0).await;
+    for more in [streamed.clone(), json!({})] {
+        assert_eq!(asks(long, more).await.unwrap().status(), 429);
+    }
+    assert_eq!(asks(short, json!({})).await.unwrap().status(), 200);
+    // What is read gives its room back, as what is left does.
+    let read = unread.pop().unwrap();
+    assert!(read.text().await.unwrap().len() > long);
+    let again = asks(long, streamed.clone()).await.unwrap();
+    assert_eq!(again.status(), 200);
+    drop((again, unread));
+    for _ in 0..3_000 {
+        let response = asks(long, json!({})).await.unwrap();
+        if response.status() == 200 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("no room is given back");
+}
+
+#[tokio::test]
 async fn many_at_once_are_all_answered() {
     let given = Given::tiny().await;
     let asked = (0..32).map(|seed| {

@@ -60,7 +60,7 @@ impl ChatOrder {
         let wanted = Wanted { messages, sampling, seed, schema, metadata, choices };
         let asking = Asking::new((&name, &model), wanted, &tools, key);
         let includes_usage = options.unwrap_or_default().include_usage;
-        let form = Form::new(&name, tools, asking.calls_before, includes_usage);
+        let form = Form::new(&name, tools.reader(), asking.calls_before, includes_usage);
         Ok(Self { asking, form, streams })
     }
 }

@@ -8,7 +8,7 @@ use superstep_runtime::{Finish, ModelAnswer, ToolCall};
 
 use crate::flight::Progress;
 use crate::likelihood::likelihoods;
-use crate::tool_use::{ToolUse, written_arguments};
+use crate::tool_use::{AnswerReader, written_arguments};
 
 /// How the answers to one request are written.
 pub(super) struct Form {
@@ -16,7 +16,7 @@ pub(super) struct Form {
     /// Seconds since 1970.
     created: u64,
     model: String,
-    tools: ToolUse,
+    reader: AnswerReader,
     /// Calls of tools in the conversation so far.
     calls_before: usize,
     includes_usage: bool,
@@ -30,15 +30,15 @@ pub(super) struct Reply {
 }
 
 impl Form {
-    pub(super) fn new(model: &str, tools: ToolUse, calls_before: usize, includes_usage: bool) -> Self {
+    pub(super) fn new(model: &str, reader: AnswerReader, calls_before: usize, includes_usage: bool) -> Self {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let id = format!("chatcmpl-{:016x}", RandomState::new().hash_one(created));
-        Self { id, created, model: model.to_owned(), tools, calls_before, includes_usage }
+        Self { id, created, model: model.to_owned(), reader, calls_before, includes_usage }
     }
 
     /// Whether text is held back until it is known whether it is a call.
     pub(super) fn holds_back(&self) -> bool {
-        self.tools.is_prompted()
+        self.reader.is_prompted()
     }
 
     /// Whether a stream ends with the usage.
@@ -48,7 +48,7 @@ impl Form {
 
     /// What an answer comes to.
     pub(super) fn reply(&self, answer: &ModelAnswer) -> Reply {
-        let (text, calls) = self.tools.understand(answer, self.calls_before);
+        let (text, calls) = self.reader.understand(answer, self.calls_before);
         let finish = match answer.finish {
             Finish::Stop if !calls.is_empty() => "tool_calls",
             Finish::Stop => "stop",

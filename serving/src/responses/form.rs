@@ -3,12 +3,13 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use superstep_runtime::{Finish, ModelAnswer};
 
 use super::item::{IN_PROGRESS, Item};
 use crate::refusal::Refusal;
-use crate::tool_use::ToolUse;
+use crate::tool_use::AnswerReader;
 
 /// How the response to one request is written.
 pub(super) struct Form {
@@ -16,28 +17,48 @@ pub(super) struct Form {
     pub(super) digits: String,
     /// Seconds since 1970.
     created: u64,
-    /// What the request has said, as the response repeats it.
-    said: Map<String, Value>,
-    tools: ToolUse,
+    /// What the request has said, as the response repeats it: members, and what is between them. It may be as long as a
+    /// request may be, and each event that holds the response shares it.
+    said: Bytes,
+    reader: AnswerReader,
     /// Calls of tools in the conversation so far.
     calls_before: usize,
 }
 
 impl Form {
-    pub(super) fn new(said: Map<String, Value>, tools: ToolUse, calls_before: usize) -> Self {
+    /// How the response to a request is written that has said this, which is something.
+    pub(super) fn new(said: &Map<String, Value>, reader: AnswerReader, calls_before: usize) -> Self {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let digits = format!("{:016x}", RandomState::new().hash_one(created));
-        Self { digits, created, said, tools, calls_before }
+        let mut said = serde_json::to_string(said).expect("its keys are texts").into_bytes();
+        // Without its braces.
+        said.pop();
+        let said = Bytes::from(said).slice(1..);
+        Self { digits, created, said, reader, calls_before }
+    }
+
+    /// How many bytes of the request are kept as long as the response is not read.
+    pub(super) fn kept(&self) -> usize {
+        self.said.len()
+    }
+
+    /// A response as it is sent: with what the request has said.
+    pub(super) fn written(&self, response: &Value) -> [Bytes; 3] {
+        let mut own = response.to_string();
+        // Its members go on.
+        own.pop();
+        own.push(',');
+        [own.into(), self.said.clone(), Bytes::from_static(b"}")]
     }
 
     /// Whether text is held back until it is known whether it is a call.
     pub(super) fn holds_back(&self) -> bool {
-        self.tools.is_prompted()
+        self.reader.is_prompted()
     }
 
     /// The items of an answer.
     pub(super) fn items(&self, answer: &ModelAnswer, is_text_told: bool) -> Vec<Item> {
-        Item::all(answer, &self.tools, self.calls_before, is_text_told)
+        Item::all(answer, self.reader, self.calls_before, is_text_told)
     }
 
     /// The whole response.
@@ -71,16 +92,13 @@ impl Form {
         response
     }
 
+    /// Its own members, beside what the request has said.
     fn response(&self, status: &str, output: &[Value]) -> Value {
-        let mut response = json!({
+        json!({
             "id": format!("resp_{}", self.digits), "object": "response", "created_at": self.created,
             "status": status, "output": output, "error": null, "incomplete_details": null, "usage": null,
             "background": false, "store": false, "previous_response_id": null, "truncation": "disabled",
-        });
-        for (name, value) in &self.said {
-            response[name] = value.clone();
-        }
-        response
+        })
     }
 }
 

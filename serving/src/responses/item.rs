@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use superstep_runtime::{Finish, ModelAnswer, ToolCall};
 
 use crate::likelihood::likelihoods;
-use crate::tool_use::{ToolUse, written_arguments};
+use crate::tool_use::{AnswerReader, written_arguments};
 
 /// One item of an output.
 pub(super) enum Item {
@@ -31,8 +31,13 @@ pub(super) enum Item {
 impl Item {
     /// The items of an answer, of whose conversation there were `before` calls. What was thought stands in front,
     /// unless the text is told already.
-    pub(super) fn all(answer: &ModelAnswer, tools: &ToolUse, before: usize, is_text_told: bool) -> Vec<Self> {
-        let (text, calls) = tools.understand(answer, before);
+    pub(super) fn all(
+        answer: &ModelAnswer,
+        reader: AnswerReader,
+        before: usize,
+        is_text_told: bool,
+    ) -> Vec<Self> {
+        let (text, calls) = reader.understand(answer, before);
         let kept = answer.keepsake.as_ref().map(Value::to_string);
         let has_reasoning = answer.reasoning.is_some() || kept.is_some();
         let reasoning = has_reasoning.then(|| Self::Reasoning { text: answer.reasoning.clone(), kept });

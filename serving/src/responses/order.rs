@@ -73,7 +73,7 @@ impl ResponseOrder {
         let schema = format.schema();
         let wanted = Wanted { messages, sampling, seed, schema, metadata, choices: 1 };
         let asking = Asking::new((&name, &model), wanted, &tools, key);
-        let form = Form::new(said, tools, asking.calls_before);
+        let form = Form::new(&said, tools.reader(), asking.calls_before);
         Ok(Self { asking, form, streams })
     }
 }

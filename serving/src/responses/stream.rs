@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use superstep_runtime::{ModelAnswer, ToolCall};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::form::{Form, status};
 use super::item::{IN_PROGRESS, Item, MESSAGE, item_id, message, reasoning_part, text_part};
@@ -17,6 +18,8 @@ pub(super) struct Events {
     /// The number of the next one.
     number: u64,
     told: Told,
+    /// The room for what the request has said, given back once all is read.
+    _room: OwnedSemaphorePermit,
 }
 
 /// What was told of the response.
@@ -37,8 +40,8 @@ struct Place {
 }
 
 impl Events {
-    pub(super) fn new(form: Form) -> Self {
-        Self { form, number: 0, told: Told::Nothing }
+    pub(super) fn new(form: Form, room: OwnedSemaphorePermit) -> Self {
+        Self { form, number: 0, told: Told::Nothing, _room: room }
     }
 
     fn event(&mut self, kind: &str, mut members: Value) -> Bytes {
@@ -46,6 +49,17 @@ impl Events {
         members["sequence_number"] = self.number.into();
         self.number += 1;
         Bytes::from(format!("event: {kind}\ndata: {members}\n\n"))
+    }
+
+    /// An event that holds the response, in pieces: what it repeats of the request is not copied.
+    fn of_response(&mut self, kind: &str, response: &Value, events: &mut Vec<Bytes>) {
+        let number = self.number;
+        self.number += 1;
+        let head =
+            format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"sequence_number\":{number},\"response\":");
+        events.push(head.into());
+        events.extend(self.form.written(response));
+        events.push(Bytes::from_static(b"}\n\n"));
     }
 
     /// An event about an item.
@@ -65,7 +79,8 @@ impl Events {
     fn begin(&mut self, events: &mut Vec<Bytes>) {
         if self.told == Told::Nothing {
             for kind in ["response.created", "response.in_progress"] {
-                events.push(self.event(kind, json!({"response": self.form.begun()})));
+                let begun = self.form.begun();
+                self.of_response(kind, &begun, events);
             }
             self.told = Told::Begin;
         }
@@ -115,7 +130,7 @@ impl Events {
         }
         let kind = format!("response.{}", status(answer));
         let response = self.form.ended(answer, &items);
-        events.push(self.event(&kind, json!({"response": response})));
+        self.of_response(&kind, &response, events);
     }
 
     fn add(&mut self, place: &Place, item: &Value, events: &mut Vec<Bytes>) {
@@ -185,15 +200,17 @@ impl Telling for Events {
     fn fail(&mut self, refusal: &Refusal, events: &mut Vec<Bytes>) {
         self.begin(events);
         let response = self.form.failed(refusal);
-        events.push(self.event("response.failed", json!({"response": response})));
+        self.of_response("response.failed", &response, events);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use serde_json::Map;
+    use tokio::sync::Semaphore;
 
     use super::*;
     use crate::fields::{Fields, Shape};
@@ -202,19 +219,36 @@ mod tests {
     fn events() -> Events {
         let mut nothing = Fields::of_body(b"{}").unwrap();
         let tools = ToolUse::read(&mut nothing, true, Shape::Flat).unwrap();
-        Events::new(Form::new(Map::new(), tools, 0))
+        let said = Map::from_iter([("model".to_owned(), json!("m"))]);
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Events::new(Form::new(&said, tools.reader(), 0), room)
     }
 
-    /// The data of events.
-    fn data(events: &[Bytes]) -> Vec<Value> {
-        let data = |event: &Bytes| {
-            let text = std::str::from_utf8(event).unwrap();
-            let (head, data) = text.split_once('\n').unwrap();
-            let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap().trim_end()).unwrap();
+    /// The data of events, which are in pieces.
+    fn data(pieces: &[Bytes]) -> Vec<Value> {
+        let data = |event: &str| {
+            let (head, data) = event.split_once('\n').unwrap();
+            let data: Value = serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
             assert_eq!(head.strip_prefix("event: "), data["type"].as_str());
             data
         };
-        events.iter().map(data).collect()
+        let text = String::from_utf8(pieces.concat()).unwrap();
+        text.split_terminator("\n\n").map(data).collect()
+    }
+
+    #[test]
+    fn what_the_request_has_said_is_in_each_response_and_in_memory_once() {
+        let mut events = events();
+        let mut progress = Progress::new(1);
+        progress.choices[0].ended = Some(Ok(thoughtful()));
+        let mut sent = Vec::new();
+        assert!(events.tell(&progress, &mut sent));
+        let told = data(&sent);
+        let with_response = told.iter().filter(|event| event.get("response").is_some());
+        assert_eq!(with_response.map(|event| &event["response"]["model"]).collect::<Vec<_>>(), ["m"; 3]);
+        let said: Vec<&Bytes> = sent.iter().filter(|piece| piece.as_ref() == br#""model":"m""#).collect();
+        assert_eq!(said.len(), 3);
+        assert!(said.iter().all(|piece| piece.as_ptr() == said[0].as_ptr()));
     }
 
     fn thoughtful() -> ModelAnswer {

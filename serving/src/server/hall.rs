@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 /// The most bytes of the bodies of all requests that wait or are worked on, in units of [`UNIT`].
 const MOST_UNITS: usize = (256 << 20) / UNIT;
 /// Bytes are counted in such units.
-pub(super) const UNIT: usize = 1 << 10;
+pub(crate) const UNIT: usize = 1 << 10;
 /// After so long a client may ask again whether the model is loaded.
 const LOADING: Duration = Duration::from_secs(5);
 /// What a model is tried with.
