@@ -6,6 +6,8 @@ pub(crate) use superstep_transport::{KEEPALIVE, KEEPALIVE_ANSWER, MESSAGE};
 
 /// About how many bytes of records go in one message.
 pub(crate) const RECORDS: usize = 1 << 20;
+/// How many may be told at once what is recorded of runs: for each the whole log of one is in memory.
+pub(crate) const TELLINGS: usize = 4;
 /// The most bytes of a message between a worker and its leader that are sent at once. What is longer goes in parts, so
 /// that beats come between them.
 pub(crate) const PIECE: usize = 1 << 20;

@@ -14,7 +14,7 @@ use superstep_proto::v1;
 use superstep_store::Store;
 use superstep_telemetry::Traces;
 use superstep_transport::{Listener, Refusals, Security};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, timeout};
 
@@ -23,7 +23,7 @@ use crate::channels::Channels;
 use crate::counts::Counts;
 use crate::discovery::{Discovery, Member};
 use crate::leader::Attendance;
-use crate::limits::LOST;
+use crate::limits::{LOST, TELLINGS};
 use crate::peer::{Attending, Peer, Tracer, attend};
 use crate::provisions::Provisions;
 use crate::runs::RunsService;
@@ -114,6 +114,7 @@ impl Node {
             channels: channels.clone(),
             stale: counts.stale.clone(),
             refusals: config.security.refusals(),
+            tellings: Arc::new(Semaphore::new(TELLINGS)),
         };
         let attendance = Attendance::new(&config.name, leads, lost);
         let server = serve(listener, &config.security, attendance.clone(), peer.clone(), runs)?;

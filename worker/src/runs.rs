@@ -2,14 +2,13 @@
 
 mod answers;
 mod forked;
+mod recorded;
 mod watching;
 mod written;
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use futures::stream::{self, BoxStream};
 use superstep_engine::{Patch, Payload, Record};
 use superstep_graph::PriorityClass;
 use superstep_proto::v1;
@@ -18,7 +17,7 @@ use superstep_proto::v1::runs_server::Runs;
 use superstep_runtime::{RunError, list_runs, read_run};
 use superstep_store::{RunName, Store, StoreError};
 use superstep_transport::Refusals;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Duration, timeout};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -26,7 +25,6 @@ use tonic::{Request, Response, Status};
 use crate::blocking::blocking;
 use crate::channels::Channels;
 use crate::leader::{Ask, LeaderHandle, ToLeader};
-use crate::limits::RECORDS;
 use crate::peer::LeaderAddress;
 use crate::provisions::Provisions;
 use crate::stale::Stale;
@@ -43,6 +41,8 @@ pub(crate) struct RunsService {
     pub(crate) channels: Channels,
     pub(crate) stale: Stale,
     pub(crate) refusals: Refusals,
+    /// How many more may be told at once what is recorded of runs.
+    pub(crate) tellings: Arc<Semaphore>,
 }
 
 /// How long a run may take to answer; it has none while the store is away.
@@ -146,7 +146,7 @@ impl RunsService {
 #[tonic::async_trait]
 impl Runs for RunsService {
     type WatchStream = watching::Events;
-    type RecordsStream = BoxStream<'static, Result<v1::RecordsResponse, Status>>;
+    type RecordsStream = recorded::Recorded;
 
     async fn submit(
         &self,
@@ -325,12 +325,7 @@ impl Runs for RunsService {
         request: Request<v1::RecordsRequest>,
     ) -> Result<Response<Self::RecordsStream>, Status> {
         let run = answers::run_name(&request.into_inner().run)?;
-        let store = self.store.clone();
-        let read = blocking(move || read_run(&store, &run).map_err(|error| status_of(&error)));
-        let (_, records) = read.await?;
-        let format = <Record as superstep_store::Record>::FORMAT;
-        let messages = superstep_wire::records(records, format, RECORDS);
-        Ok(Response::new(stream::iter(messages.map(Ok)).boxed()))
+        Ok(Response::new(recorded::records(self, run).await?))
     }
 
     async fn cluster(

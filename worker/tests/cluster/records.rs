@@ -50,3 +50,25 @@ fn every_worker_tells_all_that_is_recorded_in_messages_that_are_not_long() {
         assert_eq!(group.told(at, "../none").unwrap_err().code(), Code::InvalidArgument);
     }
 }
+
+#[test]
+fn records_are_told_to_few_at_once_and_the_others_hear_where_to_ask() {
+    let group = Group::new(&["a", "b"]);
+    group.complete(2);
+    // More than is under way to one who does not read.
+    group.submit("echo", &[echo()], &json!("x".repeat(8 << 20)));
+    group.end("echo");
+    let unread: Vec<_> = (0..4)
+        .map(|_| {
+            let mut client = group.runs(0);
+            let request = v1::RecordsRequest { run: "echo".to_owned() };
+            group.client.block_on(async { client.records(request).await.unwrap().into_inner() })
+        })
+        .collect();
+    let refused = group.told(0, "echo").unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.message().contains("ask another worker"), "{refused}");
+    assert!(!group.told(1, "echo").unwrap().is_empty());
+    drop(unread);
+    assert!(!group.told(0, "echo").unwrap().is_empty());
+}
