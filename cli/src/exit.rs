@@ -342,6 +342,7 @@ impl CommandError {
                 | RunError::Fork { .. }
                 | RunError::NotEnded { .. }
                 | RunError::Compacted { .. }
+                | RunError::Recreated { .. }
                 | RunError::Compact { .. }
                 | RunError::Empty { .. }
                 | RunError::Graph { .. }

@@ -3,6 +3,7 @@
 mod cursor;
 mod live;
 mod order;
+mod reader;
 mod telling;
 
 use std::sync::Arc;
@@ -10,8 +11,9 @@ use std::time::Duration;
 
 use futures::Stream;
 use superstep_engine::{ActivationId, Notice, Payload, QuestionId, Record};
-use superstep_store::{Follower, Lane, Position, RunName, Store, StoreError, Told};
+use superstep_store::{Lane, RunName, Store, Told};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::programs::Programs;
 use crate::runner::{RunEnd, RunError};
@@ -19,6 +21,7 @@ use crate::runner::{RunEnd, RunError};
 pub use cursor::{CursorError, CursorText, WatchCursor};
 use live::{Live, Woken};
 use order::{Known, Order, Unit};
+use reader::Reader;
 use telling::Telling;
 
 /// Where a watch begins.
@@ -92,8 +95,8 @@ pub enum Seen {
     Driven(bool),
 }
 
-/// The follower on a thread that may block, and what it has read there.
-type Reading = JoinHandle<(Follower<Record>, Result<Told<Record>, StoreError>)>;
+/// The reader on a thread that may block, and what it has read there.
+type Reading = JoinHandle<(Reader, Result<Told<Record>, RunError>)>;
 
 /// Tells what happened in a run from some place on, and goes on until the run ends: from one process that drives
 /// it to the next, none of which waits for it.
@@ -106,8 +109,10 @@ type Reading = JoinHandle<(Follower<Record>, Result<Told<Record>, StoreError>)>;
 pub struct Watch {
     telling: Telling,
     /// Away while it reads.
-    follower: Option<Follower<Record>>,
+    reader: Option<Reader>,
     reading: Option<Reading>,
+    /// When it was looked last whether the run is still the same.
+    doubted: Instant,
     order: Order,
     /// The place behind what was told.
     place: WatchCursor,
@@ -135,8 +140,9 @@ impl Watch {
         };
         Ok(Self {
             telling: Telling::new(run, programs.into(), from),
-            follower: Some(store.follow(run, Position(0))?),
+            reader: Some(Reader::new(store, run)?),
             reading: None,
+            doubted: Instant::now(),
             order: Order::behind(place.clone()),
             place,
             lane: Lane::Log,
@@ -150,7 +156,8 @@ impl Watch {
     /// It must be called on a tokio runtime with IO and time enabled.
     ///
     /// # Errors
-    /// The log cannot be read, or its records do not follow from each other.
+    /// The log cannot be read, or its records do not follow from each other; the run was removed, also if another one
+    /// was begun under its name.
     pub async fn next(&mut self) -> Result<Option<Seen>, RunError> {
         loop {
             if let Some((number, last, happened)) = self.telling.next() {
@@ -181,7 +188,7 @@ impl Watch {
 
     fn take_in(&mut self, unit: &Unit) -> Result<(), RunError> {
         self.telling.take_in(unit)?;
-        self.place.kept_from = self.telling.kept_from();
+        (self.place.kept_from, self.place.of) = (self.telling.kept_from(), self.telling.identity());
         if self.telling.has_next() {
             self.lane = unit.lane.clone();
         } else if unit.known != Known::Whole {
@@ -211,21 +218,27 @@ impl Watch {
     /// Reads on in the log, on a thread that may block.
     async fn read(&mut self) -> Result<Told<Record>, RunError> {
         if self.reading.is_none() {
-            let mut follower = self.follower.take().expect("it is away only while it reads");
+            let doubts = self.doubted.elapsed() >= DOUBTS;
+            if doubts {
+                self.doubted = Instant::now();
+            }
+            let mut reader = self.reader.take().expect("it is away only while it reads");
             self.reading = Some(tokio::task::spawn_blocking(move || {
-                let told = follower.read_placed();
-                (follower, told)
+                let told = reader.read(doubts);
+                (reader, told)
             }));
         }
         let reading = self.reading.as_mut().expect("it was just begun");
-        let (follower, told) = reading.await.expect("reading a log does not panic");
-        (self.reading, self.follower) = (None, Some(follower));
-        Ok(told?)
+        let (reader, told) = reading.await.expect("reading a log does not panic");
+        (self.reading, self.reader) = (None, Some(reader));
+        told
     }
 }
 
 /// How often the log is looked at when nobody tells that it has grown.
 const LOOKING: Duration = Duration::from_millis(150);
+/// How often it is looked, while nothing comes, whether the run is still the same.
+const DOUBTS: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

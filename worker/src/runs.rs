@@ -368,6 +368,7 @@ pub(crate) fn status_of(error: &RunError) -> Status {
         | RunError::Replay { .. }
         | RunError::Fork { .. }
         | RunError::Compacted { .. }
+        | RunError::Recreated { .. }
         | RunError::Compact { .. }
         | RunError::NotEnded { .. }
         | RunError::Answer { .. }

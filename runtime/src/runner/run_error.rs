@@ -52,6 +52,14 @@ pub enum RunError {
         /// The first superstep of which its log tells what happened.
         from: u64,
     },
+    /// The run that was watched was removed, and another one begun under its name.
+    #[error(
+        "run {run} was removed, and another run of that name was begun: watch that one from its beginning"
+    )]
+    Recreated {
+        /// The run.
+        run: RunName,
+    },
     /// The run cannot be compacted.
     #[error("run {run} cannot be compacted: {source}")]
     Compact {

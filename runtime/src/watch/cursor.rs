@@ -8,6 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use superstep_store::{Cursor, JournalName, Lane, RunName};
 
+use super::reader::Identity;
+
 /// A place behind an event: whoever watches on from here, in whatever process and whoever drives the run, sees
 /// everything else once.
 ///
@@ -24,6 +26,9 @@ pub struct WatchCursor {
     pub(super) offset: u64,
     /// The first superstep of which the log has everything; another one if it was compacted since.
     pub(super) kept_from: u64,
+    /// Which of the runs that had its name one after the other; none at the beginning, and where an earlier version has
+    /// written it.
+    pub(super) of: Option<Identity>,
 }
 
 /// Bytes or a text are no place in a watch of this run.
@@ -75,6 +80,8 @@ impl WatchCursor {
         };
         let mut bytes =
             postcard::to_extend(&encoded, vec![VERSION]).expect("numbers and texts can be encoded");
+        // What stands behind the rest is passed over by earlier versions.
+        bytes.extend(self.of.iter().flatten());
         let check = check(run, &bytes);
         bytes.extend(check);
         bytes
@@ -95,7 +102,9 @@ impl WatchCursor {
         if *found != check(run, said) {
             return Err(CursorError::OtherRun);
         }
-        let encoded: Encoded = postcard::from_bytes(&said[1..]).map_err(|_| CursorError::Foreign)?;
+        let (encoded, of): (Encoded, _) =
+            postcard::take_from_bytes(&said[1..]).map_err(|_| CursorError::Foreign)?;
+        let of = (!of.is_empty()).then(|| Identity::try_from(of).map_err(|_| CursorError::Foreign));
         let journal = |name: String| name.parse::<JournalName>().map_err(|_| CursorError::Foreign);
         let journals = encoded.journals.into_iter().map(|(name, count)| Ok((journal(name)?, count)));
         let begun = encoded.begun.map(|(name, events)| match name.is_empty() {
@@ -107,6 +116,7 @@ impl WatchCursor {
             begun: begun.transpose()?,
             offset: encoded.offset,
             kept_from: encoded.kept_from,
+            of: of.transpose()?,
         })
     }
 
@@ -151,7 +161,8 @@ mod tests {
     use super::*;
 
     fn cursor() -> WatchCursor {
-        let mut cursor = WatchCursor { offset: 300, kept_from: 2, ..WatchCursor::default() };
+        let mut cursor =
+            WatchCursor { offset: 300, kept_from: 2, of: Some(*b"identity"), ..WatchCursor::default() };
         let journal = Lane::Journal("7.worker-1".parse().unwrap());
         cursor.told.advance(&Lane::Log, 1_000);
         cursor.told.advance(&journal, 3);
@@ -168,6 +179,20 @@ mod tests {
             assert_eq!(CursorText(bytes.clone()).to_string().parse(), Ok(CursorText(bytes)));
         }
         assert_eq!(WatchCursor::decode(&run, &[]), Ok(WatchCursor::default()));
+    }
+
+    #[test]
+    fn what_an_earlier_version_has_written_is_read_and_what_this_one_writes_is_read_by_it() {
+        let run: RunName = "run".parse().unwrap();
+        let earlier = WatchCursor { of: None, ..cursor() };
+        assert_eq!(WatchCursor::decode(&run, &earlier.encode(&run)), Ok(earlier.clone()));
+        let read = |cursor: &WatchCursor| {
+            let bytes = cursor.encode(&run);
+            let encoded: Encoded = postcard::from_bytes(&bytes[1..bytes.len() - CHECK]).unwrap();
+            (encoded.log, encoded.journals, encoded.begun, encoded.offset, encoded.kept_from)
+        };
+        assert_eq!(read(&cursor()), read(&earlier));
+        assert_ne!(cursor().encode(&run), earlier.encode(&run));
     }
 
     #[test]

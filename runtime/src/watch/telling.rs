@@ -8,6 +8,7 @@ use superstep_engine::{Action, Notice, Record, Remains, ReplayError, RunStatus, 
 use superstep_store::RunName;
 
 use super::order::{Known, Unit};
+use super::reader::{Identity, identity_of};
 use super::{Happened, Happening, WatchFrom};
 use crate::expressions::EdgeExpressions;
 use crate::programs::Programs;
@@ -31,6 +32,8 @@ pub(super) struct Telling {
     events: u32,
     /// The first superstep of which the log has everything.
     kept_from: u64,
+    /// Which run it is, once that is known.
+    identity: Option<Identity>,
     ended: Option<RunStatus>,
     /// What is to be told, each with its number in its unit.
     happened: VecDeque<(u32, Happened)>,
@@ -62,6 +65,7 @@ impl Telling {
             known: Known::Events(0),
             events: 0,
             kept_from: 0,
+            identity: None,
             ended: None,
             happened: VecDeque::new(),
         }
@@ -88,6 +92,11 @@ impl Telling {
         self.kept_from
     }
 
+    /// Which run it is, once that is known.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
     /// How the run ended, if its end was taken in.
     pub(super) fn end(&self) -> Option<RunEnd> {
         let coordinator = self.solo.as_ref()?.coordinator();
@@ -100,6 +109,8 @@ impl Telling {
     pub(super) fn begin(&mut self, records: &[Record]) -> Result<(), RunError> {
         if self.solo.is_none() {
             self.kept_from = Remains::of(records).map_or(0, |remains| remains.from);
+            self.identity = identity_of(records);
+            self.demand_same()?;
             self.demand_kept()?;
             let config = config_of(&self.run, records)?;
             let expressions = EdgeExpressions::new(Arc::clone(&self.programs));
@@ -138,6 +149,16 @@ impl Telling {
         }
         self.solo = Some(solo);
         Ok(())
+    }
+
+    /// A place in a run that was removed is none in another one of its name.
+    fn demand_same(&self) -> Result<(), RunError> {
+        match &self.from {
+            WatchFrom::Cursor(cursor) if cursor.of.is_some() && cursor.of != self.identity => {
+                Err(RunError::Recreated { run: self.run.clone() })
+            }
+            WatchFrom::Cursor(_) | WatchFrom::Offset(_) | WatchFrom::Superstep(_) => Ok(()),
+        }
     }
 
     /// A place in what a log told before it was compacted is none any more.

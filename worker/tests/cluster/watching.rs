@@ -146,6 +146,14 @@ fn a_cursor_of_another_run_is_refused() {
         let refused = next(run, cursor).unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
     }
+    // A run begins anew under its name, in another second.
+    group.store.remove(&"first".parse().unwrap()).unwrap();
+    std::thread::sleep(Duration::from_millis(1_100));
+    group.submit("first", &[graph.to_string()], &Value::Null);
+    group.end("first");
+    let refused = group.client.block_on(next(address, "first", &event.cursor)).unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    assert!(refused.message().contains("was removed, and another run of that name was begun"), "{refused}");
 }
 
 /// A person lets models write, which takes a while, and says whether that is enough.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use futures::FutureExt as _;
-use superstep_engine::{CallKey, CallOutcome, CallRequest, Outcome, Patch, ProgramResult, RunStatus, Usage};
+use superstep_engine::{
+    CallKey, CallOutcome, CallRequest, Epoch, Outcome, Patch, ProgramResult, RunStatus, Usage,
+};
 use superstep_graph::PriorityClass;
-use superstep_store::JournalName;
+use superstep_store::{JournalName, Position, StoreError};
 
 use super::*;
 use crate::program::{Activation, Execution, Program};
@@ -180,4 +182,62 @@ async fn a_place_from_before_a_log_was_compacted_is_none() {
     let rest = all(&mut watch).await;
     let cursor = WatchCursor::decode(&stage.name, &cursor).unwrap();
     assert_eq!(all(&mut stage.watch(WatchFrom::Cursor(cursor))).await, rest);
+}
+
+/// Begins a run of that name, which starts at this second and which nobody drives on.
+async fn begin(store: &Store<Record>, name: &RunName, started_at: u64) {
+    let graph = validate(&serde_json::from_value(spec()).unwrap()).unwrap();
+    let mut new = NewRun::new(name.clone(), graph, json!({"n": 0}));
+    new.started_at = started_at;
+    let log = store.clone();
+    let recorded = tokio::task::spawn_blocking(move || crate::record_run(&log, new, "somebody"));
+    recorded.await.unwrap().unwrap();
+    let (mut log, _) = store.open(name, "somebody").unwrap();
+    let taken = Record::EpochTaken { epoch: Epoch(1), owner: "somebody".to_owned() };
+    log.append(vec![taken]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_place_in_a_run_that_was_removed_is_none_in_another_one_of_its_name() {
+    let (store, name) = (Store::memory(), "test".parse().unwrap());
+    let watch = |from| Watch::new(&store, &name, programs(&open()), from).unwrap();
+    begin(&store, &name, 7).await;
+    let (_, cursor) = step(&mut watch(WatchFrom::Offset(0)), &name).await.unwrap();
+    let behind = || WatchFrom::Cursor(WatchCursor::decode(&name, &cursor).unwrap());
+    store.remove(&name).unwrap();
+    begin(&store, &name, 8).await;
+    let refused = watch(behind()).next().await;
+    assert!(matches!(refused, Err(RunError::Recreated { .. })), "{refused:?}");
+    // From the beginning the new one is told.
+    assert!(step(&mut watch(WatchFrom::Offset(0)), &name).await.is_some());
+}
+
+/// What one who watches on sees at last, who has seen all that there was.
+async fn last(watch: &mut Watch) -> RunError {
+    loop {
+        match watch.next().await {
+            Ok(seen) => assert!(seen.is_some(), "it does not end"),
+            Err(error) => return error,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_hears_that_the_run_was_removed_and_that_another_one_has_its_name() {
+    let home = tempfile::tempdir().unwrap();
+    for store in [Store::memory(), Store::folder(home.path()).unwrap()] {
+        let name: RunName = "test".parse().unwrap();
+        let watch = || Watch::new(&store, &name, programs(&open()), WatchFrom::Offset(0)).unwrap();
+        begin(&store, &name, 7).await;
+        let (mut one, mut other) = (watch(), watch());
+        for watch in [&mut one, &mut other] {
+            while !matches!(watch.next().await.unwrap(), Some(Seen::Driven(false))) {}
+        }
+        store.remove(&name).unwrap();
+        let gone = last(&mut one).await;
+        assert!(matches!(gone, RunError::Store(StoreError::NotFound { .. })), "{gone:?}");
+        begin(&store, &name, 8).await;
+        let another = last(&mut other).await;
+        assert!(matches!(another, RunError::Recreated { .. }), "{another:?}");
+    }
 }
