@@ -96,6 +96,9 @@ pub struct RunSummary {
     pub phase: RunPhase,
     /// Whether a process drives it at this instant. A store in memory does not know, and says no.
     pub driven: bool,
+    /// Whether it has ended on workers and whoever led it has not noted that with [`note_end`], as far as notes tell: he may
+    /// not have lived to do what follows an end. A store in memory does not know, and says no.
+    pub left: bool,
     /// When it was started, in seconds since 1970.
     pub started_at: u64,
     /// Supersteps committed.
@@ -123,6 +126,9 @@ struct Note {
     started_at: u64,
     supersteps: u64,
     usage: Usage,
+    /// Whether the run has ended on workers and the one who led it has not noted that: what follows an end may not be done.
+    #[serde(default)]
+    left: bool,
 }
 
 const FORMAT: u32 = 2;
@@ -130,6 +136,9 @@ const FORMAT: u32 = 2;
 /// A log that was written to so lately may be written to again without a change of its length or time, for
 /// clocks of file systems tick slowly.
 const SETTLED: Duration = Duration::from_secs(2);
+
+/// How long who leads a run takes at most to note its end.
+const NOTING: Duration = Duration::from_secs(5);
 
 /// The runs of a store, the newest first. What one cannot tell of a run because it was removed meanwhile is
 /// left out; a log that cannot be read is told as such.
@@ -195,11 +204,20 @@ fn made(store: &Store<Record>, entry: &RunEntry) -> Option<Note> {
         Err(RunError::Store(StoreError::NotFound { .. })) => return None,
         Err(error) => Note::unreadable(entry, &error.to_string()),
     };
-    let settled = entry.modified.elapsed().is_ok_and(|since| since > SETTLED);
-    if settled || matches!(note.phase, RunPhase::Ended(_)) {
+    let is_seen_to = || written(store, &entry.name).is_some_and(|before| before.is_of(&note) && !before.left);
+    let is_unnoted = note.left && note.has_ended() && !is_seen_to();
+    let rests = |time| entry.modified.elapsed().is_ok_and(|since| since > time);
+    if is_unnoted && !rests(NOTING) {
+        // Whoever led it is about to note its end.
+        return Some(Note { left: false, ..note });
+    }
+    let note = Note { left: is_unnoted, ..note };
+    if note.has_ended() || rests(SETTLED) {
         note.keep(store, &entry.name);
     }
-    Some(note)
+    // Where no note can be kept, it could not be said that somebody has seen to the end.
+    let left = note.left && is_left(store, &entry.name);
+    Some(Note { left, ..note })
 }
 
 fn is_driven(store: &Store<Record>, name: &RunName) -> bool {
@@ -230,17 +248,27 @@ pub fn note_end(
     }
 }
 
-/// The note of a run, if it speaks of the log as it is.
-fn noted(store: &Store<Record>, entry: &RunEntry) -> Option<Note> {
-    let bytes = match store.note(&entry.name) {
+/// Whether a run is [left](RunSummary::left), by the note of it that [`list_runs`] has made.
+pub fn is_left(store: &Store<Record>, name: &RunName) -> bool {
+    written(store, name).is_some_and(|note| note.left)
+}
+
+/// The note of a run, whichever log it speaks of.
+fn written(store: &Store<Record>, name: &RunName) -> Option<Note> {
+    let bytes = match store.note(name) {
         Ok(bytes) => bytes?,
         Err(error) => {
-            tracing::debug!(run = %entry.name, %error, "a note cannot be read");
+            tracing::debug!(run = %name, %error, "a note cannot be read");
             return None;
         }
     };
     // A note that is cut short, or of another version, is as good as none.
-    let note = serde_json::from_slice::<Note>(&bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// The note of a run, if it speaks of the log as it is.
+fn noted(store: &Store<Record>, entry: &RunEntry) -> Option<Note> {
+    let note = written(store, &entry.name)?;
     let same =
         note.format == FORMAT && note.bytes == entry.bytes && note.modified == since_1970(entry.modified);
     same.then_some(note)
@@ -259,7 +287,17 @@ impl Note {
             started_at,
             supersteps: 0,
             usage: Usage::default(),
+            left: false,
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.phase, RunPhase::Ended(_))
+    }
+
+    /// Whether it is of the end of the same run, whose log may have been compacted since.
+    fn is_of(&self, other: &Self) -> bool {
+        self.has_ended() && (self.started_at, &self.graph) == (other.started_at, &other.graph)
     }
 
     fn of_log(entry: &RunEntry, started: &RunStarted, records: &[Record]) -> Self {
@@ -273,6 +311,8 @@ impl Note {
                     (note.supersteps, note.usage) = (remains.totals.supersteps, remains.totals.usage);
                 }
                 Record::Ended(status) => note.phase = RunPhase::Ended(status.clone()),
+                // Unless the end was noted.
+                Record::Placed(_) => note.left = true,
                 Record::RunStarted(_)
                 | Record::EpochTaken { .. }
                 | Record::CallIntent { .. }
@@ -284,7 +324,6 @@ impl Note {
                 | Record::Measured(_)
                 | Record::Forked { .. }
                 | Record::Continued(_)
-                | Record::Placed(_)
                 | Record::Told(_)
                 | Record::RunSuspended(_) => {}
             }
@@ -312,6 +351,7 @@ impl Note {
             origin: self.origin,
             phase: self.phase,
             driven: false,
+            left: self.left,
             started_at: self.started_at,
             supersteps: self.supersteps,
             usage: self.usage,
@@ -328,6 +368,7 @@ fn unreadable(name: &RunName, why: &str) -> RunSummary {
         origin: None,
         phase: RunPhase::Unreadable(why.to_owned()),
         driven: false,
+        left: false,
         started_at: 0,
         supersteps: 0,
         usage: Usage::default(),
@@ -339,3 +380,6 @@ fn unreadable(name: &RunName, why: &str) -> RunSummary {
 fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

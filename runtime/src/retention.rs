@@ -90,6 +90,7 @@ mod tests {
             origin: None,
             phase,
             driven: false,
+            left: false,
             started_at: 0,
             supersteps: 1,
             usage: Usage::default(),

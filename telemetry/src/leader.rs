@@ -34,6 +34,8 @@ pub struct LeaderPast {
     open: Option<u64>,
     /// What has ended it.
     missed: Option<Notice>,
+    /// The end of the run.
+    ended: Option<Notice>,
 }
 
 impl LeaderSpans {
@@ -61,7 +63,7 @@ impl LeaderSpans {
     pub fn past(&self) -> LeaderPast {
         let over = Over::new(self.origin.ids(), self.writing.clone(), true);
         let supersteps = Supersteps::new(over, &self.origin);
-        LeaderPast { supersteps, open: self.supersteps.open(), missed: None }
+        LeaderPast { supersteps, open: self.supersteps.open(), missed: None, ended: None }
     }
 
     /// Begins a term, behind what the log has told, with so many partitions.
@@ -121,6 +123,25 @@ impl LeaderSpans {
         }
     }
 
+    /// Sends the span of a run of whose end the log alone tells, and what of its supersteps was open here: whoever led it
+    /// to its end has not sent that.
+    pub fn finish_past(&mut self, mut past: LeaderPast) {
+        let now = SystemTime::now();
+        let ended = past.ended.take();
+        if let Some(missed) = past.missed {
+            self.supersteps.notice(&missed, now);
+        }
+        self.send();
+        let before = std::mem::replace(&mut self.supersteps, past.supersteps);
+        if !self.supersteps.go_on(&before) {
+            self.supersteps.resume(now);
+        }
+        if let Some(ended) = ended {
+            self.supersteps.notice(&ended, now);
+        }
+        self.send();
+    }
+
     fn send(&mut self) {
         self.supersteps.over.take().into_iter().for_each(|span| self.outlet.send(span));
     }
@@ -137,6 +158,7 @@ impl LeaderPast {
                 }
                 self.supersteps.notice(notice, SystemTime::now());
             }
+            Notice::Ended { .. } => self.ended = Some(notice.clone()),
             Notice::SuperstepStarted { .. }
             | Notice::Started { .. }
             | Notice::Opened { .. }
@@ -149,8 +171,7 @@ impl LeaderPast {
             | Notice::Mutated { .. }
             | Notice::Paused
             | Notice::Suspended
-            | Notice::Resumed { .. }
-            | Notice::Ended { .. } => self.supersteps.notice(notice, SystemTime::now()),
+            | Notice::Resumed { .. } => self.supersteps.notice(notice, SystemTime::now()),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use superstep_engine::Record;
 use superstep_proto::v1;
-use superstep_runtime::{NewRun, RunError, RunPhase, list_runs};
+use superstep_runtime::{NewRun, RunError, RunPhase, RunSummary, list_runs};
 use superstep_store::{RunName, Store, StoreError};
 use superstep_telemetry::Traces;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -33,6 +33,8 @@ pub(crate) use run::ToRunLead;
 
 /// How often the leader looks for runs that nobody works on.
 const LOOK: Duration = Duration::from_secs(5);
+/// What has ended longer ago needs nothing any more that was left undone. A leader is followed by another one long before.
+const LATELY: Duration = Duration::from_secs(600);
 
 /// What the leader is told.
 pub(crate) enum ToLeader {
@@ -276,13 +278,13 @@ impl Leader {
         tokio::spawn(lead.lead().instrument(span));
     }
 
-    /// Goes on with every run of the store that has not ended.
+    /// Goes on with every run of the store that has not ended, or whose leader has not lived to see to its end.
     fn take_up(&self) {
         let (store, leader) = (self.shared.store.clone(), self.shared.leader.clone());
         tokio::spawn(async move {
             let unfinished = tokio::task::spawn_blocking(move || {
                 let runs = list_runs(&store)?;
-                let open = runs.into_iter().filter(|run| run.phase == RunPhase::Unfinished);
+                let open = runs.into_iter().filter(is_to_be_led);
                 Ok::<Vec<RunName>, RunError>(open.map(|run| run.name).collect())
             });
             match unfinished.await.expect("listing runs does not panic") {
@@ -313,6 +315,14 @@ impl Leader {
             stale_refused: attendant.stale_refused,
         };
         self.roster.members().iter().map(worker).collect()
+    }
+}
+
+fn is_to_be_led(run: &RunSummary) -> bool {
+    match run.phase {
+        RunPhase::Unfinished => true,
+        RunPhase::Ended(_) => run.left && run.modified.elapsed().is_ok_and(|since| since < LATELY),
+        RunPhase::Unreadable(_) => false,
     }
 }
 

@@ -22,7 +22,7 @@ use superstep_leases::{FileLease, Pace};
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
 use superstep_runtime::{Run, Setup};
-use superstep_store::Store;
+use superstep_store::{ObjectPlace, RunName, Store};
 use superstep_telemetry::{TraceOptions, Traces};
 use superstep_transport::Security;
 use superstep_worker::{Channels, Loader, MemberFolder, Node, NodeConfig, Provisions as _, Surroundings};
@@ -57,12 +57,16 @@ struct Group {
 impl Group {
     /// Workers of these names, each with traces or without.
     fn new(workers: &[(&str, bool)]) -> Self {
+        Self::of(Store::memory(), workers)
+    }
+
+    /// As [`new`](Self::new), over a store that is there.
+    fn of(store: Store<Record>, workers: &[(&str, bool)]) -> Self {
         log_lines();
         let client = Runtime::new().unwrap();
         let collector = client.block_on(Collector::start());
         let folder = tempfile::tempdir().unwrap();
-        let (store, workers_there, traces) = (Store::memory(), Vec::new(), Vec::new());
-        let mut group = Self { folder, store, workers: workers_there, client, collector, traces };
+        let mut group = Self { folder, store, workers: Vec::new(), client, collector, traces: Vec::new() };
         workers.iter().for_each(|(name, traced)| group.start(name, *traced));
         group.wait(|group| group.cluster().is_some_and(|cluster| cluster.workers.len() == workers.len()));
         group
@@ -406,6 +410,39 @@ fn whoever_is_lost_each_span_is_sent_once_and_by_who_sees_its_end() {
             .collect();
         assert_eq!(counts, BTreeMap::from([(Some(0), None), (Some(1), Some(24))]));
     }
+}
+
+/// A store that keeps notes, in which a run has ended whose leader was killed at that moment: nothing is noted of it.
+fn left(folder: &Path, run: &str) -> Store<Record> {
+    let group = Group::new(&three());
+    group.submit(run, &document("traced.yaml"));
+    group.end(run);
+    let name: RunName = run.parse().unwrap();
+    let records = group.store.read_only(&name).unwrap().records;
+    drop(group.spans());
+    let place: ObjectPlace = format!("file://{}", folder.display()).parse().unwrap();
+    let store = Store::object(&place).unwrap();
+    store.create(&name, "gone").unwrap().append(records).wait().unwrap();
+    store
+}
+
+#[test]
+fn the_span_of_a_run_whose_leader_was_killed_at_its_end_is_sent_once_by_who_leads_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = left(folder.path(), "left");
+    let is_root = |span: &Span| text(&span.attributes, "superstep.run").as_deref() == Some("left");
+    let group = Group::of(store.clone(), &three());
+    group.wait(|group| group.collector.spans().iter().any(is_root));
+    // What it wrote is not looked at again by who leads after it.
+    let roots: Vec<Span> = group.spans().into_iter().filter(is_root).collect();
+    let [root] = roots.as_slice() else { panic!("{roots:?}") };
+    assert_eq!(text(&root.attributes, "superstep.run.status").as_deref(), Some("succeeded"));
+    assert!(root.parent_span_id.is_empty());
+    assert!(number(&root.attributes, "superstep.messages.delivered").is_some_and(|count| count >= 10));
+    let next = Group::of(store, &three());
+    next.submit("other", &document("traced.yaml"));
+    next.end("other");
+    assert!(!next.spans().iter().any(is_root));
 }
 
 #[test]

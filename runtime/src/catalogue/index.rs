@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use superstep_engine::Record;
 use superstep_store::{RunEntry, RunName, Stamp, Store};
 
-use super::{FORMAT, Note, RunPhase, SETTLED, since_1970};
+use super::{FORMAT, NOTING, Note, SETTLED, since_1970};
 
 /// The name of the note.
 const NAME: &str = "runs";
@@ -68,8 +68,8 @@ impl Index {
     /// What is worth to be known of a run the next time: only of one that has ended, and that is told by its stamp as a
     /// whole.
     pub(super) fn learnt(&self, store: &Store<Record>, entry: &RunEntry, note: &Note) -> Option<Learnt> {
-        let settled = entry.modified.elapsed().is_ok_and(|since| since > SETTLED);
-        if self.format != FORMAT || !settled || !matches!(note.phase, RunPhase::Ended(_)) {
+        let settled = entry.modified.elapsed().is_ok_and(|since| since > SETTLED + NOTING);
+        if self.format != FORMAT || !settled || !note.has_ended() || note.left {
             return None;
         }
         let stamp = store.stamp(&entry.name).ok()??;

@@ -130,6 +130,11 @@ impl RunLead {
         }
     }
 
+    /// Whether this leader has had a term of the run.
+    pub(super) fn has_led(&self) -> bool {
+        self.led
+    }
+
     /// Leads the run to its end, or until another one leads it.
     pub(super) async fn lead(mut self) {
         let mut pause = PAUSE;
@@ -210,6 +215,9 @@ impl RunLead {
     async fn term(&mut self) -> Result<TermEnd, LeadError> {
         let open = self.open().await?;
         if open.records.iter().any(|record| matches!(record, Record::Ended(_))) {
+            let OpenLog { log, records } = open;
+            drop(log);
+            ended::see_to(self, records).await?;
             return Ok(TermEnd::Ended);
         }
         let Some(workers) = self.workers(&open.records).await else { return Ok(TermEnd::Unheard) };
@@ -246,7 +254,7 @@ impl RunLead {
     }
 
     /// Those that had a part of the run and are there, but are to have none: what they execute of it is of no use.
-    fn parted(&self, records: &[Record], workers: &[Attendant]) -> Vec<Attendant> {
+    pub(super) fn parted(&self, records: &[Record], workers: &[Attendant]) -> Vec<Attendant> {
         let had: BTreeSet<&str> = last_placed(records).map(|placed| placed.worker.as_str()).collect();
         let is_parted = |one: &&Attendant| {
             had.contains(one.name.as_str())
@@ -257,7 +265,7 @@ impl RunLead {
 
     /// The workers that are to have the run, once there are any. Those that had it and are there have it again, also
     /// if they want to leave, for they execute what was in flight; the others wait until nothing is.
-    async fn workers(&mut self, records: &[Record]) -> Option<Vec<Attendant>> {
+    pub(super) async fn workers(&mut self, records: &[Record]) -> Option<Vec<Attendant>> {
         let had: BTreeSet<&str> = last_placed(records).map(|placed| placed.worker.as_str()).collect();
         let begun = Instant::now();
         let mut settles = begun + SETTLES;

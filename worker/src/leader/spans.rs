@@ -39,6 +39,13 @@ impl Spans {
         }
     }
 
+    /// The run has ended, as its log tells alone.
+    pub(super) fn finish_past(&mut self, past: Option<LeaderPast>) {
+        if let (Some(spans), Some(past)) = (&mut self.spans, past) {
+            spans.finish_past(past);
+        }
+    }
+
     /// The context of the run's span; empty if there is no trace.
     pub(super) fn traceparent(&self) -> String {
         self.spans.as_ref().map(LeaderSpans::traceparent).unwrap_or_default()
