@@ -162,6 +162,8 @@ impl Activations {
         self.late = late(epoch);
         self.links.clear();
         self.strangers = std::mem::take(&mut before.strangers);
+        let openers = &self.openers;
+        self.strangers.retain(|place, _| is_open(place.frame, openers));
         self.open.retain(|place, _| mine(&place.vertex));
         for (place, activation) in &mut self.open {
             match before.open.remove(place) {
@@ -306,8 +308,12 @@ impl Activations {
         self.over.finish(draft, now);
     }
 
-    /// A sender's span came with its message: a link is made of that.
+    /// A sender's span came with its message: a link is made of that. A message of a frame that is over comes too late
+    /// to be taken by anybody.
     pub(crate) fn came(&mut self, sender: Place, context: SpanContext) {
+        if !is_open(sender.frame, &self.openers) {
+            return;
+        }
         if context.span_id() == self.over.ids.activation(&sender)
             && context.trace_id() == self.over.ids.trace()
         {
@@ -340,6 +346,11 @@ impl Activations {
             self.over.finish(draft, now);
         }
     }
+}
+
+/// Whether a frame is open; the run's own graph always is.
+fn is_open(frame: FrameId, openers: &BTreeMap<FrameId, Place>) -> bool {
+    frame == FrameId::ROOT || openers.contains_key(&frame)
 }
 
 /// Where the numbers begin of calls whose activation is over in a term.
@@ -416,18 +427,37 @@ mod tests {
             activations.notice(&Notice::Started { activation: within.clone(), elements: None }, now);
             let other = TraceIds::of("other", 7);
             let sender = Place { frame, vertex: "within".into(), superstep };
-            activations.came(sender.clone(), other.context(other.activation(&sender)));
+            let stranger = other.context(other.activation(&sender));
+            activations.came(sender.clone(), stranger.clone());
             let (from, to, port) = ("within".into(), "never".into(), Port::default());
             let (sent, taken, status) = (superstep, Some(superstep), MessageStatus::Delivered);
             activations.notice(&Notice::Settled { frame, from, port, to, sent, taken, status }, now);
             activations.notice(&Notice::Cancelled { activation: within }, now);
             // The one inside is closed by whoever closes it, where several work on the run, the others with their opener.
             activations.closed(frame);
+            // What comes of it late is of no use any more.
+            activations.came(sender, stranger);
             activations.notice(&completed("opener", superstep), now);
             activations.committed(superstep);
             activations.over.take();
             assert_eq!(known(&activations), before, "superstep {superstep}");
         }
+    }
+
+    #[test]
+    fn a_frame_that_ended_between_two_terms_is_forgotten() {
+        let now = SystemTime::now();
+        let mut before = activations();
+        let empty = known(&before);
+        let by = Place { frame: FrameId::ROOT, vertex: "opener".into(), superstep: 0 };
+        before.opened(FrameId(1), &GraphSpec::default(), by);
+        let sender = Place { frame: FrameId(1), vertex: "within".into(), superstep: 0 };
+        let other = TraceIds::of("other", 7);
+        before.came(sender.clone(), other.context(other.activation(&sender)));
+        // The log tells the next term of none that is open.
+        let mut next = activations();
+        next.go_on(&mut before, Epoch(2), now, |_| true);
+        assert_eq!(known(&next), empty);
     }
 
     #[test]
