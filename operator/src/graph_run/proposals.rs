@@ -9,7 +9,7 @@ use superstep_graph::{Mutation, Verdict};
 use superstep_proto::v1;
 
 use super::mirror::{MIRRORED, label};
-use super::status::question_name;
+use super::status::{cut, question_name};
 use crate::agent_graph_patch::{Judged, judged, status_of, waiting};
 use crate::apply::say;
 use crate::context::Context;
@@ -19,6 +19,8 @@ use crate::workers::{may_pass, short};
 
 /// Names the question of a run that a patch was made of.
 const PROPOSAL: &str = "superstep.dev/proposal";
+/// As much of the words of the API server is told as so many bytes.
+const WHY: usize = 300;
 /// Why a patch waits that nobody has decided on.
 const PROPOSED: &str = "Proposed";
 
@@ -70,6 +72,15 @@ impl Proposed {
         })
     }
 
+    /// Says that the proposal has no patch, why, and what to do.
+    fn without_patch(&self, run: &str, why: &str) -> String {
+        let (name, why) = (&self.name, cut(why, WHY));
+        format!(
+            "proposal '{name}' has no patch, for the API server does not take it: {why}; kubectl superstep watch {run} \
+             shows it, and kubectl superstep approve {run} '{name}' decides on it"
+        )
+    }
+
     /// What a patch proposes that was made of a proposal, if it waits.
     fn undecided(patch: &AgentGraphPatchObject) -> Option<Self> {
         let waits = patch.status.as_ref().is_none_or(|status| status.reason.as_deref() == Some(PROPOSED));
@@ -96,7 +107,8 @@ impl Proposed {
     }
 }
 
-/// Makes patches of what vertices of a run propose, and says in those that were decided on what became of them.
+/// Makes patches of what vertices of a run propose, and says in those that were decided on what became of them. What it
+/// gives is said in the status of the run: which proposals have no patch, and why.
 ///
 /// # Errors
 /// The API server cannot be reached.
@@ -105,7 +117,7 @@ pub(super) async fn tell_proposals(
     run: &GraphRunObject,
     name: &str,
     found: &v1::Run,
-) -> Result<(), Failure> {
+) -> Result<Vec<String>, Failure> {
     let open: Vec<Proposed> = found.questions.iter().filter_map(Proposed::of).collect();
     let namespace = run.namespace().unwrap_or_default();
     let of_run = |patch: &AgentGraphPatchObject| {
@@ -120,11 +132,12 @@ pub(super) async fn tell_proposals(
             decided.push((patch, proposed));
         }
     }
+    let mut without = Vec::new();
     for proposed in &open {
-        write(context, run, proposed).await?;
+        without.extend(write(context, run, proposed).await?);
     }
     if decided.is_empty() {
-        return Ok(());
+        return Ok(without);
     }
     let mut runs = context.workers.runs(&namespace, &run.spec.graph_ref.name).map_err(Failure::new)?;
     let request = v1::MutationsRequest { run: name.to_owned(), from_superstep: 0 };
@@ -135,7 +148,7 @@ pub(super) async fn tell_proposals(
         Err(status) if ended && may_pass(&status) => return Err(Failure::new(status)),
         Err(status) => {
             tracing::info!(run = name, %status, "what became of proposals cannot be read yet");
-            return Ok(());
+            return Ok(without);
         }
     };
     for (patch, proposed) in decided {
@@ -152,10 +165,15 @@ pub(super) async fn tell_proposals(
         };
         tell(context, &patch, &before, status).await?;
     }
-    Ok(())
+    Ok(without)
 }
 
-async fn write(context: &Context, run: &GraphRunObject, proposed: &Proposed) -> Result<(), Failure> {
+/// Makes the patch of a proposal, and says that it waits; why it has none, if the API server takes no such patch.
+async fn write(
+    context: &Context,
+    run: &GraphRunObject,
+    proposed: &Proposed,
+) -> Result<Option<String>, Failure> {
     let object = proposed.object(run);
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let namespace = run.namespace().unwrap_or_default();
@@ -166,10 +184,10 @@ async fn write(context: &Context, run: &GraphRunObject, proposed: &Proposed) -> 
             let how = PatchParams::apply(MANAGER).force();
             match api.patch(&name, &how, &Patch::Apply(object)).await {
                 Ok(patch) => patch,
-                // What a model has written may be no patch at all. It can be decided on all the same.
-                Err(kube::Error::Api(answer)) if matches!(answer.code, 400 | 403 | 422) => {
-                    tracing::warn!(proposal = proposed.name, why = answer.message, "a proposal has no patch");
-                    return Ok(());
+                // What a model has written may be no patch at all, or longer than one may be. It can be decided on
+                // all the same.
+                Err(kube::Error::Api(answer)) if is_refused(answer.code, &answer.message) => {
+                    return Ok(Some(proposed.without_patch(&run.name_any(), &answer.message)));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -181,7 +199,18 @@ async fn write(context: &Context, run: &GraphRunObject, proposed: &Proposed) -> 
     let generation = patch.metadata.generation;
     let phase = (PatchPhase::Pending, PROPOSED);
     let status = waiting(&before, generation, phase, message, Timestamp::now());
-    tell(context, &patch, &before, status).await
+    tell(context, &patch, &before, status).await?;
+    Ok(None)
+}
+
+/// Whether the API server will not take an object, however often it is asked: it is not valid, is forbidden, or is too
+/// large for the server or for the store behind it, which says so with an error of its own.
+fn is_refused(code: u16, message: &str) -> bool {
+    match code {
+        400 | 403 | 413 | 422 => true,
+        500 => message.contains("request is too large") || message.contains("larger than max"),
+        _ => false,
+    }
 }
 
 /// Says how a patch stands, if that is something else than what is said there.
@@ -231,6 +260,35 @@ mod tests {
             "spec": {"graphRef": {"name": "triage"}},
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_proposal_without_a_patch_is_told_with_why_and_what_to_do() {
+        let why = format!("spec.mutations[0].addVertex.prompt.template: Too long{}", ": x".repeat(500));
+        let told = proposed().without_patch("run-1", &why);
+        let name = &proposed().name;
+        assert!(told.starts_with(&format!("proposal '{name}' has no patch")), "{told}");
+        assert!(told.contains("template: Too long") && told.len() < 600, "{told}");
+        assert!(told.contains("watch run-1") && told.contains(&format!("approve run-1 '{name}'")), "{told}");
+    }
+
+    #[test]
+    fn what_the_server_will_never_take_is_told_apart_from_what_it_cannot_take_now() {
+        let etcd = "etcdserver: request is too large";
+        for (code, message, refused) in [
+            (422, "invalid", true),
+            (413, "Request entity too large: limit is 3145728", true),
+            (400, "no mutation", true),
+            (403, "denied by a policy", true),
+            (500, etcd, true),
+            (500, "rpc error: trying to send message larger than max (2097290 vs. 2097152)", true),
+            (500, "etcdserver: leader changed", false),
+            (503, "try later", false),
+            (429, "too many requests", false),
+            (409, "conflict", false),
+        ] {
+            assert_eq!(is_refused(code, message), refused, "{code} {message}");
+        }
     }
 
     #[test]

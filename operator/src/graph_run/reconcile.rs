@@ -21,7 +21,7 @@ use super::former::Former;
 use super::mirror::mirror;
 use super::place::place;
 use super::proposals::tell_proposals;
-use super::status::{cancelled, of_run, pending, refused};
+use super::status::{cancelled, of_run, pending, refused, with_notes};
 use super::submission::{name_of, submission};
 use super::triggers::triggers;
 use crate::agent_graph::{Namespace, Referenced, dereference};
@@ -273,10 +273,12 @@ impl Look<'_> {
         let place = place(self.context, &self.namespace, graph, &self.name);
         let status = of_run(&self.before, self.run.metadata.generation, &found, &place, self.at);
         mirror(self.context, self.run, &self.name, &found).await?;
-        tell_proposals(self.context, self.run, &self.name, &found).await?;
+        let without_patch = tell_proposals(self.context, self.run, &self.name, &found).await?;
+        let status = with_notes(status, &without_patch);
         adopt(self.context, self.run, &self.name, &found).await?;
-        let ended = has_ended(&status);
+        let (ended, said) = (has_ended(&status), status.message.clone());
         self.say(status).await?;
+        self.warn(said.as_deref(), &without_patch).await;
         if !ended {
             return Ok(Action::requeue(LOOK));
         }
@@ -306,6 +308,17 @@ impl Look<'_> {
             Err(_) => return Ok(Action::requeue(WAIT)),
         }
         Ok(settled())
+    }
+
+    /// Warns of proposals that have no patch, once: when the status says so that did not before.
+    async fn warn(&self, said: Option<&str>, without_patch: &[String]) {
+        let before = self.before.message.as_deref();
+        if before == said {
+            return;
+        }
+        for note in without_patch.iter().filter(|note| !before.is_some_and(|before| before.contains(*note))) {
+            self.context.events.say(self.run, EventType::Warning, "ProposalHasNoPatch", note).await;
+        }
     }
 
     /// Says how the run stands, at most so often.

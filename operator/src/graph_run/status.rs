@@ -60,6 +60,16 @@ pub(super) fn cancelled(before: &GraphRunStatus, generation: Option<i64>, at: Ti
     GraphRunStatus { phase: Some(RunPhase::Cancelled), ..refused }
 }
 
+/// How a run stands, with what is to be told beside that in its message.
+pub(super) fn with_notes(status: GraphRunStatus, notes: &[String]) -> GraphRunStatus {
+    if notes.is_empty() {
+        return status;
+    }
+    let said: Vec<&str> = status.message.iter().chain(notes).map(String::as_str).collect();
+    let message = Some(cut(&said.join("; "), PREVIEW)).filter(|message| !message.is_empty());
+    GraphRunStatus { message, ..status }
+}
+
 /// Where a run stands, in one word, and why in another.
 struct Told {
     phase: RunPhase,
@@ -179,7 +189,7 @@ fn output(payload: Option<&v1::Payload>, place: &str) -> Option<RunOutput> {
     let uri = Some(place.to_owned()).filter(|place| !place.is_empty());
     match payload?.form.as_ref()? {
         Form::Json(json) => Some(RunOutput {
-            preview: cut(&String::from_utf8_lossy(json)),
+            preview: cut(&String::from_utf8_lossy(json), PREVIEW),
             digest: blake3::hash(json).to_hex().to_string(),
             bytes: json.len() as u64,
             uri,
@@ -210,7 +220,7 @@ fn question(question: &v1::Question) -> PendingQuestion {
 fn prompt(json: &[u8]) -> String {
     let value = serde_json::from_slice::<serde_json::Value>(json).ok();
     let text = value.as_ref().and_then(|value| value.get("prompt")?.as_str());
-    cut(text.unwrap_or(&String::from_utf8_lossy(json)))
+    cut(text.unwrap_or(&String::from_utf8_lossy(json)), PREVIEW)
 }
 
 /// A question as `superstep answer` names it.
@@ -230,9 +240,9 @@ pub(super) fn question_name(id: &v1::QuestionId) -> String {
     name
 }
 
-/// As much of a text as a status has.
-fn cut(text: &str) -> String {
-    let mut end = text.len().min(PREVIEW);
+/// As much of a text as so many bytes have.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -251,6 +261,18 @@ mod tests {
 
     fn run(phase: v1::RunPhase) -> v1::Run {
         v1::Run { phase: phase.into(), ..v1::Run::default() }
+    }
+
+    #[test]
+    fn what_is_to_be_told_beside_the_standing_is_in_the_message_which_stays_short() {
+        let running = v1::Run { phase: v1::RunPhase::Running.into(), ..v1::Run::default() };
+        assert_eq!(with_notes(said(&running), &[]), said(&running));
+        let told = with_notes(said(&running), &["a".to_owned(), "b".to_owned()]);
+        assert_eq!(told.message.as_deref(), Some("a; b"));
+        let held = v1::Run { waits_for: "the store".to_owned(), ..running };
+        let told = with_notes(said(&held), &["n".repeat(2_000)]);
+        let message = told.message.unwrap();
+        assert!(message.starts_with("the store; n") && message.len() == PREVIEW, "{message}");
     }
 
     #[test]
