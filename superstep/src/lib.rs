@@ -48,6 +48,7 @@
 //! | to keep results | [`ResultCache`], for vertices with a `cache`, in memory or in a folder |
 //! | a run | [`Run::create`] and [`Run::drive`]; [`Run::resume`] goes on with one that a process left |
 //! | to reach into a run | [`RunHandle`]: cancel, detach, answer, patch; from another process [`Reach`], where [`Run::listen`] lets it in |
+//! | to decide on what vertices would change | with `mutations.governance: Propose` each is a question: [`Proposal::of`] reads it, a [`Decision`] answers it |
 //! | to go back in a run | [`replay`] executes it again from its log and compares, [`fork`] goes on from a superstep of it otherwise, [`NewRun::continuing`] begins with the values that it left |
 //! | to see what happens | [`RunHandle::events`]: a stream of every [`Notice`], and of the text of models while they write it; [`Observer`], called with the same; [`Watch`], which misses nothing, from any place of the log on |
 //! | durability | [`Store::folder`] keeps runs in a folder, [`Store::memory`] as long as it is there, [`Store::transient`] not at all: a run in it takes no memory for its past |
