@@ -1,5 +1,8 @@
 //! Workers whose network loses, holds and cuts what goes over it, as a seed decides: everything but time, the network
 //! and who leads is what a worker has.
+//!
+//! The seed decides how long each message takes, which are lost, and what is wrong when and between whom. Which of several
+//! things that are ready a worker takes up first is not the seed's: a run comes to the same whatever that is.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -142,8 +145,11 @@ impl Trouble {
     }
 }
 
-/// What came of a run: how it ended, and what it told.
-type Came = Arc<Mutex<Option<(RunStatus, Value, Vec<Seen>)>>>;
+/// How a run ended, and what it told.
+type Ended = (RunStatus, Value, Vec<Seen>);
+
+/// What came of a run, once it has ended.
+type Came = Arc<Mutex<Option<Ended>>>;
 
 /// Asks one worker after the other until one answers.
 async fn asked<A>(ask: impl AsyncFn(RunsClient<Channel>) -> Result<A, tonic::Status>) -> A {
@@ -198,8 +204,12 @@ async fn client(documents: Vec<String>, input: Value, came: Came) -> turmoil::Re
     Ok(())
 }
 
-/// The run on three workers, with the troubles of a seed; and which those were.
-fn simulate(seed: u64, documents: &[String], input: &Value) -> (RunStatus, Value, Vec<Seen>, Vec<Trouble>) {
+/// The run on three workers, in a network of a seed to which `disturb` does what it likes at each step.
+fn simulate(
+    seed: u64,
+    (documents, input): (&[String], &Value),
+    mut disturb: impl FnMut(&mut Sim<'_>, &InMemory),
+) -> Ended {
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
         .simulation_duration(MOST)
@@ -208,10 +218,10 @@ fn simulate(seed: u64, documents: &[String], input: &Value) -> (RunStatus, Value
         .tcp_capacity(1 << 14)
         .enable_random_order()
         .build();
-    let store = Store::memory();
+    let (store, leases) = (Store::memory(), Arc::new(InMemory::default()));
     let around = Surroundings {
         store: store.clone(),
-        leases: Arc::new(InMemory::default()),
+        leases: leases.clone(),
         discovery: Arc::new(Known::default()),
         provisions: Arc::new(Loader::new(store)),
         traces: None,
@@ -236,17 +246,26 @@ fn simulate(seed: u64, documents: &[String], input: &Value) -> (RunStatus, Value
     }
     let came = Came::default();
     sim.client("client", client(documents.to_vec(), input.clone(), Arc::clone(&came)));
+    while !sim.step().unwrap() {
+        disturb(&mut sim, &leases);
+    }
+    let ended = came.lock().unwrap().take();
+    ended.unwrap()
+}
+
+/// As [`simulate`], with the troubles that the seed draws; and which those were.
+fn troubled(seed: u64, run: (&[String], &Value)) -> (Ended, Vec<Trouble>) {
     let mut draws = Draws(seed);
     let (mut next, mut open, mut had) = (draws.millis(300, 1_500), Vec::new(), Vec::new());
-    while !sim.step().unwrap() {
+    let ended = simulate(seed, run, |sim, _| {
         let now = sim.elapsed();
         let is_over = |(until, ..): &mut (Duration, Trouble, _)| *until <= now;
         for (_, trouble, between) in open.extract_if(.., is_over) {
-            trouble.end(&mut sim, between);
+            trouble.end(sim, between);
         }
         // Whatever the seed, there is an end of troubles, and each pair has at most one.
         if now < next || now > TROUBLES {
-            continue;
+            return;
         }
         next = now + draws.millis(500, 4_000);
         let from = draws.place(3);
@@ -257,13 +276,61 @@ fn simulate(seed: u64, documents: &[String], input: &Value) -> (RunStatus, Value
         };
         if !open.iter().any(same) {
             let trouble = Trouble::ALL[draws.place(4)];
-            trouble.begin(&mut sim, between);
+            trouble.begin(sim, between);
             open.push((now + draws.millis(100, 12_000), trouble, between));
             had.push(trouble);
         }
+    });
+    (ended, had)
+}
+
+/// On which way something is wrong.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// From the leader to a worker.
+    FromLeader,
+    /// From a worker to the leader.
+    ToLeader,
+    /// From a worker to another one, neither of which leads.
+    Beside,
+}
+
+impl Way {
+    const ALL: [Self; 3] = [Self::FromLeader, Self::ToLeader, Self::Beside];
+
+    /// From whom to whom, while this one leads.
+    fn between(self, leader: &str) -> (&'static str, &'static str) {
+        let at = WORKERS.iter().position(|name| *name == leader).unwrap();
+        let (leader, one, other) = (WORKERS[at], WORKERS[(at + 1) % 3], WORKERS[(at + 2) % 3]);
+        match self {
+            Self::FromLeader => (leader, one),
+            Self::ToLeader => (one, leader),
+            Self::Beside => (one, other),
+        }
     }
-    let (status, outputs, seen) = came.lock().unwrap().take().unwrap();
-    (status, outputs, seen, had)
+}
+
+/// As [`simulate`], with one trouble on one way, which begins while the run goes on and lasts longer than whoever is
+/// silent is waited for.
+fn disturbed(trouble: Trouble, way: Way, run: (&[String], &Value)) -> Ended {
+    const BEGINS: Duration = Duration::from_millis(800);
+    const LASTS: Duration = Duration::from_secs(8);
+    let mut between = None;
+    let mut is_over = false;
+    let ended = simulate(7, run, |sim, leases| match between {
+        None if sim.elapsed() >= BEGINS => {
+            let leader = leases.0.lock().unwrap().clone().and_then(|lease| lease.holder);
+            between = leader.map(|leader| way.between(&leader));
+            between.into_iter().for_each(|between| trouble.begin(sim, between));
+        }
+        Some(between) if !is_over && sim.elapsed() >= BEGINS + LASTS => {
+            trouble.end(sim, between);
+            is_over = true;
+        }
+        None | Some(_) => {}
+    });
+    assert!(between.is_some(), "the run was not over before");
+    ended
 }
 
 /// A graph in which, round after round, one vertex sends to six, and these to one that waits for all of them.
@@ -305,7 +372,7 @@ fn whatever_the_network_loses_holds_or_cuts_a_run_comes_to_what_it_comes_to_alon
     assert_eq!(status, RunStatus::Succeeded);
     let mut had = Vec::new();
     for seed in 0..6 {
-        let (ended, came, seen, troubles) = simulate(seed, &documents, &Value::Null);
+        let ((ended, came, seen), troubles) = troubled(seed, (&documents, &Value::Null));
         assert_eq!((ended, &came), (status.clone(), &outputs), "seed {seed}: {troubles:?}");
         assert_eq!(course(notices(&seen)), course(told.iter()), "seed {seed}: {troubles:?}");
         had.extend(troubles);
@@ -313,4 +380,17 @@ fn whatever_the_network_loses_holds_or_cuts_a_run_comes_to_what_it_comes_to_alon
     had.sort();
     had.dedup();
     assert_eq!(had, Trouble::ALL, "every trouble was there");
+}
+
+#[test]
+fn each_trouble_on_each_way_leaves_a_run_what_it_is_alone() {
+    let documents = [rounds(300)];
+    let (status, outputs, told) = alone(&documents, &Value::Null);
+    for trouble in Trouble::ALL {
+        for way in Way::ALL {
+            let (ended, came, seen) = disturbed(trouble, way, (&documents, &Value::Null));
+            assert_eq!((ended, &came), (status.clone(), &outputs), "{trouble:?} {way:?}");
+            assert_eq!(course(notices(&seen)), course(told.iter()), "{trouble:?} {way:?}");
+        }
+    }
 }
