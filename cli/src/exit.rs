@@ -182,7 +182,8 @@ pub(crate) enum CommandError {
     /// A trace is asked for of a run that others drive.
     #[cfg(feature = "otlp")]
     #[error(
-        "a run on a cluster has its trace from the workers: give --otlp and --trace-content to superstep-worker"
+        "a run on a cluster has its trace from the workers: give --otlp and --trace-content to superstep-worker, or \
+         OTEL_EXPORTER_OTLP_ENDPOINT to superstep cluster up"
     )]
     TraceElsewhere,
     /// The run cannot be begun, read or driven.

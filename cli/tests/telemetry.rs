@@ -237,6 +237,7 @@ fn a_run_on_a_cluster_has_its_trace_from_the_workers() {
     for asked in ["--otlp http://127.0.0.1:4318", "--trace-content"] {
         home.line(&format!("run -f tests/graphs/changes.yaml --connect http://127.0.0.1:7101 {asked}"))
             .with(2)
-            .saying("give --otlp and --trace-content to superstep-worker");
+            .saying("give --otlp and --trace-content to superstep-worker")
+            .saying("OTEL_EXPORTER_OTLP_ENDPOINT to superstep cluster up");
     }
 }
