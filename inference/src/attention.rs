@@ -3,9 +3,11 @@
 //! The softmax is taken tile by tile with a running maximum (Milakov and Gimelshein, arXiv:1805.02867; Dao et al.,
 //! arXiv:2205.14135), so that the scratch space does not grow with the context.
 
+use std::ops::Range;
+
 use pulp::Arch;
 
-use crate::kernel::{LANES, exp};
+use crate::kernel::{LANES, capped, exp};
 use crate::kv::KvCache;
 use crate::parallel::for_each;
 
@@ -31,6 +33,22 @@ impl Heads {
     }
 }
 
+/// How the product of a query and a key becomes the weight of a value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Scoring {
+    /// What products are multiplied by.
+    pub(crate) scale: f32,
+    /// Between which and its negative they are then held.
+    pub(crate) cap: Option<f32>,
+}
+
+impl Scoring {
+    /// That of heads of `dim` floats: divided by the root of it.
+    pub(crate) fn of(dim: usize) -> Self {
+        Self { scale: (dim as f32).sqrt().recip(), cap: None }
+    }
+}
+
 /// Consecutive rows of one sequence: batch rows from `first`, positions from `position`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
@@ -45,6 +63,8 @@ pub(crate) struct Run {
 pub(crate) enum Sight {
     /// The positions of its sequence up to its own.
     Past,
+    /// Of these the last ones, as many as this.
+    Window(usize),
     /// All positions of its run, which is a whole sequence.
     Whole,
 }
@@ -53,10 +73,22 @@ pub(crate) enum Sight {
 struct Piece<'a> {
     run: Run,
     head: usize,
-    /// Positions that every row sees; with none, those up to its own.
-    whole: Option<usize>,
+    sight: Sight,
+    /// Positions of the whole sequence.
+    whole: usize,
     /// `[row][query head of the group][dim]`.
     out: &'a mut [f32],
+}
+
+impl Piece<'_> {
+    /// What the row at a position sees.
+    fn visible(&self, position: usize) -> Range<usize> {
+        match self.sight {
+            Sight::Past => 0..position + 1,
+            Sight::Window(len) => (position + 1).saturating_sub(len)..position + 1,
+            Sight::Whole => 0..self.whole,
+        }
+    }
 }
 
 /// Attends for all rows of a layer.
@@ -66,7 +98,7 @@ struct Piece<'a> {
 pub(crate) fn attend(
     cache: &KvCache,
     layer: usize,
-    heads: Heads,
+    (heads, scoring): (Heads, Scoring),
     (runs, sight): (&[Run], Sight),
     (queries, stride): (&[f32], usize),
 ) -> Vec<f32> {
@@ -78,8 +110,7 @@ pub(crate) fn attend(
     for head in 0..heads.key_value {
         for (whole, run) in runs.iter().flat_map(|run| blocks(*run).map(|block| (run.len, block))) {
             let (front, back) = rest.split_at_mut(run.len * width);
-            let whole = (sight == Sight::Whole).then_some(whole);
-            pieces.push(Piece { run, head, whole, out: front });
+            pieces.push(Piece { run, head, sight, whole, out: front });
             rest = back;
         }
     }
@@ -87,10 +118,10 @@ pub(crate) fn attend(
         let slot = piece.run.slot;
         let keys = cache.keys(slot, layer, piece.head);
         let values = cache.values(slot, layer, piece.head);
-        let gathered = gather(heads, &piece, queries, stride);
+        let gathered = gather((heads, scoring), &piece, queries, stride);
         Arch::new().dispatch(
             #[inline(always)]
-            || attend_piece(heads, piece, &gathered, keys, values),
+            || attend_piece((heads, scoring.cap), piece, &gathered, keys, values),
         );
     });
     out
@@ -106,8 +137,12 @@ fn blocks(run: Run) -> impl Iterator<Item = Run> {
 }
 
 /// The queries of a piece, scaled, in the order of its output.
-fn gather(heads: Heads, piece: &Piece<'_>, queries: &[f32], stride: usize) -> Vec<f32> {
-    let scale = (heads.dim as f32).sqrt().recip();
+fn gather(
+    (heads, Scoring { scale, .. }): (Heads, Scoring),
+    piece: &Piece<'_>,
+    queries: &[f32],
+    stride: usize,
+) -> Vec<f32> {
     let width = heads.group() * heads.dim;
     let mut gathered = Vec::with_capacity(piece.out.len());
     for row in piece.run.first..piece.run.first + piece.run.len {
@@ -125,12 +160,20 @@ struct Running {
 }
 
 #[inline(always)]
-fn attend_piece(heads: Heads, piece: Piece<'_>, queries: &[f32], keys: &[f32], values: &[f32]) {
+fn attend_piece(
+    (heads, cap): (Heads, Option<f32>),
+    piece: Piece<'_>,
+    queries: &[f32],
+    keys: &[f32],
+    values: &[f32],
+) {
     let count = piece.run.len * heads.group();
     let mut running = vec![Running { max: f32::NEG_INFINITY, sum: 0.0 }; count];
     let mut scores = vec![0.0; count * TILE];
-    let end = piece.whole.unwrap_or(piece.run.position + piece.run.len);
-    for start in (0..end).step_by(TILE) {
+    let first = piece.visible(piece.run.position).start;
+    let end = piece.visible(piece.run.position + piece.run.len - 1).end;
+    // Tiles begin at the same positions for every row, so that a row is summed alike in any batch.
+    for start in (first / TILE * TILE..end).step_by(TILE) {
         let len = TILE.min(end - start);
         let blocks = len.div_ceil(LANES);
         let tile = &keys[start * heads.dim..(start + blocks * LANES) * heads.dim];
@@ -149,10 +192,15 @@ fn attend_piece(heads: Heads, piece: Piece<'_>, queries: &[f32], keys: &[f32], v
             },
         );
         for (query, running) in running.iter_mut().enumerate() {
-            let visible = piece.whole.unwrap_or(piece.run.position + query / heads.group() + 1);
-            let visible = visible.saturating_sub(start).min(len);
+            let visible = piece.visible(piece.run.position + query / heads.group());
+            let inside = |position: usize| position.saturating_sub(start).min(len);
+            let visible = inside(visible.start)..inside(visible.end);
+            let scores = &mut scores[query * TILE..query * TILE + len];
+            if let Some(bound) = cap {
+                scores[visible.clone()].iter_mut().for_each(|score| *score = capped(*score, bound));
+            }
             let out = &mut piece.out[query * heads.dim..(query + 1) * heads.dim];
-            soften(&mut scores[query * TILE..query * TILE + len], visible, running, out);
+            soften(scores, visible, running, out);
         }
         let tile = &values[start * heads.dim..(start + len) * heads.dim];
         in_groups(
@@ -207,8 +255,10 @@ fn score<const N: usize>(dim: usize, queries: &[f32], keys: &[f32], scores: &mut
 
 /// Turns the visible scores of one query into weights, the others into zero, and scales what was mixed before.
 #[inline(always)]
-fn soften(scores: &mut [f32], visible: usize, running: &mut Running, out: &mut [f32]) {
-    let (seen, hidden) = scores.split_at_mut(visible);
+fn soften(scores: &mut [f32], visible: Range<usize>, running: &mut Running, out: &mut [f32]) {
+    let (front, hidden) = scores.split_at_mut(visible.end);
+    hidden.fill(0.0);
+    let (hidden, seen) = front.split_at_mut(visible.start);
     hidden.fill(0.0);
     if seen.is_empty() {
         return;
@@ -296,11 +346,11 @@ mod tests {
         }
         let queries: Vec<f32> = (0..len).flat_map(|position| row(position + 90_000, 96)).collect();
         let whole = [Run { slot: 1, first: 0, position: 0, len }];
-        let together = attend(&cache, 0, heads, (&whole, Sight::Past), (&queries, 96));
+        let together = attend(&cache, 0, (heads, Scoring::of(16)), (&whole, Sight::Past), (&queries, 96));
         for position in [0, 1, 15, 16, 127, 128, 200, 299] {
             let run = [Run { slot: 1, first: 0, position, len: 1 }];
             let query = &queries[position * 96..(position + 1) * 96];
-            let alone = attend(&cache, 0, heads, (&run, Sight::Past), (query, 96));
+            let alone = attend(&cache, 0, (heads, Scoring::of(16)), (&run, Sight::Past), (query, 96));
             for head in 0..heads.query {
                 let (kv, inside) = (head / 3, head % 3);
                 let at = kv * 48 + inside * 16;
@@ -326,12 +376,51 @@ mod tests {
         }
         let queries = row(5).repeat(len);
         let run = [Run { slot: 0, first: 0, position: 0, len }];
-        let past = attend(&cache, 0, heads, (&run, Sight::Past), (&queries, 32));
-        let whole = attend(&cache, 0, heads, (&run, Sight::Whole), (&queries, 32));
+        let past = attend(&cache, 0, (heads, Scoring::of(16)), (&run, Sight::Past), (&queries, 32));
+        let whole = attend(&cache, 0, (heads, Scoring::of(16)), (&run, Sight::Whole), (&queries, 32));
         for (past, whole) in past.chunks_exact(len * 16).zip(whole.chunks_exact(len * 16)) {
             assert_ne!(past[..16], whole[..16]);
             for row in whole.chunks_exact(16) {
                 assert_eq!(row, &past[(len - 1) * 16..]);
+            }
+        }
+    }
+
+    #[test]
+    fn in_a_window_the_softmax_is_over_the_last_positions_and_scores_are_capped() {
+        let heads = Heads { query: 2, key_value: 1, dim: 16 };
+        let (len, window) = (400, 150);
+        let mut cache = KvCache::new(KvShape { slots: 1, layers: 1, heads: 1, head_dim: 16, positions: 400 });
+        let row = |seed: usize, width: usize| (0..width).map(|i| number(seed * 1009 + i)).collect::<Vec<_>>();
+        let keys: Vec<_> = (0..len).map(|position| row(position, 16)).collect();
+        let values: Vec<_> = (0..len).map(|position| row(position + 7000, 16)).collect();
+        for position in 0..len {
+            cache.write((0, 0), position, &keys[position], &values[position]);
+        }
+        let queries: Vec<f32> = (0..len).flat_map(|position| row(position + 90_000, 32)).collect();
+        let scoring = Scoring { scale: 0.5, cap: Some(3.0) };
+        let sight = Sight::Window(window);
+        let run = [Run { slot: 0, first: 0, position: 0, len }];
+        let together = attend(&cache, 0, (heads, scoring), (&run, sight), (&queries, 32));
+        for position in [0, 149, 150, 151, 255, 256, 300, 399] {
+            let query = &queries[position * 32..(position + 1) * 32];
+            let run = [Run { slot: 0, first: 0, position, len: 1 }];
+            let alone = attend(&cache, 0, (heads, scoring), (&run, sight), (query, 32));
+            assert_eq!(alone, together[position * 32..(position + 1) * 32]);
+            for (query, found) in query.chunks_exact(16).zip(alone.chunks_exact(16)) {
+                let seen = (position + 1_usize).saturating_sub(window)..=position;
+                let weight = |key: &Vec<f32>| {
+                    let product: f64 =
+                        query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
+                    (3.0 * (product * 0.5 / 3.0).tanh()).exp()
+                };
+                let weights: Vec<f64> = keys[seen.clone()].iter().map(weight).collect();
+                let total: f64 = weights.iter().sum();
+                for (i, found) in found.iter().enumerate() {
+                    let values = values[seen.clone()].iter().zip(&weights);
+                    let exact = values.map(|(value, w)| w * f64::from(value[i])).sum::<f64>() / total;
+                    assert!((f64::from(*found) - exact).abs() < 1e-4, "position {position}");
+                }
             }
         }
     }

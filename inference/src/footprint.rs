@@ -61,7 +61,7 @@ impl Footprint {
             // A table is looked up as it is stored, and never multiplied.
             let is_table = untied && name == "token_embd.weight";
             let table = Held { dtype, bytes, tile_bytes: 0 };
-            let held = if is_table { table } else { held(dtype, &entry.shape, instructions) };
+            let held = if is_table { table } else { held(name, dtype, &entry.shape, instructions) };
             count(&mut in_memory, held.dtype, held.bytes);
             tiles_bytes = held.tile_bytes.saturating_add(tiles_bytes);
         }
@@ -100,11 +100,20 @@ mod tests {
         let path = folder.path().join("tiny.gguf");
         let formats = ["F32", "Q4_1", "Q8_0", "Q4_K", "Q6_K"];
         for format in formats {
-            for (hidden, architecture, untied) in
-                [(256, "llama", true), (512, "qwen2", false), (256, "qwen3", false)]
-            {
+            for (hidden, architecture, untied) in [
+                (256, "llama", true),
+                (512, "qwen2", false),
+                (256, "qwen3", false),
+                (256, "gemma2", false),
+                (256, "gemma3", true),
+                (256, "phi3", false),
+                (256, "qwen2moe", true),
+                (256, "qwen3moe", false),
+            ] {
                 let (format, architecture) = (format.to_owned(), architecture.to_owned());
-                let tiny = TinyModel { format, hidden, architecture, untied, ..TinyModel::default() };
+                let scaling = (architecture == "phi3").then(|| "longrope".to_owned());
+                let tiny =
+                    TinyModel { format, hidden, architecture, untied, scaling, ..TinyModel::default() };
                 tiny.write(&path).unwrap();
                 let options =
                     LoadOptions { context_length: 100, max_concurrent: 3, ..LoadOptions::default() };
@@ -114,7 +123,7 @@ mod tests {
                 assert_eq!(read.held, description.held, "{tiny:?}");
                 assert_eq!(read.stored, description.stored);
                 assert_eq!(read.parameters, description.parameters);
-                assert_eq!(read.kv_cache_bytes, model.cache().bytes());
+                assert_eq!(read.kv_cache_bytes, model.cache().bytes(), "{tiny:?}");
             }
         }
     }

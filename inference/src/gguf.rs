@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use self::cursor::Cursor;
 use crate::error::LoadError;
+use crate::kernel::narrow;
 
 const DEFAULT_ALIGNMENT: u64 = 32;
 
@@ -168,6 +169,18 @@ impl Gguf {
             .collect()
     }
 
+    pub(crate) fn floats(&self, key: &str) -> Result<Vec<f32>, LoadError> {
+        self.array(key)?
+            .iter()
+            .map(|value| match value {
+                Value::Float(value) => Ok(narrow(*value)),
+                Value::Integer(_) | Value::String(_) | Value::Bool(_) | Value::Array(_) => {
+                    Err(self.no_metadata(key, "array of floats"))
+                }
+            })
+            .collect()
+    }
+
     fn no_metadata(&self, key: &str, expected: &'static str) -> LoadError {
         LoadError::Metadata { path: self.path.clone(), key: key.to_owned(), expected }
     }
@@ -191,7 +204,7 @@ impl Gguf {
             .tensors
             .get(name)
             .ok_or_else(|| LoadError::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
-        if entry.shape != expected {
+        if significant(&entry.shape) != significant(expected) {
             return Err(LoadError::Shape {
                 path: self.path.clone(),
                 tensor: name.to_owned(),
@@ -273,6 +286,12 @@ fn read_tensor_entry<R: Read>(cursor: &mut Cursor<'_, R>) -> Result<(String, Ten
     let type_id = cursor.u32(WHAT)?;
     let offset = cursor.u64(WHAT)?;
     Ok((name, TensorEntry { shape, type_id, offset }))
+}
+
+/// The sides of a shape without those of 1 in front: some writers put them there, and some leave them out.
+pub(crate) fn significant(shape: &[usize]) -> &[usize] {
+    let first = shape.iter().position(|side| *side != 1);
+    &shape[first.unwrap_or(shape.len().saturating_sub(1))..]
 }
 
 /// The stored length, or nothing if rows are not whole blocks or the product overflows.

@@ -12,6 +12,7 @@
 
 mod adapter;
 mod adapters;
+mod architecture;
 mod attention;
 mod chat;
 mod constraint;

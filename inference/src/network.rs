@@ -1,23 +1,27 @@
 //! The transformer: a batch of rows in, the logits of the wanted rows out.
 
+mod experts;
+mod feed_forward;
+mod mixing;
+mod norm;
+
 use std::sync::Arc;
 
 use candle_core::quantized::QTensor;
 use candle_core::{Device, Tensor};
 
-use crate::adapter::{Adapter, Shifts, Site};
-use crate::attention::{Run, Sight, attend};
+use self::feed_forward::FeedForward;
+use self::mixing::Mixing;
+use self::norm::Norm;
+use crate::adapter::Adapter;
+use crate::attention::Run;
 use crate::error::LoadError;
 use crate::gguf::Gguf;
 use crate::hyperparameters::Hyperparameters;
-use crate::kernel::{add, norm_heads, rms_norm, swiglu};
+use crate::kernel::capped;
 use crate::kv::KvCache;
-use crate::parallel::for_each;
-use crate::rope::Rope;
+use crate::rope::{Rope, Turns};
 use crate::weights::{Linear, Weights};
-
-/// Rows that one piece of row-wise work covers.
-const ROWS: usize = 16;
 
 /// One token at one position of one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,17 +43,19 @@ pub(crate) struct Batch<'a> {
     pub(crate) adapters: &'a [Arc<Adapter>],
 }
 
+/// What one layer is given of a pass.
+struct Pass<'a> {
+    batch: Batch<'a>,
+    runs: &'a [Run],
+    layer: usize,
+}
+
+/// A layer of the network.
 struct Layer {
-    attention_norm: Vec<f32>,
-    query_key_value: Linear,
-    /// One float per output of `query_key_value`, empty if there is none.
-    bias: Vec<f32>,
-    /// By which the heads of query and key are normalised, if they are.
-    head_norms: Option<[Vec<f32>; 2]>,
-    attention_output: Linear,
-    feed_forward_norm: Vec<f32>,
-    gate_up: Linear,
-    down: Linear,
+    mixing: Mixing,
+    feed_forward: FeedForward,
+    /// Which of the ropes it has.
+    rope: usize,
 }
 
 /// The weights of a model and how to run them.
@@ -57,9 +63,10 @@ pub(crate) struct Network {
     sizes: Hyperparameters,
     embedding: Arc<QTensor>,
     layers: Vec<Layer>,
-    norm: Vec<f32>,
+    norm: Norm,
     output: Linear,
-    rope: Rope,
+    /// That of layers without a window, and that of those with one if it is another.
+    ropes: Vec<Rope>,
 }
 
 impl Network {
@@ -70,8 +77,9 @@ impl Network {
         sizes: Hyperparameters,
         context: usize,
     ) -> Result<Self, LoadError> {
+        refuse_biases(gguf)?;
         let vocabulary = sizes.vocabulary;
-        let (output, embedding) = if gguf.entry("output.weight").is_some() {
+        let (output, embedding) = if weights.has("output.weight") {
             let output = weights.linear(&[("output.weight", vocabulary)], sizes.hidden)?;
             (output, weights.table("token_embd.weight", vocabulary, sizes.hidden)?)
         } else {
@@ -79,17 +87,18 @@ impl Network {
             let table = output.table();
             (output, table)
         };
-        let layers = (0..sizes.layers)
-            .map(|index| load_layer(weights, &sizes, index))
-            .collect::<Result<Vec<_>, _>>()?;
-        let norm = weights.vector("output_norm.weight", sizes.hidden)?;
-        let mut factors = match gguf.entry("rope_freqs.weight") {
-            Some(_) => weights.vector("rope_freqs.weight", sizes.rotated / 2)?,
-            None => vec![1.0; sizes.rotated / 2],
+        let ropes = ropes(weights, &sizes, context)?;
+        let layer = |index: usize| -> Result<Layer, LoadError> {
+            let has_other = ropes.len() > 1 && sizes.window_of(index).is_some();
+            Ok(Layer {
+                mixing: Mixing::load(weights, &sizes, index)?,
+                feed_forward: FeedForward::load(weights, &sizes, index)?,
+                rope: usize::from(has_other),
+            })
         };
-        factors.iter_mut().for_each(|factor| *factor *= sizes.rope_divisor);
-        let rope = Rope::new(sizes.architecture.pairing, sizes.rotated, sizes.rope_base, &factors, context);
-        Ok(Self { sizes, embedding, layers, norm, output, rope })
+        let layers = (0..sizes.layers).map(layer).collect::<Result<Vec<_>, _>>()?;
+        let norm = Norm::load(weights, "output_norm.weight", (sizes.hidden, sizes.epsilon))?;
+        Ok(Self { sizes, embedding, layers, norm, output, ropes })
     }
 
     pub(crate) fn sizes(&self) -> &Hyperparameters {
@@ -109,8 +118,9 @@ impl Network {
         let runs = runs(batch.rows);
         let mut x = self.embed(batch.rows)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            self.attention(cache, (index, layer), (batch, &runs), &mut x)?;
-            self.feed_forward((index, layer), batch, &mut x)?;
+            let pass = Pass { batch, runs: &runs, layer: index };
+            layer.mixing.forward(cache, (&self.sizes, &self.ropes[layer.rope]), &pass, &mut x)?;
+            layer.feed_forward.forward(&self.sizes, &pass, &mut x)?;
         }
         self.logits(batch.rows, &x)
     }
@@ -121,90 +131,13 @@ impl Network {
         let wide = self.embedding.embedding(&ids)?;
         let width = wide.dim(1)?;
         let wide: Vec<f32> = wide.flatten_all()?.to_vec1()?;
-        Ok(wide.chunks_exact(width).flat_map(|row| &row[..self.sizes.hidden]).copied().collect())
-    }
-
-    fn attention(
-        &self,
-        cache: &mut KvCache,
-        (index, layer): (usize, &Layer),
-        (batch, runs): (Batch<'_>, &[Run]),
-        x: &mut [f32],
-    ) -> candle_core::Result<()> {
-        let rows = batch.rows;
-        let heads = self.sizes.heads;
-        let columns = layer.query_key_value.columns();
-        let normed = self.normed(x, &layer.attention_norm, columns);
-        let [query_at, key_at, value_at] = layer.query_key_value.offsets() else {
-            candle_core::bail!("query, key and value are three tensors")
-        };
-        let sites = [(Site::Query, *query_at), (Site::Key, *key_at), (Site::Value, *value_at)];
-        let shifts = Shifts::of(batch, index, &sites, (&normed, columns));
-        let mut projected = layer.query_key_value.forward(normed, rows.len())?;
-        let stride = layer.query_key_value.stride();
-        shifts.add(&mut projected, stride);
-        let (query_len, key_len) = (heads.query * heads.dim, heads.key_value * heads.dim);
-        for (row, projected) in rows.iter().zip(projected.chunks_exact_mut(stride)) {
-            if !layer.bias.is_empty() {
-                add(projected, &layer.bias);
-            }
-            if let Some([query_norm, key_norm]) = &layer.head_norms {
-                norm_heads(&mut projected[..query_len], query_norm, self.sizes.epsilon);
-                norm_heads(&mut projected[*key_at..key_at + key_len], key_norm, self.sizes.epsilon);
-            }
-            self.rope.rotate(row.position, heads.dim, &mut projected[..query_len]);
-            self.rope.rotate(row.position, heads.dim, &mut projected[*key_at..key_at + key_len]);
-            let key = &projected[*key_at..key_at + key_len];
-            let value = &projected[*value_at..value_at + key_len];
-            cache.write((row.slot, index), row.position, key, value);
+        let mut x: Vec<f32> =
+            wide.chunks_exact(width).flat_map(|row| &row[..self.sizes.hidden]).copied().collect();
+        if self.sizes.architecture.scaled_embedding {
+            let scale = (self.sizes.hidden as f32).sqrt();
+            x.iter_mut().for_each(|float| *float *= scale);
         }
-        let attended = attend(cache, index, heads, (runs, Sight::Past), (&projected, stride));
-        let width = heads.group() * heads.dim;
-        let columns = layer.attention_output.columns();
-        let mut gathered = vec![0.0; rows.len() * columns];
-        for (head, attended) in attended.chunks_exact(rows.len() * width).enumerate() {
-            for (row, attended) in gathered.chunks_exact_mut(columns).zip(attended.chunks_exact(width)) {
-                row[head * width..(head + 1) * width].copy_from_slice(attended);
-            }
-        }
-        let shifts = Shifts::of(batch, index, &[(Site::AttentionOutput, 0)], (&gathered, columns));
-        let mut output = layer.attention_output.forward(gathered, rows.len())?;
-        shifts.add(&mut output, layer.attention_output.stride());
-        self.accumulate(x, &output, layer.attention_output.stride());
-        Ok(())
-    }
-
-    fn feed_forward(
-        &self,
-        (index, layer): (usize, &Layer),
-        batch: Batch<'_>,
-        x: &mut [f32],
-    ) -> candle_core::Result<()> {
-        let rows = batch.rows.len();
-        let columns = layer.gate_up.columns();
-        let normed = self.normed(x, &layer.feed_forward_norm, columns);
-        let [gate_at, up_at] = layer.gate_up.offsets() else {
-            candle_core::bail!("gate and up are two tensors")
-        };
-        let sites = [(Site::Gate, *gate_at), (Site::Up, *up_at)];
-        let shifts = Shifts::of(batch, index, &sites, (&normed, columns));
-        let mut gate_up = layer.gate_up.forward(normed, rows)?;
-        let stride = layer.gate_up.stride();
-        shifts.add(&mut gate_up, stride);
-        let columns = layer.down.columns();
-        let mut activated = vec![0.0; rows * columns];
-        let pieces = activated.chunks_mut(ROWS * columns).zip(gate_up.chunks(ROWS * stride)).collect();
-        let len = self.sizes.feed_forward;
-        for_each(pieces, |(out, gate_up): (&mut [f32], &[f32])| {
-            for (out, gate_up) in out.chunks_exact_mut(columns).zip(gate_up.chunks_exact(stride)) {
-                swiglu(&gate_up[..len], &gate_up[*up_at..up_at + len], out);
-            }
-        });
-        let shifts = Shifts::of(batch, index, &[(Site::Down, 0)], (&activated, columns));
-        let mut output = layer.down.forward(activated, rows)?;
-        shifts.add(&mut output, layer.down.stride());
-        self.accumulate(x, &output, layer.down.stride());
-        Ok(())
+        Ok(x)
     }
 
     fn logits(&self, rows: &[Row], x: &[f32]) -> candle_core::Result<Vec<Vec<f32>>> {
@@ -218,67 +151,49 @@ impl Network {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let normed = self.normed(&wanted, &self.norm, self.output.columns());
-        let logits = self.output.forward(normed, wanted.len() / self.sizes.hidden)?;
+        let normed = self.norm.rows(&wanted, self.output.columns());
+        let mut logits = self.output.forward(normed, wanted.len() / self.sizes.hidden)?;
+        if let Some(bound) = self.sizes.logit_cap {
+            logits.iter_mut().for_each(|logit| *logit = capped(*logit, bound));
+        }
         let rows = logits.chunks_exact(self.output.stride());
         Ok(rows.map(|row| row[..self.sizes.vocabulary].to_vec()).collect())
     }
-
-    /// Normalises every row into one of `columns` floats.
-    fn normed(&self, x: &[f32], weight: &[f32], columns: usize) -> Vec<f32> {
-        let hidden = self.sizes.hidden;
-        let mut normed = vec![0.0; x.len() / hidden * columns];
-        for (out, x) in normed.chunks_exact_mut(columns).zip(x.chunks_exact(hidden)) {
-            rms_norm(x, weight, self.sizes.epsilon, out);
-        }
-        normed
-    }
-
-    fn accumulate(&self, x: &mut [f32], output: &[f32], stride: usize) {
-        let hidden = self.sizes.hidden;
-        for (x, output) in x.chunks_exact_mut(hidden).zip(output.chunks_exact(stride)) {
-            add(x, &output[..hidden]);
-        }
-    }
 }
 
-fn load_layer(weights: &mut Weights<'_>, sizes: &Hyperparameters, index: usize) -> Result<Layer, LoadError> {
-    let name = |suffix: &str| format!("blk.{index}.{suffix}");
-    let hidden = sizes.hidden;
-    let query = sizes.heads.query * sizes.heads.dim;
-    let key = sizes.heads.key_value * sizes.heads.dim;
-    let query_key_value = weights.linear(
-        &[(&name("attn_q.weight"), query), (&name("attn_k.weight"), key), (&name("attn_v.weight"), key)],
-        hidden,
-    )?;
-    let mut bias = Vec::new();
-    if sizes.architecture.biased {
-        bias = vec![0.0; query_key_value.stride()];
-        let parts = [("attn_q.bias", query), ("attn_k.bias", key), ("attn_v.bias", key)];
-        for ((suffix, len), at) in parts.into_iter().zip(query_key_value.offsets()) {
-            bias[*at..at + len].copy_from_slice(&weights.vector(&name(suffix), len)?);
-        }
-    }
-    let dim = sizes.heads.dim;
-    let mut head_norm = |suffix: &str| weights.vector(&name(suffix), dim);
-    let head_norms = if sizes.architecture.normed {
-        Some([head_norm("attn_q_norm.weight")?, head_norm("attn_k_norm.weight")?])
-    } else {
-        None
+/// The angles of layers without a window, and those of layers with one if they are others.
+fn ropes(weights: &mut Weights<'_>, sizes: &Hyperparameters, context: usize) -> Result<Vec<Rope>, LoadError> {
+    // All that are there are read, so that what is held does not depend on the context.
+    let mut read = |name: &str| {
+        let there = weights.has(name);
+        there.then(|| weights.vector(name, sizes.rotated / 2)).transpose()
     };
-    Ok(Layer {
-        attention_norm: weights.vector(&name("attn_norm.weight"), hidden)?,
-        query_key_value,
-        bias,
-        head_norms,
-        attention_output: weights.linear(&[(&name("attn_output.weight"), hidden)], query)?,
-        feed_forward_norm: weights.vector(&name("ffn_norm.weight"), hidden)?,
-        gate_up: weights.linear(
-            &[(&name("ffn_gate.weight"), sizes.feed_forward), (&name("ffn_up.weight"), sizes.feed_forward)],
-            hidden,
-        )?,
-        down: weights.linear(&[(&name("ffn_down.weight"), hidden)], sizes.feed_forward)?,
-    })
+    let (always, long, short) =
+        (read("rope_freqs.weight")?, read("rope_factors_long.weight")?, read("rope_factors_short.weight")?);
+    let by_length = if context > sizes.turns.original { long } else { short };
+    let factors = always.or(by_length).unwrap_or_default();
+    let mut turns = vec![sizes.turns];
+    if sizes.window.is_some() && sizes.window_turns != sizes.turns {
+        turns.push(sizes.window_turns);
+    }
+    let rope = |turns: &Turns| {
+        let frequencies = turns.frequencies(sizes.rotated, &factors);
+        Rope::new(sizes.architecture.pairing, &frequencies, turns.magnitude, context)
+    };
+    Ok(turns.iter().map(rope).collect())
+}
+
+/// Refuses biases that would not be added.
+fn refuse_biases(gguf: &Gguf) -> Result<(), LoadError> {
+    let is_added =
+        |name: &str| ["attn_q.bias", "attn_k.bias", "attn_v.bias"].iter().any(|own| name.ends_with(own));
+    match gguf.entries().find(|(name, _)| name.ends_with(".bias") && !is_added(name)) {
+        Some((name, _)) => Err(LoadError::Unsupported {
+            path: gguf.path().to_owned(),
+            feature: format!("the bias {name:?}"),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Adjacent rows of one slot.
@@ -294,3 +209,6 @@ fn runs(rows: &[Row]) -> Vec<Run> {
     }
     runs
 }
+
+#[cfg(test)]
+mod tests;

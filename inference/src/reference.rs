@@ -1,6 +1,9 @@
 //! An encoder and its heads in double precision and plain loops, apart from any code of this crate: what tests compare
 //! with.
 
+pub(crate) mod decoder;
+mod gguf;
+
 use std::collections::HashMap;
 use std::path::Path;
 

@@ -1,6 +1,10 @@
 //! Rotary position embedding (Su et al., arXiv:2104.09864).
 
+mod turns;
+
 use crate::kernel::narrow;
+
+pub(crate) use self::turns::Turns;
 
 /// Which floats of a head form a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,28 +20,22 @@ pub(crate) struct Rope {
     pairing: Pairing,
     /// Floats of a head that are rotated; the rest stays.
     dim: usize,
-    /// `[position][pair]` of cosine and sine.
+    /// `[position][pair]` of cosine and sine, both multiplied by the magnitude.
     angles: Vec<(f32, f32)>,
 }
 
 impl Rope {
-    /// Angles are `position * base^(-2 pair / dim) / factor`, with one factor per pair or none at all.
-    pub(crate) fn new(pairing: Pairing, dim: usize, base: f64, factors: &[f32], positions: usize) -> Self {
-        let frequencies: Vec<f64> = (0..dim / 2)
-            .map(|pair| {
-                let factor = factors.get(pair).copied().map_or(1.0, f64::from);
-                base.powf(-2.0 * pair as f64 / dim as f64) / factor
-            })
-            .collect();
+    /// Pair `i` of a head turns by `position * frequencies[i]`, and grows by `magnitude`.
+    pub(crate) fn new(pairing: Pairing, frequencies: &[f64], magnitude: f64, positions: usize) -> Self {
         let angles = (0..positions)
             .flat_map(|position| {
                 frequencies.iter().map(move |frequency| {
                     let (sine, cosine) = (position as f64 * frequency).sin_cos();
-                    (narrow(cosine), narrow(sine))
+                    (narrow(cosine * magnitude), narrow(sine * magnitude))
                 })
             })
             .collect();
-        Self { pairing, dim, angles }
+        Self { pairing, dim: 2 * frequencies.len(), angles }
     }
 
     /// Rotates every head of a row.
@@ -70,10 +68,10 @@ mod tests {
 
     #[test]
     fn pairs_turn_by_position_times_frequency() {
-        let rope = Rope::new(Pairing::Interleaved, 4, 100.0, &[1.0, 2.0], 8);
+        let rope = Rope::new(Pairing::Interleaved, &[1.0, 0.05], 1.0, 8);
         let mut row = [1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0];
         rope.rotate(3, 4, &mut row);
-        let (slow, fast) = (3.0_f32 * 0.1 / 2.0, 3.0_f32);
+        let (slow, fast) = (3.0_f32 * 0.05, 3.0_f32);
         let expected = [fast.cos(), fast.sin(), -slow.sin(), slow.cos()];
         for (value, expected) in row.iter().zip(expected.iter().cycle()) {
             assert!((value - expected).abs() < 1e-6);
@@ -82,10 +80,10 @@ mod tests {
 
     #[test]
     fn halves_pair_across_the_head_and_the_tail_stays() {
-        let rope = Rope::new(Pairing::Halves, 4, 100.0, &[], 4);
+        let rope = Rope::new(Pairing::Halves, &[1.0, 0.1], 2.0, 4);
         let mut row = [1.0, 0.0, 0.0, 0.0, 7.0, 7.0];
         rope.rotate(2, 6, &mut row);
-        assert!((row[0] - 2.0_f32.cos()).abs() < 1e-6 && (row[2] - 2.0_f32.sin()).abs() < 1e-6);
+        assert!((row[0] - 2.0 * 2.0_f32.cos()).abs() < 1e-6 && (row[2] - 2.0 * 2.0_f32.sin()).abs() < 1e-6);
         assert_eq!(row[4..], [7.0, 7.0]);
     }
 }

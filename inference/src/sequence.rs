@@ -178,7 +178,9 @@ impl Sequence {
         }
         self.tokens.push(token);
         self.sampler.record(token);
-        let released = self.text.push(tokenizer.bytes(token));
+        let is_first = self.generated == 1;
+        let bytes = if is_first { tokenizer.first_bytes(token) } else { tokenizer.bytes(token) };
+        let released = self.text.push(bytes);
         let text = self.thought.push(&released.text);
         // The mark that ends the thoughts is the last of them.
         let thinks = std::mem::replace(&mut self.thinks, self.thought.goes_on()) || self.thought.goes_on();

@@ -2,6 +2,8 @@
 
 mod adapter;
 mod embedder;
+mod family;
+mod pieces;
 mod present;
 mod unweighted;
 mod writer;
@@ -13,6 +15,7 @@ use candle_core::{Device, Tensor};
 
 pub use self::adapter::TinyAdapter;
 pub use self::embedder::{TinyEmbedder, TinyHead};
+use self::family::{Fill, Part};
 pub use self::present::present_model;
 pub use self::unweighted::Unweighted;
 use self::writer::Writer;
@@ -44,8 +47,16 @@ pub struct TinyModel {
     pub context_length: u32,
     /// The architecture that the file names.
     pub architecture: String,
+    /// How angles are scaled, as the file says it: `linear`, `yarn`, `longrope`, or `factors` for those of Llama 3.
+    pub scaling: Option<String>,
+    /// Whether layers have experts also where the architecture does not ask for them.
+    pub mixture: bool,
+    /// How far back layers with a window look; none have one of an architecture without.
+    pub window: u32,
     /// The pre-tokenizer that the file names.
     pub pre: String,
+    /// With this the vocabulary is one of pieces, and says whether texts are read as if there were a space in front.
+    pub pieces: Option<bool>,
     /// The chat template.
     pub template: Option<String>,
     /// Whether the output has a matrix of its own, beside the embedding.
@@ -60,7 +71,11 @@ impl Default for TinyModel {
             hidden: 64,
             context_length: 512,
             architecture: "llama".to_owned(),
+            scaling: None,
+            mixture: false,
+            window: 8,
             pre: "smollm".to_owned(),
+            pieces: None,
             template: Some(CHAT_ML.to_owned()),
             untied: false,
         }
@@ -95,49 +110,31 @@ impl TinyModel {
         self.put_network(&mut writer);
         let vocabulary = self.put_tokenizer(&mut writer);
         let mut random = Random(self.seed);
-        let (hidden, feed_forward) = (self.hidden, 2 * self.hidden);
-        let key = hidden / QUERY_HEADS * KEY_VALUE_HEADS;
-        let mut put = |writer: &mut Writer, name: &str, shape, added: Option<Vec<f32>>| {
-            self.put_matrix((writer, name), shape, &mut random, added);
-        };
-        put(&mut writer, "token_embd.weight", (vocabulary, hidden), None);
-        if self.untied {
-            put(&mut writer, "output.weight", (vocabulary, hidden), None);
-        }
-        for layer in 0..2 {
-            let matrices = [
-                ("attn_q", hidden, hidden),
-                ("attn_k", key, hidden),
-                ("attn_v", key, hidden),
-                ("attn_output", hidden, hidden),
-                ("ffn_gate", feed_forward, hidden),
-                ("ffn_up", feed_forward, hidden),
-                ("ffn_down", hidden, feed_forward),
-            ];
-            for (name, rows, columns) in matrices {
-                let is_interleaved = self.architecture == "llama" && ["attn_q", "attn_k"].contains(&name);
-                let dim = is_interleaved.then_some(hidden / QUERY_HEADS);
-                let added = adapter.and_then(|adapter| adapter.product(layer, name, dim));
-                let name = format!("blk.{layer}.{name}.weight");
-                put(&mut writer, &name, (rows, columns), added);
-            }
-            for (name, len) in [("attn_q", hidden), ("attn_k", key), ("attn_v", key)] {
-                if self.architecture == "qwen2" {
-                    put_vector(&mut writer, &format!("blk.{layer}.{name}.bias"), vec![0.1; len]);
+        for Part { name, shape, fill } in family::parts(self, vocabulary) {
+            let added = adapter.and_then(|adapter| self.added(adapter, &name));
+            match fill {
+                Fill::Matrix => self.put_matrix((&mut writer, name.as_str()), &shape, &mut random, added),
+                Fill::Floats => put_floats(&mut writer, &name, &shape, &mut random),
+                Fill::Same(float) => {
+                    put_vector(&mut writer, &name, &shape, vec![float; shape.iter().product()]);
+                }
+                Fill::Near(float) => {
+                    let floats =
+                        (0..shape.iter().product::<usize>()).map(|_| float + 0.5 * random.next()).collect();
+                    put_vector(&mut writer, &name, &shape, floats);
                 }
             }
-            if self.architecture == "qwen3" {
-                for name in ["attn_q_norm", "attn_k_norm"] {
-                    let len = hidden / QUERY_HEADS;
-                    put_vector(&mut writer, &format!("blk.{layer}.{name}.weight"), vec![1.5; len]);
-                }
-            }
-            for name in ["attn_norm", "ffn_norm"] {
-                put_vector(&mut writer, &format!("blk.{layer}.{name}.weight"), vec![1.0; hidden]);
-            }
         }
-        put_vector(&mut writer, "output_norm.weight", vec![1.0; hidden]);
         writer.finish()
+    }
+
+    /// What an adapter adds to the matrix of this name.
+    fn added(&self, adapter: &TinyAdapter, name: &str) -> Option<Vec<f32>> {
+        let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+        let matrix = rest.strip_suffix(".weight")?;
+        let is_interleaved = self.architecture == "llama" && ["attn_q", "attn_k"].contains(&matrix);
+        let dim = is_interleaved.then_some(self.hidden / QUERY_HEADS);
+        adapter.product(layer.parse().ok()?, matrix, dim)
     }
 
     fn put_network(&self, writer: &mut Writer) {
@@ -153,9 +150,16 @@ impl TinyModel {
         writer.integer(&key("attention.head_count_kv"), size(KEY_VALUE_HEADS));
         writer.float(&key("attention.layer_norm_rms_epsilon"), 1e-5);
         writer.float(&key("rope.freq_base"), 10_000.0);
+        family::put_metadata(self, writer);
     }
 
     fn put_tokenizer(&self, writer: &mut Writer) -> usize {
+        if let Some(template) = &self.template {
+            writer.string("tokenizer.chat_template", template);
+        }
+        if let Some(prefixes_space) = self.pieces {
+            return pieces::put(writer, &self.pre, prefixes_space);
+        }
         let mut tokens: Vec<String> = CONTROLS.iter().map(|name| (*name).to_owned()).collect();
         tokens.extend((0..=u8::MAX).map(|byte| character_of(byte).to_string()));
         tokens.extend(MERGES.iter().map(|(left, right)| format!("{left}{right}")));
@@ -172,22 +176,18 @@ impl TinyModel {
         writer.integers("tokenizer.ggml.token_type", &types);
         writer.integer("tokenizer.ggml.bos_token_id", 1);
         writer.integer("tokenizer.ggml.eos_token_id", 2);
-        if let Some(template) = &self.template {
-            writer.string("tokenizer.chat_template", template);
-        }
         tokens.len()
     }
 
     fn put_matrix(
         &self,
         (writer, name): (&mut Writer, &str),
-        shape: (usize, usize),
+        shape: &[usize],
         random: &mut Random,
         added: Option<Vec<f32>>,
     ) {
         let (type_id, dtype) = format(&self.format);
-        let scale = 2.0 / (shape.1 as f32).sqrt();
-        let mut floats: Vec<f32> = (0..shape.0 * shape.1).map(|_| random.next() * scale).collect();
+        let mut floats = matrix(shape, random);
         for (float, added) in floats.iter_mut().zip(added.into_iter().flatten()) {
             *float += added;
         }
@@ -195,13 +195,24 @@ impl TinyModel {
             .and_then(|tensor| QTensor::quantize(&tensor, dtype))
             .and_then(|tensor| tensor.data().map(std::borrow::Cow::into_owned))
             .expect("the format goes with the width");
-        writer.tensor(name, &[shape.0, shape.1], type_id, bytes);
+        writer.tensor(name, shape, type_id, bytes);
     }
 }
 
-fn put_vector(writer: &mut Writer, name: &str, floats: Vec<f32>) {
+/// Random numbers that keep the size of what is multiplied with them.
+fn matrix(shape: &[usize], random: &mut Random) -> Vec<f32> {
+    let columns = shape.last().copied().unwrap_or(1);
+    let scale = 2.0 / (columns as f32).sqrt();
+    (0..shape.iter().product::<usize>()).map(|_| random.next() * scale).collect()
+}
+
+fn put_floats(writer: &mut Writer, name: &str, shape: &[usize], random: &mut Random) {
+    put_vector(writer, name, shape, matrix(shape, random));
+}
+
+fn put_vector(writer: &mut Writer, name: &str, shape: &[usize], floats: Vec<f32>) {
     let bytes = floats.iter().flat_map(|float| float.to_le_bytes()).collect();
-    writer.tensor(name, &[floats.len()], 0, bytes);
+    writer.tensor(name, shape, 0, bytes);
 }
 
 fn format(name: &str) -> (u32, GgmlDType) {

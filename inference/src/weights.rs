@@ -1,20 +1,17 @@
 //! Matrices in the layout that has a fast kernel, converted tensor by tensor while a model is loaded.
 
-use std::borrow::Cow;
+mod conversion;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use candle_core::quantized::{GgmlDType, QStorage, QTensor};
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Tensor};
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{CpuStorage, CustomOp1, Layout};
 
+pub(crate) use self::conversion::{Held, held};
+use self::conversion::{ROUTER, ROWS, Rows, convert, floats, qtensor};
 use crate::error::LoadError;
 use crate::gguf::{Gguf, StoredTensor};
-use crate::tiles::Instructions;
-
-/// The kernels take columns in super-blocks of this many.
-const COLUMNS: usize = 256;
-/// The kernels take rows in tiles of this many.
-const ROWS: usize = 16;
 
 /// Tensors by format: how many, and how many bytes.
 pub(crate) type Census = BTreeMap<String, (usize, u64)>;
@@ -79,14 +76,6 @@ fn multiply(part: &QTensor, input: &CpuStorage, layout: &Layout) -> candle_core:
     }
 }
 
-/// Whole rows of blocks of one type.
-struct Rows {
-    dtype: GgmlDType,
-    columns: usize,
-    rows: usize,
-    bytes: Vec<u8>,
-}
-
 /// Reads tensors of a file and converts them.
 pub(crate) struct Weights<'a> {
     gguf: &'a Gguf,
@@ -101,10 +90,20 @@ impl<'a> Weights<'a> {
         Self { gguf, stored: Census::new(), held: Census::new() }
     }
 
+    /// Whether the file has a tensor.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.gguf.entry(name).is_some()
+    }
+
     /// A vector as floats.
     pub(crate) fn vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>, LoadError> {
-        let stored = self.gguf.tensor(name, &[len])?;
-        count(&mut self.stored, stored.dtype, stored.bytes.len() as u64);
+        self.floats(name, &[len])
+    }
+
+    fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let stored = self.gguf.tensor(name, shape)?;
+        self.note(&stored);
+        let len = shape.iter().product();
         let floats = floats(&stored, 1, len).map_err(|error| self.convert(name, &error))?;
         count(&mut self.held, GgmlDType::F32, len as u64 * 4);
         Ok(floats)
@@ -112,28 +111,63 @@ impl<'a> Weights<'a> {
 
     /// The named tensors, `(name, rows)`, stacked into one matrix of `columns` columns.
     pub(crate) fn linear(&mut self, tensors: &[(&str, usize)], columns: usize) -> Result<Linear, LoadError> {
-        let mut groups: Vec<Rows> = Vec::new();
-        let mut offsets = Vec::new();
-        let mut stride = 0;
-        for (name, rows) in tensors {
-            let next = self.rows(name, *rows, columns)?;
-            offsets.push(stride);
-            stride += next.rows;
-            match groups.last_mut() {
-                Some(last) if last.dtype == next.dtype => {
-                    last.bytes.extend_from_slice(&next.bytes);
-                    last.rows += next.rows;
-                }
-                Some(_) | None => groups.push(next),
+        let rows = tensors.iter().map(|(name, rows)| self.rows(name, *rows, columns));
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        stack(rows, columns).map_err(|error| self.convert(tensors[0].0, &error))
+    }
+
+    /// A tensor that has the rows of several matrices, so many of each.
+    pub(crate) fn joined(
+        &mut self,
+        name: &str,
+        parts: &[usize],
+        columns: usize,
+    ) -> Result<Linear, LoadError> {
+        let whole = self.linear(&[(name, parts.iter().sum())], columns)?;
+        let offsets = parts.iter().scan(0, |end, rows| {
+            let at = *end;
+            *end += rows;
+            Some(at)
+        });
+        Ok(Linear { offsets: offsets.collect(), ..whole })
+    }
+
+    /// For each of some experts the named tensors, `(name, rows)`, stacked into one matrix of `columns` columns. In the
+    /// file each tensor has the rows of all experts, one expert behind the other.
+    pub(crate) fn of_experts(
+        &mut self,
+        experts: usize,
+        tensors: &[(&str, usize)],
+        columns: usize,
+    ) -> Result<Vec<Linear>, LoadError> {
+        let mut rows: Vec<Vec<Rows>> = (0..experts).map(|_| Vec::new()).collect();
+        for (name, len) in tensors {
+            let stored = self.gguf.tensor(name, &[experts, *len, columns])?;
+            self.note(&stored);
+            let (mut bytes, mut dtype) = (0, stored.dtype);
+            let of_expert = stored.bytes.len() / experts;
+            for (rows, own) in rows.iter_mut().zip(stored.bytes.chunks_exact(of_expert)) {
+                let own = StoredTensor { dtype: stored.dtype, bytes: own.to_vec() };
+                let own = padded(own, *len, columns).map_err(|error| self.convert(name, &error))?;
+                bytes += own.bytes.len() as u64;
+                dtype = own.dtype;
+                rows.push(own);
             }
+            count(&mut self.held, dtype, bytes);
         }
-        let padded = groups.first().map_or(columns, |group| group.columns);
-        let parts = groups
-            .into_iter()
-            .map(|group| Ok(Arc::new(qtensor(group.dtype, &group.bytes, (group.rows, group.columns))?)))
-            .collect::<candle_core::Result<Vec<_>>>()
-            .map_err(|error| self.convert(tensors[0].0, &error))?;
-        Ok(Linear { parts, columns: padded, stride, offsets })
+        let stacked = rows.into_iter().map(|rows| stack(rows, columns));
+        stacked.collect::<candle_core::Result<_>>().map_err(|error| self.convert(tensors[0].0, &error))
+    }
+
+    /// The matrix of layer `index` that chooses experts, row by row.
+    pub(crate) fn router(
+        &mut self,
+        index: usize,
+        experts: usize,
+        columns: usize,
+    ) -> Result<Vec<f32>, LoadError> {
+        let name = format!("blk.{index}.{ROUTER}");
+        self.floats(&name, &[experts, columns])
     }
 
     /// A table whose rows are looked up and never multiplied, as stored.
@@ -144,7 +178,7 @@ impl<'a> Weights<'a> {
         columns: usize,
     ) -> Result<Arc<QTensor>, LoadError> {
         let stored = self.gguf.tensor(name, &[rows, columns])?;
-        count(&mut self.stored, stored.dtype, stored.bytes.len() as u64);
+        self.note(&stored);
         count(&mut self.held, stored.dtype, stored.bytes.len() as u64);
         let table = qtensor(stored.dtype, &stored.bytes, (rows, columns));
         table.map(Arc::new).map_err(|error| self.convert(name, &error))
@@ -152,14 +186,15 @@ impl<'a> Weights<'a> {
 
     fn rows(&mut self, name: &str, rows: usize, columns: usize) -> Result<Rows, LoadError> {
         let stored = self.gguf.tensor(name, &[rows, columns])?;
+        self.note(&stored);
+        let padded = padded(stored, rows, columns).map_err(|error| self.convert(name, &error))?;
+        count(&mut self.held, padded.dtype, padded.bytes.len() as u64);
+        Ok(padded)
+    }
+
+    /// Counts a tensor of the file.
+    fn note(&mut self, stored: &StoredTensor) {
         count(&mut self.stored, stored.dtype, stored.bytes.len() as u64);
-        let mut converted = convert(stored, rows, columns).map_err(|error| self.convert(name, &error))?;
-        let row_bytes = converted.bytes.len() / rows;
-        converted.rows = rows.next_multiple_of(ROWS);
-        // In every block format a block of zero bytes stands for zeros.
-        converted.bytes.resize(converted.rows * row_bytes, 0);
-        count(&mut self.held, converted.dtype, converted.bytes.len() as u64);
-        Ok(converted)
     }
 
     fn convert(&self, name: &str, error: &candle_core::Error) -> LoadError {
@@ -171,89 +206,42 @@ impl<'a> Weights<'a> {
     }
 }
 
+/// Converts a matrix, and puts zeros behind its rows until they fill tiles.
+fn padded(stored: StoredTensor, rows: usize, columns: usize) -> candle_core::Result<Rows> {
+    let mut converted = convert(stored, rows, columns)?;
+    let row_bytes = converted.bytes.len() / rows;
+    converted.rows = rows.next_multiple_of(ROWS);
+    // In every block format a block of zero bytes stands for zeros.
+    converted.bytes.resize(converted.rows * row_bytes, 0);
+    Ok(converted)
+}
+
+/// Makes one matrix of `columns` columns of the rows of several; those of one format that follow each other are
+/// multiplied at once.
+fn stack(matrices: Vec<Rows>, columns: usize) -> candle_core::Result<Linear> {
+    let mut groups: Vec<Rows> = Vec::new();
+    let mut offsets = Vec::new();
+    let mut stride = 0;
+    for next in matrices {
+        offsets.push(stride);
+        stride += next.rows;
+        match groups.last_mut() {
+            Some(last) if last.dtype == next.dtype => {
+                last.bytes.extend_from_slice(&next.bytes);
+                last.rows += next.rows;
+            }
+            Some(_) | None => groups.push(next),
+        }
+    }
+    let columns = groups.first().map_or(columns, |group| group.columns);
+    let part = |group: Rows| qtensor(group.dtype, &group.bytes, (group.rows, group.columns)).map(Arc::new);
+    let parts = groups.into_iter().map(part).collect::<candle_core::Result<_>>()?;
+    Ok(Linear { parts, columns, stride, offsets })
+}
+
 /// Counts a tensor.
 pub(crate) fn count(census: &mut Census, dtype: GgmlDType, bytes: u64) {
     let entry = census.entry(format!("{dtype:?}")).or_default();
     entry.0 += 1;
     entry.1 = entry.1.saturating_add(bytes);
-}
-
-/// A tensor as it is held.
-pub(crate) struct Held {
-    pub(crate) dtype: GgmlDType,
-    pub(crate) bytes: u64,
-    /// Of the copy that the kernels make.
-    pub(crate) tile_bytes: u64,
-}
-
-/// How a stored tensor is held: matrices as [`Weights::linear`] converts them, vectors as floats.
-pub(crate) fn held(stored: GgmlDType, shape: &[usize], instructions: Instructions) -> Held {
-    let (dtype, rows, columns) = match shape {
-        [rows, columns] => {
-            (held_format(stored), rows.next_multiple_of(ROWS), columns.next_multiple_of(COLUMNS))
-        }
-        _ => (GgmlDType::F32, 1, shape.iter().product()),
-    };
-    let blocks = (rows as u64).saturating_mul(columns as u64) / dtype.block_size() as u64;
-    Held {
-        dtype,
-        bytes: blocks.saturating_mul(dtype.type_size() as u64),
-        tile_bytes: instructions.tile_bytes(dtype, rows, columns),
-    }
-}
-
-fn qtensor(dtype: GgmlDType, bytes: &[u8], shape: (usize, usize)) -> candle_core::Result<QTensor> {
-    QTensor::new(QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, dtype)?, shape)
-}
-
-fn floats(stored: &StoredTensor, rows: usize, columns: usize) -> candle_core::Result<Vec<f32>> {
-    qtensor(stored.dtype, &stored.bytes, (rows, columns))?.dequantize(&Device::Cpu)?.flatten_all()?.to_vec1()
-}
-
-/// Keeps Q4_K and Q6_K, widens the rows of Q8_0, and turns every other format into Q8_0.
-///
-/// Q8_0 has more bits than any block format and half the error of the 8-bit activations that it is multiplied
-/// with, so that the conversion does not show; F16, BF16 and F32 lose at most 1/254 of the largest of 32
-/// neighbours.
-fn convert(stored: StoredTensor, rows: usize, columns: usize) -> candle_core::Result<Rows> {
-    let padded = columns.next_multiple_of(COLUMNS);
-    let dtype = held_format(stored.dtype);
-    let kept = |bytes| Ok(Rows { dtype, columns: padded, rows, bytes });
-    if stored.dtype != dtype {
-        let floats = floats(&stored, rows, columns)?;
-        let wide = if padded == columns { floats } else { widen(&floats, columns, padded) };
-        let wide = Tensor::from_vec(wide, (rows, padded), &Device::Cpu)?;
-        return kept(QTensor::quantize(&wide, dtype)?.data()?.into_owned());
-    }
-    let row = |columns: usize| columns / dtype.block_size() * dtype.type_size();
-    kept(if padded == columns { stored.bytes } else { widen(&stored.bytes, row(columns), row(padded)) })
-}
-
-/// The format that has a fast kernel and loses the least.
-fn held_format(stored: GgmlDType) -> GgmlDType {
-    match stored {
-        GgmlDType::Q4K | GgmlDType::Q6K => stored,
-        GgmlDType::F32
-        | GgmlDType::F16
-        | GgmlDType::BF16
-        | GgmlDType::Q4_0
-        | GgmlDType::Q4_1
-        | GgmlDType::Q5_0
-        | GgmlDType::Q5_1
-        | GgmlDType::Q8_0
-        | GgmlDType::Q8_1
-        | GgmlDType::Q2K
-        | GgmlDType::Q3K
-        | GgmlDType::Q5K
-        | GgmlDType::Q8K => GgmlDType::Q8_0,
-    }
-}
-
-/// Puts zeros behind each row of `len` elements until it has `wide`.
-fn widen<T: Copy + Default>(rows: &[T], len: usize, wide: usize) -> Vec<T> {
-    let mut widened = vec![T::default(); rows.len() / len * wide];
-    for (wide, row) in widened.chunks_exact_mut(wide).zip(rows.chunks_exact(len)) {
-        wide[..len].copy_from_slice(row);
-    }
-    widened
 }

@@ -116,6 +116,10 @@ impl Adapter {
                     sizes.layers
                 )));
             }
+            if sizes.experts.is_some() && matches!(site, Site::Gate | Site::Up | Site::Down) {
+                let feature = format!("a change of {name:?} of a model of experts");
+                return Err(LoadError::Unsupported { path: path.clone(), feature });
+            }
             let rank = if is_inward { shape.first() } else { shape.get(1) };
             let rank = rank.copied().filter(|rank| *rank > 0);
             let rank = rank.ok_or_else(|| malformed(format!("{name:?} has shape {shape:?}")))?;

@@ -69,8 +69,9 @@ fn a_row_in_the_order_of_the_file_is_rotated_as_in_that_of_the_training() {
         ordered
     };
     let [mut in_halves, mut in_pairs] = [trained.clone(), ordered(&trained)];
-    Rope::new(Pairing::Halves, dim, 10_000.0, &[], 8).rotate(7, dim, &mut in_halves);
-    Rope::new(Pairing::Interleaved, dim, 10_000.0, &[], 8).rotate(7, dim, &mut in_pairs);
+    let frequencies: Vec<f64> = (0..dim / 2).map(|pair| 0.5_f64.powf(pair as f64)).collect();
+    Rope::new(Pairing::Halves, &frequencies, 1.0, 8).rotate(7, dim, &mut in_halves);
+    Rope::new(Pairing::Interleaved, &frequencies, 1.0, 8).rotate(7, dim, &mut in_pairs);
     assert_ne!(in_halves, trained);
     assert_eq!(ordered(&in_halves), in_pairs);
 }

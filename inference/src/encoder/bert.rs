@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 
 use super::config::Config;
 use super::marker::Marked;
-use crate::attention::{Run, Sight, attend};
+use crate::attention::{Run, Scoring, Sight, attend};
 use crate::error::LoadError;
 use crate::kernel::{LANES, add, gelu, layer_norm};
 use crate::kv::{KvCache, KvShape};
@@ -135,7 +135,8 @@ impl Bert {
                 cache.write((run.slot, 0), position, &row[hidden..2 * hidden], &row[2 * hidden..]);
             }
         }
-        let attended = attend(cache, 0, heads, (runs, Sight::Whole), (&projected, 3 * hidden));
+        let scoring = Scoring::of(heads.dim);
+        let attended = attend(cache, 0, (heads, scoring), (runs, Sight::Whole), (&projected, 3 * hidden));
         let rows = x.len() / hidden;
         let mut gathered = vec![0.0; x.len()];
         for (head, attended) in attended.chunks_exact(rows * heads.dim).enumerate() {

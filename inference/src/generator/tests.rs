@@ -33,6 +33,40 @@ fn same_seed_gives_the_same_output() {
 }
 
 #[test]
+fn every_family_writes_in_a_batch_and_under_a_schema_what_it_writes_alone() {
+    let schema = serde_json::json!({"type": "object", "required": ["the"], "additionalProperties": false,
+        "properties": {"the": {"type": "string", "maxLength": 6}}});
+    for (architecture, pieces) in [
+        ("gemma2", Some(false)),
+        ("gemma3", Some(false)),
+        ("phi3", Some(true)),
+        ("qwen2moe", None),
+        ("qwen3moe", None),
+    ] {
+        let pre = if pieces.is_some() { "default" } else { "qwen2" };
+        let (architecture, pre) = (architecture.to_owned(), pre.to_owned());
+        let model = TinyModel { architecture, pre, pieces, ..TinyModel::default() };
+        let requests: Vec<Request> = (0..4)
+            .map(|index| Request {
+                schema: (index % 2 == 1).then(|| schema.clone()),
+                ..request(&"the hand and ".repeat(1 + index), warm(index as u64, 40))
+            })
+            .collect();
+        let alone: Vec<_> = requests.iter().map(|request| text(&tiny(&model, 1), request)).collect();
+        let generator = tiny(&model, 3);
+        let streams: Vec<_> =
+            requests.iter().map(|request| generator.submit(request.clone()).unwrap()).collect();
+        for ((stream, alone), request) in streams.into_iter().zip(alone).zip(&requests) {
+            assert_eq!(stream.completion_blocking().unwrap(), alone, "{model:?}");
+            if request.schema.is_some() {
+                let value: serde_json::Value = serde_json::from_str(&alone.text).unwrap();
+                assert!(value["the"].is_string(), "{value}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_batch_gives_what_each_request_gives_alone() {
     for format in ["Q8_0", "Q4_1", "F16"] {
         let model = TinyModel { format: format.to_owned(), ..TinyModel::default() };

@@ -28,6 +28,16 @@ impl Writer {
         self.metadata.extend(value.to_le_bytes());
     }
 
+    pub(super) fn flag(&mut self, key: &str, value: bool) {
+        self.entry(key, 7);
+        self.metadata.push(value.into());
+    }
+
+    pub(super) fn floats(&mut self, key: &str, values: &[f32]) {
+        self.array(key, 6, values.len());
+        values.iter().for_each(|value| self.metadata.extend(value.to_le_bytes()));
+    }
+
     pub(super) fn strings(&mut self, key: &str, values: &[String]) {
         self.array(key, 8, values.len());
         values.iter().for_each(|value| put_string(&mut self.metadata, value));

@@ -1,21 +1,40 @@
 //! The printable alphabet in which byte-level BPE writes arbitrary bytes.
 
 use super::Kind;
+use super::sentencepiece::SPACE;
+
+/// How the names of tokens are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alphabet {
+    /// Byte by byte, in printable characters.
+    Bytes,
+    /// As they are, but for spaces.
+    Pieces,
+}
 
 /// The bytes that a vocabulary entry stands for.
 ///
+/// Of pieces the mark of a space is one.
 /// Byte-level vocabularies write each byte as one character: printable Latin-1 bytes as themselves, the other 68
 /// as the characters from U+0100 on, in order. An entry with a character outside this alphabet stands for its own
 /// UTF-8.
-pub(super) fn token_bytes(token: &str, kind: Kind) -> Vec<u8> {
-    match kind {
-        Kind::Control | Kind::UserDefined => token.as_bytes().to_vec(),
-        Kind::Text => token
+pub(super) fn token_bytes(token: &str, kind: Kind, alphabet: Alphabet) -> Vec<u8> {
+    match (kind, alphabet) {
+        (Kind::Control | Kind::UserDefined, _) => token.as_bytes().to_vec(),
+        (Kind::Byte(byte), _) => vec![byte],
+        (Kind::Text, Alphabet::Pieces) => token.replace(SPACE, " ").into_bytes(),
+        (Kind::Text, Alphabet::Bytes) => token
             .chars()
             .map(byte_of)
             .collect::<Option<Vec<u8>>>()
             .unwrap_or_else(|| token.as_bytes().to_vec()),
     }
+}
+
+/// The byte that the name of a byte token tells, such as `<0x0A>`.
+pub(super) fn named_byte(name: &str) -> Option<u8> {
+    let digits = name.strip_prefix("<0x")?.strip_suffix('>')?;
+    u8::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 2)
 }
 
 fn is_printable(byte: u8) -> bool {
@@ -53,5 +72,14 @@ mod tests {
         assert_eq!(character_of(b' '), 'Ġ');
         assert_eq!(character_of(b'\n'), 'Ċ');
         assert_eq!(byte_of('中'), None);
+    }
+
+    #[test]
+    fn names_tell_bytes_and_spaces() {
+        for (name, byte) in [("<0x0A>", Some(10)), ("<0xff>", Some(255)), ("<0x1>", None), ("<0x0A", None)] {
+            assert_eq!(named_byte(name), byte, "{name}");
+        }
+        assert_eq!(token_bytes("▁the", Kind::Text, Alphabet::Pieces), b" the");
+        assert_eq!(token_bytes("<0x0A>", Kind::Byte(10), Alphabet::Pieces), b"\n");
     }
 }

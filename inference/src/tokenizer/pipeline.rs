@@ -13,6 +13,12 @@ const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{
 /// As Llama 3, but every digit stands alone.
 const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+/// Words with a capital in front or small letters behind, numbers of up to three digits, runs of symbols and spaces of the
+/// vocabulary of GPT-4o.
+const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// As GPT-4o, but every digit stands alone, and no endings.
+const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
 /// Where the text is cut.
 #[derive(Debug, Clone, Copy)]
 enum Cut {
@@ -36,7 +42,7 @@ pub(super) struct Pipeline {
     pub(super) adds_bos: bool,
 }
 
-const TABLE: [Pipeline; 4] = [
+const TABLE: [Pipeline; 7] = [
     Pipeline {
         names: &["gpt-2", "gpt2"],
         cut: Cut::Gpt2,
@@ -64,6 +70,30 @@ const TABLE: [Pipeline; 4] = [
         composes_unicode: true,
         ignores_merges: false,
         adds_bos: false,
+    },
+    // Of Phi-4.
+    Pipeline {
+        names: &["dbrx", "smaug-bpe"],
+        cut: Cut::Pattern(LLAMA3),
+        composes_unicode: false,
+        ignores_merges: false,
+        adds_bos: false,
+    },
+    // Of Phi-4-mini, too.
+    Pipeline {
+        names: &["gpt-4o"],
+        cut: Cut::Pattern(GPT4O),
+        composes_unicode: false,
+        ignores_merges: false,
+        adds_bos: false,
+    },
+    // Of Mistral Nemo and those behind it.
+    Pipeline {
+        names: &["tekken"],
+        cut: Cut::Pattern(TEKKEN),
+        composes_unicode: false,
+        ignores_merges: true,
+        adds_bos: true,
     },
 ];
 
