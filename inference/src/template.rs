@@ -1,10 +1,12 @@
 //! The chat template of a model file, rendered as the Jinja dialect of the model hubs.
 
+use std::borrow::Cow;
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, context};
 
 use crate::error::ChatError;
-use crate::request::ChatMessage;
+use crate::request::{ChatMessage, Role};
 
 const NAME: &str = "chat";
 
@@ -13,10 +15,15 @@ const NAME: &str = "chat";
 /// `raise_exception` and the methods of Python strings, lists and dicts are there. `strftime_now` is not defined:
 /// a prompt that depends on the day would make a run differ from its replay. Templates ask whether it is defined
 /// and have a fixed date for this case; one that calls it without asking fails with its name in the error.
+///
+/// Some models were trained without instructions of a system, as those of Gemma 2 and the first ones of Mistral: their
+/// templates refuse such a message or leave it out. What it says then stands in front of the next message of the user.
 pub(crate) struct Template {
     environment: Environment<'static>,
     bos: String,
     eos: String,
+    /// Whether messages of the system are written as they are.
+    takes_system: bool,
 }
 
 impl Template {
@@ -30,7 +37,18 @@ impl Template {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
         environment.add_template_owned(NAME, source.to_owned()).map_err(|error| error.to_string())?;
-        Ok(Self { environment, bos, eos })
+        let mut template = Self { environment, bos, eos, takes_system: true };
+        template.takes_system = template.shows_system();
+        Ok(template)
+    }
+
+    /// Tries whether a message of the system comes out. Where the user's alone does not either, it says nothing.
+    fn shows_system(&self) -> bool {
+        const PROBE: &str = "instructions-of-the-system";
+        let user = ChatMessage::new(Role::User, "words-of-the-user");
+        let both = [ChatMessage::new(Role::System, PROBE), user.clone()];
+        self.render(&[user]).is_err()
+            || self.render(&both).is_ok_and(|text| text.to_lowercase().contains(PROBE))
     }
 
     /// Renders the messages followed by the opening of the assistant's turn.
@@ -39,7 +57,8 @@ impl Template {
             return Err(ChatError::NoMessages);
         }
         let refuse = |error: Error| ChatError::Template { reason: error.to_string() };
-        let messages: Vec<_> = messages
+        let folded = if self.takes_system { Cow::Borrowed(messages) } else { folded(messages).into() };
+        let messages: Vec<_> = folded
             .iter()
             .map(|message| context! { role => message.role.name(), content => message.content.as_str() })
             .collect();
@@ -55,10 +74,30 @@ impl Template {
     }
 }
 
+/// The same with what the system says in front of what the user says next, or said by the user where no more is said.
+fn folded(messages: &[ChatMessage]) -> Vec<ChatMessage> {
+    let mut folded: Vec<ChatMessage> = Vec::new();
+    let mut held: Vec<&str> = Vec::new();
+    for message in messages {
+        match message.role {
+            Role::System => held.push(&message.content),
+            Role::User => {
+                held.push(&message.content);
+                folded.push(ChatMessage::new(Role::User, held.join("\n\n")));
+                held.clear();
+            }
+            Role::Assistant => folded.push(message.clone()),
+        }
+    }
+    if !held.is_empty() {
+        folded.push(ChatMessage::new(Role::User, held.join("\n\n")));
+    }
+    folded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Role;
 
     fn render(source: &str) -> Result<String, ChatError> {
         let template = Template::parse(source, "<s>".to_owned(), "</s>".to_owned()).unwrap();
@@ -89,5 +128,34 @@ mod tests {
             assert!(reason.contains(part), "{reason}");
         }
         assert!(Template::parse("{% if %}", String::new(), String::new()).is_err());
+    }
+
+    #[test]
+    fn where_a_template_takes_no_system_the_user_says_it() {
+        let loop_over = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+        let refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}";
+        let leaves_out = "{% for m in messages %}{% if m.role != 'system' %}<{{ m.role }}>{{ m.content }}{% endif %}{% endfor %}";
+        let own = "{% if messages[0].role == 'system' %}<<{{ messages[0].content }}>>{% endif %}";
+        let says = |role, text: &str| ChatMessage::new(role, text);
+        let messages = [
+            says(Role::System, "be brief"),
+            says(Role::User, "hi"),
+            says(Role::Assistant, "ho"),
+            says(Role::System, "now"),
+            says(Role::System, "be kind"),
+        ];
+        let folded = "<user>be brief\n\nhi<assistant>ho<user>now\n\nbe kind";
+        for (source, expected) in [
+            (format!("{refuses}{loop_over}"), folded.to_owned()),
+            (leaves_out.to_owned(), folded.to_owned()),
+            (
+                loop_over.to_owned(),
+                "<system>be brief<user>hi<assistant>ho<system>now<system>be kind".to_owned(),
+            ),
+            (own.to_owned(), "<<be brief>>".to_owned()),
+        ] {
+            let template = Template::parse(&source, String::new(), String::new()).unwrap();
+            assert_eq!(template.render(&messages).unwrap(), expected, "{source}");
+        }
     }
 }
