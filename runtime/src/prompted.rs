@@ -5,6 +5,7 @@
 //! said to the model as `{"results": [{"name": …, "result": …}]}`, with `error` in place of `result` where
 //! one failed.
 
+mod dialects;
 mod held;
 
 use serde::Serialize;
@@ -62,9 +63,12 @@ pub enum Said {
 }
 
 /// Reads a text that should be JSON: it may stand in a fence or between words, in several pieces, and a call
-/// may stand without its envelope.
+/// may stand without its envelope, or as the family of the model was trained to write it.
 pub fn read(text: &str) -> Said {
-    let values = values(text);
+    let mut values = dialects::calls(text);
+    if values.is_empty() {
+        values = self::values(text);
+    }
     let mut calls = Vec::new();
     for value in &values {
         for item in wanted(value) {
@@ -106,7 +110,7 @@ fn values(text: &str) -> Vec<Value> {
 
 /// What of a value is meant as calls.
 fn wanted(value: &Value) -> Vec<&Value> {
-    let is_call = |value: &Value| value.get("name").is_some() && value.get("arguments").is_some();
+    let is_call = |value: &Value| value.get("name").is_some() && arguments(value).is_some();
     match value {
         Value::Array(items) if !items.is_empty() && items.iter().all(is_call) => items.iter().collect(),
         Value::Object(members) => match members.get("call").or_else(|| members.get("calls")) {
@@ -119,11 +123,18 @@ fn wanted(value: &Value) -> Vec<&Value> {
     }
 }
 
+/// The arguments of a call, which Llama 3 and Gemma 3 call parameters; so does the description of a tool, which is no
+/// call.
+fn arguments(call: &Value) -> Option<&Value> {
+    let parameters = || call.get("parameters").filter(|_| call.get("description").is_none());
+    call.get("arguments").or_else(parameters)
+}
+
 fn call(value: &Value, position: usize) -> Result<ToolCall, String> {
     let Some(name) = value.get("name").and_then(Value::as_str) else {
         return Err("a call has the form {\"name\": …, \"arguments\": {…}}".to_owned());
     };
-    let arguments = match value.get("arguments") {
+    let arguments = match arguments(value) {
         None | Some(Value::Null) => Value::Object(Map::new()),
         // Some write the arguments as a text that holds JSON.
         Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
@@ -157,6 +168,28 @@ mod tests {
                 vec![&rome, &oslo],
             ),
             (r#"{"calls": [{"name": "now"}]}"#, vec![&("now", json!({}))]),
+            // Hermes and Qwen.
+            (
+                "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n</tool_call>\n<tool_call>\n\
+                 {\"name\": \"weather\", \"arguments\": {\"city\": \"Oslo\"}}\n</tool_call>",
+                vec![&rome, &oslo],
+            ),
+            // Llama 3.
+            (
+                "<|python_tag|>{\"name\": \"weather\", \"parameters\": {\"city\": \"Rome\"}}; \
+                 {\"name\": \"weather\", \"parameters\": {\"city\": \"Oslo\"}}",
+                vec![&rome, &oslo],
+            ),
+            // Mistral, older and newer, and Phi-4.
+            (
+                r#"[TOOL_CALLS][{"name": "weather", "arguments": {"city": "Rome"}, "id": "a1B2c3D4e"}]"#,
+                vec![&rome],
+            ),
+            (r#"[TOOL_CALLS]weather[ARGS]{"city": "Rome"}"#, vec![&rome]),
+            (
+                r#"<|tool_call|>[{"name": "weather", "arguments": {"city": "Rome"}}]<|/tool_call|>"#,
+                vec![&rome],
+            ),
         ] {
             let Said::Calls(calls) = read(text) else { panic!("{text}: {:?}", read(text)) };
             let calls: Vec<_> =
@@ -173,6 +206,7 @@ mod tests {
             (r#"{"answer": "x", "name": "n", "arguments": {}}"#, Said::Answer(json!("x"))),
             ("It is 7 degrees {really} [1].", Said::Text),
             (r#"{"kind": "bug"}"#, Said::Text),
+            (r#"{"name": "now", "description": "Tells the time.", "parameters": {}}"#, Said::Text),
             ("[[[[{{{{", Said::Text),
         ] {
             assert_eq!(read(text), expected, "{text}");
