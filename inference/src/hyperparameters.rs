@@ -10,6 +10,8 @@ use crate::gguf::Gguf;
 use crate::kernel::{LANES, narrow};
 use crate::rope::Turns;
 
+/// Experts that a layer may have; what chooses among them is allocated before their weights are seen.
+const MOST_EXPERTS: usize = 1 << 12;
 /// The window of Gemma 2, whose first files do not say it.
 const GEMMA2_WINDOW: usize = 4096;
 
@@ -144,7 +146,8 @@ impl Hyperparameters {
         }
         if let Some(experts) = &self.experts {
             let sizes = [experts.count, experts.used, experts.feed_forward, experts.shared.unwrap_or(1)];
-            if sizes.iter().any(|size| *size == 0 || *size > 1 << 24) || experts.used > experts.count {
+            let is_odd = sizes.iter().any(|size| *size == 0 || *size > 1 << 24);
+            if is_odd || experts.count > MOST_EXPERTS || experts.used > experts.count {
                 return malformed(format!("the sizes of its experts are {sizes:?}"));
             }
         }

@@ -70,6 +70,7 @@ def parts(model, vocabulary):
     experts = model.get("mixture") or architecture.endswith("moe")
     dim = HIDDEN // HEADS * (2 if gemma else 1)
     query, key, wide = HEADS * dim, KEY_VALUE_HEADS * dim, 2 * HIDDEN
+    sides = (("q", query), ("k", key), ("v", key))
     near = (lambda value: ("same", value)) if old else (lambda value: ("near", value))
     yield "token_embd.weight", (vocabulary, HIDDEN), "matrix"
     if model.get("untied"):
@@ -85,7 +86,7 @@ def parts(model, vocabulary):
         if architecture == "phi3":
             own.append(("attn_qkv.weight", (query + 2 * key, HIDDEN), "matrix"))
         else:
-            own += [(f"attn_{name}.weight", (rows, HIDDEN), "matrix") for name, rows in (("q", query), ("k", key), ("v", key))]
+            own += [(f"attn_{name}.weight", (rows, HIDDEN), "matrix") for name, rows in sides]
         own.append(("attn_output.weight", (HIDDEN, query), "matrix"))
         if architecture == "phi3":
             own.append(("ffn_up.weight", (2 * wide, HIDDEN), "matrix"))
@@ -103,7 +104,7 @@ def parts(model, vocabulary):
             own.append(("ffn_up.weight", (wide, HIDDEN), "matrix"))
             own.append(("ffn_down.weight", (HIDDEN, wide), "matrix"))
         if architecture in ("qwen2", "qwen2moe"):
-            own += [(f"attn_{name}.bias", (rows,), near(0.1)) for name, rows in (("q", query), ("k", key), ("v", key))]
+            own += [(f"attn_{name}.bias", (rows,), near(0.1)) for name, rows in sides]
         if architecture in ("qwen3", "qwen3moe", "gemma3"):
             own += [(f"attn_{name}_norm.weight", (dim,), near(1.5)) for name in "qk"]
         own += [(f"{name}.weight", (HIDDEN,), near(1.0)) for name in ("attn_norm", "ffn_norm")]
@@ -186,7 +187,7 @@ def put_byte_pairs(writer):
 
 
 def put_pieces(writer, prefixes_space):
-    controls = ["<s>", "</s>", "<start_of_turn>", "<end_of_turn>", "<|user|>", "<|assistant|>", "<|end|>", "<|endoftext|>"]
+    controls = "<s> </s> <start_of_turn> <end_of_turn> <|user|> <|assistant|> <|end|> <|endoftext|>".split(" ")
     pieces = "\u2581 t h e a n d th an \u2581a \u2581t \u2581th \u2581the \u2581and".split(" ")
     tokens = [("<unk>", 2, 0.0)] + [(name, 3, 0.0) for name in controls]
     tokens += [(f"<0x{byte:02X}>", 6, 0.0) for byte in range(256)]
@@ -244,7 +245,8 @@ def splits(name, architecture, prefixes_space):
 def main():
     families = [json.dumps(logits(name, model)) for name, model in CASES.items()]
     # Whether white space is left out behind control tokens llama.cpp tells by the name of the model.
-    cases = [("tiny", "llama", True), ("tiny", "gemma2", False), ("tiny phi-3", "phi3", True), ("tiny phi-3", "phi3", False)]
+    cases = [("tiny", "llama", True), ("tiny", "gemma2", False)]
+    cases += [("tiny phi-3", "phi3", True), ("tiny phi-3", "phi3", False)]
     texts = [json.dumps(splits(*case)) for case in cases]
     print('{"tokens": ' + json.dumps(TOKENS) + ', "positions": ' + json.dumps(POSITIONS) + ", \"families\": [")
     print(",\n".join(families) + '\n], "texts": ' + json.dumps(TEXTS) + ', "splits": [')

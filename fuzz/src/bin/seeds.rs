@@ -54,7 +54,9 @@ fn write() -> io::Result<()> {
     }
     // As they are; and the beginning of a model file as it is.
     corpus.add("records", &[0, 0, 0])?;
-    corpus.add("gguf", &[32, 0, 0])?;
+    for first in 32..36 {
+        corpus.add("gguf", &[first, 0, 0])?;
+    }
     let tiny = TinyModel::default().bytes();
     corpus.add("gguf", &[&[0], &tiny[..2_048]].concat())
 }

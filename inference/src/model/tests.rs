@@ -167,18 +167,33 @@ fn errors_name_the_file_and_what_is_supported() {
 #[test]
 fn no_damage_to_the_header_makes_it_panic() {
     let bench = Bench::new();
-    let good = TinyModel::default().bytes();
-    let header = good.windows(6).rposition(|window| window == b"weight").unwrap() + 40;
-    for at in (0..header).step_by(7) {
-        for value in [0, 1, 0x7F, 0xFF] {
-            let mut bytes = good.clone();
-            bytes[at] = value;
-            // Some damage is harmless, such as another name; what counts is that there is an answer.
-            drop(Model::load(&bench.put(&bytes), &LoadOptions::default()));
+    let of_pieces = |architecture: &str, scaling: &str| TinyModel {
+        architecture: architecture.to_owned(),
+        scaling: Some(scaling.to_owned()),
+        pre: "default".to_owned(),
+        pieces: Some(true),
+        ..TinyModel::default()
+    };
+    let experts = TinyModel { architecture: "qwen2moe".to_owned(), ..TinyModel::default() };
+    for (tiny, step) in [
+        (TinyModel::default(), 7),
+        (of_pieces("gemma3", "yarn"), 71),
+        (of_pieces("phi3", "longrope"), 71),
+        (experts, 71),
+    ] {
+        let good = tiny.bytes();
+        let header = good.windows(6).rposition(|window| window == b"weight").unwrap() + 40;
+        for at in (0..header).step_by(step) {
+            for value in [0, 1, 0x7F, 0xFF] {
+                let mut bytes = good.clone();
+                bytes[at] = value;
+                // Some damage is harmless, such as another name; what counts is that there is an answer.
+                drop(Model::load(&bench.put(&bytes), &LoadOptions::default()));
+            }
         }
-    }
-    for len in (0..header).step_by(61) {
-        assert!(Model::load(&bench.put(&good[..len]), &LoadOptions::default()).is_err());
+        for len in (0..header).step_by(61) {
+            assert!(Model::load(&bench.put(&good[..len]), &LoadOptions::default()).is_err());
+        }
     }
 }
 
