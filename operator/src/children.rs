@@ -2,54 +2,48 @@
 //! the other, on which nothing is written that is there already.
 
 mod child;
+mod digest;
 mod drift;
+mod known;
+mod live;
 mod seen;
 mod settle;
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::channel::mpsc::UnboundedReceiver;
 use kube::Api;
-use kube::api::DynamicObject;
 use kube::core::ApiResource;
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::watcher::{Event, watcher};
 use tokio::sync::watch;
 
 pub(crate) use child::{Child, Owner};
 pub(crate) use seen::Seen;
 pub(crate) use settle::{Settled, Unsettled};
 
+use known::Known;
+use live::Live;
+
 use crate::context::Context;
 use crate::shutdown::Shutdown;
-use crate::watched::{Told, Touched};
+use crate::watched::{Told, Touched, in_pages};
 
 /// An object among all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
-    kind: String,
-    namespace: String,
-    name: String,
+    kind: Box<str>,
+    namespace: Box<str>,
+    name: Box<str>,
 }
 
-/// What was written last to an object.
-#[derive(Clone, Debug)]
-struct Written {
-    /// When it was written, or found to be there.
-    at: Instant,
-    /// How often it was written for the same end, and since when.
-    times: u32,
-    since: Instant,
-    /// What it is to be.
-    wanted: String,
-    /// The version that it had before.
-    before: String,
-    /// What it was after that.
-    after: String,
+impl Key {
+    fn new(kind: &str, namespace: &str, name: &str) -> Self {
+        Self { kind: kind.into(), namespace: namespace.into(), name: name.into() }
+    }
 }
 
 /// Who is to be reconciled: the object of that name in that namespace.
@@ -61,8 +55,10 @@ pub(crate) struct Children {
     /// What selects them.
     selector: String,
     kinds: Vec<ApiResource>,
-    seen: Mutex<HashMap<Key, Arc<Seen>>>,
-    written: Mutex<HashMap<Key, Written>>,
+    /// What is known of those of these kinds.
+    followed: Known,
+    /// What is known of those of other kinds, which nobody tells of.
+    others: Known,
     told: Told<Of>,
     /// How many kinds have been seen once.
     listed: watch::Sender<usize>,
@@ -74,8 +70,8 @@ impl Children {
         Self {
             selector: selector.into(),
             kinds,
-            seen: Mutex::default(),
-            written: Mutex::default(),
+            followed: Known::default(),
+            others: Known::default(),
             told: Told::default(),
             listed: watch::Sender::new(0),
         }
@@ -93,6 +89,11 @@ impl Children {
         self.kinds.iter().any(|resource| resource.kind == kind)
     }
 
+    /// What is known of children of a kind.
+    fn known(&self, kind: &str) -> &Known {
+        if self.follows(kind) { &self.followed } else { &self.others }
+    }
+
     /// The owners of those that change from here on.
     pub(crate) fn listen(&self) -> UnboundedReceiver<Touched<Of>> {
         self.told.listen()
@@ -100,18 +101,12 @@ impl Children {
 
     /// A child as it was seen last.
     pub(crate) fn seen(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<Seen>> {
-        let key = Key { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() };
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone)
+        self.followed.seen(&Key::new(kind, namespace, name))
     }
 
     /// Those that this owner has.
     pub(crate) fn of(&self, owner: &Owner) -> Vec<(Key, Arc<Seen>)> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut own: Vec<_> = seen
-            .iter()
-            .filter(|(key, seen)| key.namespace == owner.namespace && seen.is_of(owner))
-            .map(|(key, seen)| (key.clone(), Arc::clone(seen)))
-            .collect();
+        let mut own = self.followed.of(owner);
         own.sort_by(|one, other| (&one.0.kind, &one.0.name).cmp(&(&other.0.kind, &other.0.name)));
         own
     }
@@ -124,23 +119,24 @@ impl Children {
 
     async fn follow_kind(&self, context: &Context, kind: &ApiResource, shutdown: Shutdown) {
         let client = context.client.clone();
-        let api: Api<DynamicObject> = match &context.namespace {
+        let api: Api<Live> = match &context.namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, kind),
             None => Api::all_with(client, kind),
         };
-        let config = Config::default().labels(&self.selector);
+        let config = in_pages().labels(&self.selector);
         let mut events = pin!(watcher(api, config).default_backoff().take_until(shutdown.asked()));
         let (mut listed, mut is_first) = (HashMap::new(), true);
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::Init) => listed.clear(),
                 Ok(Event::InitApply(object)) => {
-                    if let Some((key, seen)) = Seen::of(&kind.kind, object) {
-                        listed.insert(key, Arc::new(seen));
+                    if let Some((key, seen)) = object.seen(&kind.kind) {
+                        let seen = self.followed.listed(&key, seen);
+                        listed.insert(key, seen);
                     }
                 }
                 Ok(Event::InitDone) => {
-                    self.replace(&kind.kind, std::mem::take(&mut listed));
+                    self.followed.replace(&kind.kind, std::mem::take(&mut listed));
                     self.told.tell(&Touched::All);
                     self.listed.send_modify(|count| *count += usize::from(std::mem::take(&mut is_first)));
                 }
@@ -154,34 +150,25 @@ impl Children {
         }
     }
 
-    fn replace(&self, kind: &str, listed: HashMap<Key, Arc<Seen>>) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|key, _| key.kind != kind);
-        seen.extend(listed);
-    }
-
-    fn came(&self, kind: &str, object: DynamicObject) {
-        let Some((key, now)) = Seen::of(kind, object) else { return };
+    fn came(&self, kind: &str, object: Live) {
+        let Some((key, now)) = object.seen(kind) else { return };
         let owner = now.owner.clone();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.insert(key.clone(), Arc::new(now)).and_then(|before| before.owner.clone());
-        drop(seen);
+        let before = self.followed.came(key.clone(), now);
         self.tell(&key, before.as_ref());
         if owner != before {
             self.tell(&key, owner.as_ref());
         }
     }
 
-    fn went(&self, kind: &str, object: DynamicObject) {
-        let Some((key, last)) = Seen::of(kind, object) else { return };
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    fn went(&self, kind: &str, object: Live) {
+        let Some((key, last)) = object.seen(kind) else { return };
+        self.followed.went(&key);
         self.tell(&key, last.owner.as_ref());
     }
 
     fn tell(&self, key: &Key, owner: Option<&seen::OwnedBy>) {
         if let Some(owner) = owner {
-            self.told.tell(&Touched::One((key.namespace.clone(), owner.name.clone())));
+            self.told.tell(&Touched::One((key.namespace.to_string(), owner.name.to_string())));
         }
     }
 }

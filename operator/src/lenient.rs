@@ -10,9 +10,12 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::Value;
 
+/// The whole object as `kubectl apply` wrote it last.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// An object of kind `K`, or what could be read of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Lenient<K>(pub(crate) Result<Arc<K>, Malformed>);
+pub(crate) struct Lenient<K>(pub(crate) Result<Arc<K>, Box<Malformed>>);
 
 /// An object that is none of its kind.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -33,19 +36,26 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Lenient<K> {
             Err(error) => {
                 let rest = PartialObjectMeta::<K>::deserialize(&value).map_err(D::Error::custom)?;
                 let why = format!("{}: {}", error.path(), error.inner());
-                Self(Err(Malformed { why, metadata: rest.metadata }))
+                Self(Err(Box::new(Malformed { why, metadata: rest.metadata })))
             }
         };
-        // Who wrote which field is of no use here, and is often more than the rest.
         match &mut object.0 {
             Ok(object) => {
                 if let Some(object) = Arc::get_mut(object) {
-                    object.meta_mut().managed_fields = None;
+                    forget(object.meta_mut());
                 }
             }
-            Err(malformed) => malformed.metadata.managed_fields = None,
+            Err(malformed) => forget(&mut malformed.metadata),
         }
         Ok(object)
+    }
+}
+
+/// Who wrote which field and what a client last applied are of no use here, and often more than the rest.
+fn forget(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
     }
 }
 
@@ -92,7 +102,10 @@ mod tests {
     fn read(spec: Value) -> Lenient<AgentGraphObject> {
         let object = json!({
             "apiVersion": "superstep.dev/v1alpha1", "kind": "AgentGraph",
-            "metadata": {"name": "a", "namespace": "n", "uid": "u", "managedFields": [{"manager": "kubectl"}]},
+            "metadata": {
+                "name": "a", "namespace": "n", "uid": "u", "managedFields": [{"manager": "kubectl"}],
+                "annotations": {"theirs": "1", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+            },
             "spec": spec,
         });
         serde_json::from_value(object).unwrap()
@@ -107,8 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn who_wrote_it_is_forgotten() {
-        let object = read(json!({"entry": ["a"], "vertices": []}));
-        assert!(object.managed_fields().is_empty() && object.0.is_ok());
+    fn who_wrote_it_and_what_was_written_is_forgotten() {
+        for spec in [json!({"entry": ["a"], "vertices": []}), json!({"entry": 1})] {
+            let object = read(spec);
+            assert!(object.managed_fields().is_empty());
+            assert_eq!(object.annotations().keys().collect::<Vec<_>>(), ["theirs"]);
+        }
     }
 }

@@ -53,6 +53,15 @@ impl<T: Clone> Told<T> {
     }
 }
 
+/// How many objects come in one answer, where all of a kind are asked for. All that is in one is in memory at the same
+/// time, several times as large as what is kept of it, and it is so for every kind at the start.
+const PAGE: u32 = 50;
+
+/// A watch whose list comes in small pages.
+pub(crate) fn in_pages() -> Config {
+    Config::default().page_size(PAGE)
+}
+
 /// The objects of one kind of ours.
 #[derive(Debug)]
 pub(crate) struct Watched<K: Resource<DynamicType = ()> + Clone + 'static> {
@@ -121,7 +130,7 @@ where
             return;
         };
         let kind = K::kind(&());
-        let events = watcher(lenient(&api), Config::default()).default_backoff();
+        let events = watcher(lenient(&api), in_pages()).default_backoff();
         let mut events = std::pin::pin!(events.take_until(shutdown.asked()));
         while let Some(event) = events.next().await {
             match event {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Key;
-use super::drift::digest;
+use super::digest::Digest;
 
 /// Says on a child what the operator last wanted it to be.
 pub(super) const WANTED: &str = "superstep.dev/wanted";
@@ -64,7 +64,7 @@ pub(crate) struct Child {
     /// All of it, with the digest of the rest in an annotation.
     pub(super) object: Value,
     /// The digest.
-    pub(super) wanted: String,
+    pub(super) wanted: Digest,
 }
 
 impl Child {
@@ -74,14 +74,11 @@ impl Child {
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize,
     {
         let mut value = serde_json::to_value(object).expect("an object of Kubernetes has texts as keys");
-        let wanted = digest(&value);
-        value["metadata"]["annotations"][WANTED] = wanted.clone().into();
+        let wanted = Digest::of(&value);
+        value["metadata"]["annotations"][WANTED] = wanted.to_string().into();
         let resource = ApiResource::erase::<K>(&());
-        let key = Key {
-            kind: resource.kind.clone(),
-            namespace: object.namespace().unwrap_or_default(),
-            name: object.name_any(),
-        };
+        let namespace = object.namespace().unwrap_or_default();
+        let key = Key::new(&resource.kind, &namespace, &object.name_any());
         Self { resource, key, object: value, wanted }
     }
 

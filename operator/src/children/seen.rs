@@ -1,31 +1,30 @@
 //! A child as it was seen, with no more of it than is needed.
 
-use kube::ResourceExt as _;
-use kube::api::DynamicObject;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use superstep_leases::RENEWALS;
 
-use super::Key;
 use super::child::{Owner, WANTED};
-use super::drift::{digest, essence};
+use super::digest::Digest;
+use super::drift::essence;
+use super::live::Metadata;
 
 /// Who a child says it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OwnedBy {
     /// Its kind.
-    pub(crate) kind: String,
+    pub(crate) kind: Box<str>,
     /// Its name.
-    pub(crate) name: String,
-    uid: String,
+    pub(crate) name: Box<str>,
+    uid: Box<str>,
 }
 
 /// A child as it was seen.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// What tells it from one that had its name before.
-    pub(crate) uid: String,
+    pub(crate) uid: Box<str>,
     /// The version of the object.
-    pub(crate) version: String,
+    pub(crate) version: Box<str>,
     /// The version of its spec; none of kinds without one.
     pub(crate) generation: Option<i64>,
     /// Whether it is being deleted.
@@ -33,61 +32,70 @@ pub(crate) struct Seen {
     /// Who controls it.
     pub(crate) owner: Option<OwnedBy>,
     /// What it was last wanted to be.
-    pub(super) wanted: Option<String>,
+    pub(super) wanted: Option<Digest>,
     /// Whether the operator made it, or of a lease those who elect with it.
     is_ours: bool,
-    /// What is compared of it, as JSON.
-    essence: Box<str>,
-    /// The digest of that.
-    pub(super) digest: String,
-    /// Its status, of the kinds that have one.
+    /// How many pods it is to make; none of what makes none.
+    replicas: Option<u32>,
+    /// What is compared of it, as JSON; none once it was found to be what it is to be.
+    essence: Option<Box<str>>,
+    /// The digest of that, which is kept.
+    pub(super) digest: Digest,
+    /// Its status, of the kinds where it is of use.
     status: Option<Box<str>>,
 }
 
 impl Seen {
-    /// What is kept of an object, and under which key; none if it has no name.
-    pub(super) fn of(kind: &str, object: DynamicObject) -> Option<(Key, Self)> {
-        let name = object.metadata.name.clone()?;
-        let key = Key { kind: kind.to_owned(), namespace: object.namespace().unwrap_or_default(), name };
-        let controller =
-            object.owner_references().iter().find(|reference| reference.controller == Some(true));
-        let owner = controller.map(|reference| OwnedBy {
-            kind: reference.kind.clone(),
-            name: reference.name.clone(),
-            uid: reference.uid.clone(),
+    /// What is kept of an object with this metadata and status, and these other members.
+    pub(super) fn of(metadata: &Metadata, mut members: Map<String, Value>, status: Option<&Value>) -> Self {
+        let owner = metadata.controller().map(|reference| OwnedBy {
+            kind: reference.kind.as_str().into(),
+            name: reference.name.as_str().into(),
+            uid: reference.uid.as_str().into(),
         });
-        let whole = serde_json::to_value(&object).unwrap_or(Value::Null);
-        let essence = essence(&whole);
-        let seen = Self {
-            uid: object.uid().unwrap_or_default(),
-            version: object.resource_version().unwrap_or_default(),
-            generation: object.metadata.generation,
-            is_leaving: object.metadata.deletion_timestamp.is_some(),
+        let replicas = members.get("spec").and_then(|spec| spec.get("replicas")?.as_u64());
+        members.insert("metadata".to_owned(), metadata.compared());
+        let essence = essence(Value::Object(members)).to_string();
+        Self {
+            uid: metadata.uid.as_deref().unwrap_or_default().into(),
+            version: metadata.resource_version.as_deref().unwrap_or_default().into(),
+            generation: metadata.generation,
+            is_leaving: metadata.is_leaving(),
             owner,
-            wanted: object.annotations().get(WANTED).cloned(),
-            is_ours: [WANTED, RENEWALS].iter().any(|name| object.annotations().contains_key(*name)),
-            digest: digest(&essence),
-            essence: essence.to_string().into(),
-            status: whole.get("status").map(|status| status.to_string().into()),
-        };
-        Some((key, seen))
+            wanted: metadata.annotation(WANTED).and_then(Digest::parse),
+            is_ours: [WANTED, RENEWALS].iter().any(|name| metadata.annotation(name).is_some()),
+            replicas: replicas.and_then(|replicas| u32::try_from(replicas).ok()),
+            digest: Digest::of_text(&essence),
+            essence: Some(essence.into()),
+            status: status.map(|status| status.to_string().into()),
+        }
+    }
+
+    /// The same, of a kind whose status is of no use.
+    pub(super) fn without_status(self) -> Self {
+        Self { status: None, ..self }
+    }
+
+    /// The same, with no more than a digest of what it is.
+    pub(super) fn without_essence(self) -> Self {
+        Self { essence: None, ..self }
     }
 
     /// One that a test writes down.
     #[cfg(test)]
     pub(crate) fn written(object: Value) -> Self {
-        Self::of("StatefulSet", serde_json::from_value(object).unwrap()).unwrap().1
+        serde_json::from_value::<super::live::Live>(object).unwrap().seen("StatefulSet").unwrap().1
     }
 
     /// Whether this owner has it.
     pub(crate) fn is_of(&self, owner: &Owner) -> bool {
-        self.owner.as_ref().is_some_and(|by| by.uid == owner.uid)
+        self.owner.as_ref().is_some_and(|by| *by.uid == *owner.uid)
     }
 
     /// Whether it belonged to one that had the name of this owner.
     pub(super) fn is_of_a_former(&self, owner: &Owner) -> bool {
         let by = self.owner.as_ref();
-        by.is_some_and(|by| by.uid != owner.uid && by.kind == owner.kind && by.name == owner.name)
+        by.is_some_and(|by| *by.uid != *owner.uid && *by.kind == *owner.kind && *by.name == *owner.name)
     }
 
     /// Whether it was made by the operator, or by workers that had never seen the lease that somebody deleted, and belongs
@@ -96,15 +104,19 @@ impl Seen {
         self.owner.is_none() && self.is_ours
     }
 
-    /// What is compared of it.
-    pub(super) fn essence(&self) -> Value {
-        serde_json::from_str(&self.essence).unwrap_or(Value::Null)
+    /// What is compared of it; none if no more than a digest was kept.
+    pub(super) fn essence(&self) -> Option<Value> {
+        self.essence.as_deref().map(|text| serde_json::from_str(text).unwrap_or(Value::Null))
+    }
+
+    /// Whether no more than a digest was kept of what is compared.
+    pub(super) fn is_bare(&self) -> bool {
+        self.essence.is_none()
     }
 
     /// How many pods it is to make; none of what makes none.
     pub(crate) fn replicas(&self) -> Option<u32> {
-        let replicas = self.essence().pointer("/spec/replicas")?.as_u64()?;
-        u32::try_from(replicas).ok()
+        self.replicas
     }
 
     /// Its status.

@@ -1,15 +1,18 @@
 //! Making a child what it is to be.
 
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use kube::Api;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 
+use super::Children;
 use super::child::{Child, Owner};
+use super::digest::Digest;
 use super::drift::{essence, is_as};
+use super::known::{CONTEST, Written};
+use super::live::Live;
 use super::seen::Seen;
-use super::{Children, Written};
 use crate::context::Context;
 use crate::names::MANAGER;
 
@@ -17,8 +20,6 @@ use crate::names::MANAGER;
 const TRUSTED: Duration = Duration::from_secs(60);
 /// How often a child is written for the same end within [`CONTEST`].
 const ROUNDS: u32 = 5;
-/// How long somebody has to leave a child alone who changes it whenever it is written.
-const CONTEST: Duration = Duration::from_secs(30);
 
 /// How a child stands.
 #[derive(Clone, Debug)]
@@ -89,15 +90,14 @@ impl Children {
         owner: &Owner,
         child: &Child,
     ) -> Result<Settled, Unsettled> {
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(context.client.clone(), &owner.namespace, &child.resource);
+        let api: Api<Live> = Api::namespaced_with(context.client.clone(), &owner.namespace, &child.resource);
         let live = match self.seen(child.kind(), &owner.namespace, child.name()) {
-            Some(seen) => Some(seen),
+            Some(seen) if !self.is_doubtful(child, &seen) => Some(seen),
             None if self.was_written(child) => return Ok(Settled::Unseen),
             // What bears no label of ours is not followed, and neither is what was made a moment ago.
-            None => {
+            Some(_) | None => {
                 let found = api.get_opt(child.name()).await.map_err(|error| away(child, error))?;
-                found.and_then(|object| Seen::of(child.kind(), object)).map(|(_, seen)| Arc::new(seen))
+                found.and_then(|object| object.seen(child.kind())).map(|(_, seen)| Arc::new(seen))
             }
         };
         if let Some(seen) = &live {
@@ -111,7 +111,7 @@ impl Children {
                 return Ok(Settled::Applied);
             }
             if self.is_settled(child, seen) {
-                self.note(child, &seen.version, seen.digest.clone(), false);
+                self.note(child, &seen.version, seen.digest, false);
                 return Ok(Settled::There);
             }
         }
@@ -124,8 +124,8 @@ impl Children {
         let how = PatchParams::apply(MANAGER).force();
         let patch = Patch::Apply(&child.object);
         let now = api.patch(child.name(), &how, &patch).await.map_err(|error| refused(child, error))?;
-        let before = live.map_or_else(String::new, |seen| seen.version.clone());
-        let Some((_, seen)) = Seen::of(child.kind(), now) else { return Ok(Settled::Leaving) };
+        let before = live.map_or_else(Box::default, |seen| seen.version.clone());
+        let Some((_, seen)) = now.seen(child.kind()) else { return Ok(Settled::Leaving) };
         self.note(child, &before, seen.digest, true);
         if seen.version == before {
             return Ok(Settled::There);
@@ -135,27 +135,18 @@ impl Children {
     }
 
     /// Notes what was written, or found to be so.
-    fn note(&self, child: &Child, before: &str, after: String, is_written: bool) {
-        let now = Instant::now();
-        let mut all = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = all.get(&child.key);
-        let last = last.filter(|last| last.wanted == child.wanted && last.since.elapsed() < CONTEST);
-        let (times, since) = last.map_or((0, now), |last| (last.times, last.since));
-        let written = Written {
-            at: now,
-            times: times + u32::from(is_written),
-            since,
-            wanted: child.wanted.clone(),
-            before: before.to_owned(),
-            after,
-        };
-        all.insert(child.key.clone(), written);
+    fn note(&self, child: &Child, before: &str, after: Digest, is_written: bool) {
+        let known = self.known(child.kind());
+        known.note(child, before, after, is_written);
+        // Nobody tells when what is not followed goes, and nothing is made of what was written earlier.
+        if !self.follows(child.kind()) {
+            known.forget(TRUSTED);
+        }
     }
 
     /// Whether something holds of the last time that a child was written to be what it is to be.
     fn was(&self, child: &Child, holds: impl FnOnce(&Written) -> bool) -> bool {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.get(&child.key).filter(|last| last.wanted == child.wanted).is_some_and(holds)
+        self.known(child.kind()).was(child, holds)
     }
 
     /// Whether somebody changes it back whenever it is written.
@@ -176,8 +167,17 @@ impl Children {
     /// Whether what is seen of it is what came of writing it, or says the same.
     fn is_settled(&self, child: &Child, seen: &Seen) -> bool {
         self.was(child, |last| last.after == seen.digest)
-            || (seen.wanted.as_ref() == Some(&child.wanted)
-                && is_as(child.kind(), &seen.essence(), &essence(&child.object)))
+            || (seen.wanted == Some(child.wanted)
+                && seen
+                    .essence()
+                    .is_some_and(|live| is_as(child.kind(), &live, &essence(child.object.clone()))))
+    }
+
+    /// Whether it would have to be compared and only its digest was kept, which is that of an earlier end.
+    fn is_doubtful(&self, child: &Child, seen: &Seen) -> bool {
+        seen.is_bare()
+            && seen.wanted == Some(child.wanted)
+            && !self.was(child, |last| last.after == seen.digest)
     }
 
     /// Deletes those of the owner's children that are none of `wanted`.
@@ -194,16 +194,18 @@ impl Children {
             if seen.is_leaving || wanted.iter().any(|child| child.key == key) {
                 continue;
             }
-            let Some(resource) = self.kinds.iter().find(|resource| resource.kind == key.kind) else {
+            let Some(resource) = self.kinds.iter().find(|resource| *resource.kind == *key.kind) else {
                 continue;
             };
             let api: Api<DynamicObject> =
                 Api::namespaced_with(context.client.clone(), &owner.namespace, resource);
-            let exactly =
-                Preconditions { uid: Some(seen.uid.clone()), resource_version: Some(seen.version.clone()) };
+            let exactly = Preconditions {
+                uid: Some(seen.uid.to_string()),
+                resource_version: Some(seen.version.to_string()),
+            };
             let how = DeleteParams { preconditions: Some(exactly), ..DeleteParams::background() };
             match api.delete(&key.name, &how).await {
-                Ok(_) => tracing::info!(kind = key.kind, name = key.name, "deleted: nobody wants it"),
+                Ok(_) => tracing::info!(kind = &*key.kind, name = &*key.name, "deleted: nobody wants it"),
                 // Another look is taken when it has been seen as it is.
                 Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
                 Err(error) => return Err(error),

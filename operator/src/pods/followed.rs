@@ -4,18 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use futures::channel::mpsc::UnboundedReceiver;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use kube::ResourceExt as _;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Store};
-use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::watcher::{Event, watcher};
 use tokio::sync::watch;
 
 use crate::children::Of;
 use crate::context::Context;
 use crate::shutdown::Shutdown;
-use crate::watched::{Told, Touched};
+use crate::watched::{Told, Touched, in_pages};
 
 /// The pods of all objects of one kind of ours.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Pods {
         let Some(mut writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
-        let config = Config::default().labels(&self.selector);
+        let config = in_pages().labels(&self.selector);
         let events = watcher(context.api::<Pod>(), config).default_backoff();
         let mut events = std::pin::pin!(events.take_until(shutdown.asked()));
         while let Some(event) = events.next().await {
@@ -103,13 +103,56 @@ impl Pods {
     }
 }
 
-/// Only what a pod has become is of use here.
+/// Only what a pod has become is of use here, and of one that is ready only that it is.
 fn forget(pod: &mut Pod) {
     pod.spec = None;
     pod.metadata.managed_fields = None;
     pod.metadata.annotations = None;
-    if let Some(status) = &mut pod.status {
-        status.pod_ips = None;
-        status.host_ips = None;
+    pod.metadata.owner_references = None;
+    let Some(status) = &mut pod.status else { return };
+    status.pod_ips = None;
+    status.host_ips = None;
+    let is_ready = |condition: &PodCondition| condition.type_ == "Ready" && condition.status == "True";
+    if status.conditions.iter().flatten().any(is_ready) {
+        status.conditions.iter_mut().for_each(|conditions| {
+            conditions.retain(is_ready);
+            conditions.shrink_to_fit();
+        });
+        status.container_statuses = None;
+        status.init_container_statuses = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn of_a_ready_pod_no_more_is_kept_than_that_it_is() {
+        let left = |ready: &str| {
+            let conditions =
+                json!([{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": ready}]);
+            let containers = json!([{
+                "name": "worker", "image": "i", "imageID": "", "ready": true, "restartCount": 0,
+            }]);
+            let status =
+                json!({"conditions": conditions, "containerStatuses": containers, "podIP": "10.0.0.1"});
+            let metadata = json!({"name": "a", "labels": {"b": "c"}});
+            let spec = json!({"containers": []});
+            let mut pod: Pod =
+                serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status}))
+                    .unwrap();
+            forget(&mut pod);
+            serde_json::to_value(pod).unwrap()
+        };
+        let ready = json!({"conditions": [{"type": "Ready", "status": "True"}], "podIP": "10.0.0.1"});
+        assert_eq!((&left("True")["status"], &left("True")["spec"]), (&ready, &Value::Null));
+        let other = &left("False")["status"];
+        assert_eq!(
+            (other["conditions"].as_array().unwrap().len(), other["containerStatuses"].is_array()),
+            (2, true)
+        );
     }
 }
