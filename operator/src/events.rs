@@ -1,17 +1,35 @@
 //! What people are told of an object, beside its status.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, Resource};
+mod said;
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::events::EventType;
+use kube::{Api, Client, Resource};
+use serde_json::json;
+
+use crate::events::said::{Key, Said};
 use crate::names::MANAGER;
 
 /// The longest text of an event.
 const NOTE: usize = 1_000;
+/// How long what is said again is counted on the event that said it first.
+const SERIES: Duration = Duration::from_secs(360);
 
 /// Tells people of objects. What cannot be told is only logged: it is no reason to do anything again.
 #[derive(Clone)]
-pub(crate) struct Events(Recorder);
+pub(crate) struct Events {
+    client: Client,
+    /// Who says it.
+    instance: Arc<str>,
+    said: Arc<Mutex<Said>>,
+}
 
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -22,8 +40,7 @@ impl std::fmt::Debug for Events {
 impl Events {
     /// Events of the process `name`.
     pub(crate) fn new(client: Client, name: &str) -> Self {
-        let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(name.to_owned()) };
-        Self(Recorder::new(client, reporter))
+        Self { client, instance: name.into(), said: Arc::new(Mutex::new(Said::new(SERIES))) }
     }
 
     /// Says that the standing of an object is another one, if it is.
@@ -41,17 +58,73 @@ impl Events {
     where
         K: Resource<DynamicType = ()>,
     {
-        let event = Event {
-            type_: kind,
-            reason: reason.to_owned(),
-            note: Some(cut(note).to_owned()).filter(|note| !note.is_empty()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = self.0.publish(&event, &object.object_ref(&())).await {
+        if let Err(error) = self.publish(object.object_ref(&()), kind, (reason, cut(note))).await {
             tracing::info!(error = &error as &dyn std::error::Error, reason, "an event cannot be written");
         }
     }
+
+    /// Writes an event, or counts it on the last one that says the same of the object.
+    async fn publish(
+        &self,
+        regarding: ObjectReference,
+        kind: EventType,
+        (reason, note): (&str, &str),
+    ) -> Result<(), kube::Error> {
+        let api = Api::<Event>::namespaced(
+            self.client.clone(),
+            regarding.namespace.as_deref().unwrap_or("default"),
+        );
+        let kind = match kind {
+            EventType::Normal => "Normal",
+            EventType::Warning => "Warning",
+        };
+        let key = Key::new(regarding.uid.as_deref().unwrap_or_default(), kind, reason);
+        let now = Timestamp::now();
+        let last = self.said.lock().unwrap_or_else(PoisonError::into_inner).last(&key, Instant::now());
+        if let Some((first, count)) = last {
+            let count = count.saturating_add(1);
+            let series = json!({"series": {"count": count, "lastObservedTime": MicroTime(now)}});
+            let name = named(&regarding, first);
+            match api.patch(&name, &PatchParams::default(), &Patch::Merge(series)).await {
+                Ok(_) => {
+                    self.note(key, first, count);
+                    return Ok(());
+                }
+                // A cluster lets events go when it has had them long enough.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let event = Event {
+            action: Some("Reconcile".to_owned()),
+            event_time: Some(MicroTime(now)),
+            metadata: ObjectMeta {
+                name: Some(named(&regarding, now)),
+                namespace: regarding.namespace.clone(),
+                ..ObjectMeta::default()
+            },
+            note: Some(note.to_owned()).filter(|note| !note.is_empty()),
+            reason: Some(reason.to_owned()),
+            regarding: Some(regarding),
+            reporting_controller: Some(MANAGER.to_owned()),
+            reporting_instance: Some(self.instance.as_ref().to_owned()),
+            type_: Some(kind.to_owned()),
+            ..Event::default()
+        };
+        api.create(&PostParams::default(), &event).await?;
+        self.note(key, now, 1);
+        Ok(())
+    }
+
+    fn note(&self, key: Key, first: Timestamp, count: i32) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.note(key, (first, count), Instant::now());
+    }
+}
+
+/// The name of the event that said something of an object at that time.
+fn named(regarding: &ObjectReference, at: Timestamp) -> String {
+    format!("{}.{:x}", regarding.name.as_deref().unwrap_or(MANAGER), at.as_nanosecond())
 }
 
 /// The standing that is another one than before: what is ready or on its way is normal.
