@@ -10,6 +10,7 @@ mod report;
 mod series;
 
 use crate::binary::Profile;
+use crate::linking::packed;
 use crate::model::{self, Source};
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
@@ -116,7 +117,8 @@ fn plan(workspace: &Workspace, arguments: &Arguments, folder: &Path) -> Result<V
 fn example(workspace: &Workspace, package: &[&str], name: &str) -> Option<PathBuf> {
     let mut command = cargo();
     command.current_dir(&workspace.root);
-    command.args(["build", "--release", "--locked", "--example", name, "--package"]).args(package);
+    command.args(["rustc", "--release", "--locked", "--example", name, "--package"]).args(package);
+    command.arg("--").args(packed());
     match run_process(&mut command) {
         Ok(()) => Some(workspace.target.join("release/examples").join(name)),
         Err(error) => {

@@ -14,6 +14,7 @@ mod gateway;
 mod generate;
 mod go_tool;
 mod images;
+mod linking;
 mod machine;
 mod model;
 mod process;

@@ -1,6 +1,7 @@
 //! The binaries of images: compiled as the tests' are, with the same features, and linked so that they need no file.
 
 use super::{CUDA, Image, Linking, libraries};
+use crate::linking::packed;
 use crate::process::{capture, cargo, run_aside};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
@@ -9,14 +10,22 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Stands before rustc. It knows our binaries by name: cargo also asks what a binary could be, and must not be told
+/// What rustc is told so that a binary needs no file.
+const STATIC: &str = "-Ctarget-feature=+crt-static";
+
+/// What stands before rustc. It knows our binaries by name: cargo also asks what a binary could be, and must not be told
 /// that procedural macros cannot be built.
-const LINKER: &str = r#"#!/bin/sh
+fn linker(packed: Option<&str>) -> String {
+    let packed = packed.unwrap_or_default();
+    format!(
+        r#"#!/bin/sh
 case " $* " in
-  *" --crate-name superstep"*" --crate-type bin "*) exec "$@" -C target-feature=+crt-static ;;
+  *" --crate-name superstep"*" --crate-type bin "*) exec "$@" {STATIC} {packed} ;;
   *) exec "$@" ;;
 esac
-"#;
+"#
+    )
+}
 
 /// A test that is asked for beside the binaries: only with tests do dependencies have the features that tests give them, and
 /// without it all of them would be compiled again.
@@ -47,7 +56,7 @@ pub(super) fn build(workspace: &Workspace, images: &[Image], work: &Path, contex
 /// depend on is what the tests have built.
 fn link_statically(command: &mut Command, work: &Path, images: &[&Image]) -> Result<()> {
     let wrapper = work.join("rustc-static");
-    fs::write(&wrapper, LINKER)?;
+    fs::write(&wrapper, linker(packed()))?;
     fs::set_permissions(&wrapper, Permissions::from_mode(0o755))?;
     command.env("RUSTC_WRAPPER", &wrapper);
     for image in images {
