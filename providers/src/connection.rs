@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response, Url};
 use tokio::time::timeout;
 
 use crate::dialect::{Dialect, Wire};
@@ -43,11 +43,31 @@ impl Default for Bounds {
 /// # Errors
 /// The system's certificates cannot be read.
 pub(crate) fn client() -> Result<Client, reqwest::Error> {
+    builder().build()
+}
+
+/// The same without a pool, for [services of a cluster](is_service): each request finds a pod of its own. On connections
+/// that are kept a crowd would stay with the pod that was there first, however many come to help it.
+///
+/// # Errors
+/// As of [`client`].
+pub(crate) fn client_of_services() -> Result<Client, reqwest::Error> {
+    builder().pool_max_idle_per_host(0).build()
+}
+
+fn builder() -> ClientBuilder {
     Client::builder()
         .connect_timeout(CONNECT)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("superstep/", env!("CARGO_PKG_VERSION")))
-        .build()
+}
+
+/// Whether a URL has the name of a service of a cluster, which stands for several pods, and asks it without encryption, so
+/// that a connection costs little.
+pub(crate) fn is_service(base_url: &str) -> bool {
+    let Ok(url) = Url::parse(base_url) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    url.scheme() == "http" && (host.ends_with(".svc") || host.ends_with(".svc.cluster.local"))
 }
 
 /// Where and how requests go.
@@ -239,6 +259,62 @@ mod tests {
             (one.kind, one.detail.as_str()),
             (FaultKind::TooLarge, "more than 100 bytes in one piece")
         );
+    }
+
+    #[test]
+    fn services_are_known_by_their_names() {
+        for (url, expected) in [
+            ("http://small-model.team.svc:8000/v1", true),
+            ("http://small-model.team.svc.cluster.local:8000/v1", true),
+            ("https://small-model.team.svc/v1", false),
+            ("http://127.0.0.1:8000/v1", false),
+            ("http://svc.example.com/v1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_service(url), expected, "{url}");
+        }
+    }
+
+    /// How many connections so many requests make, one after another.
+    async fn connections(client: Client, requests: usize) -> usize {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let (made, mut counted) = tokio::sync::mpsc::unbounded_channel();
+        let server = tokio::spawn(async move {
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                made.send(()).unwrap();
+                tokio::spawn(async move {
+                    let (mut read, mut piece) = (Vec::new(), [0; 4096]);
+                    loop {
+                        match socket.read(&mut piece).await.unwrap() {
+                            0 => break,
+                            count => read.extend_from_slice(&piece[..count]),
+                        }
+                        if read.ends_with(b"\r\n\r\nnull") {
+                            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+                            socket.write_all(answer).await.unwrap();
+                            read.clear();
+                        }
+                    }
+                });
+            }
+        });
+        let dialect = Dialect::OpenAi(Flavor::default());
+        let line = Line { client, base_url, dialect, credential: None, bounds: Bounds::default() };
+        for _ in 0..requests {
+            let wire = Wire { path: "/".to_owned(), headers: Vec::new(), body: Value::Null };
+            assert_eq!(line.whole(wire).await.unwrap(), b"{}");
+        }
+        server.abort();
+        drop(server.await);
+        std::iter::from_fn(|| counted.try_recv().ok()).count()
+    }
+
+    #[tokio::test]
+    async fn only_connections_to_services_are_not_kept() {
+        assert!(connections(client().unwrap(), 8).await < 8);
+        assert_eq!(connections(client_of_services().unwrap(), 8).await, 8);
     }
 
     #[tokio::test]

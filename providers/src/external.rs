@@ -15,7 +15,7 @@ use superstep_runtime::{
 };
 
 use crate::breaker::{Breaker, First};
-use crate::connection::{Bounds, Line, client};
+use crate::connection::{Bounds, Line, client, client_of_services, is_service};
 use crate::credential::Credential;
 use crate::dialect::Question;
 use crate::draft::Draft;
@@ -61,6 +61,8 @@ pub enum ProviderError {
 /// account concerns all of its models.
 pub struct Providers {
     client: reqwest::Client,
+    /// Asks services of a cluster; none until there is one.
+    of_services: Option<reqwest::Client>,
     accounts: BTreeMap<Account, Arc<Breaker>>,
     models: BTreeMap<(Account, String), Arc<Breaker>>,
 }
@@ -79,7 +81,7 @@ impl Providers {
     /// The system's certificates cannot be read.
     pub fn new() -> Result<Self, ProviderError> {
         let client = client().map_err(ProviderError::Client)?;
-        Ok(Self { client, accounts: BTreeMap::new(), models: BTreeMap::new() })
+        Ok(Self { client, of_services: None, accounts: BTreeMap::new(), models: BTreeMap::new() })
     }
 
     /// The model that the graph calls `name`. Its credential is what `variable` gives for the name of its
@@ -127,6 +129,7 @@ impl Providers {
             credential.header(prefix).map_err(bad)
         });
         let value = value.transpose()?;
+        let client = self.client_for(&base_url)?;
         let account = Account { base_url: base_url.clone(), credential: spec.credential_ref.clone() };
         let of_model = self.models.entry((account.clone(), spec.model.clone())).or_default();
         Ok(External {
@@ -144,13 +147,24 @@ impl Providers {
                 account: Arc::clone(self.accounts.entry(account).or_default()),
             },
             line: Line {
-                client: self.client.clone(),
+                client,
                 base_url,
                 dialect: home.dialect,
                 credential: value.map(|value| (header, value)),
                 bounds: Bounds::default(),
             },
         })
+    }
+
+    fn client_for(&mut self, base_url: &str) -> Result<reqwest::Client, ProviderError> {
+        if !is_service(base_url) {
+            return Ok(self.client.clone());
+        }
+        let client = match self.of_services.take() {
+            Some(client) => client,
+            None => client_of_services().map_err(ProviderError::Client)?,
+        };
+        Ok(self.of_services.insert(client).clone())
     }
 }
 
