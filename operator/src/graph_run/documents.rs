@@ -39,10 +39,12 @@ fn for_workers(server: &Server, name: &str, namespace: &str) -> ModelServerSpec 
             ModelServerSpec { model: Some(in_pods(model)), autoscaling: None, ..spec.clone() }
         }
         Some(model) if !is_outside => {
+            // What is ours alone, such as seeds of 64 bits, others refuse or take for something else.
+            let is_ours = spec.engine.candle.is_some();
             // At zero nobody listens, and the first replica loads its weights before it does.
             let at_zero = spec.autoscaling.filter(Autoscaling::reaches_zero);
             let served = ExternalModel {
-                provider: Provider::Superstep,
+                provider: if is_ours { Provider::Superstep } else { Provider::OpenAICompatible },
                 model: model.name.clone(),
                 base_url: Some(OfModelServer(name).url(namespace)),
                 credential_ref: None,
@@ -107,6 +109,16 @@ mod tests {
             (&documents[1]["spec"]["engine"], &documents[1]["spec"]["model"]),
             (&engine, &Value::Null)
         );
+    }
+
+    #[test]
+    fn engines_of_others_are_asked_for_nothing_that_is_ours() {
+        for engine in ["vllm", "tgi", "sglang", "llamaCpp", "ollama"] {
+            let documents = of(false, json!({ engine: {"image": "i"} }));
+            let external = &documents[1]["spec"]["engine"]["external"];
+            assert_eq!(external["provider"], "OpenAICompatible", "{engine}");
+            assert_eq!(external["baseUrl"], "http://small-model.team.svc:8000/v1", "{engine}");
+        }
     }
 
     #[test]
