@@ -84,6 +84,13 @@ fn there(namespace: &str, document: &Value, error: anyhow::Error) -> Result<Stri
     run(&["get", "--namespace", namespace, "--output=json", kind, name])
 }
 
+/// The object of a manifest as it would be created in a namespace.
+pub(crate) fn read(namespace: &str, file: &str) -> Result<Value> {
+    let told =
+        run(&["create", "--dry-run=client", "--namespace", namespace, "--output=json", "--filename", file])?;
+    serde_json::from_str(&told).context("kubectl printed no JSON")
+}
+
 /// An object as it is, if it is there, with who has written which field.
 pub(crate) fn get(namespace: &str, kind: &str, name: &str) -> Result<Option<Value>> {
     let words = ["get", "--namespace", namespace, kind, name, "--ignore-not-found", "--output=json"];

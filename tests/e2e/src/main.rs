@@ -3,6 +3,7 @@
 
 mod audit;
 mod bench;
+mod here;
 mod kubectl;
 mod objects;
 mod process;
@@ -10,6 +11,7 @@ mod release;
 mod report;
 mod runs;
 mod scenario;
+mod servers;
 mod space;
 
 use std::path::PathBuf;

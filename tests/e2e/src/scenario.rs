@@ -9,6 +9,7 @@ mod patches;
 mod peace;
 mod rights;
 mod scale;
+mod served;
 mod upgrade;
 
 use clap::ValueEnum;
@@ -27,6 +28,8 @@ pub(crate) enum Scenario {
     Orders,
     /// A graph that is changed while it runs.
     Patches,
+    /// The quickstart with its model in pods of its own.
+    Served,
     /// Pods that are killed, and an API server that is away.
     Faults,
     /// Tools that apply manifests again, beside those who change the graph.
@@ -49,7 +52,7 @@ impl Scenario {
     /// Whether a short run plays it.
     pub(crate) fn is_short(self) -> bool {
         match self {
-            Self::Install | Self::Devices | Self::Orders | Self::Odd | Self::Scale => true,
+            Self::Install | Self::Devices | Self::Orders | Self::Served | Self::Odd | Self::Scale => true,
             Self::Patches | Self::Rights | Self::Faults | Self::Peace | Self::Upgrade => false,
         }
     }
@@ -61,6 +64,7 @@ impl Scenario {
             Self::Devices => devices::play(bench, &mut report),
             Self::Orders => orders::play(bench, &mut report),
             Self::Patches => patches::play(bench, &mut report),
+            Self::Served => served::play(bench, &mut report),
             Self::Faults => faults::play(bench, &mut report),
             Self::Peace => peace::play(bench, &mut report),
             Self::Odd => odd::play(bench, &mut report),

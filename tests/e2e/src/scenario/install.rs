@@ -1,19 +1,19 @@
 //! From `helm install` to the result of the quickstart, and back to nothing.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Volumes};
+use crate::here::Example;
 use crate::objects::{number, text};
 use crate::release::Release;
 use crate::report::Report;
 use crate::space::{MODELS, RUNS, Space};
-use crate::{kubectl, process, runs};
+use crate::{kubectl, runs, servers};
 
 /// From the first word of `helm install` to the first result, on a machine that has no other work.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -32,15 +32,10 @@ const PLAIN: &str = "manifests/install";
 /// The end of the names of what the chart leaves.
 const DEFINITIONS: &str = ".superstep.dev";
 
-/// A graph that is run on the cluster and on this machine.
-struct Example<'a> {
-    name: &'a str,
-    /// What a user applies, and for whom the model's file is on a claim.
+/// What a user applies.
+struct Applied<'a> {
     files: &'a [&'a str],
     documents: Vec<Value>,
-    /// What `superstep run` reads.
-    here: &'a str,
-    input: Value,
 }
 
 pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
@@ -77,36 +72,19 @@ fn plain(report: &mut Report) -> Result<()> {
 }
 
 fn examples(bench: &Bench, report: &mut Report, volumes: &Volumes, begun: Instant) -> Result<()> {
-    let hello = Example {
-        name: "hello",
-        files: &["manifests/hello/graph.yaml"],
-        documents: Vec::new(),
-        here: "manifests/hello",
-        input: json!({"name": "Ada"}),
-    };
-    compare(bench, report, volumes, &hello)?;
+    let hello = Example { graph: "hello", folder: "manifests/hello", input: json!({"name": "Ada"}) };
+    let applied = Applied { files: &["manifests/hello/graph.yaml"], documents: Vec::new() };
+    compare(bench, report, volumes, &hello, &applied)?;
     let Some(model) = &bench.model else {
         report.demand(false, "there is a model for the quickstart");
         return Ok(());
     };
-    let file = model.file_name().context("the model is a file")?.to_string_lossy().into_owned();
-    let mail = std::fs::read_to_string("manifests/quickstart/input/mail.txt")?;
-    let quickstart = Example {
-        name: "triage",
-        files: &["manifests/kubernetes/graph.yaml"],
-        documents: vec![runs::object(
-            "ModelServer",
-            "small",
-            &json!({
-                "model": {"name": "smollm2-135m-instruct", "sources": [{"claim": {"name": MODELS, "path": file}}]},
-                "engine": {"candle": {"contextLength": 2048, "maxConcurrentRequests": 8}},
-                "devices": {"cpu": {}},
-            }),
-        )],
-        here: "manifests/quickstart",
-        input: json!({"text": mail}),
+    let quickstart = servers::quickstart()?;
+    let applied = Applied {
+        files: &[servers::QUICKSTART],
+        documents: vec![servers::document(model, &servers::candle(), &json!({}))?],
     };
-    compare(bench, report, volumes, &quickstart)?;
+    compare(bench, report, volumes, &quickstart, &applied)?;
     let took = begun.elapsed();
     report.note(format!("from helm install to the result of the quickstart: {:.1} s", took.as_secs_f64()));
     // The short run is that of machines that do other things as well.
@@ -117,72 +95,36 @@ fn examples(bench: &Bench, report: &mut Report, volumes: &Volumes, begun: Instan
 }
 
 /// Runs it on the cluster, and under the same name on this machine.
-fn compare(bench: &Bench, report: &mut Report, volumes: &Volumes, example: &Example<'_>) -> Result<()> {
-    let name = example.name;
+fn compare(
+    bench: &Bench,
+    report: &mut Report,
+    volumes: &Volumes,
+    example: &Example<'_>,
+    applied: &Applied<'_>,
+) -> Result<()> {
+    let name = example.graph;
     let mut space = Space::new(name)?;
     space.share(volumes, RUNS)?;
     let models = space.share(volumes, MODELS)?;
     if let Some(model) = &bench.model {
-        let file = models.join(model.file_name().context("the model is a file")?);
-        std::fs::copy(model, &file).with_context(|| format!("cannot write {}", file.display()))?;
+        servers::lay(model, &models)?;
     }
-    for file in example.files {
+    for file in applied.files {
         kubectl::run(&["apply", "--namespace", &space.name, "--filename", file])?;
     }
-    if !example.documents.is_empty() {
-        kubectl::apply(&space.name, &example.documents)?;
+    if !applied.documents.is_empty() {
+        kubectl::apply(&space.name, &applied.documents)?;
     }
     let run = runs::run(&format!("{name}-1"), name, &example.input);
     let run = kubectl::create(&space.name, &run)?;
     let ended = runs::succeeded(&space.name, text(&run, "/metadata/name"), PATIENCE)?;
-    let folder = tempfile::tempdir()?;
-    let local = locally(bench, example, &runs::stored(&run)?.to_string(), folder.path())?;
-    let outputs = local.pointer("/outputs").unwrap_or(&Value::Null);
-    let result = agrees(&ended, outputs);
-    report.look("results that are not those of the local run", 1, result.err().into_iter().collect());
-    let revisions = local.pointer("/supersteps").and_then(Value::as_array);
-    let revision = revisions.and_then(|steps| steps.last()).map_or("", |step| text(step, "/revision"));
-    let same = text(&ended, "/status/revision") == revision;
-    let differs = format!("{name}: {} and {revision}", text(&ended, "/status/revision"));
-    report.look(
-        "revisions that are not those of the local run",
-        1,
-        (!same).then_some(differs).into_iter().collect(),
-    );
+    let revision = example.compare(bench, report, &runs::stored(&run)?.to_string(), &ended)?;
     report.note(format!(
         "{name}: {} supersteps, {} tokens, revision {revision}",
         number(&ended, "/status/superstep").unwrap_or_default(),
         number(&ended, "/status/tokens").unwrap_or_default()
     ));
     space.delete()
-}
-
-/// What `superstep inspect` tells of the same run on this machine.
-fn locally(bench: &Bench, example: &Example<'_>, name: &str, folder: &Path) -> Result<Value> {
-    let mut run = bench.superstep(folder);
-    run.args(["run", "--file", example.here, "--graph", example.name, "--run-id", name, "--input"]);
-    run.arg(example.input.to_string()).arg("--no-input");
-    if let Some(model) = &bench.model {
-        run.env("SUPERSTEP_MODEL", model).env("SUPERSTEP_MODEL_SHA256", "");
-    }
-    process::capture(&mut run)?;
-    let told = process::capture(bench.superstep(folder).args(["inspect", name, "--output", "json"]))?;
-    serde_json::from_str(&told).context("superstep inspect prints JSON")
-}
-
-/// Whether a run came to these outputs: by the hash of the whole, and by the begin of it.
-fn agrees(run: &Value, outputs: &Value) -> Result<(), String> {
-    let whole = serde_json::to_string(outputs).map_err(|error| error.to_string())?;
-    let preview = text(run, "/status/output/preview");
-    let digest = blake3::hash(whole.as_bytes()).to_hex();
-    let begins = whole.starts_with(preview) && !preview.is_empty();
-    if begins && text(run, "/status/output/digest") == digest.as_str() {
-        return Ok(());
-    }
-    Err(format!(
-        "{} on the cluster, {whole} ({digest}) here",
-        run.pointer("/status/output").unwrap_or(&Value::Null)
-    ))
 }
 
 /// Looks at what is on the cluster that was not there before.
