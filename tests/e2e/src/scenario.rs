@@ -9,6 +9,7 @@ mod patches;
 mod peace;
 mod rights;
 mod scale;
+mod scaling;
 mod served;
 mod upgrade;
 
@@ -30,6 +31,8 @@ pub(crate) enum Scenario {
     Patches,
     /// The quickstart with its model in pods of its own.
     Served,
+    /// Pods of a model that follow what is asked of it, down to none.
+    Scaling,
     /// Pods that are killed, and an API server that is away.
     Faults,
     /// Tools that apply manifests again, beside those who change the graph.
@@ -52,7 +55,13 @@ impl Scenario {
     /// Whether a short run plays it.
     pub(crate) fn is_short(self) -> bool {
         match self {
-            Self::Install | Self::Devices | Self::Orders | Self::Served | Self::Odd | Self::Scale => true,
+            Self::Install
+            | Self::Devices
+            | Self::Orders
+            | Self::Served
+            | Self::Scaling
+            | Self::Odd
+            | Self::Scale => true,
             Self::Patches | Self::Rights | Self::Faults | Self::Peace | Self::Upgrade => false,
         }
     }
@@ -65,6 +74,7 @@ impl Scenario {
             Self::Orders => orders::play(bench, &mut report),
             Self::Patches => patches::play(bench, &mut report),
             Self::Served => served::play(bench, &mut report),
+            Self::Scaling => scaling::play(bench, &mut report),
             Self::Faults => faults::play(bench, &mut report),
             Self::Peace => peace::play(bench, &mut report),
             Self::Odd => odd::play(bench, &mut report),
