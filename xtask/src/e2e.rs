@@ -4,7 +4,7 @@ use crate::binary::{self, Profile};
 use crate::model;
 use crate::process::run as run_process;
 use crate::workspace::Workspace;
-use crate::{images, testbed};
+use crate::{images, llama, testbed};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::env;
@@ -20,6 +20,9 @@ const TAGS: [&str; 2] = ["dev", "next"];
 
 /// The scenarios that the test command plays: the rest takes longer than all its other stages.
 const SHARE: [&str; 4] = ["install", "devices", "patches", "rights"];
+
+/// The scenario that needs an image of somebody else's, which is built for it alone.
+const LLAMA: &str = "llamacpp";
 
 /// Options of `cargo xtask e2e`.
 ///
@@ -74,6 +77,10 @@ fn play(workspace: &Workspace, arguments: &Arguments, on_another: bool) -> Resul
     let ours = !testbed::is_up()?;
     let programs = testbed::bring_up(workspace)?;
     load(workspace, arguments)?;
+    if arguments.plays(LLAMA) {
+        load_one(&llama::image(workspace)?)?;
+        harness.args(["--llama-image", llama::IMAGE]);
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(programs).chain(env::split_paths(&path));
     harness.env("PATH", env::join_paths(folders)?).env("KUBECONFIG", testbed::kubeconfig()?);
@@ -132,6 +139,11 @@ fn load_one(archive: &Path) -> Result<()> {
 }
 
 impl Arguments {
+    /// Whether this scenario is played, which is none of those of a short run.
+    fn plays(&self, scenario: &str) -> bool {
+        self.only.iter().any(|name| name == scenario) || (self.only.is_empty() && !self.short)
+    }
+
     /// The words of the harness's own command line.
     fn words(&self) -> Vec<String> {
         let only = self.only.iter().flat_map(|name| ["--only".to_owned(), name.clone()]);
@@ -176,5 +188,17 @@ mod tests {
         let arguments = Line::parse_from(line).arguments;
         assert_eq!(arguments.words(), ["--only", "install", "--only", "odd", "--seed", "3", "--short"]);
         assert_eq!(arguments.images(), ["--tag", "v1"]);
+    }
+
+    #[test]
+    fn what_is_built_for_one_scenario_is_built_when_it_is_played() {
+        for (line, expected) in [
+            (&["e2e"] as &[&str], true),
+            (&["e2e", "--short"], false),
+            (&["e2e", "--only", "install"], false),
+            (&["e2e", "--short", "--only", LLAMA], true),
+        ] {
+            assert_eq!(Line::parse_from(line).arguments.plays(LLAMA), expected, "{line:?}");
+        }
     }
 }

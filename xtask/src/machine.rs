@@ -25,6 +25,9 @@ pub(crate) const CLUSTER: [Package; 6] = [
 /// What puts images together.
 pub(crate) const IMAGES: [Package; 2] = [("buildah", "buildah"), ("ca-certificates", CERTIFICATES)];
 
+/// What compiles C and C++.
+pub(crate) const COMPILER: [Package; 3] = [("cmake", "cmake"), ("g++", "g++"), ("make", "make")];
+
 /// The folder of the certificates that Debian trusts.
 pub(crate) const CERTIFICATES: &str = "/usr/share/ca-certificates/mozilla";
 

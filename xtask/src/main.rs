@@ -15,6 +15,7 @@ mod generate;
 mod go_tool;
 mod images;
 mod linking;
+mod llama;
 mod machine;
 mod model;
 mod process;

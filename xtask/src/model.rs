@@ -77,7 +77,8 @@ fn pulled(superstep: &Path, name: &str) -> Result<Model> {
     Ok(Model { path: text("path")?.into(), sha256: text("sha256")?.to_owned() })
 }
 
-fn digest(path: &Path) -> Result<String> {
+/// The SHA-256 of a file, in lower-case hexadecimal.
+pub(crate) fn digest(path: &Path) -> Result<String> {
     let shown = || format!("cannot read {}", path.display());
     let mut file = File::open(path).with_context(shown)?;
     let mut hasher = Sha256::new();

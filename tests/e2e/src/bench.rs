@@ -33,6 +33,8 @@ pub(crate) struct Bench {
     pub(crate) model_server: Option<String>,
     /// The model of the quickstart.
     pub(crate) model: Option<PathBuf>,
+    /// The image of llama.cpp's own server.
+    pub(crate) llama_image: Option<String>,
     pub(crate) volumes: Option<Volumes>,
     pub(crate) settings: Settings,
     /// What is upgraded to.
@@ -80,6 +82,7 @@ impl Bench {
             ledger,
             model_server,
             model: arguments.model,
+            llama_image: arguments.llama_image,
             volumes,
             settings,
             next,

@@ -61,6 +61,9 @@ pub(crate) struct Arguments {
     /// The model of the quickstart, a GGUF file.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
+    /// The image of llama.cpp's own server.
+    #[arg(long, value_name = "NAME")]
+    llama_image: Option<String>,
     /// A folder of this machine, and the same folder as the node sees it, for volumes that pods share.
     #[arg(long, num_args = 2, value_names = ["HERE", "THERE"])]
     volumes: Vec<PathBuf>,

@@ -3,6 +3,7 @@
 mod devices;
 mod faults;
 mod install;
+mod llamacpp;
 mod odd;
 mod orders;
 mod patches;
@@ -33,6 +34,9 @@ pub(crate) enum Scenario {
     Served,
     /// Pods of a model that follow what is asked of it, down to none.
     Scaling,
+    /// llama.cpp's own server as the pod of a model.
+    #[value(name = "llamacpp")]
+    LlamaCpp,
     /// Pods that are killed, and an API server that is away.
     Faults,
     /// Tools that apply manifests again, beside those who change the graph.
@@ -62,7 +66,9 @@ impl Scenario {
             | Self::Scaling
             | Self::Odd
             | Self::Scale => true,
-            Self::Patches | Self::Rights | Self::Faults | Self::Peace | Self::Upgrade => false,
+            Self::Patches | Self::Rights | Self::LlamaCpp | Self::Faults | Self::Peace | Self::Upgrade => {
+                false
+            }
         }
     }
 
@@ -75,6 +81,7 @@ impl Scenario {
             Self::Patches => patches::play(bench, &mut report),
             Self::Served => served::play(bench, &mut report),
             Self::Scaling => scaling::play(bench, &mut report),
+            Self::LlamaCpp => llamacpp::play(bench, &mut report),
             Self::Faults => faults::play(bench, &mut report),
             Self::Peace => peace::play(bench, &mut report),
             Self::Odd => odd::play(bench, &mut report),
