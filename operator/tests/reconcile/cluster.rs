@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// How long something may take on a machine that has other work, even if the process is killed after each of its writes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the API server is left alone that has no time.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 
 /// The definitions are there, and the API server knows them.
 pub(crate) async fn define(client: &Client) {
@@ -91,7 +91,8 @@ pub(crate) async fn answered<T>(mut ask: impl AsyncFnMut() -> kube::Result<T>) -
     }
 }
 
-fn may_pass(error: &kube::Error) -> bool {
+/// Whether the same may go well a little later.
+pub(crate) fn may_pass(error: &kube::Error) -> bool {
     let is_busy = matches!(error, kube::Error::Api(status) if status.code == 429 || status.code >= 500);
     is_busy || matches!(error, kube::Error::HyperError(_) | kube::Error::Service(_))
 }

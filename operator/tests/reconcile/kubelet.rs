@@ -9,7 +9,7 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::cluster::answered;
+use super::cluster::{PAUSE, may_pass};
 
 /// A task that does so until it is dropped.
 pub(crate) struct Kubelet(JoinHandle<()>);
@@ -21,7 +21,11 @@ impl Kubelet {
             let mut pods = std::pin::pin!(pods.applied_objects());
             while let Some(pod) = pods.next().await {
                 let Ok(pod) = pod else { continue };
-                ready(&client, &pod).await;
+                // An API server that has no time is asked again, for nothing else tells of this pod; one that is gone, or has
+                // gone by somebody else, needs nothing.
+                while ready(&client, &pod).await.is_err_and(|error| may_pass(&error)) {
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }))
     }
@@ -33,20 +37,18 @@ impl Drop for Kubelet {
     }
 }
 
-async fn ready(client: &Client, pod: &Pod) {
+async fn ready(client: &Client, pod: &Pod) -> kube::Result<()> {
     let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap());
     let name = pod.name_any();
     if pod.metadata.deletion_timestamp.is_some() {
         // One that has its name by now stays.
         let this = Preconditions { uid: pod.uid(), resource_version: None };
         let at_once = DeleteParams::default().grace_period(0).preconditions(this);
-        // Somebody else may have been faster.
-        drop(answered(async || api.delete(&name, &at_once).await).await);
-        return;
+        return api.delete(&name, &at_once).await.map(drop);
     }
     let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
     if conditions.clone().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
-        return;
+        return Ok(());
     }
     let yes =
         |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
@@ -54,7 +56,5 @@ async fn ready(client: &Client, pod: &Pod) {
         "phase": "Running",
         "conditions": [yes("PodScheduled"), yes("Initialized"), yes("ContainersReady"), yes("Ready")],
     }});
-    // The pod may be gone.
-    let (how, patch) = (PatchParams::default(), Patch::Merge(status));
-    drop(answered(async || api.patch_status(&name, &how, &patch).await).await);
+    api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status)).await.map(drop)
 }
