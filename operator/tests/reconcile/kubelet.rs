@@ -21,8 +21,8 @@ impl Kubelet {
             let mut pods = std::pin::pin!(pods.applied_objects());
             while let Some(pod) = pods.next().await {
                 let Ok(pod) = pod else { continue };
-                // An API server that has no time is asked again, for nothing else tells of this pod; one that is gone, or has
-                // gone by somebody else, needs nothing.
+                // An API server that has no time is asked again, for nothing else tells of this pod. A pod that is gone
+                // needs nothing.
                 while ready(&client, &pod).await.is_err_and(|error| may_pass(&error)) {
                     tokio::time::sleep(PAUSE).await;
                 }
