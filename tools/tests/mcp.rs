@@ -68,7 +68,7 @@ fn held() -> TcpSocket {
     socket
 }
 
-async fn serve(server: Server, at: SocketAddr) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+fn serve(server: Server, at: SocketAddr) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let service = StreamableHttpService::new(
         move || Ok(server.clone()),
         Arc::new(LocalSessionManager::default()),
@@ -85,8 +85,8 @@ async fn serve(server: Server, at: SocketAddr) -> (SocketAddr, tokio::task::Join
     (address, tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }))
 }
 
-async fn over_http(server: Server) -> String {
-    let (address, _) = serve(server, ([127, 0, 0, 1], 0).into()).await;
+fn over_http(server: Server) -> String {
+    let (address, _) = serve(server, ([127, 0, 0, 1], 0).into());
     format!("http://{address}/mcp")
 }
 
@@ -94,7 +94,7 @@ async fn over_http(server: Server) -> String {
 async fn tools_of_both_generations_over_both_transports() {
     for (is_old, revision) in [(false, "2026-07-28"), (true, "2025-11-25")] {
         let allow = json!(["add", "greet", "fail", "seen"]);
-        let by_http = over_http(Server { is_old, ..Server::default() }).await;
+        let by_http = over_http(Server { is_old, ..Server::default() });
         let options: &[&str] = if is_old { &["--old"] } else { &[] };
         for mcp in [
             json!({"url": by_http, "allow": allow, "idempotent": ["add"]}),
@@ -120,7 +120,7 @@ async fn tools_of_both_generations_over_both_transports() {
 
 #[tokio::test]
 async fn a_call_that_is_refused_says_why() {
-    let tools = Tools::load(json!({"url": over_http(Server::default()).await, "allow": ["refuse"]})).await;
+    let tools = Tools::load(json!({"url": over_http(Server::default()), "allow": ["refuse"]})).await;
     let failure = tools.call("refuse", json!({})).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Permanent);
     assert!(failure.message.contains("there is no tea"), "{failure}");
@@ -128,7 +128,7 @@ async fn a_call_that_is_refused_says_why() {
 
 #[tokio::test]
 async fn a_secret_goes_to_the_server_and_comes_back_hidden() {
-    let url = over_http(Server::default()).await;
+    let url = over_http(Server::default());
     let credential = json!({"name": "tea", "key": "token"});
     let tools = Tools::load(json!({"url": url, "allow": ["seen"], "credentialRef": credential})).await;
     let seen = tools.call("seen", json!({})).await.unwrap();
@@ -139,7 +139,7 @@ async fn a_secret_goes_to_the_server_and_comes_back_hidden() {
 async fn time_ends_a_call_and_tells_the_server() {
     let server = Server::default();
     let cancelled = Arc::clone(&server.cancelled);
-    let url = over_http(server).await;
+    let url = over_http(server);
     for (idempotent, class) in
         [(json!(["slow"]), FailureClass::Timeout), (json!([]), FailureClass::Permanent)]
     {
@@ -196,7 +196,7 @@ async fn a_server_that_came_back_at_its_address_is_used_again() {
     for is_old in [false, true] {
         let made = || Server { is_old, ..Server::default() };
         let port = held();
-        let (address, serving) = serve(made(), port.local_addr().unwrap()).await;
+        let (address, serving) = serve(made(), port.local_addr().unwrap());
         let mcp = json!({"url": format!("http://{address}/mcp"), "allow": ["add"]});
         let tools = Tools::load(mcp).await;
         assert!(tools.call("add", json!({})).await.is_ok());
@@ -209,7 +209,7 @@ async fn a_server_that_came_back_at_its_address_is_used_again() {
             assert!(begun.elapsed() < PATIENCE, "no call is known not to have been sent");
             tokio::time::sleep(LOOK).await;
         }
-        let (_, serving) = serve(made(), address).await;
+        let (_, serving) = serve(made(), address);
         assert_eq!(tools.call("add", json!({"a": 1})).await.unwrap(), json!({"sum": 1}));
         serving.abort();
     }
@@ -237,7 +237,7 @@ async fn a_command_sees_named_variables_only_and_ends_with_its_tools() {
 
 #[tokio::test]
 async fn what_cannot_be_used_is_named_before_a_run() {
-    let url = over_http(Server::default()).await;
+    let url = over_http(Server::default());
     let nobody = held();
     let unused = nobody.local_addr().unwrap();
     for (mcp, expected) in [
@@ -256,7 +256,7 @@ async fn what_cannot_be_used_is_named_before_a_run() {
 
 #[tokio::test]
 async fn an_answer_has_a_limit() {
-    let url = over_http(Server::default()).await;
+    let url = over_http(Server::default());
     let tools = Tools::load(json!({"url": url, "allow": ["greet"], "maxResponseBytes": 100})).await;
     assert!(tools.call("greet", json!({"name": "you"})).await.is_ok());
     let failure = tools.call("greet", json!({"name": "x".repeat(100)})).await.unwrap_err();

@@ -85,12 +85,10 @@ impl Node {
         config.check()?;
         let store = around.store.clone();
         blocking(move || store.probe()).await?;
-        let listen = |source| NodeError::Listen { address: config.listen, source };
-        let listener = Listener::bind(config.listen, &config.security).await.map_err(listen)?;
+        let listener = listen(&config).await?;
         let bound = listener.address();
         let address = config.address.unwrap_or_else(|| format!("{}://{bound}", config.security.scheme()));
-        let me = Member { name: config.name.clone(), address: address.clone() };
-        around.discovery.announce(&me).await?;
+        let me = announce(&config.name, &address, &*around.discovery).await?;
         let channels = Channels::new(config.security.clone());
         let (leader_here, leads) = watch::channel(None);
         let (leader_address, leader_is_at) = watch::channel(None);
@@ -196,6 +194,18 @@ impl Drop for Node {
         self.attending.abort();
         self.others.iter().for_each(JoinHandle::abort);
     }
+}
+
+async fn listen(config: &NodeConfig) -> Result<Listener, NodeError> {
+    let failed = |source| NodeError::Listen { address: config.listen, source };
+    Listener::bind(config.listen, &config.security).await.map_err(failed)
+}
+
+/// Tells the others where this worker is.
+async fn announce(name: &str, address: &str, to: &dyn Discovery) -> Result<Member, NodeError> {
+    let me = Member { name: name.to_owned(), address: address.to_owned() };
+    to.announce(&me).await?;
+    Ok(me)
 }
 
 /// Where this process reaches itself: on its machine, whoever knows its name.

@@ -172,7 +172,7 @@ mod tests {
         assert!(is_bare(&known), "it is the same");
         let drifted = seen("3", json!({"x": "2"})).1;
         let other = drifted.digest;
-        known.came(key.clone(), drifted);
+        known.came(key, drifted);
         assert!(!is_bare(&known), "somebody has changed it");
         // What was judged is not what is seen.
         known.note(&child, "2", one, false);

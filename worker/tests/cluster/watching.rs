@@ -151,7 +151,7 @@ fn a_cursor_of_another_run_is_refused() {
     std::thread::sleep(Duration::from_millis(1_100));
     group.submit("first", &[graph.to_string()], &Value::Null);
     group.end("first");
-    let refused = group.client.block_on(next(address, "first", &event.cursor)).unwrap_err();
+    let refused = next("first", &event.cursor).unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
     assert!(refused.message().contains("was removed, and another run of that name was begun"), "{refused}");
 }
