@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::command::Home;
 
-const COUNTER: &str = r#"
+/// A graph that counts to twenty.
+pub(crate) const COUNTER: &str = r#"
 apiVersion: superstep.dev/v1alpha1
 kind: AgentGraph
 metadata: {name: counter}

@@ -8,7 +8,7 @@ use superstep_engine::Record;
 use crate::command::{Home, Running, calls, undisturbed, until};
 
 /// A run of `graphs/calls.yaml` whose model takes `latency`, once `so` holds of its records.
-fn driven(home: &Home, latency: &str, so: impl Fn(&[Record]) -> bool) -> Running {
+pub(crate) fn driven(home: &Home, latency: &str, so: impl Fn(&[Record]) -> bool) -> Running {
     let graph = fs::read_to_string("tests/graphs/calls.yaml").unwrap();
     let graph = home.file("calls.yaml", &graph.replace("latency: 6ms", &format!("latency: {latency}")));
     let mut arguments = calls("calls");
@@ -18,7 +18,7 @@ fn driven(home: &Home, latency: &str, so: impl Fn(&[Record]) -> bool) -> Running
     running
 }
 
-fn has_committed(records: &[Record]) -> bool {
+pub(crate) fn has_committed(records: &[Record]) -> bool {
     records.iter().filter(|record| matches!(record, Record::Committed(_))).count() >= 2
 }
 

@@ -14,6 +14,7 @@ mod conversation;
 mod costs;
 mod crash;
 mod damage;
+mod earlier;
 mod fields;
 mod fuzz;
 mod gallery;
