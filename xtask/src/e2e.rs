@@ -17,6 +17,8 @@ const HARNESS: &str = "superstep-e2e";
 const IMAGES: [&str; 2] = ["operator", "worker"];
 /// The tags of the images: the second is of the same binaries, and what is upgraded to.
 const TAGS: [&str; 2] = ["dev", "next"];
+/// The tag of the images of an earlier build.
+const FORMER: &str = "former";
 
 /// The scenarios that the test command plays: the rest takes longer than all its other stages.
 const SHARE: [&str; 4] = ["install", "devices", "patches", "rights"];
@@ -47,6 +49,11 @@ pub(crate) struct Arguments {
     /// Take the images in target/images as they are.
     #[arg(long)]
     built: bool,
+    /// A checkout of an earlier commit, from whose chart and images the scenario `upgrade` begins, in place of this build's under
+    /// another tag. A cluster of KUBECONFIG must be able to pull its images, with the tag `former`; else they are made there by `cargo xtask images --only operator --only worker --tag former --out
+    /// target/images/former`.
+    #[arg(long, value_name = "DIR")]
+    former: Option<PathBuf>,
     /// The repository of the operator's image, on a cluster of KUBECONFIG.
     #[arg(long, value_name = "NAME")]
     operator_image: Option<String>,
@@ -71,6 +78,9 @@ fn play(workspace: &Workspace, arguments: &Arguments, on_another: bool) -> Resul
     harness.current_dir(&workspace.root).args(arguments.words()).arg("--superstep").arg(superstep);
     let model = model::obtain(workspace, Profile::Dev, &model::Source::Default)?;
     harness.arg("--model").arg(model.path);
+    if let Some(former) = &arguments.former {
+        harness.arg("--former").arg(former.join("charts/superstep")).arg(FORMER);
+    }
     if on_another {
         return run_process(harness.args(arguments.images()));
     }
@@ -90,6 +100,9 @@ fn play(workspace: &Workspace, arguments: &Arguments, on_another: bool) -> Resul
             .zip(["--tag", "--next"])
             .flat_map(|(tag, option)| [OsString::from(option), tag.clone()]),
     );
+    if let Some(former) = &arguments.former {
+        load_all(&former.join("target/images").join(FORMER))?;
+    }
     harness.args(testbed::for_harness()?).arg("--testbed").arg(own);
     let played = run_process(&mut harness);
     if ours && !arguments.keep {
@@ -125,10 +138,14 @@ fn load(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
         if !arguments.built {
             images::build(workspace, &IMAGES, tag, &out)?;
         }
-        let archives = IMAGES.map(|name| out.join(format!("{name}.tar")));
-        archives.iter().try_for_each(|archive| load_one(archive))?;
+        load_all(&out)?;
     }
     Ok(())
+}
+
+/// Gives the images in a folder to the node.
+fn load_all(folder: &Path) -> Result<()> {
+    IMAGES.iter().try_for_each(|name| load_one(&folder.join(format!("{name}.tar"))))
 }
 
 fn load_one(archive: &Path) -> Result<()> {

@@ -37,8 +37,8 @@ pub(crate) struct Bench {
     pub(crate) llama_image: Option<String>,
     pub(crate) volumes: Option<Volumes>,
     pub(crate) settings: Settings,
-    /// What is upgraded to.
-    pub(crate) next: Option<Settings>,
+    /// What is upgraded from, and to.
+    pub(crate) upgrade: Option<[Settings; 2]>,
     /// Whether every scenario is played.
     whole: bool,
     pub(crate) short: bool,
@@ -76,7 +76,13 @@ impl Bench {
             worker_image: arguments.worker_image,
             tag: arguments.tag,
         };
-        let next = arguments.next.map(|tag| Settings { tag, ..settings.clone() });
+        let upgrade = match arguments.former.as_slice() {
+            [chart, tag] => {
+                let former = Settings { chart: chart.into(), tag: tag.clone(), ..settings.clone() };
+                Some([former, settings.clone()])
+            }
+            _ => arguments.next.map(|tag| [settings.clone(), Settings { tag, ..settings.clone() }]),
+        };
         Ok(Self {
             runtime,
             ledger,
@@ -85,7 +91,7 @@ impl Bench {
             llama_image: arguments.llama_image,
             volumes,
             settings,
-            next,
+            upgrade,
             whole: arguments.only.is_empty() && !arguments.short,
             short: arguments.short,
             superstep,

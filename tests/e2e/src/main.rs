@@ -4,6 +4,8 @@
 mod audit;
 mod bench;
 mod here;
+mod beside;
+mod children;
 mod kubectl;
 mod objects;
 mod process;
@@ -52,6 +54,9 @@ pub(crate) struct Arguments {
     /// A tag of other images, to which is upgraded.
     #[arg(long, value_name = "TAG")]
     next: Option<String>,
+    /// The chart and the tag of an earlier build, from which is upgraded to this one.
+    #[arg(long, num_args = 2, value_names = ["DIR", "TAG"])]
+    former: Vec<String>,
     /// The tag of both.
     #[arg(long, default_value = "dev")]
     tag: String,

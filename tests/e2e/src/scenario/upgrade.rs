@@ -26,15 +26,15 @@ const QUICK: Duration = Duration::from_millis(200);
 const SLOW: Duration = Duration::from_millis(12_000);
 
 pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
-    let (Some(volumes), Some(model), Some(next)) =
-        (bench.volumes.clone(), bench.model_server.clone(), bench.next.clone())
+    let (Some(volumes), Some(model), Some(both)) =
+        (bench.volumes.clone(), bench.model_server.clone(), bench.upgrade.clone())
     else {
         report.skip("no images of another version");
         return Ok(());
     };
     bench.leave()?;
-    let release = Release::install(&bench.settings, &[])?;
-    let played = both_ways(bench, report, (&release, &next), &volumes, &model);
+    let release = Release::install(&both[0], &[])?;
+    let played = both_ways(bench, report, (&release, &both), &volumes, &model);
     release.uninstall()?;
     played
 }
@@ -42,7 +42,7 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
 fn both_ways(
     bench: &Bench,
     report: &mut Report,
-    (release, next): (&Release, &Settings),
+    (release, [former, next]): (&Release, &[Settings; 2]),
     volumes: &crate::bench::Volumes,
     model: &str,
 ) -> Result<()> {
@@ -55,7 +55,7 @@ fn both_ways(
     runs::ready(&space.name, "agentgraph", GRAPH, PATIENCE)?;
     bench.ledger.set_latency(QUICK);
     let first = begin(&space.name, "before")?;
-    runs::succeeded(&space.name, "before", PATIENCE)?;
+    let before = runs::succeeded(&space.name, "before", PATIENCE)?;
     let authority = authority()?;
     bench.ledger.set_latency(SLOW);
     let run = begin(&space.name, "during")?;
@@ -64,6 +64,7 @@ fn both_ways(
     release.upgrade(next, &[])?;
     replaced(&space.name, &next.tag)?;
     let went_on = bench.ledger.counts("during").0;
+    forked(bench, report, &space.name, &before)?;
     answered(bench, CALLS / 2)?;
     process::capture(Command::new("helm").args([
         "rollback",
@@ -73,7 +74,7 @@ fn both_ways(
         "--wait",
         "--timeout=3m",
     ]))?;
-    replaced(&space.name, &bench.settings.tag)?;
+    replaced(&space.name, &former.tag)?;
     let back = bench.ledger.counts("during").0;
     bench.ledger.set_latency(QUICK);
     let ended = runs::succeeded(&space.name, "during", PATIENCE)?;
@@ -90,6 +91,31 @@ fn both_ways(
     );
     judge(bench, report, &folder, (&first, &run))?;
     space.delete()
+}
+
+/// What the former release has recorded of a run, the next one reads and goes on with: a fork that makes the last superstep
+/// anew, which has one call, comes to the same.
+fn forked(bench: &Bench, report: &mut Report, namespace: &str, before: &Value) -> Result<()> {
+    let superstep = number(before, "/status/superstep").context("a run that has ended has supersteps")?;
+    let origin = json!({"name": "before", "superstep": superstep});
+    let spec = json!({"graphRef": {"name": GRAPH}, "forkFrom": origin});
+    kubectl::create(namespace, &runs::object("GraphRun", "fork", &spec))?;
+    let fork = runs::succeeded(namespace, "fork", PATIENCE)?;
+    let digest = |run: &Value| text(run, "/status/output/digest").to_owned();
+    let differs = digest(&fork) != digest(before) || digest(before).is_empty();
+    report.look(
+        "forks by the next release that come to another result",
+        1,
+        differs.then(|| format!("{} in place of {}", digest(&fork), digest(before))).into_iter().collect(),
+    );
+    // It has the input of its run, by which the ledger knows it.
+    let again = bench.ledger.counts("before").0.saturating_sub(CALLS);
+    report.look(
+        "calls that such a fork makes again",
+        CALLS - 1,
+        (again != 1).then(|| format!("{again} calls in place of the last one")).into_iter().collect(),
+    );
+    Ok(())
 }
 
 fn begin(namespace: &str, name: &str) -> Result<Value> {
