@@ -1,8 +1,10 @@
-//! Tools that apply manifests again, beside those who change the graph: nothing is lost, and nobody fights.
+//! Tools that apply manifests again, beside those who change the graph or a run of it: nothing is lost, and nobody
+//! fights.
 
-use std::fs;
+mod change;
+mod tool;
+
 use std::path::Path;
-use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -15,8 +17,12 @@ use crate::objects::{list, number, text, told};
 use crate::report::Report;
 use crate::space::{RUNS, Space};
 use crate::{kubectl, process, runs};
+use change::Change;
+use tool::Tool;
 
 const GRAPH: &str = "greeting";
+/// The run that waits while the manifest is applied again.
+const HELD: &str = "held";
 /// The pods of a graph of the same name may have to go first.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How long nobody may write when nothing changes.
@@ -25,23 +31,6 @@ const QUIET: Duration = Duration::from_secs(20);
 const ROUNDS: u32 = 4;
 /// Verbs that write.
 const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
-
-/// Who applies the manifest.
-#[derive(Clone, Copy, Debug)]
-enum Tool {
-    ClientSide,
-    ServerSide,
-    Helm,
-    Force,
-}
-
-/// What a patch does to later runs.
-#[derive(Clone, Copy, Debug)]
-enum Change {
-    Adds,
-    Removes,
-    Sets,
-}
 
 pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     let Some(volumes) = bench.volumes.clone() else {
@@ -56,9 +45,9 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
         for change in [Change::Adds, Change::Removes, Change::Sets] {
             for changed in [false, true] {
                 let case = format!("{tool:?}, {change:?}, manifest changed: {changed}");
-                match case_of(&space.name, tool, change, changed) {
+                match case_of(bench, &space.name, tool, change, changed) {
                     Ok(found) => {
-                        lost.extend(found.lost.map(|what| format!("{case}: {what}")));
+                        lost.extend(found.lost.iter().map(|what| format!("{case}: {what}")));
                         fights.extend(found.fought.map(|what| format!("{case}: {what}")));
                     }
                     Err(error) => lost.push(format!("{case}: {error:#}")),
@@ -72,54 +61,85 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
         }
         space.delete()?;
     }
-    report.look("mutations that a tool has undone", count, lost);
+    // A patch for later runs, and one for a run.
+    report.look("mutations that a tool has undone", 2 * count, lost);
     report.look("fields that two writers have fought over", count, fights);
     Ok(())
 }
 
 /// What went wrong in a case.
 struct Found {
-    lost: Option<String>,
+    lost: Vec<String>,
     fought: Option<String>,
 }
 
-/// A graph is applied, changed by a patch for later runs, and applied again; then it is run.
-fn case_of(namespace: &str, tool: Tool, change: Change, changed: bool) -> Result<Found> {
+/// A graph is applied, changed by a patch for later runs, and in a run that waits by a patch for that run, and is applied
+/// again; then it is run once more, and the other run goes on.
+fn case_of(bench: &Bench, namespace: &str, tool: Tool, change: Change, changed: bool) -> Result<Found> {
     let folder = tempfile::tempdir()?;
-    begin(namespace, folder.path(), tool, change)?;
+    let revision = begin(namespace, folder.path(), tool, change)?;
     let version = if changed { "v2" } else { "v1" };
     tool.apply(namespace, folder.path(), &graph(version))?;
     let graph = runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
     let fought = fought(&graph, if changed { 2 } else { 1 });
-    let run = after(namespace)?;
-    let preview = text(&run, "/status/output/preview");
-    let is_there = change.shows(preview) && preview.contains(version);
-    let lost = (!is_there).then(|| format!("{} {preview}", told(&run)));
+    let later = undone(&after(namespace)?, change, version);
+    if changed {
+        kubectl::until("the run that waits has adopted the changed manifest", PATIENCE, || {
+            let run = kubectl::get(namespace, "graphrun", HELD)?;
+            let other = |run: &Value| ![revision.as_str(), ""].contains(&text(run, "/status/revision"));
+            Ok(run.filter(other).map(drop))
+        })?;
+    }
+    process::capture(bench.plugin()?.args(["answer", HELD, "yes", "--namespace", namespace]))?;
+    let run = runs::ended(namespace, HELD, PATIENCE)?;
+    let found = text(&run, "/status/revision");
+    let moved = (!changed && found != revision)
+        .then(|| format!("the run has revision {found}, and not {revision}, to which its patch led"));
+    let lost = later.into_iter().chain(undone(&run, change, version)).chain(moved).collect();
     Ok(Found { lost, fought })
 }
 
-/// Applies a graph, and changes it by a patch for later runs.
-fn begin(namespace: &str, folder: &Path, tool: Tool, change: Change) -> Result<()> {
+/// What a run has come to, if that is without the change, or of another manifest.
+fn undone(run: &Value, change: Change, version: &str) -> Option<String> {
+    let preview = text(run, "/status/output/preview");
+    let is_there = change.shows(preview) && preview.contains(version);
+    (!is_there).then(|| format!("run {}: {} {preview}", text(run, "/metadata/name"), told(run)))
+}
+
+/// Applies a graph, begins a run that waits, and changes that run by a patch, and later ones by another; the revision of the
+/// run.
+fn begin(namespace: &str, folder: &Path, tool: Tool, change: Change) -> Result<String> {
     tool.apply(namespace, folder, &graph("v1"))?;
     runs::ready(namespace, "agentgraph", GRAPH, PATIENCE)?;
-    let patch = runs::object(
-        "AgentGraphPatch",
-        "change",
-        &json!({"graphRef": {"name": GRAPH}, "reason": "a test", "mutations": change.mutations()}),
-    );
-    kubectl::create(namespace, &patch)?;
+    kubectl::create(namespace, &runs::run(HELD, GRAPH, &json!({"name": "Ada", "held": true})))?;
+    kubectl::until("the run waits for an answer", PATIENCE, || {
+        let run = kubectl::get(namespace, "graphrun", HELD)?;
+        Ok(run.filter(|run| text(run, "/status/phase") == "Waiting").map(drop))
+    })?;
+    let of_run = patched(namespace, "change-of-run", Some(HELD), change)?;
+    patched(namespace, "change", None, change)?;
+    Ok(text(&of_run, "/status/revision").to_owned())
+}
+
+/// A patch of a run, or of all later ones, when it is applied.
+fn patched(namespace: &str, name: &str, run: Option<&str>, change: Change) -> Result<Value> {
+    let mut spec = json!({"graphRef": {"name": GRAPH}, "reason": "a test", "mutations": change.mutations()});
+    if let Some(run) = run {
+        spec["runRef"] = json!({"name": run});
+    }
+    kubectl::create(namespace, &runs::object("AgentGraphPatch", name, &spec))?;
     let mut last = String::new();
-    let applied = kubectl::until("the patch is applied", PATIENCE, || {
-        let patch = kubectl::get(namespace, "agentgraphpatch", "change")?;
+    let applied = kubectl::until(&format!("patch {name} is applied"), PATIENCE, || {
+        let patch = kubectl::get(namespace, "agentgraphpatch", name)?;
         last = patch.as_ref().map(told).unwrap_or_default();
-        Ok(patch.filter(|patch| text(patch, "/status/phase") == "Applied").map(drop))
+        Ok(patch.filter(|patch| text(patch, "/status/phase") == "Applied"))
     });
     applied.with_context(|| last)
 }
 
 /// A run of the graph as it is, when it has ended.
 fn after(namespace: &str) -> Result<Value> {
-    kubectl::create(namespace, &runs::run("after", GRAPH, &json!({"name": "Ada"})))?;
+    kubectl::create(namespace, &runs::run("after", GRAPH, &json!({"name": "Ada", "held": false})))?;
     runs::ended(namespace, "after", PATIENCE)
 }
 
@@ -129,89 +149,30 @@ fn end(namespace: &str, tool: Tool) -> Result<()> {
     tool.remove(namespace)
 }
 
-/// Two vertices, the first of which says which manifest it is of.
+/// Two vertices, the first of which says which manifest it is of. A run that is to be held waits before both of them, so that
+/// what becomes of its graph meanwhile shows in what they do.
 fn graph(version: &str) -> Value {
     runs::object(
         "AgentGraph",
         GRAPH,
         &json!({
             "workers": {"store": {"claim": {"name": RUNS}}},
-            "entry": ["greet", "wave"],
+            "entry": ["door"],
             "vertices": [
+                {"name": "door", "router": {"cel": "input.held ? 'held' : 'free'"}},
+                {"name": "gate", "human": {"prompt": "Go on?", "schema": {"type": "boolean"}}},
                 {"name": "greet", "function": {"cel": format!("'{version} greets ' + input.name")}},
                 {"name": "wave", "function": {"cel": "'waves'"}},
             ],
+            "edges": [
+                {"from": "door", "port": "held", "to": "gate"},
+                {"from": "door", "port": "free", "to": "greet"},
+                {"from": "door", "port": "free", "to": "wave"},
+                {"from": "gate", "to": "greet"},
+                {"from": "gate", "to": "wave"},
+            ],
         }),
     )
-}
-
-impl Change {
-    fn mutations(self) -> Value {
-        match self {
-            Self::Adds => json!([
-                // It says on what it was told, since who sends it on has no output.
-                {"addVertex": {"name": "bow", "function": {"cel": "message + ' and bows'"}}},
-                {"addEdge": {"from": "greet", "to": "bow"}},
-                {"addEdge": {"from": "greet", "to": "wave"}},
-            ]),
-            Self::Removes => json!([{"removeVertex": {"name": "wave"}}]),
-            Self::Sets => json!([{"set": {"vertex": "wave", "field": "function.cel", "value": "'nods'"}}]),
-        }
-    }
-
-    /// Whether a result has the mark of the change.
-    fn shows(self, output: &str) -> bool {
-        match self {
-            Self::Adds => output.contains("bows"),
-            Self::Removes => !output.contains("waves"),
-            Self::Sets => output.contains("nods"),
-        }
-    }
-}
-
-impl Tool {
-    fn apply(self, namespace: &str, folder: &Path, graph: &Value) -> Result<()> {
-        let documents = std::slice::from_ref(graph);
-        match self {
-            Self::ClientSide => kubectl::apply(namespace, documents).map(drop),
-            Self::ServerSide => {
-                let words = ["apply", "--server-side", "--field-manager=gitops", "--namespace", namespace];
-                kubectl::feed(&words, documents).map(drop)
-            }
-            Self::Force => {
-                let words = [
-                    "apply",
-                    "--server-side",
-                    "--force-conflicts",
-                    "--field-manager=gitops",
-                    "--namespace",
-                    namespace,
-                ];
-                kubectl::feed(&words, documents).map(drop)
-            }
-            Self::Helm => {
-                fs::create_dir_all(folder.join("templates"))?;
-                fs::write(folder.join("Chart.yaml"), "apiVersion: v2\nname: graphs\nversion: 0.1.0\n")?;
-                fs::write(folder.join("templates/graph.yaml"), graph.to_string())?;
-                let mut helm = Command::new("helm");
-                helm.args(["upgrade", "--install", "graphs", "--namespace", namespace]).arg(folder);
-                process::capture(&mut helm).map(drop)
-            }
-        }
-    }
-
-    fn remove(self, namespace: &str) -> Result<()> {
-        match self {
-            Self::Helm => {
-                let mut helm = Command::new("helm");
-                process::capture(helm.args(["uninstall", "graphs", "--namespace", namespace, "--wait"]))
-                    .map(drop)
-            }
-            Self::ClientSide | Self::ServerSide | Self::Force => {
-                kubectl::run(&["delete", "agentgraph", GRAPH, "--namespace", namespace]).map(drop)
-            }
-        }
-    }
 }
 
 /// Whether somebody else than the tool has written the spec, or it was written more often than it changed.
@@ -226,8 +187,8 @@ fn fought(graph: &Value, generation: i64) -> Option<String> {
     fought.then(|| format!("generation {found:?} in place of {generation}, spec written by {writers:?}"))
 }
 
-/// Looks at what the operator writes while a tool applies what is there already: a graph, a patch of it and a run that has
-/// ended.
+/// Looks at what the operator writes while a tool applies what is there already: a graph, a patch of it, a run that waits with
+/// a patch of its own, and a run that has ended.
 fn quiet(report: &mut Report, audit: &Path, namespace: &str, tool: Tool) -> Result<()> {
     let folder = tempfile::tempdir()?;
     begin(namespace, folder.path(), tool, Change::Sets)?;
