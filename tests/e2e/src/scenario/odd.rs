@@ -1,11 +1,9 @@
 //! Objects that are odd or malformed: each is refused with field and rule, or ends in a condition with a reason.
 
+mod refusal;
 mod schema;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -13,11 +11,13 @@ use serde_json::{Value, json};
 use superstep_witness::Random;
 
 use crate::bench::Bench;
-use crate::objects::{is, list, number, text, told};
+use crate::beside::beside;
+use crate::objects::{is, list, name_of, number, text, told};
 use crate::release::NAMESPACE;
 use crate::report::Report;
 use crate::space::Space;
 use crate::{kubectl, runs};
+use refusal::complaints;
 use schema::Schema;
 
 /// How many objects there are.
@@ -55,9 +55,10 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     kubectl::apply(&beside.name, &[right("control")])?;
     let before = runs::ready(&beside.name, "agentgraph", "control", PATIENCE)?;
     let restarts = restarts()?;
-    let objects = objects(bench)?;
-    let outcomes = create(&space.name, &objects)?;
-    refused(report, &objects, &outcomes);
+    let schemas = schemas()?;
+    let objects = objects(bench, &schemas);
+    let outcomes = self::beside(BESIDE, &objects, |object| create(&space.name, object));
+    refused(report, &schemas, &objects, &outcomes);
     accepted(report, &space.name, &objects, &outcomes)?;
     heal(report, &space.name, &objects, &outcomes)?;
     let after = kubectl::get(&beside.name, "agentgraph", "control")?.context("the graph beside is there")?;
@@ -84,15 +85,19 @@ fn restarts() -> Result<i64> {
     Ok(counts.filter_map(|status| number(status, "/restartCount")).sum())
 }
 
-/// The objects, each kind in turn, grown from the schemas that the API server has.
-fn objects(bench: &Bench) -> Result<Vec<Value>> {
+/// The kinds with the schemas of their specs that the API server has.
+fn schemas() -> Result<Vec<(&'static str, Schema)>> {
     let schemas = KINDS.iter().map(|(kind, definition)| {
         let told = kubectl::run(&["get", "customresourcedefinition", definition, "--output=json"])?;
         let definition: Value = serde_json::from_str(&told)?;
         let spec = definition.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec");
         Ok((*kind, Schema::new(spec.context("a definition has a schema of its spec")?.clone())))
     });
-    let schemas: Vec<(&str, Schema)> = schemas.collect::<Result<_>>()?;
+    schemas.collect()
+}
+
+/// The objects, each kind in turn, grown from the schemas.
+fn objects(bench: &Bench, schemas: &[(&'static str, Schema)]) -> Vec<Value> {
     let mut random = bench.random(5);
     let count = if bench.short { FEW } else { OBJECTS };
     let objects = (0..count).zip(schemas.iter().cycle()).map(|(number, (kind, schema))| {
@@ -102,7 +107,7 @@ fn objects(bench: &Bench) -> Result<Vec<Value>> {
         }
         runs::object(kind, &name(number, &mut random), &spec)
     });
-    Ok(objects.collect())
+    objects.collect()
 }
 
 /// Mostly a name that is right.
@@ -116,47 +121,38 @@ fn name(number: usize, random: &mut Random) -> String {
     }
 }
 
-fn create(namespace: &str, objects: &[Value]) -> Result<Vec<Outcome>> {
-    let next = AtomicUsize::new(0);
-    let outcomes: Mutex<BTreeMap<usize, Outcome>> = Mutex::default();
-    thread::scope(|scope| {
-        for _ in 0..BESIDE {
-            scope.spawn(|| {
-                while let Some((number, object)) = {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    objects.get(number).map(|object| (number, object))
-                } {
-                    let outcome = match kubectl::create(namespace, object) {
-                        Ok(_) => Outcome::Accepted,
-                        Err(error) => Outcome::Refused(format!("{error:#}")),
-                    };
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(number, outcome);
-                }
-            });
+fn create(namespace: &str, object: &Value) -> Outcome {
+    match kubectl::create(namespace, object) {
+        Ok(_) => Outcome::Accepted,
+        Err(error) => Outcome::Refused(format!("{error:#}")),
+    }
+}
+
+/// Looks at what those were told who were refused: every complaint has a field that is one, and the rule that it breaks.
+fn refused(report: &mut Report, schemas: &[(&'static str, Schema)], objects: &[Value], outcomes: &[Outcome]) {
+    let (mut count, mut all, mut placeless, mut lawless) = (0, 0, Vec::new(), Vec::new());
+    for (object, outcome) in objects.iter().zip(outcomes) {
+        let Outcome::Refused(why) = outcome else { continue };
+        let schema =
+            schemas.iter().find(|(kind, _)| *kind == text(object, "/kind")).map(|(_, schema)| schema);
+        let complaints = complaints(why);
+        let has = |field: &str| {
+            let of_spec = field.strip_prefix("spec").zip(schema);
+            field == "metadata.name" || of_spec.is_some_and(|(rest, schema)| schema.has(rest))
+        };
+        let messages = schema.map(Schema::messages).unwrap_or_default();
+        if complaints.is_empty() || !complaints.iter().all(|complaint| has(&complaint.field)) {
+            placeless.push(format!("{why}: {object}"));
         }
-    });
-    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(outcomes.into_values().collect())
-}
-
-/// Looks at what those were told who were refused.
-fn refused(report: &mut Report, objects: &[Value], outcomes: &[Outcome]) {
-    let refused: Vec<(&Value, &String)> = objects
-        .iter()
-        .zip(outcomes)
-        .filter_map(|(object, outcome)| match outcome {
-            Outcome::Refused(why) => Some((object, why)),
-            Outcome::Accepted => None,
-        })
-        .collect();
-    let dumb = refused.iter().filter(|(_, why)| !names_a_field(why));
-    let dumb = dumb.map(|(object, why)| format!("{why}: {object}")).collect();
-    report.look("refusals that name no field", refused.len(), dumb);
-    report.note(format!("{} objects, of which {} were refused", objects.len(), refused.len()));
-}
-
-fn names_a_field(why: &str) -> bool {
-    ["spec", "metadata.name"].iter().any(|field| why.contains(field))
+        if complaints.is_empty() || !complaints.iter().all(|complaint| complaint.names_a_rule(&messages)) {
+            lawless.push(format!("{why}: {object}"));
+        }
+        count += 1;
+        all += complaints.len();
+    }
+    report.look("refusals in which a complaint names no field", count, placeless);
+    report.look("refusals in which a complaint names no rule", count, lawless);
+    report.note(format!("{} objects, of which {count} were refused, with {all} complaints", objects.len()));
 }
 
 /// Looks at what became of those that were accepted.
@@ -183,10 +179,6 @@ fn accepted(report: &mut Report, namespace: &str, objects: &[Value], outcomes: &
 fn accepted_ones<'a>(objects: &'a [Value], outcomes: &'a [Outcome]) -> impl Iterator<Item = &'a Value> {
     let both = objects.iter().zip(outcomes);
     both.filter(|(_, outcome)| matches!(outcome, Outcome::Accepted)).map(|(object, _)| object)
-}
-
-fn name_of(object: &Value) -> String {
-    format!("{}/{}", text(object, "/kind"), text(object, "/metadata/name"))
 }
 
 /// Whether a condition says how the object stands as it is, and why.

@@ -1,5 +1,7 @@
 //! Values that are grown from the schema of a definition, and spoilt.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Number, Value, json};
 use superstep_witness::Random;
 
@@ -35,6 +37,45 @@ impl Schema {
     /// Changes one place of a value to what is odd there.
     pub(super) fn spoil(&self, value: &mut Value, random: &mut Random) {
         spoil(&self.0, value, random);
+    }
+
+    /// Whether a path leads to a field, or to one that could only be called otherwise: all above it is there.
+    pub(super) fn has(&self, path: &str) -> bool {
+        let steps: Vec<&str> = path.split(['.', '[', ']']).filter(|step| !step.is_empty()).collect();
+        let Some((_, above)) = steps.split_last() else { return path.is_empty() };
+        let mut at = &self.0;
+        for step in above {
+            if at.get("x-kubernetes-preserve-unknown-fields").is_some() {
+                return true;
+            }
+            let Some(inner) = below(at, step) else { return false };
+            at = inner;
+        }
+        true
+    }
+
+    /// How the definition words its own rules.
+    pub(super) fn messages(&self) -> BTreeSet<String> {
+        let mut messages = BTreeSet::new();
+        collect(&self.0, &mut messages);
+        messages
+    }
+}
+
+/// What stands below a schema, by the name of a property or a key, or by a place in a list.
+fn below<'a>(schema: &'a Value, step: &str) -> Option<&'a Value> {
+    let property = schema.get("properties").and_then(|properties| properties.get(step));
+    property.or(schema.get("additionalProperties")).or(schema.get("items"))
+}
+
+fn collect(schema: &Value, messages: &mut BTreeSet<String>) {
+    let rules = schema.get("x-kubernetes-validations").and_then(Value::as_array);
+    let of_rules = rules.into_iter().flatten().filter_map(|rule| rule.get("message")?.as_str());
+    messages.extend(of_rules.map(str::to_owned));
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let inner = properties.into_iter().flat_map(Map::values);
+    for one in inner.chain(schema.get("additionalProperties")).chain(schema.get("items")) {
+        collect(one, messages);
     }
 }
 
@@ -193,6 +234,36 @@ mod tests {
             seen[usize::from(grown.get("a").is_some())] += 1;
         }
         assert!(seen[0] > 5 && seen[1] > 5, "{seen:?}");
+    }
+
+    #[test]
+    fn a_path_leads_to_a_field_or_beside_one() {
+        let schema = Schema::new(json!({
+            "type": "object",
+            "properties": {
+                "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "string"}},
+                    "x-kubernetes-validations": [{"rule": "self.a != ''", "message": "a says something"}]}},
+                "map": {"type": "object", "additionalProperties": {"type": "string"}},
+                "free": {"x-kubernetes-preserve-unknown-fields": true},
+            },
+        }));
+        for path in [
+            "",
+            ".list",
+            ".list[0]",
+            ".list[0].a",
+            ".list[3].odd",
+            ".map.key",
+            ".map[key]",
+            ".free.a.b.c",
+            ".odd",
+        ] {
+            assert!(schema.has(path), "{path}");
+        }
+        for path in [".odd.a", ".list[0].odd.b", ".map.key.b.c"] {
+            assert!(!schema.has(path), "{path}");
+        }
+        assert_eq!(schema.messages(), BTreeSet::from(["a says something".to_owned()]));
     }
 
     #[test]
