@@ -1,26 +1,28 @@
 //! Objects that come in any order, and go at any time.
 
+mod deletion;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Volumes};
-use crate::objects::{is, list, number, text, told};
+use crate::bench::Bench;
+use crate::beside::beside;
+use crate::children::CHILDREN;
+use crate::objects::{is, list, name_of, text, told};
 use crate::report::Report;
 use crate::space::{RUNS, Space};
 use crate::{kubectl, runs};
+use deletion::goes;
 
 /// How many objects refer to each other.
 const OBJECTS: usize = 5;
-/// How long a state may take to come.
+/// How long a state may take to come, of several that are waited for at once.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// What the operator makes of a graph.
-const CHILDREN: &str = "statefulsets,deployments,services,configmaps,serviceaccounts,roles,rolebindings,\
-    networkpolicies,poddisruptionbudgets,pods,leases";
-/// What is in every namespace.
-const OF_EACH: [&str; 2] = ["ConfigMap/kube-root-ca.crt", "ServiceAccount/default"];
+/// How many namespaces there are at once. Most of their time they wait for the controllers of the cluster.
+const BESIDE: usize = 6;
 
 pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     let Some(volumes) = bench.volumes.clone() else {
@@ -29,31 +31,38 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     };
     bench.installed()?;
     comes(bench, report)?;
-    goes(bench, report, &volumes)
+    goes(bench, report, &volumes);
+    Ok(())
 }
 
 /// Creates what refers to each other in every order, and compares the ends.
 fn comes(bench: &Bench, report: &mut Report) -> Result<()> {
     let orders = permutations(OBJECTS);
     let step = if bench.short { orders.len() / 6 } else { 1 };
-    let (mut expected, mut differ, mut count) = (None, Vec::new(), 0);
-    for (number, order) in orders.iter().step_by(step).enumerate() {
-        let mut space = Space::new(&format!("order-{number}"))?;
-        for object in order {
-            kubectl::apply(&space.name, &[objects(&space.name)[*object].clone()])?;
-        }
-        let state = end(&space.name).with_context(|| format!("in the order {order:?}"))?;
-        let expected = expected.get_or_insert_with(|| state.clone());
-        differ.extend((state != *expected).then(|| format!("{order:?}: {state} in place of {expected}")));
-        space.delete()?;
-        count += 1;
-    }
-    report.look("orders of creation that end otherwise than the first", count, differ);
+    let orders: Vec<(usize, Vec<usize>)> = orders.into_iter().step_by(step).enumerate().collect();
+    let ends = beside(BESIDE, &orders, |(number, order)| in_order(*number, order));
+    let expected = ends.iter().find_map(|end| end.as_ref().ok()).context("an order comes to an end")?;
+    let differs = orders.iter().zip(&ends).filter_map(|((_, order), end)| match end {
+        Ok(state) => (state != expected).then(|| format!("{order:?}: {state} in place of {expected}")),
+        Err(error) => Some(format!("{order:?}: {error:#}")),
+    });
+    report.look("orders of creation that end otherwise than the first", orders.len(), differs.collect());
     Ok(())
 }
 
-/// A Secret, a claim, a model, a sub-graph, and a graph that refers to all of them. There is no worker, so that no pod
-/// of a hundred namespaces has to start.
+/// The state that a namespace comes to in which objects are created in this order.
+fn in_order(number: usize, order: &[usize]) -> Result<Value> {
+    let mut space = Space::new(&format!("order-{number}"))?;
+    for object in order {
+        kubectl::apply(&space.name, &[objects(&space.name)[*object].clone()])?;
+    }
+    let state = end(&space.name)?;
+    space.delete()?;
+    Ok(state)
+}
+
+/// A Secret, a claim, a model, a sub-graph, and a graph that refers to all of them; to a ConfigMap no document can refer. There
+/// is no worker, so that no pod of a hundred namespaces has to start.
 fn objects(namespace: &str) -> [Value; OBJECTS] {
     let credential = json!({"name": "credential", "key": "key"});
     let model = json!({"engine": {"external": {
@@ -122,75 +131,6 @@ fn end(namespace: &str) -> Result<Value> {
     });
     let children: BTreeSet<_> = children.collect();
     Ok(json!({"conditions": conditions, "children": children}))
-}
-
-fn name_of(object: &Value) -> String {
-    format!("{}/{}", text(object, "/kind"), text(object, "/metadata/name"))
-}
-
-/// When a graph is deleted: when this is so of it.
-#[derive(Clone, Copy, Debug)]
-enum Moment {
-    Created,
-    HasPods,
-    Ready,
-    RunGoesOn,
-    RunEnded,
-}
-
-/// Deletes a graph, a model and a run at every stage, and looks at what is left.
-fn goes(bench: &Bench, report: &mut Report, volumes: &Volumes) -> Result<()> {
-    let (mut left, mut stuck, mut count) = (Vec::new(), Vec::new(), 0);
-    for moment in [Moment::Created, Moment::HasPods, Moment::Ready, Moment::RunGoesOn, Moment::RunEnded] {
-        for propagation in ["background", "foreground"].iter().take(if bench.short { 1 } else { 2 }) {
-            let mut space =
-                Space::new(&format!("goes-{}", format!("{moment:?}-{propagation}").to_lowercase()))?;
-            space.share(volumes, RUNS)?;
-            let graph = runs::greeting("greeting", &json!({"store": {"claim": {"name": RUNS}}}));
-            kubectl::apply(&space.name, &[graph])?;
-            reach(&space.name, moment).with_context(|| format!("{moment:?}"))?;
-            let cascade = format!("--cascade={propagation}");
-            let kinds = "agentgraphs,graphruns,agentgraphpatches,modelservers";
-            let words = ["delete", kinds, "--all", "--namespace", &space.name, &cascade, "--timeout=300s"];
-            let deleted = kubectl::run(&words);
-            stuck.extend(deleted.err().map(|error| format!("{moment:?}, {propagation}: {error:#}")));
-            let mut rest = BTreeSet::new();
-            let gone = kubectl::until("nothing is left", PATIENCE, || {
-                let there = kubectl::list(&[CHILDREN, "--namespace", &space.name])?;
-                rest = there.iter().map(name_of).filter(|name| !OF_EACH.contains(&name.as_str())).collect();
-                Ok(rest.is_empty().then_some(()))
-            });
-            left.extend(gone.err().map(|_| format!("{moment:?}, {propagation}: {rest:?}")));
-            space.delete()?;
-            count += 1;
-        }
-    }
-    report.look("deletions that get stuck", count, stuck);
-    report.look("deletions after which something is left", count, left);
-    Ok(())
-}
-
-/// Waits for the moment, or brings it about.
-fn reach(namespace: &str, moment: Moment) -> Result<()> {
-    let graph = |what: &str, wanted: &dyn Fn(&Value) -> bool| {
-        kubectl::until(what, PATIENCE, || {
-            Ok(kubectl::get(namespace, "agentgraph", "greeting")?.filter(|graph| wanted(graph)).map(drop))
-        })
-    };
-    match moment {
-        Moment::Created => Ok(()),
-        Moment::HasPods => graph("there are pods", &|graph| number(graph, "/status/replicas") > Some(0)),
-        Moment::Ready => graph("the graph is ready", &|graph| is(graph, "Ready")),
-        Moment::RunGoesOn | Moment::RunEnded => {
-            graph("the graph is ready", &|graph| is(graph, "Ready"))?;
-            let run = runs::run("greeting-1", "greeting", &json!({"name": "Ada"}));
-            kubectl::create(namespace, &run)?;
-            if matches!(moment, Moment::RunEnded) {
-                runs::succeeded(namespace, "greeting-1", PATIENCE)?;
-            }
-            Ok(())
-        }
-    }
 }
 
 /// Every order of so many.
