@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -118,6 +119,16 @@ impl Line {
         (&self.user, &self.verb, &self.group, &self.resource)
     }
 
+    /// The time of the day at which it came.
+    fn time(&self) -> Option<Duration> {
+        let (_, time) = self.came.trim_end_matches('Z').split_once('T')?;
+        let mut seconds = 0.0;
+        for part in time.split(':') {
+            seconds = seconds * 60.0 + part.parse::<f64>().ok()?;
+        }
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
     /// The namespace of the account that asked.
     fn of_account(&self) -> Option<&str> {
         Some(self.user.strip_prefix("system:serviceaccount:")?.split_once(':')?.0)
@@ -180,6 +191,35 @@ struct Given<'a> {
     early: BTreeMap<Asked<'a>, Vec<usize>>,
 }
 
+/// How many objects of a namespace were deleted of what belongs together, and how long that took from the first to the last.
+/// `whole` says by its name what an object belongs to.
+pub(crate) fn deletions<'a>(
+    lines: &'a [Line],
+    namespace: &str,
+    whole: impl Fn(&'a str) -> Option<&'a str>,
+) -> BTreeMap<&'a str, (usize, Duration)> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut all: BTreeMap<&str, (usize, Duration, Duration)> = BTreeMap::new();
+    // They stand in the order in which they were answered.
+    let mut deleted: Vec<(&str, Duration)> = lines
+        .iter()
+        .filter(|line| {
+            line.verb == "delete" && line.namespace == namespace && (200..300).contains(&line.code)
+        })
+        .filter_map(|line| Some((whole(&line.name)?, line.time()?)))
+        .collect();
+    // A test that begins before midnight may end after it.
+    let late = deleted.iter().any(|(_, time)| *time > DAY / 2);
+    for (_, time) in &mut deleted {
+        *time += if late && *time < DAY / 2 { DAY } else { Duration::ZERO };
+    }
+    for (name, time) in deleted {
+        let (count, first, last) = all.entry(name).or_insert((0, time, time));
+        (*count, *first, *last) = (*count + 1, (*first).min(time), (*last).max(time));
+    }
+    all.into_iter().map(|(name, (count, first, last))| (name, (count, last - first))).collect()
+}
+
 /// What a rule gives, or a request used.
 pub(crate) type Right = (String, String, String);
 
@@ -219,6 +259,34 @@ mod tests {
             assert_eq!(used([event(verb, 201, "allow")].iter()), both);
             assert_eq!(used([event(verb, 403, "forbid")].iter()), BTreeSet::new());
         }
+    }
+
+    #[test]
+    fn what_belongs_together_is_gone_when_the_last_of_it_is() {
+        let line = |time: &str, verb: &str, namespace: &str, name: &str, code: i64| {
+            Line::read(&json!({
+                "requestReceivedTimestamp": format!("2026-01-01T{time}Z"), "verb": verb,
+                "responseStatus": {"code": code}, "objectRef": {"namespace": namespace, "name": name},
+            }))
+        };
+        let lines = [
+            line("10:00:01.500000", "delete", "n", "g1", 200),
+            line("10:00:04.000000", "delete", "n", "g1-worker", 200),
+            line("10:01:03.250000", "delete", "n", "g1-runs", 202),
+            line("10:59:00.000000", "delete", "n", "g1-graph", 404),
+            line("10:59:00.000000", "patch", "n", "g1-graph", 200),
+            line("10:59:00.000000", "delete", "other", "g1-graph", 200),
+            line("10:00:02.000000", "delete", "n", "g2", 200),
+            line("10:00:02.000000", "delete", "n", "x", 200),
+        ];
+        let times = deletions(&lines, "n", |name| name.get(..2));
+        let expected = [("g1", (3, Duration::from_millis(61_750))), ("g2", (1, Duration::ZERO))];
+        assert_eq!(times, BTreeMap::from(expected));
+        let night = [
+            line("00:00:01.000000", "delete", "n", "g1-a", 200),
+            line("23:59:59.000000", "delete", "n", "g1", 200),
+        ];
+        assert_eq!(deletions(&night, "n", |name| name.get(..2))["g1"], (2, Duration::from_secs(2)));
     }
 
     #[test]

@@ -97,7 +97,11 @@ impl Component {
             Self::Etcd => words("--data-dir=/run/testbed/etcd --unsafe-no-fsync --log-level=warn"),
             Self::KubeApiserver => apiserver(),
             Self::KubeControllerManager => {
-                let mut arguments = words("--leader-elect=false --use-service-account-credentials");
+                // By default its collector of garbage may ask for so little that the children of a thousand graphs take it a
+                // quarter of an hour, whoever deletes them.
+                let mut arguments = words(
+                    "--leader-elect=false --use-service-account-credentials --kube-api-qps=200 --kube-api-burst=400",
+                );
                 arguments.extend([
                     kubeconfig("controller-manager"),
                     format!("--service-account-private-key-file={}", identity("service-accounts.key")),

@@ -1,54 +1,52 @@
 //! A thousand graphs, without pods: how fast they are looked after, and what it costs.
 
+mod watch;
+mod work;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::audit::Audit;
+use crate::audit::deletions;
 use crate::bench::Bench;
 use crate::objects::{is_settled, number, text};
 use crate::release::NAMESPACE;
 use crate::report::Report;
 use crate::space::Space;
-use crate::{kubectl, process, runs};
+use crate::{children, kubectl, runs};
+use watch::Watch;
+use work::Work;
 
 const GRAPHS: usize = 1_000;
 const FEW: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The graph by which a watch is known to have begun.
 const FIRST: &str = "first";
+/// How long the cluster may take to delete what was made of all graphs.
+const DELETION: Duration = Duration::from_secs(1_200);
 /// What the operator aims to stay below.
 const MEMORY: u64 = 60_000_000;
+/// What graphs are called, before their number, and how many digits that has.
+const NAME: &str = "graph-";
+const DIGITS: usize = 4;
 
 pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     bench.installed()?;
     let count = if bench.short { FEW } else { GRAPHS };
     let mut space = Space::new("scale")?;
     kubectl::apply(&space.name, &[runs::greeting(FIRST, &json!({"replicas": 0}))])?;
-    let created = measure(bench, report, "created", count, || apply(&space.name, count, "v1"), &space.name)?;
-    let changed = measure(bench, report, "changed", count, || apply(&space.name, count, "v2"), &space.name)?;
+    let created = measure(bench, report, ("created", count), &space.name, "v1")?;
+    let changed = measure(bench, report, ("changed", count), &space.name, "v2")?;
     let peak = memory()?;
-    let begun = Instant::now();
-    kubectl::run(&["delete", "agentgraphs", "--all", "--namespace", &space.name, "--timeout=600s"])?;
-    kubectl::until("what was made of them is gone", PATIENCE, || {
-        let rest = kubectl::list(&["statefulsets,services", "--namespace", &space.name])?;
-        Ok(rest.is_empty().then_some(()))
-    })?;
-    report.note(format!(
-        "{count} graphs and what was made of them were deleted in {:.1} s",
-        begun.elapsed().as_secs_f64()
-    ));
+    delete(bench, report, count, &space.name)?;
     if let Some(bytes) = peak {
         report.note(format!("the operator has {:.1} MB of memory at its peak", bytes as f64 / 1e6));
         report.demand(bytes < MEMORY, "the operator stays below 60 MB");
     }
-    let slow = [created, changed].iter().filter(|times| times.len() < count).count();
+    let slow = [created, changed].iter().filter(|times| **times < count).count();
     report.look("rounds in which not every graph came to rest", 2, vec!["not all".to_owned(); slow]);
     space.delete()
 }
@@ -56,7 +54,7 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
 /// Graphs without workers, all at once.
 fn apply(namespace: &str, count: usize, version: &str) -> Result<()> {
     let graphs = (0..count).map(|number| {
-        let mut graph = runs::greeting(&format!("graph-{number:04}"), &json!({"replicas": 0}));
+        let mut graph = runs::greeting(&format!("{NAME}{number:0DIGITS$}"), &json!({"replicas": 0}));
         graph["spec"]["description"] = json!(version);
         graph
     });
@@ -64,40 +62,21 @@ fn apply(namespace: &str, count: usize, version: &str) -> Result<()> {
     kubectl::feed(&words, &graphs.collect::<Vec<_>>()).map(drop)
 }
 
-/// How long each graph took from its change to its status, watched from outside.
+/// How long each graph took from its change to its status, watched from outside; how many came to rest.
 fn measure(
     bench: &Bench,
     report: &mut Report,
-    what: &str,
-    count: usize,
-    act: impl FnOnce() -> Result<()>,
+    (what, count): (&str, usize),
     namespace: &str,
-) -> Result<Vec<Duration>> {
-    let audit = bench.audit.as_deref().map(Audit::begin).transpose()?;
-    let mut watch = Command::new("kubectl")
-        .args(["get", "agentgraphs", "--namespace", namespace, "--watch-only", "--output=json"])
-        .args(["--output-watch-events", "--request-timeout=0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start kubectl")?;
-    let output = watch.stdout.take().context("kubectl has an output")?;
-    let (tell, told) = channel();
-    let reader = thread::spawn(move || {
-        let stream = serde_json::Deserializer::from_reader(BufReader::new(output)).into_iter::<Value>();
-        // A watch that was ended breaks off within an event.
-        for event in stream.map_while(Result::ok) {
-            if tell.send((Instant::now(), event)).is_err() {
-                return;
-            }
-        }
-    });
-    await_watch(namespace, &told)?;
-    let begun = Instant::now();
-    act()?;
+    version: &str,
+) -> Result<usize> {
+    let watch = Watch::begin(namespace, FIRST)?;
+    let work = Work::begin(bench)?;
+    apply(namespace, count, version)?;
     let mut seen: BTreeMap<String, (i64, Instant)> = BTreeMap::new();
     let mut settled: BTreeMap<String, Duration> = BTreeMap::new();
-    while settled.len() < count && begun.elapsed() < PATIENCE {
-        let Ok((at, event)) = told.recv_timeout(Duration::from_secs(120)) else { break };
+    while settled.len() < count && work.took() < PATIENCE {
+        let Some((at, event)) = watch.next() else { break };
         let object = event.pointer("/object").unwrap_or(&Value::Null);
         let (name, generation) = (text(object, "/metadata/name"), number(object, "/metadata/generation"));
         let Some(generation) = generation.filter(|_| name != FIRST) else { continue };
@@ -109,45 +88,69 @@ fn measure(
             settled.entry(name.to_owned()).or_insert(at.duration_since(first.1));
         }
     }
-    let took = begun.elapsed();
-    process::capture(Command::new("kill").arg(watch.id().to_string()))?;
-    watch.wait()?;
-    drop(told);
-    if reader.join().is_err() {
-        crate::say("the thread that reads a watch has panicked");
-    }
-    let mut times: Vec<Duration> = settled.into_values().collect();
+    work.tell(report, (what, settled.len(), count))?;
+    watch.end()?;
+    report.note(format!("status of what was {what} after {}", spread(settled.values().copied().collect())));
+    Ok(settled.len())
+}
+
+/// Deletes all graphs, and waits until what was made of them is gone. How long that took for each is told by when its last child
+/// was deleted, which the cluster does by itself.
+fn delete(bench: &Bench, report: &mut Report, count: usize, namespace: &str) -> Result<()> {
+    let work = Work::begin(bench)?;
+    let words = ["delete", "agentgraphs", "--all", "--wait=false", "--namespace", namespace];
+    kubectl::run(&words)?;
+    // One of each kind is enough to see that some are left.
+    let some = |path: &str| -> Result<bool> {
+        let told = kubectl::run(&["get", "--raw", &format!("{path}?limit=1")])?;
+        let found: Value = serde_json::from_str(&told)?;
+        Ok(found.pointer("/items/0").is_some())
+    };
+    let places = [
+        format!("/apis/superstep.dev/v1alpha1/namespaces/{namespace}/agentgraphs"),
+        format!("/apis/apps/v1/namespaces/{namespace}/statefulsets"),
+        format!("/api/v1/namespaces/{namespace}/services"),
+        format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"),
+    ];
+    let mut left = Vec::new();
+    let gone = kubectl::until("what was made of the graphs is gone", DELETION, || {
+        for place in &places {
+            if some(place)? {
+                return Ok(None);
+            }
+        }
+        left = children::left(namespace, "agentgraphs")?.into_iter().collect();
+        Ok(left.is_empty().then_some(()))
+    });
+    report.look(
+        "graphs after whose deletion something is left",
+        count,
+        match gone {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![format!("{error:#}: {left:?}")],
+        },
+    );
+    let Some(lines) = work.tell(report, ("deleted", count, count))? else { return Ok(()) };
+    let times = deletions(&lines, namespace, |name| {
+        name.get(..NAME.len() + DIGITS).filter(|name| name.starts_with(NAME))
+    });
+    let childless = times.values().filter(|(deleted, _)| *deleted < 2).count();
+    report.demand(
+        times.len() == count && childless == 0,
+        &format!("{} of {count} graphs are deleted with children, {childless} of them alone", times.len()),
+    );
+    let times = times.into_values().map(|(_, took)| took).collect();
+    report.note(format!("a graph is gone with all its children after {}", spread(times)));
+    Ok(())
+}
+
+/// The middle and the end of some times.
+fn spread(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
     let at = |percent: usize| {
         times.get(times.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default()
     };
-    report.note(format!(
-        "{} of {count} graphs {what} in {:.1} s, {:.0} a second; status after p50 {:.2} s, p99 {:.2} s",
-        times.len(),
-        took.as_secs_f64(),
-        times.len() as f64 / took.as_secs_f64(),
-        at(50).as_secs_f64(),
-        at(99).as_secs_f64()
-    ));
-    if let Some(audit) = audit {
-        let lines = audit.lines()?;
-        let calls = lines.iter().filter(|line| line.is_of_operator()).count();
-        report.note(format!("{:.1} requests of the operator for each", calls as f64 / count as f64));
-    }
-    Ok(times)
-}
-
-/// Waits until a change is seen: what is changed before the watch has begun is not.
-fn await_watch(namespace: &str, told: &Receiver<(Instant, Value)>) -> Result<()> {
-    let mut number = 0;
-    kubectl::until("the watch has begun", PATIENCE, || {
-        number += 1;
-        let change = json!({"metadata": {"annotations": {"e2e/seen": number.to_string()}}}).to_string();
-        let words =
-            ["patch", "agentgraph", FIRST, "--namespace", namespace, "--type=merge", "--patch", &change];
-        kubectl::run(&words)?;
-        Ok(told.recv_timeout(Duration::from_secs(2)).ok().map(drop))
-    })
+    format!("p50 {:.2} s, p99 {:.2} s", at(50).as_secs_f64(), at(99).as_secs_f64())
 }
 
 /// The most memory that the operator's process had, where processes of pods can be seen.
