@@ -140,10 +140,11 @@ fn runs_of_earlier_builds_are_listed_shown_and_executed_again() {
 
 /// The calls of a log that were answered.
 fn answered(records: &[Record]) -> Vec<&CallKey> {
-    let key = |record| {
+    fn key(record: &Record) -> Option<&CallKey> {
         let Record::CallEnded { call, outcome } = record else { return None };
         outcome.answer.is_ok().then_some(call)
-    };
+    }
+
     records.iter().filter_map(key).collect()
 }
 

@@ -3,9 +3,9 @@
 
 mod audit;
 mod bench;
-mod here;
 mod beside;
 mod children;
+mod here;
 mod kubectl;
 mod objects;
 mod process;

@@ -56,21 +56,24 @@ impl Work {
     }
 }
 
-/// How often the operator has looked at an object since it began, of whatever kind and however that went.
+/// How often the operator has looked at an object since it began, of whatever kind and however that went. Of several processes
+/// only one works.
 fn reconciles() -> Result<u64> {
     let words = ["pods", "--namespace", NAMESPACE, "--selector=app.kubernetes.io/component=operator"];
     let pods = kubectl::list(&words)?;
-    let pod = pods.first().context("the operator has a pod")?;
-    let name = text(pod, "/metadata/name");
-    let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}:8080/proxy/metrics");
-    counted(&kubectl::run(&["get", "--raw", &path])?)
+    let of_pod = |pod| {
+        let name = text(pod, "/metadata/name");
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}:8080/proxy/metrics");
+        counted(&kubectl::run(&["get", "--raw", &path])?)
+    };
+    pods.iter().map(of_pod).sum()
 }
 
 /// The sum of a counter over its labels, in the form of Prometheus.
 fn counted(metrics: &str) -> Result<u64> {
     let of_it = metrics.lines().filter(|line| line.starts_with(RECONCILES));
     let values = of_it.filter_map(|line| line.rsplit_once(' '));
-    values.map(|(_, value)| value.parse().with_context(|| format!("no count: {value}"))).sum()
+    values.map(|(_, value)| value.parse::<u64>().with_context(|| format!("no count: {value}"))).sum()
 }
 
 #[cfg(test)]
