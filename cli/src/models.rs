@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use superstep_api::ModelServerSpec;
 use superstep_provision::{CacheUse, FetchError, HubFile, ModelCache, ModelError, Quiet, Search, digest};
 #[cfg(feature = "inference")]
-use superstep_provision::{load_options, sentence_model, sentence_options};
+use superstep_provision::{converted_folder, load_options, sentence_model, sentence_options};
 #[cfg(feature = "inference")]
 use superstep_runtime::{EmbedderOptions, SentenceModel};
 
@@ -123,6 +123,7 @@ fn footprint(
     let mut options = spec.map(load_options).unwrap_or_default();
     options.context_length = args.context_length.map_or(options.context_length, |number| number as usize);
     options.max_concurrent = args.concurrency.map_or(options.max_concurrent, |number| number as usize);
+    options.converted = converted_folder();
     let footprint = superstep_runtime::Footprint::read(path, &options)?;
     let formats: Vec<&str> = footprint.stored.iter().map(|format| format.name.as_str()).collect();
     let number = |value: u64, unit: &str| number(value, unit, args.output);
@@ -137,8 +138,11 @@ fn footprint(
         "file": bytes(footprint.file_bytes),
         "weights": bytes(footprint.weights_bytes),
         "tiles": bytes(footprint.tiles_bytes),
+        "released": bytes(footprint.released_bytes),
         "kvCache": bytes(footprint.kv_cache_bytes),
+        "workspace": bytes(footprint.workspace_bytes),
         "total": bytes(footprint.total_bytes()),
+        "ruleOfThumb": bytes(footprint.rule_of_thumb_bytes()),
     }))
 }
 

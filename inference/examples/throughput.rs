@@ -1,53 +1,34 @@
-//! Tokens per CPU-second of one thread, as a JSON line on standard output.
+//! Tokens per second of one thread, by its CPU time and by the clock, as a JSON line on standard output.
 //!
 //! `cargo run --release -p superstep-inference --example throughput -- --model FILE [--repeats N]`
 #![expect(clippy::print_stdout, reason = "the line on standard output is what the program is for")]
 
-use std::path::PathBuf;
-use std::process::Command;
+#[path = "shared/measure.rs"]
+mod measure;
 
-use rustix::time::{ClockId, clock_gettime};
+use std::path::Path;
+use std::time::Instant;
+
+use measure::{Outcome, cpu_seconds, on_one_thread, options, peak_megabytes};
 use serde_json::json;
 use superstep_inference::{
     ChatMessage, Completion, Event, Generator, LoadOptions, Model, Request, Role, Sampling,
 };
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
-
-/// Pins the process to one thread; the tensor library reads it once at its first use.
-const THREADS: [&str; 2] = ["CANDLE_NUM_THREADS", "RAYON_NUM_THREADS"];
-
 fn main() -> Outcome<()> {
-    if THREADS.iter().any(|name| std::env::var_os(name).is_none()) {
-        let mut child = Command::new(std::env::current_exe()?);
-        child.args(std::env::args_os().skip(1)).envs(THREADS.map(|name| (name, "1")));
-        let status = child.status()?;
-        return if status.success() {
-            Ok(())
-        } else {
-            Err(format!("the measuring process: {status}").into())
-        };
-    }
-    let mut arguments = std::env::args().skip(1);
-    let (mut model, mut repeats) = (None, 5);
-    while let Some(argument) = arguments.next() {
-        let value = arguments.next().ok_or("every option has a value")?;
-        match argument.as_str() {
-            "--model" => model = Some(PathBuf::from(value)),
-            "--repeats" => repeats = value.parse()?,
-            other => return Err(format!("unknown option {other}").into()),
-        }
-    }
-    println!("{}", measure(&model.ok_or("--model FILE is needed")?, repeats)?);
-    Ok(())
+    let options = options(&["--model", "--repeats"])?;
+    let model = options.get("--model").ok_or("--model FILE is needed")?;
+    let repeats = options.get("--repeats").map_or(Ok(5), |repeats| repeats.parse())?;
+    on_one_thread(|| {
+        println!("{}", measured(Path::new(model), repeats)?);
+        Ok(())
+    })
 }
 
-fn measure(path: &std::path::Path, repeats: usize) -> Outcome<serde_json::Value> {
-    let before = cpu_seconds();
+fn measured(path: &Path, repeats: usize) -> Outcome<serde_json::Value> {
     // Guesses depend on what is written; what is measured is a pass.
     let options = LoadOptions { context_length: 2048, guesses: 0, ..LoadOptions::default() };
     let model = Model::load(path, &options)?;
-    let load = cpu_seconds() - before;
     let generator = Generator::start(model)?;
     generate(&generator, &[request("warm-up", 8)])?;
     let (mut reading, mut writing, mut batch) = (Vec::new(), Vec::new(), Vec::new());
@@ -60,24 +41,49 @@ fn measure(path: &std::path::Path, repeats: usize) -> Outcome<serde_json::Value>
             (0..8).map(|index| request(&format!("{repeat}.{index}: Write a long story."), 64)).collect();
         batch.push(generate(&generator, &requests)?.writing);
     }
+    let median = |rates: &[Rate], of: fn(&Rate) -> f64| median(rates.iter().map(of).collect());
+    let (cpu, clock): (fn(&Rate) -> f64, fn(&Rate) -> f64) = (|rate| rate.cpu, |rate| rate.clock);
     Ok(json!({
         "engine": "superstep",
-        "pp_tokens_per_cpu_s": median(reading),
-        "tg_tokens_per_cpu_s": median(writing),
-        "batch8_tokens_per_cpu_s": median(batch),
-        "load_cpu_s": load,
-        "rss_mb": resident_megabytes()?,
+        "pp_tokens_per_cpu_s": median(&reading, cpu),
+        "tg_tokens_per_cpu_s": median(&writing, cpu),
+        "batch8_tokens_per_cpu_s": median(&batch, cpu),
+        "pp_tokens_per_s": median(&reading, clock),
+        "tg_tokens_per_s": median(&writing, clock),
+        "batch8_tokens_per_s": median(&batch, clock),
+        "rss_mb": peak_megabytes()?,
     }))
 }
 
-/// Tokens per CPU-second until each request has its first token, and from there to the end.
+/// Tokens per second of CPU time and of the clock.
+#[derive(Clone, Copy)]
+struct Rate {
+    cpu: f64,
+    clock: f64,
+}
+
+/// Until each request has its first token, and from there to the end.
 struct Rates {
-    reading: f64,
-    writing: f64,
+    reading: Rate,
+    writing: Rate,
+}
+
+/// When something happened, by both clocks.
+struct Moment(f64, Instant);
+
+impl Moment {
+    fn now() -> Self {
+        Self(cpu_seconds(), Instant::now())
+    }
+
+    fn rate(&self, end: &Self, tokens: usize) -> Rate {
+        let clock = (end.1 - self.1).as_secs_f64();
+        Rate { cpu: tokens as f64 / (end.0 - self.0), clock: tokens as f64 / clock }
+    }
 }
 
 fn generate(generator: &Generator, requests: &[Request]) -> Outcome<Rates> {
-    let start = cpu_seconds();
+    let start = Moment::now();
     let mut streams = Vec::new();
     for request in requests {
         streams.push(generator.submit(request.clone())?);
@@ -85,7 +91,7 @@ fn generate(generator: &Generator, requests: &[Request]) -> Outcome<Rates> {
     for stream in &mut streams {
         stream.next_blocking();
     }
-    let middle = cpu_seconds();
+    let middle = Moment::now();
     let mut done: Vec<Completion> = Vec::new();
     for stream in &mut streams {
         while let Some(event) = stream.next_blocking() {
@@ -96,10 +102,10 @@ fn generate(generator: &Generator, requests: &[Request]) -> Outcome<Rates> {
             }
         }
     }
-    let end = cpu_seconds();
-    let read: usize = done.iter().map(|completion| completion.usage.prompt_tokens).sum();
-    let written: usize = done.iter().map(|completion| completion.usage.completion_tokens - 1).sum();
-    Ok(Rates { reading: read as f64 / (middle - start), writing: written as f64 / (end - middle) })
+    let end = Moment::now();
+    let read = done.iter().map(|completion| completion.usage.prompt_tokens).sum();
+    let written = done.iter().map(|completion| completion.usage.completion_tokens - 1).sum();
+    Ok(Rates { reading: start.rate(&middle, read), writing: middle.rate(&end, written) })
 }
 
 fn request(text: &str, max_tokens: usize) -> Request {
@@ -110,17 +116,6 @@ fn request(text: &str, max_tokens: usize) -> Request {
         sampling: Sampling { max_tokens, ..Sampling::default() },
         ..Request::default()
     }
-}
-
-fn cpu_seconds() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}
-
-fn resident_megabytes() -> Outcome<f64> {
-    let statm = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: f64 = statm.split_whitespace().nth(1).ok_or("statm has two fields")?.parse()?;
-    Ok(pages * rustix::param::page_size() as f64 / 1e6)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -12,6 +12,15 @@ use crate::model::{Format, LoadOptions, formats, parameters};
 use crate::tiles::Instructions;
 use crate::weights::{Census, Held, count, held};
 
+/// What a process takes that has no model: its code as far as it runs, its threads, and what they have allocated.
+const PROGRAM: u64 = 14_000_000;
+/// What the tokenizer, the grammar and the metadata take for a token of the vocabulary, with its merges.
+const TOKEN: u64 = 600;
+/// Rows of the largest pass.
+const PASS: usize = 256;
+/// Rows with logits beside one for each generation: those of guesses.
+const GUESSED: usize = 16;
+
 /// What a model takes in memory once it is loaded. All sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,8 +45,13 @@ pub struct Footprint {
     pub weights_bytes: u64,
     /// The copy of the weights in tiles that the kernels of this machine make when they are first used.
     pub tiles_bytes: u64,
+    /// Those of the weights that take no memory once there are tiles of them, because they lie in a file: none without
+    /// [`LoadOptions::converted`].
+    pub released_bytes: u64,
     /// Keys and values of all generations, when each has filled its context; before that, less.
     pub kv_cache_bytes: u64,
+    /// What a process takes beside, estimated: the program, the vocabulary, and what a pass computes with.
+    pub workspace_bytes: u64,
 }
 
 impl Footprint {
@@ -53,17 +67,20 @@ impl Footprint {
         let sizes = Hyperparameters::from_gguf(&gguf)?;
         let context = options.context_length.min(sizes.context);
         let (mut stored, mut in_memory) = (Census::new(), Census::new());
-        let (instructions, mut tiles_bytes) = (Instructions::here(), 0_u64);
+        let (instructions, mut tiles_bytes, mut released_bytes) = (Instructions::here(), 0_u64, 0_u64);
         let untied = gguf.entry("output.weight").is_some();
         for (name, entry) in gguf.entries() {
             let (dtype, bytes) = gguf.stored(name, entry)?;
             count(&mut stored, dtype, bytes);
             // A table is looked up as it is stored, and never multiplied.
             let is_table = untied && name == "token_embd.weight";
-            let table = Held { dtype, bytes, tile_bytes: 0 };
+            let table = Held { dtype, bytes, tile_bytes: 0, is_read_again: true };
             let held = if is_table { table } else { held(name, dtype, &entry.shape, instructions) };
             count(&mut in_memory, held.dtype, held.bytes);
             tiles_bytes = held.tile_bytes.saturating_add(tiles_bytes);
+            if options.converted.is_some() && held.tile_bytes > 0 && !held.is_read_again {
+                released_bytes = held.bytes.saturating_add(released_bytes);
+            }
         }
         Ok(Self {
             name: gguf.string("general.name").ok().map(str::to_owned),
@@ -71,6 +88,8 @@ impl Footprint {
             parameters: parameters(&gguf),
             weights_bytes: in_memory.values().map(|(_, bytes)| bytes).sum(),
             tiles_bytes,
+            released_bytes,
+            workspace_bytes: workspace(&sizes, options.max_concurrent),
             stored: formats(&stored),
             held: formats(&in_memory),
             context_length: context,
@@ -80,12 +99,39 @@ impl Footprint {
         })
     }
 
-    /// Weights, their tiles and the cache together. A process needs some ten megabytes besides, most of them for the
-    /// vocabulary.
+    /// The most that the process takes: weights and tiles, without the weights that are let go, the cache and the
+    /// workspace.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
-        [self.weights_bytes, self.tiles_bytes, self.kv_cache_bytes].into_iter().fold(0, u64::saturating_add)
+        let held = self.weights_bytes.saturating_sub(self.released_bytes);
+        let all = [held, self.tiles_bytes, self.kv_cache_bytes, self.workspace_bytes];
+        all.into_iter().fold(0, u64::saturating_add)
     }
+
+    /// What people take who have no table: the file, and 3 GB.
+    #[must_use]
+    pub fn rule_of_thumb_bytes(&self) -> u64 {
+        self.file_bytes.saturating_add(3_000_000_000)
+    }
+}
+
+fn workspace(sizes: &Hyperparameters, concurrent: usize) -> u64 {
+    let product = |one: usize, other: usize| (one as u64).saturating_mul(other as u64);
+    let query = sizes.heads.query.saturating_mul(sizes.heads.dim);
+    // Experts work one after the other, each perhaps on all rows; theirs are gathered, and what they give is added up.
+    let (hidden, wide) = match &sizes.experts {
+        None => (3, sizes.feed_forward),
+        Some(experts) => (5, experts.feed_forward.max(experts.shared.unwrap_or(0))),
+    };
+    // What a layer reads and writes: its rows, the rows of the heads, and those of gate, up and their product.
+    let row = [(hidden, sizes.hidden), (3, query), (4, wide)].map(|(times, len)| product(times, len));
+    let row = row.into_iter().fold(0, u64::saturating_add);
+    // Logits are there as they were computed, and once more for each generation.
+    let logits =
+        product(2, sizes.vocabulary).saturating_mul((concurrent as u64).saturating_add(GUESSED as u64));
+    let floats = row.saturating_mul(PASS as u64).saturating_add(logits);
+    let vocabulary = (sizes.vocabulary as u64).saturating_mul(TOKEN);
+    [PROGRAM, vocabulary].into_iter().fold(floats.saturating_mul(4), u64::saturating_add)
 }
 
 #[cfg(test)]
@@ -126,6 +172,20 @@ mod tests {
                 assert_eq!(read.kv_cache_bytes, model.cache().bytes(), "{tiny:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_lies_in_a_file_takes_no_memory_beside_its_tiles() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tiny.gguf");
+        TinyModel { format: "Q4_K".to_owned(), hidden: 256, ..TinyModel::default() }.write(&path).unwrap();
+        let read =
+            |converted| Footprint::read(&path, &LoadOptions { converted, ..LoadOptions::default() }).unwrap();
+        let (held, mapped) = (read(None), read(Some(folder.path().to_owned())));
+        assert_eq!(held.released_bytes, 0);
+        assert_eq!(held.total_bytes() - mapped.total_bytes(), mapped.released_bytes);
+        assert!(mapped.released_bytes <= mapped.weights_bytes, "{mapped:?}");
+        assert_eq!(mapped.released_bytes > 0, mapped.tiles_bytes > 0, "all matrices are Q4_K: {mapped:?}");
     }
 
     #[test]

@@ -81,6 +81,16 @@ impl Gguf {
 
     /// Compares the SHA-256 of the whole file, given in hex.
     pub(crate) fn check_digest(&self, expected: &str) -> Result<(), LoadError> {
+        let found = self.digest()?;
+        if found.eq_ignore_ascii_case(expected) {
+            Ok(())
+        } else {
+            Err(LoadError::Digest { path: self.path.clone(), expected: expected.to_owned(), found })
+        }
+    }
+
+    /// The SHA-256 of the whole file, in hex.
+    pub(crate) fn digest(&self) -> Result<String, LoadError> {
         let mut hasher = Sha256::new();
         let mut reader = &self.file;
         let read = |source| LoadError::Read { path: self.path.clone(), source };
@@ -92,12 +102,12 @@ impl Gguf {
                 n => hasher.update(&buffer[..n]),
             }
         }
-        let found: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        if found.eq_ignore_ascii_case(expected) {
-            Ok(())
-        } else {
-            Err(LoadError::Digest { path: self.path.clone(), expected: expected.to_owned(), found })
-        }
+        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// Where the first tensor begins.
+    pub(crate) fn data_start(&self) -> u64 {
+        self.data_start
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -198,27 +208,41 @@ impl Gguf {
         Ok((dtype, len))
     }
 
-    /// Reads the bytes of a tensor after comparing its shape.
-    pub(crate) fn tensor(&self, name: &str, expected: &[usize]) -> Result<StoredTensor, LoadError> {
+    /// The place of a tensor of this shape.
+    pub(crate) fn checked(&self, name: &str, expected: &[usize]) -> Result<&TensorEntry, LoadError> {
         let entry = self
             .tensors
             .get(name)
             .ok_or_else(|| LoadError::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
-        if significant(&entry.shape) != significant(expected) {
-            return Err(LoadError::Shape {
-                path: self.path.clone(),
-                tensor: name.to_owned(),
-                expected: expected.to_vec(),
-                found: entry.shape.clone(),
-            });
+        if significant(&entry.shape) == significant(expected) {
+            return Ok(entry);
         }
+        let (expected, found) = (expected.to_vec(), entry.shape.clone());
+        Err(LoadError::Shape { path: self.path.clone(), tensor: name.to_owned(), expected, found })
+    }
+
+    /// Reads the bytes of a tensor after comparing its shape.
+    pub(crate) fn tensor(&self, name: &str, expected: &[usize]) -> Result<StoredTensor, LoadError> {
+        self.share(name, expected, (0, 1))
+    }
+
+    /// Reads one of so many equal shares of a tensor, which has whole blocks, after comparing the shape of all of it.
+    pub(crate) fn share(
+        &self,
+        name: &str,
+        expected: &[usize],
+        (index, shares): (usize, usize),
+    ) -> Result<StoredTensor, LoadError> {
+        let entry = self.checked(name, expected)?;
         let (dtype, len) = self.stored(name, entry)?;
+        let len = len / shares as u64;
+        let start = self.data_start + entry.offset + len * index as u64;
         let len =
             usize::try_from(len).map_err(|_| self.malformed(format!("tensor {name:?} is too large")))?;
         let mut bytes = vec![0_u8; len];
         let read = |source| LoadError::Read { path: self.path.clone(), source };
         let mut file = &self.file;
-        file.seek(SeekFrom::Start(self.data_start + entry.offset)).map_err(read)?;
+        file.seek(SeekFrom::Start(start)).map_err(read)?;
         file.read_exact(&mut bytes).map_err(read)?;
         Ok(StoredTensor { dtype, bytes })
     }

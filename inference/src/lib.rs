@@ -16,6 +16,7 @@ mod architecture;
 mod attention;
 mod chat;
 mod constraint;
+mod converted;
 mod embedder;
 mod encoder;
 mod error;
@@ -26,6 +27,7 @@ mod guess;
 mod hyperparameters;
 mod kernel;
 mod kv;
+mod mapped;
 mod model;
 mod network;
 mod parallel;
@@ -50,6 +52,7 @@ mod weights;
 mod work;
 
 pub use constraint::check_schema;
+pub use converted::Kept;
 pub use embedder::Embedder;
 pub use encoder::{
     Class, EmbedderDescription, EmbedderOptions, Encoder, Finding, HeadDescription, Reads, Tag, Want,

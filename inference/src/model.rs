@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat;
 use crate::constraint::Grammar;
+use crate::converted::{Kept, Place};
 use crate::error::{ChatError, GenerateError, LoadError};
 use crate::gguf::{Gguf, Value};
 use crate::hyperparameters::Hyperparameters;
@@ -33,11 +34,16 @@ pub struct LoadOptions {
     /// A folder of LoRA adapters, each in a folder as PEFT writes it, by whose name requests ask for it. Each is read
     /// when it is first asked for, and kept.
     pub adapters: Option<PathBuf>,
+    /// A folder for the converted weights, which are then mapped from a file: a later load takes them from there,
+    /// and blocks of which the kernels have made their tiles take no memory. It may be removed at any time while no
+    /// process loads a model. Without one the weights are converted by each load, and held.
+    pub converted: Option<PathBuf>,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { context_length: 4096, max_concurrent: 8, sha256: None, guesses: 7, adapters: None }
+        let (sha256, adapters, converted) = (None, None, None);
+        Self { context_length: 4096, max_concurrent: 8, sha256, guesses: 7, adapters, converted }
     }
 }
 
@@ -84,6 +90,8 @@ pub struct Description {
     pub held: Vec<Format>,
     /// Bytes of the file.
     pub file_bytes: u64,
+    /// Where the converted weights are.
+    pub kept: Kept,
 }
 
 /// A loaded model.
@@ -104,16 +112,14 @@ pub struct Model {
 impl Model {
     /// Loads a GGUF file.
     ///
-    /// Takes about a second per 100 million weights that have to be converted.
+    /// Takes about a second per 100 million weights that have to be converted and lie in no file yet.
     ///
     /// # Errors
     /// [`LoadError`] says what is wrong with the file and what is supported.
     pub fn load(path: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
         options.check()?;
         let gguf = Gguf::open(path)?;
-        if let Some(expected) = &options.sha256 {
-            gguf.check_digest(expected)?;
-        }
+        let place = Place::of(&gguf, options.converted.as_deref(), options.sha256.as_deref())?;
         let sizes = Hyperparameters::from_gguf(&gguf)?;
         let tokenizer = Tokenizer::from_gguf(&gguf)?;
         if tokenizer.len() > sizes.vocabulary {
@@ -128,9 +134,9 @@ impl Model {
         let grammar = Grammar::new(&tokenizer)
             .map_err(|reason| LoadError::Tokenizer { path: path.to_owned(), reason })?;
         let context = options.context_length.min(sizes.context);
-        let mut weights = Weights::new(&gguf);
+        let mut weights = Weights::new(&gguf, place);
         let network = Network::load(&gguf, &mut weights, sizes, context)?;
-        let description = describe(&gguf, &weights, network.sizes(), context);
+        let description = describe(&gguf, weights, network.sizes(), context);
         Ok(Self {
             network,
             tokenizer,
@@ -202,7 +208,7 @@ pub(crate) fn load_template(gguf: &Gguf, tokenizer: &Tokenizer) -> Result<Option
         .map_err(|reason| LoadError::Template { path: gguf.path().to_owned(), reason })
 }
 
-fn describe(gguf: &Gguf, weights: &Weights<'_>, sizes: &Hyperparameters, context: usize) -> Description {
+fn describe(gguf: &Gguf, weights: Weights<'_>, sizes: &Hyperparameters, context: usize) -> Description {
     Description {
         name: gguf.string("general.name").ok().map(str::to_owned),
         architecture: sizes.architecture.name.to_owned(),
@@ -213,6 +219,7 @@ fn describe(gguf: &Gguf, weights: &Weights<'_>, sizes: &Hyperparameters, context
         stored: formats(&weights.stored),
         held: formats(&weights.held),
         file_bytes: gguf.size(),
+        kept: weights.finish(),
     }
 }
 

@@ -5,6 +5,7 @@ mod embedder;
 mod family;
 mod pieces;
 mod present;
+mod said;
 mod unweighted;
 mod writer;
 
@@ -17,6 +18,7 @@ pub use self::adapter::TinyAdapter;
 pub use self::embedder::{TinyEmbedder, TinyHead};
 use self::family::{Fill, Part};
 pub use self::present::present_model;
+pub use self::said::{Said, said};
 pub use self::unweighted::Unweighted;
 use self::writer::Writer;
 use crate::tokenizer::character_of;

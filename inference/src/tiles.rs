@@ -8,6 +8,8 @@ use candle_core::quantized::GgmlDType;
 const COLUMNS: usize = 256;
 /// Rows of a tile.
 const ROWS: usize = 16;
+/// So many rows of input have tiles of their own where there are instructions for it.
+pub(crate) const MANY: usize = 32;
 
 /// The instructions that decide which tiles are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,19 @@ impl Instructions {
         };
         let tiles = (rows / ROWS) as u64 * (columns / COLUMNS) as u64;
         tiles.saturating_mul(per_tile as u64)
+    }
+}
+
+impl Instructions {
+    /// Whether the kernels go on reading the blocks of a matrix that is held in `dtype`.
+    pub(crate) fn reads_blocks_again(self, dtype: GgmlDType) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::Neon => !matches!(dtype, GgmlDType::Q8_0 | GgmlDType::Q4K | GgmlDType::Q6K),
+            // A single row is multiplied with the blocks of Q6_K, and more of them with their tiles.
+            Self::Avx2 => dtype != GgmlDType::Q4K,
+            Self::Vnni | Self::Amx => !matches!(dtype, GgmlDType::Q8_0 | GgmlDType::Q4K),
+        }
     }
 }
 

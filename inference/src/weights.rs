@@ -1,17 +1,27 @@
 //! Matrices in the layout that has a fast kernel, converted tensor by tensor while a model is loaded.
 
 mod conversion;
+mod stack;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{CpuStorage, CustomOp1, Layout};
 
 pub(crate) use self::conversion::{Held, held};
-use self::conversion::{ROUTER, ROWS, Rows, convert, floats, qtensor};
+use self::conversion::{ROUTER, floats, matrix, padded_columns, padded_rows, qtensor};
+use self::stack::Stack;
+use crate::converted::{Blocks, Kept, Place};
 use crate::error::LoadError;
-use crate::gguf::{Gguf, StoredTensor};
+use crate::gguf::Gguf;
+use crate::mapped::{self, Mapping};
+use crate::tiles::{Instructions, MANY};
+
+/// A matrix with more than this share of a model's bytes is put into its tiles while the model is loaded.
+const LARGE: u64 = 16;
 
 /// Tensors by format: how many, and how many bytes.
 pub(crate) type Census = BTreeMap<String, (usize, u64)>;
@@ -22,6 +32,10 @@ pub(crate) struct Linear {
     columns: usize,
     stride: usize,
     offsets: Vec<usize>,
+    /// Where the blocks lie, if they lie in a file.
+    mapping: Option<Arc<Mapping>>,
+    /// After products of how many rows they were let go: a bit for few, and one for many.
+    released: AtomicU8,
 }
 
 impl Linear {
@@ -42,6 +56,12 @@ impl Linear {
 
     /// Multiplies `rows` rows of [`columns`](Self::columns) floats.
     pub(crate) fn forward(&self, input: Vec<f32>, rows: usize) -> candle_core::Result<Vec<f32>> {
+        let product = self.product(input, rows)?;
+        self.release(rows);
+        Ok(product)
+    }
+
+    fn product(&self, input: Vec<f32>, rows: usize) -> candle_core::Result<Vec<f32>> {
         let layout = Layout::contiguous((rows, self.columns));
         let input = CpuStorage::F32(input);
         if let [part] = self.parts.as_slice() {
@@ -60,6 +80,16 @@ impl Linear {
         Ok(joined)
     }
 
+    /// Lets go of the blocks once the kernels have made their tiles of them: those for few rows, or those for many.
+    fn release(&self, rows: usize) {
+        let Some(mapping) = &self.mapping else { return };
+        let tiles = if rows < MANY { 1 } else { 2 };
+        if self.released.load(Ordering::Relaxed) & tiles == 0 {
+            self.released.fetch_or(tiles, Ordering::Relaxed);
+            mapping.release();
+        }
+    }
+
     /// The first part, which also serves as the embedding table if the model ties them.
     pub(crate) fn table(&self) -> Arc<QTensor> {
         Arc::clone(&self.parts[0])
@@ -76,9 +106,18 @@ fn multiply(part: &QTensor, input: &CpuStorage, layout: &Layout) -> candle_core:
     }
 }
 
+/// Whole rows of blocks of one type.
+#[derive(Clone, Copy)]
+struct Part {
+    dtype: GgmlDType,
+    rows: usize,
+    bytes: u64,
+}
+
 /// Reads tensors of a file and converts them.
 pub(crate) struct Weights<'a> {
     gguf: &'a Gguf,
+    place: Place,
     /// As in the file.
     pub(crate) stored: Census,
     /// As in memory.
@@ -86,8 +125,9 @@ pub(crate) struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    pub(crate) fn new(gguf: &'a Gguf) -> Self {
-        Self { gguf, stored: Census::new(), held: Census::new() }
+    /// Those of a file, which `place` keeps.
+    pub(crate) fn new(gguf: &'a Gguf, place: Place) -> Self {
+        Self { gguf, place, stored: Census::new(), held: Census::new() }
     }
 
     /// Whether the file has a tensor.
@@ -95,25 +135,42 @@ impl<'a> Weights<'a> {
         self.gguf.entry(name).is_some()
     }
 
+    /// Where they are, when all that the model has were asked for.
+    pub(crate) fn finish(self) -> Kept {
+        self.place.finish()
+    }
+
     /// A vector as floats.
     pub(crate) fn vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>, LoadError> {
         self.floats(name, &[len])
     }
 
+    /// The matrix of layer `index` that chooses experts, row by row.
+    pub(crate) fn router(
+        &mut self,
+        index: usize,
+        experts: usize,
+        columns: usize,
+    ) -> Result<Vec<f32>, LoadError> {
+        let name = format!("blk.{index}.{ROUTER}");
+        self.floats(&name, &[experts, columns])
+    }
+
     fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let stored = self.gguf.tensor(name, shape)?;
-        self.note(&stored);
+        count(&mut self.stored, stored.dtype, stored.bytes.len() as u64);
         let len = shape.iter().product();
-        let floats = floats(&stored, 1, len).map_err(|error| self.convert(name, &error))?;
+        let floats =
+            floats(stored.dtype, &stored.bytes, (1, len)).map_err(|error| failed(self.gguf, name, &error))?;
         count(&mut self.held, GgmlDType::F32, len as u64 * 4);
         Ok(floats)
     }
 
     /// The named tensors, `(name, rows)`, stacked into one matrix of `columns` columns.
     pub(crate) fn linear(&mut self, tensors: &[(&str, usize)], columns: usize) -> Result<Linear, LoadError> {
-        let rows = tensors.iter().map(|(name, rows)| self.rows(name, *rows, columns));
-        let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        stack(rows, columns).map_err(|error| self.convert(tensors[0].0, &error))
+        let stack = Stack { tensors, columns, experts: None };
+        let parts = self.parts(&stack)?;
+        self.stacked(&stack, 0, &parts)
     }
 
     /// A tensor that has the rows of several matrices, so many of each.
@@ -140,34 +197,48 @@ impl<'a> Weights<'a> {
         tensors: &[(&str, usize)],
         columns: usize,
     ) -> Result<Vec<Linear>, LoadError> {
-        let mut rows: Vec<Vec<Rows>> = (0..experts).map(|_| Vec::new()).collect();
-        for (name, len) in tensors {
-            let stored = self.gguf.tensor(name, &[experts, *len, columns])?;
-            self.note(&stored);
-            let (mut bytes, mut dtype) = (0, stored.dtype);
-            let of_expert = stored.bytes.len() / experts;
-            for (rows, own) in rows.iter_mut().zip(stored.bytes.chunks_exact(of_expert)) {
-                let own = StoredTensor { dtype: stored.dtype, bytes: own.to_vec() };
-                let own = padded(own, *len, columns).map_err(|error| self.convert(name, &error))?;
-                bytes += own.bytes.len() as u64;
-                dtype = own.dtype;
-                rows.push(own);
-            }
-            count(&mut self.held, dtype, bytes);
-        }
-        let stacked = rows.into_iter().map(|rows| stack(rows, columns));
-        stacked.collect::<candle_core::Result<_>>().map_err(|error| self.convert(tensors[0].0, &error))
+        let stack = Stack { tensors, columns, experts: Some(experts) };
+        let parts = self.parts(&stack)?;
+        (0..experts).map(|index| self.stacked(&stack, index, &parts)).collect()
     }
 
-    /// The matrix of layer `index` that chooses experts, row by row.
-    pub(crate) fn router(
-        &mut self,
-        index: usize,
-        experts: usize,
-        columns: usize,
-    ) -> Result<Vec<f32>, LoadError> {
-        let name = format!("blk.{index}.{ROUTER}");
-        self.floats(&name, &[experts, columns])
+    /// What each tensor of a stack becomes, of one expert if there are some. Counts it, with those of all experts.
+    fn parts(&mut self, stack: &Stack<'_>) -> Result<Vec<Part>, LoadError> {
+        let part = |(name, rows): &(&str, usize)| {
+            let (stored, bytes) = self.gguf.stored(name, self.gguf.checked(name, &stack.shape(*rows))?)?;
+            count(&mut self.stored, stored, bytes);
+            let Held { dtype, bytes, .. } = matrix(stored, (*rows, stack.columns), Instructions::here());
+            count(&mut self.held, dtype, bytes.saturating_mul(stack.shares() as u64));
+            Ok(Part { dtype, rows: padded_rows(*rows), bytes })
+        };
+        stack.tensors.iter().map(part).collect()
+    }
+
+    /// The matrix of a stack, of the expert with this index if there are some.
+    fn stacked(&mut self, stack: &Stack<'_>, index: usize, parts: &[Part]) -> Result<Linear, LoadError> {
+        let gguf = self.gguf;
+        let failed = |error: candle_core::Error| failed(gguf, stack.tensors[0].0, &error);
+        let length: u64 = parts.iter().map(|part| part.bytes).sum();
+        let blocks = self.place.blocks(&stack.name(index), length, || stack.converted(gguf, index))?;
+        let (mut offsets, mut stride) = (Vec::new(), 0);
+        for part in parts {
+            offsets.push(stride);
+            stride += part.rows;
+        }
+        let columns = padded_columns(stack.columns);
+        let made = matrices(&blocks, &merged(parts), columns).map_err(failed)?;
+        let mapping = match blocks {
+            Blocks::File(mapping) => Some(mapping),
+            Blocks::Memory(_) => None,
+        };
+        let is_large = mapping.is_some() && length.saturating_mul(LARGE) > gguf.size();
+        let parts = made.into_iter().map(Arc::new).collect();
+        let linear = Linear { parts, columns, stride, offsets, mapping, released: AtomicU8::new(0) };
+        if is_large {
+            // Its blocks and its tiles are in memory together for a moment, in which there is little else so far.
+            linear.forward(vec![0.0; columns], 1).map_err(failed)?;
+        }
+        Ok(linear)
     }
 
     /// A table whose rows are looked up and never multiplied, as stored.
@@ -177,66 +248,51 @@ impl<'a> Weights<'a> {
         rows: usize,
         columns: usize,
     ) -> Result<Arc<QTensor>, LoadError> {
-        let stored = self.gguf.tensor(name, &[rows, columns])?;
-        self.note(&stored);
-        count(&mut self.held, stored.dtype, stored.bytes.len() as u64);
-        let table = qtensor(stored.dtype, &stored.bytes, (rows, columns));
-        table.map(Arc::new).map_err(|error| self.convert(name, &error))
-    }
-
-    fn rows(&mut self, name: &str, rows: usize, columns: usize) -> Result<Rows, LoadError> {
-        let stored = self.gguf.tensor(name, &[rows, columns])?;
-        self.note(&stored);
-        let padded = padded(stored, rows, columns).map_err(|error| self.convert(name, &error))?;
-        count(&mut self.held, padded.dtype, padded.bytes.len() as u64);
-        Ok(padded)
-    }
-
-    /// Counts a tensor of the file.
-    fn note(&mut self, stored: &StoredTensor) {
-        count(&mut self.stored, stored.dtype, stored.bytes.len() as u64);
-    }
-
-    fn convert(&self, name: &str, error: &candle_core::Error) -> LoadError {
-        LoadError::Convert {
-            path: self.gguf.path().to_owned(),
-            tensor: name.to_owned(),
-            reason: error.to_string(),
-        }
+        let gguf = self.gguf;
+        let (dtype, bytes) = gguf.stored(name, gguf.checked(name, &[rows, columns])?)?;
+        count(&mut self.stored, dtype, bytes);
+        count(&mut self.held, dtype, bytes);
+        let blocks = self.place.blocks(name, bytes, || Ok(gguf.tensor(name, &[rows, columns])?.bytes))?;
+        let table = matrices(&blocks, &[Part { dtype, rows, bytes }], columns);
+        let table = table.map_err(|error| failed(gguf, name, &error))?.pop();
+        Ok(Arc::new(table.expect("one part is one matrix")))
     }
 }
 
-/// Converts a matrix, and puts zeros behind its rows until they fill tiles.
-fn padded(stored: StoredTensor, rows: usize, columns: usize) -> candle_core::Result<Rows> {
-    let mut converted = convert(stored, rows, columns)?;
-    let row_bytes = converted.bytes.len() / rows;
-    converted.rows = rows.next_multiple_of(ROWS);
-    // In every block format a block of zero bytes stands for zeros.
-    converted.bytes.resize(converted.rows * row_bytes, 0);
-    Ok(converted)
-}
-
-/// Makes one matrix of `columns` columns of the rows of several; those of one format that follow each other are
-/// multiplied at once.
-fn stack(matrices: Vec<Rows>, columns: usize) -> candle_core::Result<Linear> {
-    let mut groups: Vec<Rows> = Vec::new();
-    let mut offsets = Vec::new();
-    let mut stride = 0;
-    for next in matrices {
-        offsets.push(stride);
-        stride += next.rows;
-        match groups.last_mut() {
-            Some(last) if last.dtype == next.dtype => {
-                last.bytes.extend_from_slice(&next.bytes);
-                last.rows += next.rows;
+/// Those of one format that follow each other as one, which is multiplied at once.
+fn merged(parts: &[Part]) -> Vec<Part> {
+    let mut merged: Vec<Part> = Vec::new();
+    for part in parts {
+        match merged.last_mut() {
+            Some(last) if last.dtype == part.dtype => {
+                last.rows += part.rows;
+                last.bytes += part.bytes;
             }
-            Some(_) | None => groups.push(next),
+            Some(_) | None => merged.push(*part),
         }
     }
-    let columns = groups.first().map_or(columns, |group| group.columns);
-    let part = |group: Rows| qtensor(group.dtype, &group.bytes, (group.rows, group.columns)).map(Arc::new);
-    let parts = groups.into_iter().map(part).collect::<candle_core::Result<_>>()?;
-    Ok(Linear { parts, columns, stride, offsets })
+    merged
+}
+
+fn failed(gguf: &Gguf, name: &str, error: &candle_core::Error) -> LoadError {
+    let (path, tensor) = (gguf.path().to_owned(), name.to_owned());
+    LoadError::Convert { path, tensor, reason: error.to_string() }
+}
+
+/// The matrices whose blocks lie one behind the other.
+fn matrices(blocks: &Blocks, parts: &[Part], columns: usize) -> candle_core::Result<Vec<QTensor>> {
+    let mut at = 0;
+    let range = |part: &Part| -> candle_core::Result<Range<usize>> {
+        let start = at;
+        at += usize::try_from(part.bytes).map_err(candle_core::Error::wrap)?;
+        Ok(start..at)
+    };
+    let ranges = parts.iter().map(range).collect::<candle_core::Result<Vec<_>>>()?;
+    let made = parts.iter().zip(ranges).map(|(part, range)| match blocks {
+        Blocks::Memory(bytes) => qtensor(part.dtype, &bytes[range], (part.rows, columns)),
+        Blocks::File(mapping) => mapped::matrix(mapping, range, part.dtype, (part.rows, columns)),
+    });
+    made.collect()
 }
 
 /// Counts a tensor.

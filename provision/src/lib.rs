@@ -24,7 +24,7 @@ pub use models::{
     Served, digest, load_server,
 };
 #[cfg(feature = "inference")]
-pub use models::{load_options, sentence_model, sentence_options};
+pub use models::{converted_folder, load_options, sentence_model, sentence_options};
 pub use plan::{Provided, RunPlan};
 pub use started::{not_loaded, plan_of, programs_of};
 pub use tools::ToolsError;

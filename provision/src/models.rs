@@ -28,7 +28,7 @@ pub use served::Served;
 pub use sources::sentence_model;
 pub use sources::{CacheUse, Search};
 #[cfg(feature = "inference")]
-pub use weights::{load_options, sentence_options};
+pub use weights::{converted_folder, load_options, sentence_options};
 
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]

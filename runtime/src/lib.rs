@@ -86,7 +86,7 @@ pub use schema::{Schema, SchemaError, check_input, check_parameters, smallest};
 pub use shared_text::SharedText;
 #[cfg(feature = "inference")]
 pub use superstep_inference::{
-    EmbedderDescription, EmbedderOptions, Footprint, LoadError, LoadOptions,
+    EmbedderDescription, EmbedderOptions, Footprint, Kept, LoadError, LoadOptions,
     check_schema as check_local_schema,
 };
 pub use template::{MAX_TEMPLATE, Template};

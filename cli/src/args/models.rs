@@ -78,8 +78,9 @@ Examples:
   superstep models size model.Q4_K_M.gguf --context-length 8192 --concurrency 4
   superstep models size -f models.yaml
 
-Only the header of the file is read. Weights are counted as they are held in memory, the cache of keys and
-values as it is when every request has filled its context.")]
+Only the header of the file is read. Weights are counted as they are held in memory, with the tiles that the
+kernels make of them and without what is let go then; the cache of keys and values as it is when every request
+has filled its context. The total is what the process takes at most, and the rule of thumb the file and 3 GB.")]
 pub(crate) struct SizeArgs {
     /// A GGUF file, or one that was fetched: hf:OWNER/NAME/FILE.
     #[arg(value_name = "MODEL", required_unless_present = "files")]

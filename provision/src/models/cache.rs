@@ -70,6 +70,13 @@ impl ModelCache {
         Ok(Self { folder: cache.join("superstep/models") })
     }
 
+    /// The folder for weights that were converted for the kernels of this version. They are no models, and are made
+    /// again when they are missing.
+    #[cfg(feature = "inference")]
+    pub(crate) fn converted(&self) -> PathBuf {
+        self.folder.join(".converted")
+    }
+
     /// Where `file` is kept.
     pub(crate) fn place(&self, file: &HubFile) -> Place {
         Place { path: self.folder.join("hf").join(file.path()) }

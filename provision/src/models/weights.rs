@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use superstep_api::ModelServerSpec;
 #[cfg(feature = "inference")]
-use superstep_runtime::{CrossEncoder, LocalModel, SentenceModel};
+use superstep_runtime::{CrossEncoder, Kept, LocalModel, SentenceModel};
 
+#[cfg(feature = "inference")]
+use super::cache::ModelCache;
 use super::served::Served;
 #[cfg(feature = "inference")]
 use super::sources::{CacheUse, Search, sentence_model};
@@ -26,8 +28,11 @@ pub(super) fn load(
     let path = search.file_of(server, spec)?;
     let failed = |source| ModelError::Load { server: server.to_owned(), source };
     let Some(folder) = sentence_model(&path) else {
-        let options = load_options(spec);
+        let options = superstep_runtime::LoadOptions { converted: converted_folder(), ..load_options(spec) };
         let model = LocalModel::load(&path, &options).map_err(failed)?;
+        if let Kept::Failed(reason) = &model.description().kept {
+            tracing::warn!(server, reason, "the converted weights are kept in memory");
+        }
         return Ok(Served::writing(Arc::new(model), options.max_concurrent));
     };
     let (options, concurrent) = sentence_options(spec);
@@ -52,7 +57,13 @@ pub fn sentence_options(spec: &ModelServerSpec) -> (superstep_runtime::EmbedderO
     (options, batch.unwrap_or(SentenceModel::BATCH))
 }
 
-/// How a language model is loaded.
+/// The folder of converted weights, if this process has a cache: `.converted` in that of models.
+#[cfg(feature = "inference")]
+pub fn converted_folder() -> Option<std::path::PathBuf> {
+    ModelCache::of(&|name| std::env::var(name).ok()).ok().map(|cache| cache.converted())
+}
+
+/// How a language model is loaded, but for where its converted weights are kept.
 #[cfg(feature = "inference")]
 pub fn load_options(spec: &ModelServerSpec) -> superstep_runtime::LoadOptions {
     let mut options = superstep_runtime::LoadOptions {
