@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""llama.cpp: tokens per CPU second of a prompt, of one stream and of a batch of eight, greedy, on one thread."""
+"""llama.cpp: tokens per second of a prompt, of one stream and of a batch of eight, greedy, on one thread."""
 
 import argparse
 import json
+import resource
 import time
 
 import llama_cpp
@@ -17,6 +18,7 @@ class Decoder:
     """One context over the model, driven batch by batch."""
 
     def __init__(self, path):
+        llama_cpp.llama_log_set(SILENT, None)
         llama_cpp.llama_backend_init()
         self.model = llama_cpp.llama_model_load_from_file(path.encode(), llama_cpp.llama_model_default_params())
         if not self.model:
@@ -45,9 +47,12 @@ class Decoder:
         if llama_cpp.llama_decode(self.context, self.batch) != 0:
             raise SystemExit("llama.cpp cannot decode the batch")
 
-    def greedy(self, row):
+    def logits(self, row):
         logits = llama_cpp.llama_get_logits_ith(self.context, row)
-        return int(numpy.argmax(numpy.ctypeslib.as_array(logits, shape=(self.vocabulary,))))
+        return numpy.ctypeslib.as_array(logits, shape=(self.vocabulary,))
+
+    def greedy(self, row):
+        return int(numpy.argmax(self.logits(row)))
 
     def prompt(self, length):
         self.clear()
@@ -64,25 +69,32 @@ class Decoder:
             tokens = [self.greedy(stream) for stream in range(streams)]
 
 
-def rate(tokens, work):
-    start = time.process_time()
+def rates(name, tokens, work):
+    """Tokens per second of CPU time, and of the clock."""
+    cpu, clock = time.process_time(), time.perf_counter()
     work()
-    return tokens / (time.process_time() - start)
+    cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
+    return {f"{name}_tokens_per_cpu_s": tokens / cpu, f"{name}_tokens_per_s": tokens / clock}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True)
     path = parser.parse_args().model
-    llama_cpp.llama_log_set(SILENT, None)
+    clock, cpu = time.perf_counter(), time.process_time()
     decoder = Decoder(path)
+    clock, cpu = time.perf_counter() - clock, time.process_time() - cpu
     decoder.prompt(64)
     print(json.dumps({
-        "peer": "llama.cpp",
-        "pp_tokens_per_cpu_s": rate(512, lambda: decoder.prompt(512)),
-        "tg_tokens_per_cpu_s": rate(128, lambda: decoder.generate(1, 128)),
-        "batch8_tokens_per_cpu_s": rate(STREAMS * 32, lambda: decoder.generate(STREAMS, 32)),
+        "peer": f"llama-cpp-python {llama_cpp.__version__}",
+        **rates("pp", 512, lambda: decoder.prompt(512)),
+        **rates("tg", 128, lambda: decoder.generate(1, 128)),
+        **rates("batch8", STREAMS * 32, lambda: decoder.generate(STREAMS, 32)),
+        "load_s": clock,
+        "load_cpu_s": cpu,
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
     }))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -67,6 +67,13 @@ fn a_run_fetches_its_model_once_and_says_nothing_of_it_to_a_pipe() {
     let again = with_hub(&home, &hub, &run).with(0);
     assert_eq!(again.stdout, first.stdout);
     assert_eq!(hub.requests().len(), 2, "it is there");
+    let converted = home.path().join(".cache/superstep/models/.converted");
+    assert_eq!(
+        fs::read_dir(converted).unwrap().count(),
+        1,
+        "the second run has mapped what the first has written"
+    );
+    assert_eq!(home.line("models list --output json").with(0).json().as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -107,6 +114,10 @@ fn what_is_pulled_is_checked_listed_and_measured() {
     let size = home.line(&format!("models size -f {file} --output json")).with(0).json();
     assert_eq!(size[0]["contextLength"], 128);
     assert_eq!(size[0]["kvCache"], 2 * 2 * 2 * 16 * 128 * 2 * 4, "slots, layers, heads, floats, positions");
+    let bytes = |key: &str| size[0][key].as_u64().unwrap();
+    let held = bytes("weights") + bytes("tiles") - bytes("released");
+    assert_eq!(bytes("total"), held + bytes("kvCache") + bytes("workspace"));
+    assert_eq!(bytes("ruleOfThumb"), bytes("file") + 3_000_000_000);
     let table = home.line(&format!("models size {NAME} --context-length 64 --concurrency 1")).with(0).stdout;
     assert_eq!(table.lines().count(), 2, "{table}");
     home.line(&format!("models size {}", path.as_str().unwrap())).with(0);

@@ -3,15 +3,18 @@
 //! `cargo run --release -p superstep-inference --example loading -- --model FILE [--converted FOLDER] [--fresh yes]`
 #![expect(clippy::print_stdout, reason = "the line on standard output is what the program is for")]
 
-#[path = "shared/measure.rs"]
-mod measure;
+#[path = "shared/process.rs"]
+mod process;
+#[path = "shared/usage.rs"]
+mod usage;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use measure::{Outcome, cpu_seconds, on_one_thread, options, peak_megabytes};
+use process::{Outcome, on_one_thread, options};
 use serde_json::json;
 use superstep_inference::{ChatMessage, Generator, Kept, LoadOptions, Model, Request, Role, Sampling};
+use usage::{cpu_seconds, peak_megabytes};
 
 fn main() -> Outcome<()> {
     let options = options(&["--model", "--converted", "--fresh"])?;

@@ -7,12 +7,12 @@
 //! `cargo run --release -p superstep-inference --features testing --example reading -- --model FILE --said FILE`
 #![expect(clippy::print_stdout, reason = "the line on standard output is what the program is for")]
 
-#[path = "shared/measure.rs"]
-mod measure;
+#[path = "shared/process.rs"]
+mod process;
 
 use std::path::Path;
 
-use measure::{Outcome, on_one_thread, options};
+use process::{Outcome, on_one_thread, options};
 use serde::Deserialize;
 use serde_json::json;
 use superstep_inference::testing::{Said, said};

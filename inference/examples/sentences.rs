@@ -3,15 +3,18 @@
 //! `cargo run --release -p superstep-inference --example sentences -- --model FOLDER --texts FILE [--vectors FILE]`
 #![expect(clippy::print_stdout, reason = "the line on standard output is what the program is for")]
 
-#[path = "shared/measure.rs"]
-mod measure;
+#[path = "shared/process.rs"]
+mod process;
+#[path = "shared/usage.rs"]
+mod usage;
 
 use std::path::Path;
 use std::time::Instant;
 
-use measure::{Outcome, cpu_seconds, on_one_thread, options, peak_megabytes};
+use process::{Outcome, on_one_thread, options};
 use serde_json::json;
 use superstep_inference::{Embedder, EmbedderOptions};
+use usage::{cpu_seconds, peak_megabytes};
 
 /// Texts of a batch.
 const BATCH: usize = 8;

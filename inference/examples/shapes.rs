@@ -1,14 +1,10 @@
 //! Writes models of several shapes and formats with random weights, to see what they take in memory.
 //!
-//! `cargo run --release -p superstep-inference --features testing --example shapes -- --folder FOLDER`
+//! `cargo run --release -p superstep-inference --features testing --example shapes -- FOLDER`
 #![expect(clippy::print_stdout, reason = "the names of the files are what the program tells")]
 
-#[path = "shared/measure.rs"]
-mod measure;
+use std::path::PathBuf;
 
-use std::path::Path;
-
-use measure::{Outcome, options};
 use superstep_inference::testing::TinyModel;
 
 /// The architecture, the format, the width, and whether the output has a matrix of its own.
@@ -20,10 +16,9 @@ const SHAPES: [(&str, &str, usize, bool); 5] = [
     ("qwen3", "Q6_K", 2048, false),
 ];
 
-fn main() -> Outcome<()> {
-    let options = options(&["--folder"])?;
-    let folder = Path::new(options.get("--folder").ok_or("--folder FOLDER is needed")?);
-    std::fs::create_dir_all(folder)?;
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("say into which folder")?);
+    std::fs::create_dir_all(&folder)?;
     for (architecture, format, hidden, untied) in SHAPES {
         let path = folder.join(format!("{architecture}-{hidden}-{format}.gguf"));
         if !path.exists() {

@@ -4,28 +4,32 @@
 //! median of the rounds is reported. CPU seconds count the measured region only, in each program by itself.
 
 mod cluster;
+mod correctness;
+mod document;
+mod hardware;
 mod peers;
 mod plan;
 mod report;
 mod series;
+mod sizing;
 
-use crate::binary::Profile;
+use crate::binary::{self, Profile};
 use crate::linking::packed;
 use crate::model::{self, Source};
 use crate::process::{cargo, run as run_process};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use plan::inference::{LLAMA_CPP, Part, Tools};
 use plan::{Programs, Row};
 use series::Series;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The longest that one measurement may take.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The part that compares language models.
-const GENERATION: &str = "generation";
 
 /// Options of `cargo xtask bench`.
 #[derive(Args)]
@@ -36,24 +40,33 @@ pub(crate) struct Arguments {
     /// Rounds, whose median counts. What takes long is not measured in all of them.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// Measure some rows only: those of the part memory, durable, shapes, branches, flood, graphs, generation or
-    /// cluster, or those with this text in their name; may be given several times.
+    /// Measure some rows only: those of the part memory, durable, shapes, branches, flood, graphs or cluster, or those
+    /// with this text in their name; of local models those of the part generation, loading, serving, sentences,
+    /// correctness or sizing, or all with inference. May be given several times. Without it correctness and sizing,
+    /// which take minutes, are left out.
     #[arg(long, value_name = "ROW")]
     only: Vec<String>,
     /// Leave out llama.cpp, which is built from source the first time (about ten minutes).
     #[arg(long)]
     skip_llama_cpp: bool,
-    /// The model for the generation part, as `quickstart` takes it.
+    /// The language model for the parts of local models, as `quickstart` takes it.
     #[arg(long)]
     model: Option<String>,
+    /// A document whose tables of local models are written again, such as docs/inference.md.
+    #[arg(long, value_name = "FILE")]
+    document: Option<PathBuf>,
 }
 
-/// Builds what is to be measured, measures it, prints the table and writes `results.json`.
+/// Builds what is to be measured, measures it, prints the tables and writes `results.json`.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
     let folder = workspace.target.join("bench");
     let scratch = folder.join("tmp");
     fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
-    let mut series = plan(workspace, arguments, &folder)?;
+    let parts = Part::wanted(&arguments.only);
+    let rows = rows(arguments, &parts)?;
+    let programs = programs(workspace, arguments, &folder, (&rows, &parts))?;
+    let mut series: Vec<Series> = rows.iter().flat_map(|row| programs.series(row)).collect();
+    series.extend(parts.iter().flat_map(|part| programs.series_of(*part, &workspace.root)));
     let rounds = if arguments.quick { 1 } else { arguments.rounds.max(1) };
     let groups = wants(arguments, &|only| only == cluster::PART);
     let groups = if groups { Some(cluster::run(workspace, rounds)?) } else { None };
@@ -63,9 +76,22 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> Result<()> {
             one.measure(&scratch, LIMIT);
         }
     }
+    let mut of_models = report::of_models(&series);
+    if parts.contains(&Part::Correctness) {
+        of_models.extend(correctness::run(workspace, &programs)?);
+    }
+    if parts.contains(&Part::Sizing) {
+        of_models.push(("sizing", sizing::run(workspace, &programs)?));
+    }
+    if !of_models.is_empty() {
+        of_models.push(("hardware", hardware::table(workspace, &programs)));
+    }
     println!("\n{}", report::tables(&series));
-    if let Some(table) = groups {
+    for table in groups.iter().chain(of_models.iter().map(|(_, table)| table)) {
         println!("{table}");
+    }
+    if let Some(path) = &arguments.document {
+        document::fill(path, &of_models)?;
     }
     let results = folder.join("results.json");
     let text = serde_json::to_string_pretty(&report::json(&series, rounds))?;
@@ -83,34 +109,66 @@ fn wants(arguments: &Arguments, named: &dyn Fn(&str) -> bool) -> bool {
     arguments.only.is_empty() || arguments.only.iter().any(|only| named(only))
 }
 
-fn plan(workspace: &Workspace, arguments: &Arguments, folder: &Path) -> Result<Vec<Series>> {
-    let wanted = |named: &dyn Fn(&str) -> bool| wants(arguments, named);
-    let rows: Vec<&Row> = plan::rows().filter(|row| wanted(&|only| row.is_named(only))).collect();
-    let generation = wanted(&|only| only == GENERATION);
-    if rows.is_empty() && !generation && !wanted(&|only| only == cluster::PART) {
+/// The rows that are wanted, beside the parts of local models.
+fn rows(arguments: &Arguments, parts: &BTreeSet<Part>) -> Result<Vec<&'static Row>> {
+    let rows: Vec<&Row> = plan::rows().filter(|row| wants(arguments, &|only| row.is_named(only))).collect();
+    if rows.is_empty() && parts.is_empty() && !wants(arguments, &|only| only == cluster::PART) {
         bail!("no row is named {}", arguments.only.join(" or "));
     }
-    let mut packages = plan::peers(&rows);
-    if generation && !arguments.skip_llama_cpp {
-        packages.insert("llama-cpp");
+    Ok(rows)
+}
+
+/// Builds and installs what the rows and parts need.
+fn programs(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    folder: &Path,
+    (rows, parts): (&[&Row], &BTreeSet<Part>),
+) -> Result<Programs> {
+    let mut packages = plan::peers(rows);
+    packages.extend(parts.iter().flat_map(|part| part.peers()).copied());
+    if arguments.skip_llama_cpp {
+        packages.remove(LLAMA_CPP);
     }
     let scripts = workspace.root.join("bench/peers");
     let venvs = peers::Venvs::prepare(folder, &scripts, &packages);
-    let mut programs = Programs { scripts, venvs, bench: None, edges: None, throughput: None };
+    let models =
+        if parts.is_empty() { Tools::default() } else { tools(workspace, arguments, folder, parts)? };
+    let mut programs = Programs { scripts, venvs, bench: None, edges: None, models };
     if rows.iter().any(|row| !row.is_of_edges()) {
         programs.bench = example(workspace, &["superstep-runtime"], "bench");
     }
     if rows.iter().any(|row| row.is_of_edges()) {
         programs.edges = example(workspace, &["superstep-algorithms"], "edges");
     }
-    let mut series: Vec<Series> = rows.iter().flat_map(|row| programs.series(row)).collect();
-    if generation {
-        programs.throughput = example(workspace, &["superstep-inference"], "throughput");
-        let source = Source::parse(arguments.model.as_deref());
-        let model = model::obtain(workspace, Profile::Release, &source)?;
-        series.extend(programs.generation(&model.path));
+    Ok(programs)
+}
+
+/// What the parts of local models need of ours.
+fn tools(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    folder: &Path,
+    parts: &BTreeSet<Part>,
+) -> Result<Tools> {
+    let source = Source::parse(arguments.model.as_deref());
+    let model = model::obtain(workspace, Profile::Release, &source)?.path;
+    let mut tools = Tools { model, scratch: folder.join("tmp"), ..Tools::default() };
+    let inference = |name: &str| example(workspace, &["superstep-inference"], name);
+    if parts.contains(&Part::Generation) {
+        tools.throughput = inference("throughput");
     }
-    Ok(series)
+    if parts.contains(&Part::Loading) {
+        tools.loading = inference("loading");
+    }
+    if parts.contains(&Part::Sentences) || parts.contains(&Part::Correctness) {
+        tools.sentences = inference("sentences");
+        tools.embedder = model::obtain_for_tests()?.join(model::SENTENCE_MODEL);
+    }
+    if parts.contains(&Part::Serving) || parts.contains(&Part::Sizing) {
+        tools.superstep = Some(binary::build(workspace, Profile::Release)?);
+    }
+    Ok(tools)
 }
 
 /// Builds an example; when that fails the rows of others are still worth having.

@@ -15,6 +15,9 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The name of the sentence model in the folder of models.
+pub(crate) const SENTENCE_MODEL: &str = packaged::SENTENCES.name;
+
 /// A model file on this machine and the digest of its bytes.
 pub(crate) struct Model {
     /// Absolute.

