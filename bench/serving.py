@@ -182,7 +182,7 @@ def graph(port, mark, length):
                 for index, text in enumerate(prompts(mark))]
     names = [vertex["name"] for vertex in vertices]
     return {"apiVersion": "superstep.dev/v1alpha1", "kind": "AgentGraph", "metadata": {"name": "together"},
-            "spec": {"models": [{"name": "m", "external": model}], "entry": names, "outputs": names,
+            "spec": {"models": [{"name": "m", "external": model}], "entry": names, "outputs": [{"vertex": name} for name in names],
                      "vertices": vertices}}
 
 

@@ -13,7 +13,7 @@ use crate::tiles::Instructions;
 use crate::weights::{Census, Held, count, held};
 
 /// What a process takes that has no model: its code as far as it runs, its threads, and what they have allocated.
-const PROGRAM: u64 = 14_000_000;
+const PROGRAM: u64 = 20_000_000;
 /// What the tokenizer, the grammar and the metadata take for a token of the vocabulary, with its merges.
 const TOKEN: u64 = 600;
 /// Rows of the largest pass.
