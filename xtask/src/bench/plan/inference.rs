@@ -100,8 +100,9 @@ impl Programs {
     fn generation(&self) -> Vec<Series> {
         let model = ["--model".to_owned(), shown(&self.models.model)];
         let row = "tokens";
-        let ours =
-            Series::new(row, "superstep", Unit::Tokens, self.models.throughput.clone(), model.to_vec());
+        // The rounds are what repeats it.
+        let once = model.iter().cloned().chain(["--repeats".to_owned(), "1".to_owned()]).collect();
+        let ours = Series::new(row, "superstep", Unit::Tokens, self.models.throughput.clone(), once);
         let theirs = self.venvs.python(LLAMA_CPP).map(|python| {
             let arguments = std::iter::once(self.script(LLAMA_CPP)).chain(model).collect();
             Series::new(row, LLAMA_CPP, Unit::Tokens, Some(python), arguments).patient(2)
