@@ -82,6 +82,31 @@ fn from_a_file_a_model_is_the_same_as_from_memory() {
 }
 
 #[test]
+fn a_file_has_every_matrix_of_every_expert() {
+    let tiny = |architecture: &str| TinyModel {
+        architecture: architecture.to_owned(),
+        untied: true,
+        ..TinyModel::default()
+    };
+    // Of a layer two matrices of attention, and two of each of four experts, of a shared one, or of none.
+    for (tiny, of_layer) in [
+        (tiny("phi3"), 4),
+        (tiny("gemma3"), 4),
+        (tiny("qwen3moe"), 10),
+        (tiny("qwen2moe"), 12),
+        (TinyModel { mixture: true, ..tiny("llama") }, 10),
+    ] {
+        let bench = Bench::new(tiny);
+        let model = bench.load();
+        let blocks = Found::open(&bench.file()).unwrap().directory.blocks;
+        assert_eq!(blocks.len(), 2 + 2 * of_layer, "{:?}", bench.tiny);
+        let held = model.description().held.iter().find(|format| format.name == "Q8_0").unwrap();
+        let bytes: u64 = blocks.values().map(|(_, length)| length).sum();
+        assert_eq!(bytes, held.bytes, "what is no matrix is held as floats: {:?}", bench.tiny);
+    }
+}
+
+#[test]
 fn a_model_that_is_replaced_is_converted_anew_in_the_same_place() {
     let bench = Bench::new(TinyModel::default());
     let before = written(bench.load());

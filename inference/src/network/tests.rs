@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::converted::Kept;
 use crate::kernel::narrow;
 use crate::model::{LoadOptions, Model};
 use crate::reference::decoder::Decoder;
@@ -123,6 +124,32 @@ fn every_family_computes_what_its_definition_says() {
             let whole = found.iter().map(|row| row.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
             let off = middle(again.iter().zip(whole).map(|(again, whole)| distance(again, &whole)));
             assert!(off < 0.001, "{name} in pieces of {piece}: {off}");
+        }
+    }
+}
+
+#[test]
+fn every_family_computes_from_a_file_what_it_computes_from_memory() {
+    let tokens = tokens();
+    for (format, hidden) in [("F32", 64), ("Q4_K", 256)] {
+        for (name, tiny) in families() {
+            let tiny = TinyModel { format: format.to_owned(), hidden, ..tiny };
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("tiny.gguf");
+            tiny.write(&path).unwrap();
+            let load =
+                |converted| Model::load(&path, &LoadOptions { converted, ..LoadOptions::default() }).unwrap();
+            let [first, second] = [(); 2].map(|()| load(Some(folder.path().join("converted"))));
+            let plain = load(None);
+            let kept = [&plain, &first, &second].map(|model| model.description().kept.clone());
+            assert_eq!(kept, [Kept::Memory, Kept::Written, Kept::Found], "{name} {format}");
+            let expected = logits(&plain, &tokens, 5);
+            for model in [first, second] {
+                assert_eq!(model.description().stored, plain.description().stored, "{name} {format}");
+                assert_eq!(model.description().held, plain.description().held, "{name} {format}");
+                let kept = &model.description().kept;
+                assert!(logits(&model, &tokens, 5) == expected, "{name} {format}: {kept:?}");
+            }
         }
     }
 }
