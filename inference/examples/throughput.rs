@@ -45,7 +45,8 @@ fn measured(path: &Path, repeats: usize) -> Outcome<serde_json::Value> {
         batch.push(generate(&generator, &requests)?.writing);
     }
     let median = |rates: &[Rate], of: fn(&Rate) -> f64| median(rates.iter().map(of).collect());
-    let (cpu, clock): (fn(&Rate) -> f64, fn(&Rate) -> f64) = (|rate| rate.cpu, |rate| rate.clock);
+    let cpu: fn(&Rate) -> f64 = |rate| rate.cpu;
+    let clock: fn(&Rate) -> f64 = |rate| rate.clock;
     Ok(json!({
         "engine": "superstep",
         "pp_tokens_per_cpu_s": median(&reading, cpu),

@@ -142,7 +142,7 @@ impl Heard {
         Self { response, text: String::new() }
     }
 
-    /// Waits until a text was heard, and no longer.
+    /// Waits until a text was heard; what comes after it is left to be heard.
     pub(crate) async fn until(&mut self, text: &str) {
         let begun = Instant::now();
         while !self.text.contains(text) {
