@@ -4,6 +4,7 @@
 mod outside;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesUnordered, StreamExt as _};
@@ -13,6 +14,7 @@ use superstep_engine::{
 use superstep_graph::Verdict;
 use superstep_store::{Append, AppendError, Position, RunName};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::requests::Requests;
 use super::{Control, Observer, RunEnd, RunError, RunLog, Setup};
@@ -25,6 +27,8 @@ use crate::program::OnActivationText;
 
 /// How many actions are carried out before the outside is looked at.
 const BATCH: u32 = 256;
+/// How long the log may take with what it was given before the run was let go: a store that is away may take for ever.
+const LAST_APPENDS: Duration = Duration::from_secs(5);
 
 /// An append that has ended, with the number of its records.
 type Appended = (LogToken, u64, Result<Position, AppendError>);
@@ -109,18 +113,39 @@ impl Driver {
         loop {
             self.now = self.clock.now();
             if let Some(status) = self.act()? {
-                self.tell_end(&status);
-                return Ok(Some(RunEnd {
-                    status,
-                    outputs: self.solo.coordinator().outputs(),
-                    totals: self.solo.coordinator().totals(),
-                }));
+                return Ok(Some(self.end(status)));
             }
-            if self.detached || self.is_left() {
+            if self.detached {
+                return self.let_go().await;
+            }
+            if self.is_left() {
                 return Ok(None);
             }
             self.wait().await?;
         }
+    }
+
+    fn end(&mut self, status: RunStatus) -> RunEnd {
+        self.tell_end(&status);
+        let coordinator = self.solo.coordinator();
+        RunEnd { status, outputs: coordinator.outputs(), totals: coordinator.totals() }
+    }
+
+    /// Tells of what was already given to the log, once that is durable: whoever goes on with the run goes on behind it, and
+    /// tells nothing of it. Nothing else is begun.
+    async fn let_go(&mut self) -> Result<Option<RunEnd>, RunError> {
+        while let Ok(Some(appended)) = timeout(LAST_APPENDS, self.appends.next()).await {
+            self.now = self.clock.now();
+            self.appended(appended)?;
+        }
+        while let Some(action) = self.solo.poll_action() {
+            match action {
+                Action::Notify(notice) => self.notify(&notice),
+                Action::Ended(status) => return Ok(Some(self.end(status))),
+                Action::Append(..) | Action::Run(_) | Action::Abort(_) | Action::Decide { .. } => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Whether only an answer could move the run, and nobody here gives one. A program whose call is in doubt
@@ -211,7 +236,7 @@ impl Driver {
             return self.look();
         }
         let due = self.solo.poll_timeout().into_iter().chain(self.requests.next_deadline()).min();
-        let timeout = tokio::time::sleep_until(self.clock.at(due));
+        let due = tokio::time::sleep_until(self.clock.at(due));
         tokio::select! {
             Some(appended) = self.appends.next() => {
                 self.now = self.clock.now();
@@ -219,7 +244,7 @@ impl Driver {
             }
             deed = self.hands.next() => self.done(deed),
             Some(control) = self.controls.recv() => self.control(control),
-            () = timeout => {
+            () = due => {
                 self.now = self.clock.now();
                 self.solo.handle_timeout(self.now);
             }

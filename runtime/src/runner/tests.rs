@@ -132,6 +132,39 @@ impl Program for Caller {
     }
 }
 
+#[tokio::test]
+async fn what_the_log_has_when_a_run_is_let_go_was_told() {
+    let vertices: Vec<_> =
+        ["a", "b", "c"].map(|name| json!({"name": name, "custom": {"name": "leave"}})).into();
+    let edges = json!([{"from": "a", "to": "b"}, {"from": "b", "to": "c"}]);
+    let spec = json!({"entry": ["a"], "vertices": vertices, "edges": edges});
+    let mut left = 0;
+    for round in 0..30 {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::folder(folder.path()).unwrap();
+        let handle: Arc<Mutex<Option<RunHandle>>> = Arc::default();
+        let mut programs = programs();
+        let detached = Arc::clone(&handle);
+        programs.register_fn("leave", move |view| {
+            // The commit of what this gives is on its way when the run is let go.
+            if view.superstep == round % 3 {
+                detached.lock().unwrap().as_ref().unwrap().detach();
+            }
+            Ok(Payload::null())
+        });
+        let heard = Arc::new(Heard::default());
+        let run = Run::create(setup(programs, &heard), &store, new_run(spec.clone())).unwrap();
+        *handle.lock().unwrap() = Some(run.handle());
+        left += u32::from(run.drive().await.unwrap().is_none());
+        let records = store.read_only(&"test".parse().unwrap()).unwrap().records;
+        let committed = records.iter().filter(|record| matches!(record, Record::Committed(_))).count();
+        let heard = heard.0.lock().unwrap();
+        let told = heard.iter().filter(|notice| matches!(notice, Notice::Completed { .. })).count();
+        assert_eq!(told, committed, "in round {round}");
+    }
+    assert!(left > 0);
+}
+
 /// Asks, and gives the answer on.
 struct Asker;
 
