@@ -253,6 +253,14 @@ pub fn is_left(store: &Store<Record>, name: &RunName) -> bool {
     written(store, name).is_some_and(|note| note.left)
 }
 
+/// Notes of a run that is [left](RunSummary::left) that what follows its end is done. It is the note that [`list_runs`]
+/// has made, and speaks of the log of which that was made: of no other one that has the name since.
+pub fn note_seen_to(store: &Store<Record>, name: &RunName) {
+    if let Some(note) = written(store, name).filter(|note| note.left) {
+        Note { left: false, ..note }.keep(store, name);
+    }
+}
+
 /// The note of a run, whichever log it speaks of.
 fn written(store: &Store<Record>, name: &RunName) -> Option<Note> {
     let bytes = match store.note(name) {

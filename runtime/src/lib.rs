@@ -40,7 +40,7 @@ mod watch;
 pub use cache::{CACHE_TARGET, ResultCache};
 pub use call_subject::{CallSubject, ModelIdentity};
 pub use calls::{CallDecision, CallEvent, CallTicket, Caller, Calls};
-pub use catalogue::{Origin, RunPhase, RunSummary, is_left, list_runs, note_end};
+pub use catalogue::{Origin, RunPhase, RunSummary, is_left, list_runs, note_end, note_seen_to};
 pub use cel::{Expression, MAX_EXPRESSION};
 pub use check::check;
 pub use clock::Clock;

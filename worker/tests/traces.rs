@@ -10,18 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{Span, span::Event};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
-use superstep_engine::Record;
+use superstep_engine::{Payload, Record, RunStarted};
 use superstep_leases::{FileLease, Pace};
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
-use superstep_runtime::{Run, Setup};
+use superstep_runtime::{Run, RunPhase, Setup, is_left, list_runs};
 use superstep_store::{ObjectPlace, RunName, Store};
 use superstep_telemetry::{TraceOptions, Traces};
 use superstep_transport::Security;
@@ -413,13 +413,16 @@ fn whoever_is_lost_each_span_is_sent_once_and_by_who_sees_its_end() {
 }
 
 /// A store that keeps notes, in which a run has ended whose leader was killed at that moment: nothing is noted of it.
-fn left(folder: &Path, run: &str) -> Store<Record> {
+/// What it began with is `changed` since.
+fn left(folder: &Path, run: &str, changed: impl Fn(&mut RunStarted)) -> Store<Record> {
     let group = Group::new(&three());
     group.submit(run, &document("traced.yaml"));
     group.end(run);
     let name: RunName = run.parse().unwrap();
-    let records = group.store.read_only(&name).unwrap().records;
+    let mut records = group.store.read_only(&name).unwrap().records;
     drop(group.spans());
+    let Some(Record::RunStarted(started)) = records.first_mut() else { panic!("a log begins with its run") };
+    changed(Arc::make_mut(started));
     let place: ObjectPlace = format!("file://{}", folder.display()).parse().unwrap();
     let store = Store::object(&place).unwrap();
     store.create(&name, "gone").unwrap().append(records).wait().unwrap();
@@ -429,7 +432,7 @@ fn left(folder: &Path, run: &str) -> Store<Record> {
 #[test]
 fn the_span_of_a_run_whose_leader_was_killed_at_its_end_is_sent_once_by_who_leads_next() {
     let folder = tempfile::tempdir().unwrap();
-    let store = left(folder.path(), "left");
+    let store = left(folder.path(), "left", |_| {});
     let is_root = |span: &Span| text(&span.attributes, "superstep.run").as_deref() == Some("left");
     let group = Group::of(store.clone(), &three());
     group.wait(|group| group.collector.spans().iter().any(is_root));
@@ -443,6 +446,25 @@ fn the_span_of_a_run_whose_leader_was_killed_at_its_end_is_sent_once_by_who_lead
     next.submit("other", &document("traced.yaml"));
     next.end("other");
     assert!(!next.spans().iter().any(is_root));
+}
+
+#[test]
+fn an_end_of_which_this_version_cannot_tell_is_seen_to_all_the_same_and_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let unknown = Payload::from_json("\"of another version\"").unwrap();
+    let store = left(folder.path(), "left", |started| started.attachment = unknown.clone());
+    let name: RunName = "left".parse().unwrap();
+    let since = Instant::now();
+    while !list_runs(&store).unwrap().iter().any(|run| run.name == name && run.left) {
+        assert!(since.elapsed() < BOUND, "the run is not left");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let group = Group::of(store.clone(), &[("a", true)]);
+    group.wait(|_| !is_left(&store, &name));
+    let found = list_runs(&store).unwrap().into_iter().find(|run| run.name == name).unwrap();
+    assert!(matches!(found.phase, RunPhase::Ended(_)) && found.supersteps > 0, "{found:?}");
+    // Nobody leads it any more.
+    group.spans();
 }
 
 #[test]

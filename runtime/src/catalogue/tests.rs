@@ -8,11 +8,15 @@ use superstep_graph::validate;
 use super::*;
 use crate::{NewRun, record_run};
 
-/// A run that has ended, on workers or in one process.
-fn ended(store: &Store<Record>, name: &RunName, on_workers: bool) {
+fn begin(store: &Store<Record>, name: &RunName) {
     let spec = json!({"entry": ["one"], "vertices": [{"name": "one", "function": {"cel": "1"}}]});
     let graph = validate(&serde_json::from_value(spec).unwrap()).unwrap();
     record_run(store, NewRun::new(name.clone(), graph, json!(null)), "somebody").unwrap();
+}
+
+/// A run that has ended, on workers or in one process.
+fn ended(store: &Store<Record>, name: &RunName, on_workers: bool) {
+    begin(store, name);
     let mut records = vec![Record::EpochTaken { epoch: Epoch(1), owner: "somebody".to_owned() }];
     records.extend(on_workers.then(|| Record::Placed(Vec::new())));
     records.push(Record::Ended(RunStatus::Succeeded));
@@ -59,4 +63,25 @@ fn a_run_of_workers_is_left_until_its_end_is_noted() {
     // A note that does not speak of the log as it is is made again, and says that of the end all the same.
     age(home.path(), &cluster);
     assert!(!listed(&store, &cluster) && !is_left(&store, &cluster));
+}
+
+#[test]
+fn who_sees_to_an_end_late_says_nothing_of_another_run_that_has_the_name() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::folder(home.path()).unwrap();
+    let (seen_to, another) = ("seen-to".parse().unwrap(), "another".parse().unwrap());
+    for run in [&seen_to, &another] {
+        ended(&store, run, true);
+        age(home.path(), run);
+        assert!(listed(&store, run));
+    }
+    note_seen_to(&store, &seen_to);
+    assert!(!listed(&store, &seen_to) && !is_left(&store, &seen_to));
+    // Before its end was seen to, it is removed, and one begins that has its name.
+    store.remove(&another).unwrap();
+    begin(&store, &another);
+    note_seen_to(&store, &another);
+    let runs = list_runs(&store).unwrap();
+    let found = runs.iter().find(|run| run.name == another).unwrap();
+    assert_eq!((&found.phase, found.left), (&RunPhase::Unfinished, false));
 }

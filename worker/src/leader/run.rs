@@ -217,7 +217,7 @@ impl RunLead {
         if open.records.iter().any(|record| matches!(record, Record::Ended(_))) {
             let OpenLog { log, records } = open;
             drop(log);
-            ended::see_to(self, records).await?;
+            ended::see_to(self, records).await;
             return Ok(TermEnd::Ended);
         }
         let Some(workers) = self.workers(&open.records).await else { return Ok(TermEnd::Unheard) };
@@ -241,13 +241,13 @@ impl RunLead {
         let span = log_span::of_term(&self.run, term.epoch(), self.spans.trace());
         let (end, finished) = term.drive(self).instrument(span).await?;
         if let (Some(end), Some(Record::RunStarted(started))) = (finished, began) {
-            ended::settle(&self.shared, &self.run, started, end).await;
+            ended::settle(&self.shared, &self.run, started, Some(end)).await;
         }
         Ok(end)
     }
 
     /// Tells the leader who has the run, so that they are not dismissed.
-    fn place(&self, connections: Vec<Connection>) {
+    pub(super) fn place(&self, connections: Vec<Connection>) {
         if self.shared.leader.send(ToLeader::Placed(self.run.clone(), connections)).is_err() {
             tracing::trace!("the leader is gone");
         }
