@@ -19,6 +19,8 @@ use crate::names::MANAGER;
 
 /// The longest text of an event.
 const NOTE: usize = 1_000;
+/// The longest name of an object, which an event has too.
+const NAME: usize = 253;
 /// How long what is said again is counted on the event that said it first.
 const SERIES: Duration = Duration::from_secs(360);
 
@@ -58,7 +60,7 @@ impl Events {
     where
         K: Resource<DynamicType = ()>,
     {
-        if let Err(error) = self.publish(object.object_ref(&()), kind, (reason, cut(note))).await {
+        if let Err(error) = self.publish(object.object_ref(&()), kind, (reason, cut(note, NOTE))).await {
             tracing::info!(error = &error as &dyn std::error::Error, reason, "an event cannot be written");
         }
     }
@@ -78,7 +80,7 @@ impl Events {
             EventType::Normal => "Normal",
             EventType::Warning => "Warning",
         };
-        let key = Key::new(regarding.uid.as_deref().unwrap_or_default(), kind, reason);
+        let key = Key::new(regarding.uid.as_deref().unwrap_or_default(), kind, (reason, note));
         let now = Timestamp::now();
         let last = self.said.lock().unwrap_or_else(PoisonError::into_inner).last(&key, Instant::now());
         if let Some((first, count)) = last {
@@ -122,9 +124,13 @@ impl Events {
     }
 }
 
-/// The name of the event that said something of an object at that time.
+/// The name of the event that said something of an object at that time. Of a long name of the object it has the begin.
 fn named(regarding: &ObjectReference, at: Timestamp) -> String {
-    format!("{}.{:x}", regarding.name.as_deref().unwrap_or(MANAGER), at.as_nanosecond())
+    let time = format!(".{:x}", at.as_nanosecond());
+    let name = regarding.name.as_deref().unwrap_or(MANAGER);
+    // Each part of a name ends with a letter or a digit.
+    let name = cut(name, NAME - time.len()).trim_end_matches(['-', '.']);
+    format!("{name}{time}")
 }
 
 /// The standing that is another one than before: what is ready or on its way is normal.
@@ -139,10 +145,30 @@ fn changed<'a>(before: &[Condition], after: &'a [Condition]) -> Option<(EventTyp
     (!same).then_some((if stalled { EventType::Warning } else { EventType::Normal }, now))
 }
 
-fn cut(note: &str) -> &str {
-    let mut end = note.len().min(NOTE);
-    while !note.is_char_boundary(end) {
-        end -= 1;
+/// As much of a text as so many bytes have.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_has_a_name_that_an_api_server_takes() {
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let of = |name: &str| {
+            named(&ObjectReference { name: Some(name.to_owned()), ..ObjectReference::default() }, at)
+        };
+        assert_eq!(of("triage"), "triage.18fae27693b40000");
+        let longest = of(&"a".repeat(NAME));
+        assert!(longest.len() == NAME && longest.ends_with(".18fae27693b40000"), "{longest}");
+        let parted = of(&format!("{}-.{}", "a".repeat(234), "b".repeat(17)));
+        assert_eq!(parted, format!("{}.18fae27693b40000", "a".repeat(234)));
     }
-    &note[..end]
+
+    #[test]
+    fn a_text_is_cut_between_letters() {
+        assert_eq!((cut("äö", 3), cut("äö", 4), cut("äö", 9)), ("ä", "äö", "äö"));
+    }
 }

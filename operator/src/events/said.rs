@@ -11,12 +11,14 @@ pub(super) struct Key {
     uid: Box<str>,
     kind: &'static str,
     reason: Box<str>,
+    /// The hash of the text: an API server lets nobody change that of an event, so that another text is another event.
+    note: blake3::Hash,
 }
 
 impl Key {
-    /// That this is said of the object with this uid.
-    pub(super) fn new(uid: &str, kind: &'static str, reason: &str) -> Self {
-        Self { uid: uid.into(), kind, reason: reason.into() }
+    /// That this is said, for a reason and in a text, of the object with this uid.
+    pub(super) fn new(uid: &str, kind: &'static str, (reason, note): (&str, &str)) -> Self {
+        Self { uid: uid.into(), kind, reason: reason.into(), note: blake3::hash(note.as_bytes()) }
     }
 }
 
@@ -70,10 +72,15 @@ mod tests {
     #[test]
     fn what_is_said_again_is_counted_for_a_while() {
         let (mut said, start) = (Said::new(AGE), Instant::now());
-        let key = Key::new("u", "Normal", "Ready");
+        let key = Key::new("u", "Normal", ("Ready", "a"));
         assert_eq!(said.last(&key, start), None);
         said.note(key.clone(), (Timestamp::UNIX_EPOCH, 1), start);
-        for other in [Key::new("v", "Normal", "Ready"), Key::new("u", "Warning", "Ready")] {
+        for other in [
+            Key::new("v", "Normal", ("Ready", "a")),
+            Key::new("u", "Warning", ("Ready", "a")),
+            Key::new("u", "Normal", ("Other", "a")),
+            Key::new("u", "Normal", ("Ready", "b")),
+        ] {
             assert_eq!(said.last(&other, start), None, "{other:?}");
         }
         assert_eq!(said.last(&key, start + AGE / 2), Some((Timestamp::UNIX_EPOCH, 1)));
@@ -86,9 +93,13 @@ mod tests {
     fn what_is_old_is_forgotten() {
         let (mut said, start) = (Said::new(AGE), Instant::now());
         for uid in 0..100 {
-            said.note(Key::new(&uid.to_string(), "Normal", "Ready"), (Timestamp::UNIX_EPOCH, 1), start);
+            said.note(
+                Key::new(&uid.to_string(), "Normal", ("Ready", "a")),
+                (Timestamp::UNIX_EPOCH, 1),
+                start,
+            );
         }
-        said.note(Key::new("later", "Normal", "Ready"), (Timestamp::UNIX_EPOCH, 1), start + AGE);
+        said.note(Key::new("later", "Normal", ("Ready", "a")), (Timestamp::UNIX_EPOCH, 1), start + AGE);
         assert_eq!(said.times.len(), 1);
     }
 }
