@@ -106,7 +106,7 @@ impl Seen {
 
     /// What is compared of it; none if no more than a digest was kept.
     pub(super) fn essence(&self) -> Option<Value> {
-        self.essence.as_deref().map(|text| serde_json::from_str(text).unwrap_or(Value::Null))
+        self.essence.as_deref().map(read)
     }
 
     /// Whether no more than a digest was kept of what is compared.
@@ -119,9 +119,9 @@ impl Seen {
         self.replicas
     }
 
-    /// Its status.
+    /// Its status; null if it has none, or none that is kept.
     pub(crate) fn status(&self) -> Value {
-        self.status.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+        self.status.as_deref().map_or(Value::Null, read)
     }
 
     /// A number of its status; 0 where it is left out.
@@ -129,6 +129,11 @@ impl Seen {
         let number = self.status().get(name).and_then(Value::as_i64);
         number.and_then(|number| i32::try_from(number).ok()).unwrap_or_default()
     }
+}
+
+/// A value that was kept as JSON.
+fn read(json: &str) -> Value {
+    serde_json::from_str(json).expect("it was written of a value")
 }
 
 #[cfg(test)]
