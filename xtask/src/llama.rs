@@ -2,7 +2,7 @@
 
 use crate::process::{capture, run_aside};
 use crate::workspace::Workspace;
-use crate::{cache, images, machine, model};
+use crate::{cache, images, machine};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,17 +85,16 @@ fn recipe(dockerfile: &Path) -> Result<String> {
     Ok(format!("{REQUIREMENT} {SHA256}\n{}\n{image}", SETTINGS.join("\n")))
 }
 
-/// Fetches the sources into this folder; theirs.
+/// Fetches the sources into this folder; theirs. pip runs what is in them to learn what they are, and is told their digest so
+/// that it compares it before that.
 fn fetch(work: &Path) -> Result<PathBuf> {
+    let requirements = work.join("requirements.txt");
+    fs::write(&requirements, pinned())?;
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python"]);
-    run_aside(pip.arg("--dest").arg(work).arg(REQUIREMENT))
+    run_aside(pip.arg("--dest").arg(work).arg("--requirement").arg(requirements))
         .with_context(|| format!("cannot fetch the sources of llama.cpp, of {REQUIREMENT}"))?;
     let archive = work.join(SOURCES);
-    let found = model::digest(&archive)?;
-    if found != SHA256 {
-        bail!("{SOURCES} has the digest {found}, not {SHA256}");
-    }
     let sources = work.join("sources");
     fs::create_dir(&sources)?;
     let depth = VENDORED.split('/').count();
@@ -103,6 +102,11 @@ fn fetch(work: &Path) -> Result<PathBuf> {
     tar.args(["--extract", "--gzip", &format!("--strip-components={depth}"), "--file"]).arg(archive);
     capture(tar.arg("--directory").arg(&sources).arg(VENDORED))?;
     Ok(sources)
+}
+
+/// What pip is asked for, in its file of requirements.
+fn pinned() -> String {
+    format!("{REQUIREMENT} --hash=sha256:{SHA256}\n")
 }
 
 /// Compiles the program, which is in this folder then.
@@ -136,6 +140,14 @@ mod tests {
         assert_eq!(SOURCES, format!("{}-{version}.tar.gz", package.replace('-', "_")));
         assert_eq!(VENDORED.split('/').next(), SOURCES.strip_suffix(".tar.gz"));
         assert_eq!(IMAGE.rsplit_once(':').unwrap().1, version);
+    }
+
+    #[test]
+    fn pip_compares_the_digest() {
+        let pinned = pinned();
+        let (requirement, digest) = pinned.trim_end().split_once(" --hash=sha256:").unwrap();
+        assert_eq!((requirement, digest.len()), (REQUIREMENT, 64));
+        assert!(digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
     }
 
     #[test]

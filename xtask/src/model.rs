@@ -81,7 +81,7 @@ fn pulled(superstep: &Path, name: &str) -> Result<Model> {
 }
 
 /// The SHA-256 of a file, in lower-case hexadecimal.
-pub(crate) fn digest(path: &Path) -> Result<String> {
+fn digest(path: &Path) -> Result<String> {
     let shown = || format!("cannot read {}", path.display());
     let mut file = File::open(path).with_context(shown)?;
     let mut hasher = Sha256::new();
