@@ -4,7 +4,7 @@ mod refusal;
 mod schema;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -159,6 +159,7 @@ fn refused(report: &mut Report, schemas: &[(&'static str, Schema)], objects: &[V
 fn accepted(report: &mut Report, namespace: &str, objects: &[Value], outcomes: &[Outcome]) -> Result<()> {
     let names: Vec<String> = accepted_ones(objects, outcomes).map(name_of).collect();
     let mut dumb = Vec::new();
+    let begun = Instant::now();
     let looked = kubectl::until("every object has a condition with a reason", PATIENCE, || {
         let all = kubectl::list(&["agentgraphs,agentgraphpatches,modelservers", "--namespace", namespace])?;
         let told: BTreeMap<String, &Value> = all.iter().map(|object| (name_of(object), object)).collect();
@@ -171,6 +172,8 @@ fn accepted(report: &mut Report, namespace: &str, objects: &[Value], outcomes: &
     });
     if looked.is_ok() {
         dumb.clear();
+        let seconds = begun.elapsed().as_secs_f64();
+        report.note(format!("every accepted object has them {seconds:.1} s after the last was created"));
     }
     report.look("accepted objects without a condition and a reason in 2 minutes", names.len(), dumb);
     Ok(())
