@@ -177,6 +177,10 @@ pub struct GraphRunStatus {
     /// What it came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<RunOutput>,
+    /// The model servers whose pods it may ask: those that its graph named when it was handed to the workers, whatever the
+    /// graph names later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_servers: Option<Vec<String>>,
     /// What people are asked, the first sixteen questions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<PendingQuestion>,

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::backoff::Backoff;
 use crate::events::Events;
-use crate::graph_run::{Compared, Mirrored};
+use crate::graph_run::{Compared, Mirrored, Unpatched};
 use crate::metrics::Metrics;
 use crate::model_server::Scaled;
 use crate::pace::Pace;
@@ -44,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) compared: Remembered<Compared>,
     /// How much of what runs changed of their graphs was mirrored.
     pub(crate) mirrored: Remembered<Mirrored>,
+    /// Which proposals of runs have no patch.
+    pub(crate) unpatched: Remembered<Unpatched>,
     /// How many replicas servers were last decided to have whose number follows their load.
     pub(crate) scaled: Remembered<Scaled>,
     /// The namespace that is looked after; none is all of them.
@@ -91,6 +93,7 @@ impl Context {
             looked: Remembered::default(),
             compared: Remembered::default(),
             mirrored: Remembered::default(),
+            unpatched: Remembered::default(),
             scaled: Remembered::default(),
             namespace,
             graphs: Arc::default(),
@@ -117,6 +120,7 @@ impl Context {
         self.looked.keep(|uid| runs.contains(uid));
         self.compared.keep(|uid| runs.contains(uid));
         self.mirrored.keep(|uid| runs.contains(uid));
+        self.unpatched.keep(|uid| runs.contains(uid));
         let servers: HashSet<String> =
             self.servers.all().filter_map(|server| server.metadata.uid.clone()).collect();
         self.scaled.keep(|uid| servers.contains(uid));

@@ -15,7 +15,7 @@ const NAME: u64 = 253;
 
 /// Texts by definition and field; `[]` stands for the items of a list, `{}` for the members of a map. An empty
 /// definition is any.
-const TEXTS: [(&str, &str, u64); 50] = [
+const TEXTS: [(&str, &str, u64); 51] = [
     ("", "description", 4_096),
     ("AgentProgram", "system", TEMPLATE),
     ("AgentProgram", "template", TEMPLATE),
@@ -37,6 +37,7 @@ const TEXTS: [(&str, &str, u64); 50] = [
     ("EmbedProgram", "texts", EXPRESSION),
     ("ForkFrom", "name", NAME),
     ("FunctionProgram", "cel", EXPRESSION),
+    ("GraphRunStatus", "modelServers[]", NAME),
     ("HumanProgram", "prompt", TEMPLATE),
     ("JudgeProgram", "system", TEMPLATE),
     ("JudgeVerdict", "template", TEMPLATE),
@@ -71,7 +72,7 @@ const TEXTS: [(&str, &str, u64); 50] = [
 const CONDITION: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition";
 
 /// Lists and maps by definition and field.
-const LISTS: [(&str, &str, u64); 16] = [
+const LISTS: [(&str, &str, u64); 17] = [
     ("AgentGraphSpec", "vertices", 5_000),
     ("AgentGraphSpec", "edges", 10_000),
     ("AgentGraphSpec", "entry", 1_000),
@@ -85,6 +86,7 @@ const LISTS: [(&str, &str, u64); 16] = [
     ("McpTool", "allow", 256),
     ("PatchSpec", "mutations", 256),
     ("AgentGraphPatchStatus", "refused", 16),
+    ("GraphRunStatus", "modelServers", 1_000),
     ("GraphRunStatus", "questions", 16),
     ("", "conditions", 16),
     ("", "sources", 16),

@@ -1,8 +1,9 @@
 //! What graphs and models need of worker pods.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use superstep_api::ModelServerSpec;
+use superstep_api::{GraphRunObject, ModelServerSpec};
 use superstep_graph::{CredentialRef, ExternalModel, GraphSpec, ToolKind};
 
 use super::dereference::Referenced;
@@ -47,6 +48,12 @@ pub(super) fn needs(referenced: &Referenced) -> Needs {
 }
 
 impl Needs {
+    /// Runs that go on ask the model servers that they began with, whatever their graph names by now.
+    pub(super) fn keep(&mut self, runs: &[Arc<GraphRunObject>]) {
+        let statuses = runs.iter().filter_map(|run| run.status.as_ref());
+        self.servers.extend(statuses.flat_map(|status| status.model_servers.iter().flatten().cloned()));
+    }
+
     fn of_graph(&mut self, spec: &GraphSpec) {
         for external in spec.models.iter().filter_map(|model| model.external.as_ref()) {
             self.of_external(external);
@@ -117,7 +124,23 @@ pub(crate) fn port_of(url: &str) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    #[test]
+    fn runs_that_go_on_keep_their_servers() {
+        let run = |servers: Value| {
+            let run = json!({
+                "apiVersion": "superstep.dev/v1alpha1", "kind": "GraphRun", "metadata": {"name": "r"},
+                "spec": {"graphRef": {"name": "g"}}, "status": {"modelServers": servers},
+            });
+            Arc::new(serde_json::from_value::<GraphRunObject>(run).unwrap())
+        };
+        let mut needs = Needs { servers: BTreeSet::from(["large".to_owned()]), ..Needs::default() };
+        needs.keep(&[run(json!(["large", "small"])), run(Value::Null)]);
+        assert_eq!(needs.servers, BTreeSet::from(["large".to_owned(), "small".to_owned()]));
+    }
 
     #[test]
     fn a_url_has_a_port() {

@@ -11,7 +11,7 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::jiff::Timestamp;
 use kube::core::ApiResource;
 use kube::runtime::controller::Action;
-use superstep_api::{AgentGraphObject, AgentGraphStatus};
+use superstep_api::{AgentGraphObject, AgentGraphStatus, GraphRunObject};
 
 use super::build::{Plan, children};
 use super::dereference::{Namespace, Referenced, dereference};
@@ -96,7 +96,8 @@ async fn reconcile(
     };
     let known = Namespace { context: &context, namespace: &owner.namespace };
     let referenced = dereference(&known, &graph);
-    let needs = needs(&referenced);
+    let (mut needs, active) = (needs(&referenced), active(&context, &owner));
+    needs.keep(&active);
     let checked = check(&graph, &referenced, &needs, &context.settings.store);
     let misnamed = misnamed("AgentGraph", &owner.name);
     let placed = if checked.is_ok() && misnamed.is_none() && referenced.missing.is_empty() {
@@ -116,7 +117,7 @@ async fn reconcile(
         placed: &placed,
         set: set.as_deref(),
         pods: &own.pods.of(&owner.namespace, &owner.name),
-        active: active(&context, &owner),
+        active: u32::try_from(active.len()).unwrap_or(u32::MAX),
     };
     let none = AgentGraphStatus::default();
     let before = graph.status.as_ref();
@@ -132,14 +133,14 @@ async fn reconcile(
     })
 }
 
-/// How many runs of a graph have not ended.
-fn active(context: &Context, owner: &Owner) -> u32 {
+/// The runs of a graph that have not ended.
+fn active(context: &Context, owner: &Owner) -> Vec<Arc<GraphRunObject>> {
     let runs = context.runs.all().filter(|run| {
         run.spec.graph_ref.name == owner.name
             && run.metadata.namespace.as_deref() == Some(&owner.namespace)
             && is_active(run.status.as_ref())
     });
-    u32::try_from(runs.count()).unwrap_or(u32::MAX)
+    runs.collect()
 }
 
 /// Makes the children what they are to be, and deletes those that nobody wants.

@@ -1,5 +1,8 @@
 //! What vertices of a run propose to change of their graph, as patches that people can read and follow: one for each.
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource as _, ResourceExt as _};
@@ -19,6 +22,8 @@ use crate::workers::{may_pass, short};
 
 /// Names the question of a run that a patch was made of.
 const PROPOSAL: &str = "superstep.dev/proposal";
+/// How long a patch that the API server does not take is not written again.
+const AGAIN: Duration = Duration::from_secs(60);
 /// As much of the words of the API server is told as so many bytes.
 const WHY: usize = 300;
 /// Why a patch waits that nobody has decided on.
@@ -132,10 +137,7 @@ pub(super) async fn tell_proposals(
             decided.push((patch, proposed));
         }
     }
-    let mut without = Vec::new();
-    for proposed in &open {
-        without.extend(write(context, run, proposed).await?);
-    }
+    let without = written(context, run, &open).await?;
     if decided.is_empty() {
         return Ok(without);
     }
@@ -166,6 +168,37 @@ pub(super) async fn tell_proposals(
         tell(context, &patch, &before, status).await?;
     }
     Ok(without)
+}
+
+/// The proposals of a run that have no patch, by name: when the API server did not take it, and what is said of that.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Unpatched(BTreeMap<String, (Instant, String)>);
+
+impl Unpatched {
+    /// That of a proposal, unless its patch is to be written again.
+    fn known(&self, name: &str, now: Instant) -> Option<&(Instant, String)> {
+        self.0.get(name).filter(|(at, _)| now.duration_since(*at) < AGAIN)
+    }
+}
+
+/// Makes patches of those that are open; what is said of those that have none. A run is looked at each second, and what the API
+/// server does not take it would be sent as often.
+async fn written(context: &Context, run: &GraphRunObject, open: &[Proposed]) -> Result<Vec<String>, Failure> {
+    let uid = run.uid().unwrap_or_default();
+    let before = context.unpatched.get(&uid).unwrap_or_default();
+    let mut after = Unpatched::default();
+    for proposed in open {
+        let told = match before.known(&proposed.name, Instant::now()) {
+            Some(known) => Some(known.clone()),
+            None => write(context, run, proposed).await?.map(|note| (Instant::now(), note)),
+        };
+        after.0.extend(told.map(|told| (proposed.name.clone(), told)));
+    }
+    let notes = after.0.values().map(|(_, note)| note.clone()).collect();
+    if after != before {
+        context.unpatched.insert(uid, after);
+    }
+    Ok(notes)
 }
 
 /// Makes the patch of a proposal, and says that it waits; why it has none, if the API server takes no such patch.
@@ -270,6 +303,14 @@ mod tests {
         assert!(told.starts_with(&format!("proposal '{name}' has no patch")), "{told}");
         assert!(told.contains("template: Too long") && told.len() < 600, "{told}");
         assert!(told.contains("watch run-1") && told.contains(&format!("approve run-1 '{name}'")), "{told}");
+    }
+
+    #[test]
+    fn what_was_not_taken_is_written_again_after_a_while() {
+        let now = Instant::now();
+        let before = Unpatched(BTreeMap::from([("a".to_owned(), (now, "why".to_owned()))]));
+        assert_eq!(before.known("a", now + AGAIN / 2), Some(&(now, "why".to_owned())));
+        assert_eq!((before.known("a", now + AGAIN), before.known("b", now)), (None, None));
     }
 
     #[test]

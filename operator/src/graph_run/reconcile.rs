@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, Preconditions};
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Api, ResourceExt as _};
-use superstep_api::{GraphRunObject, GraphRunStatus, ModelServerObject, OperatingMode, RunPhase};
+use superstep_api::{GraphRunObject, GraphRunStatus, OperatingMode, RunPhase};
 use superstep_graph::validate;
 use superstep_proto::v1;
 use superstep_proto::v1::runs_client::RunsClient;
@@ -21,10 +21,11 @@ use super::former::Former;
 use super::mirror::mirror;
 use super::place::place;
 use super::proposals::tell_proposals;
+use super::servers::{may_ask, unready};
 use super::status::{cancelled, of_run, pending, refused, with_notes};
 use super::submission::{name_of, submission};
 use super::triggers::triggers;
-use crate::agent_graph::{Namespace, Referenced, dereference};
+use crate::agent_graph::{Namespace, dereference};
 use crate::apply::{hold, say};
 use crate::context::Context;
 use crate::control::{Failure, chain, control, settled};
@@ -39,31 +40,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_millis(50);
 /// How often a run is looked at that waits for something outside.
 const WAIT: Duration = Duration::from_secs(5);
-
-/// The first model server that the run asks over the network and that cannot answer, as far as is known.
-fn unready(context: &Context, namespace: &str, referenced: &Referenced) -> Option<String> {
-    let asked = referenced.servers.iter().filter(|(_, server)| !server.in_worker);
-    let mut names = asked.map(|(name, _)| name);
-    names
-        .find(|name| !context.servers.named(namespace, name).is_some_and(|server| is_ready(&server)))
-        .cloned()
-}
-
-/// Whether a model server answers, as its generation asks for. One whose number of pods follows its load does if one pod
-/// answers: that others come is no reason to wait, and that none is wanted is no answer.
-fn is_ready(server: &ModelServerObject) -> bool {
-    if server.spec.autoscaling.is_some() {
-        let status = server.status.as_ref();
-        let observed = status.and_then(|status| status.observed_generation);
-        let ready = status.and_then(|status| status.ready_replicas);
-        return observed == server.metadata.generation && ready.is_some_and(|ready| ready > 0);
-    }
-    let conditions = server.status.iter().flat_map(|status| &status.conditions);
-    let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
-    ready.any(|condition| {
-        condition.status == "True" && condition.observed_generation == server.metadata.generation
-    })
-}
 
 /// A run that is looked at.
 struct Look<'a> {
@@ -271,7 +247,10 @@ impl Look<'_> {
             tracing::info!(run = self.name, %status, "a run does not take its operating mode yet");
         }
         let place = place(self.context, &self.namespace, graph, &self.name);
-        let status = of_run(&self.before, self.run.metadata.generation, &found, &place, self.at);
+        let mut status = of_run(&self.before, self.run.metadata.generation, &found, &place, self.at);
+        if goes_on && status.model_servers.is_none() {
+            status.model_servers = may_ask(self.context, &self.namespace, self.run);
+        }
         mirror(self.context, self.run, &self.name, &found).await?;
         let without_patch = tell_proposals(self.context, self.run, &self.name, &found).await?;
         let status = with_notes(status, &without_patch);
@@ -332,49 +311,5 @@ impl Look<'_> {
             self.context.events.standing(self.run, &self.before.conditions, &status.conditions).await;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn server(autoscaling: Value, ready: &str, replicas: i32, observed: i64) -> ModelServerObject {
-        let condition = json!({
-            "type": "Ready", "status": ready, "reason": "R", "message": "", "observedGeneration": observed,
-            "lastTransitionTime": "2026-01-01T00:00:00Z",
-        });
-        let server = json!({
-            "apiVersion": "superstep.dev/v1alpha1", "kind": "ModelServer",
-            "metadata": {"name": "m", "generation": 2},
-            "spec": {"engine": {"candle": {}}, "autoscaling": autoscaling},
-            "status": {"observedGeneration": observed, "readyReplicas": replicas, "conditions": [condition]},
-        });
-        serde_json::from_value(server).unwrap()
-    }
-
-    #[test]
-    fn a_server_answers_when_a_pod_of_it_does() {
-        let scaled = || json!({"minReplicas": 0, "maxReplicas": 2});
-        for (autoscaling, ready, replicas, observed, expected) in [
-            (Value::Null, "True", 1, 2, true),
-            (Value::Null, "True", 1, 1, false),
-            (Value::Null, "False", 1, 2, false),
-            // It has no pods, as it is to be.
-            (scaled(), "True", 0, 2, false),
-            // A second one comes.
-            (scaled(), "False", 1, 2, true),
-            (scaled(), "True", 1, 1, false),
-        ] {
-            let server = server(autoscaling, ready, replicas, observed);
-            assert_eq!(
-                is_ready(&server),
-                expected,
-                "{:?} {ready} {replicas} {observed}",
-                server.spec.autoscaling
-            );
-        }
     }
 }

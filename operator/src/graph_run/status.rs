@@ -115,6 +115,7 @@ pub(super) fn of_run(
         started_at: started.and_then(|at| Timestamp::from_second(at).ok()).map(Time),
         finished_at: if ended { before.finished_at.clone().or(Some(Time(at))) } else { None },
         output: if ended { output(run.outputs.as_ref(), place) } else { None },
+        model_servers: before.model_servers.clone(),
         questions: run.questions.iter().take(QUESTIONS).map(question).collect(),
     }
 }

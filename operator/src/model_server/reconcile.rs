@@ -102,15 +102,19 @@ pub(crate) async fn run(context: Arc<Context>, shutdown: Shutdown) {
 
 /// The servers that a run may wake, or let rest, that has begun or ended.
 fn woken(context: &Context, progress: &InProgress, run: &Lenient<GraphRunObject>) -> Vec<Reference> {
-    let Some(run) = run.0.as_ref().ok().filter(|run| progress.is_news(run)) else { return Vec::new() };
+    let Ok(run) = &run.0 else { return Vec::new() };
+    let namespace = run.namespace().unwrap_or_default();
+    let there = context.runs.named(&namespace, &run.name_any());
+    if !progress.is_news(run, there.is_some_and(|there| there.uid() == run.uid())) {
+        return Vec::new();
+    }
     let sleeps = |server: &ModelServerObject| {
         let autoscaling = server.spec.autoscaling.as_ref();
-        autoscaling.is_some_and(Autoscaling::reaches_zero) && server.namespace() == run.namespace()
+        autoscaling.is_some_and(Autoscaling::reaches_zero)
+            && server.namespace().as_deref() == Some(&namespace)
     };
     let servers = context.servers.all().filter(|server| sleeps(server));
-    servers
-        .map(|server| Reference::new(&server.name_any()).within(&run.namespace().unwrap_or_default()))
-        .collect()
+    servers.map(|server| Reference::new(&server.name_any()).within(&namespace)).collect()
 }
 
 async fn reconcile(

@@ -9,12 +9,18 @@ use superstep_api::{GraphRunObject, OperatingMode, RunPhase};
 use crate::agent_graph::{Namespace, Referenced, dereference};
 use crate::context::Context;
 
-/// Whether a run in progress may ask the server by its pods. A run that nobody has begun counts if all is there that it names
-/// but a server that is ready.
+/// Whether a run in progress may ask the server by its pods. One that goes on has the servers that its status names, since its
+/// graph may have others by now; of one that has not begun its graph tells, and it counts if all is there that it names but a
+/// server that is ready.
 pub(in crate::model_server) fn is_asked(context: &Context, namespace: &str, server: &str) -> bool {
     let mut graphs: BTreeMap<String, bool> = BTreeMap::new();
     let runs = context.runs.all().filter(|run| run.namespace().as_deref() == Some(namespace));
     for run in runs.filter(|run| is_in_progress(run)) {
+        match told(&run, server) {
+            Some(true) => return true,
+            Some(false) => continue,
+            None => {}
+        }
         let has_begun = run.status.as_ref().is_some_and(|status| status.started_at.is_some());
         *graphs.entry(run.spec.graph_ref.name.clone()).or_default() |= has_begun;
     }
@@ -23,6 +29,12 @@ pub(in crate::model_server) fn is_asked(context: &Context, namespace: &str, serv
         let graph = context.graphs.named(namespace, graph);
         graph.is_some_and(|graph| asks(&dereference(&known, &graph), server, *has_begun))
     })
+}
+
+/// Whether a run may ask a server, if it has said which it may.
+fn told(run: &GraphRunObject, server: &str) -> Option<bool> {
+    let servers = run.status.as_ref()?.model_servers.as_ref()?;
+    Some(servers.iter().any(|name| name == server))
 }
 
 fn asks(referenced: &Referenced, server: &str, has_begun: bool) -> bool {
@@ -51,11 +63,12 @@ fn is_in_progress(run: &GraphRunObject) -> bool {
 pub(in crate::model_server) struct InProgress(Mutex<HashSet<String>>);
 
 impl InProgress {
-    /// Whether a run is in progress that was not, or the other way round. The many reports of one that goes on are no news.
-    pub(in crate::model_server) fn is_news(&self, run: &GraphRunObject) -> bool {
+    /// Whether a run is in progress that was not, or the other way round. The many reports of one that goes on are no news. One
+    /// that is not there any more is not in progress, whatever was last said of it.
+    pub(in crate::model_server) fn is_news(&self, run: &GraphRunObject, is_there: bool) -> bool {
         let uid = run.uid().unwrap_or_default();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_in_progress(run) { known.insert(uid) } else { known.remove(&uid) }
+        if is_there && is_in_progress(run) { known.insert(uid) } else { known.remove(&uid) }
     }
 }
 
@@ -92,11 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn a_run_keeps_to_the_servers_that_it_has_named() {
+        let mut run = run(Some("Running"), "Running", None);
+        assert_eq!(told(&run, "small"), None);
+        run.status.as_mut().unwrap().model_servers = Some(vec!["small".to_owned()]);
+        assert_eq!((told(&run, "small"), told(&run, "large")), (Some(true), Some(false)));
+    }
+
+    #[test]
     fn only_a_change_is_news() {
         let known = InProgress::default();
         let looks = ["Pending", "Running", "Running", "Waiting", "Waiting", "Running", "Succeeded"];
-        let news = looks.map(|phase| known.is_news(&run(Some(phase), "Running", None)));
+        let news = looks.map(|phase| known.is_news(&run(Some(phase), "Running", None), true));
         assert_eq!(news, [true, false, false, true, false, true, true]);
+        let waits = run(None, "Running", None);
+        assert_eq!([true, false, false].map(|is_there| known.is_news(&waits, is_there)), [true, true, false]);
+        assert!(known.0.lock().unwrap().is_empty(), "what is gone is not remembered");
     }
 
     #[test]
