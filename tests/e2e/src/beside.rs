@@ -28,19 +28,25 @@ pub(crate) fn beside<T: Sync, R: Send>(most: usize, items: &[T], act: impl Fn(&T
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::sync::Barrier;
 
     #[test]
     fn results_stand_in_the_order_of_items_and_no_more_is_done_at_once() {
-        let (now, peak) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let items: Vec<u64> = (0..12).collect();
+        let (now, peak, ended) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let together = Barrier::new(3);
+        let items: Vec<usize> = (0..12).collect();
         let doubled = beside(3, &items, |item| {
             peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis(12 - item));
+            // Three are in work before one of them ends, and the first of them ends last.
+            together.wait();
+            while ended.load(Ordering::SeqCst) < item - item % 3 + (2 - item % 3) {
+                thread::yield_now();
+            }
             now.fetch_sub(1, Ordering::SeqCst);
+            ended.fetch_add(1, Ordering::SeqCst);
             item * 2
         });
         assert_eq!(doubled, items.iter().map(|item| item * 2).collect::<Vec<_>>());
-        assert!((2..=3).contains(&peak.into_inner()));
+        assert_eq!(peak.into_inner(), 3);
     }
 }
