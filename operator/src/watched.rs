@@ -114,6 +114,13 @@ where
         self.store.get(&ObjectRef::new(name).within(namespace)).is_some()
     }
 
+    /// Whether an object that changed is there still, and not another one that has its name. Of one that went at once nothing
+    /// else tells that.
+    pub(crate) fn is_there(&self, object: &Lenient<K>) -> bool {
+        let there = self.store.get(&ObjectRef::from_obj(object));
+        there.is_some_and(|there| there.meta().uid == object.meta().uid)
+    }
+
     /// Those that can be read.
     pub(crate) fn all(&self) -> impl Iterator<Item = Arc<K>> + use<K> {
         self.store.state().into_iter().filter_map(|object| object.0.as_ref().ok().map(Arc::clone))

@@ -44,7 +44,9 @@ pub(super) fn triggers(context: &Arc<Context>, own: &Own) -> Vec<BoxStream<'stat
         above(&known, &patch.namespace().unwrap_or_default(), graph.into_iter().collect())
     };
     let activity = Mutex::new(HashSet::new());
-    let of_runs = move |run: &Arc<Lenient<GraphRunObject>>| begun_or_ended(&activity, run);
+    let known = Arc::clone(context);
+    let of_runs =
+        move |run: &Arc<Lenient<GraphRunObject>>| begun_or_ended(&activity, run, known.runs.is_there(run));
     let authorities = WatchStream::from_changes(context.authorities.clone()).map(|_| Touched::<Of>::All);
     vec![
         concerned(context.graphs.listen(), store(), of_graphs).boxed(),
@@ -112,13 +114,50 @@ pub(super) fn is_active(status: Option<&GraphRunStatus>) -> bool {
 }
 
 /// The graph of a run that has begun, ended or gone; the many reports of one that goes on concern nobody.
-fn begun_or_ended(activity: &Mutex<HashSet<String>>, run: &Lenient<GraphRunObject>) -> Option<Reference> {
+fn begun_or_ended(
+    activity: &Mutex<HashSet<String>>,
+    run: &Lenient<GraphRunObject>,
+    is_there: bool,
+) -> Option<Reference> {
     let whole = run.0.as_ref().ok()?;
     let uid = run.uid().unwrap_or_default();
     let is_leaving = run.meta().deletion_timestamp.is_some();
     let mut known = activity.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_news =
-        if is_active(whole.status.as_ref()) && !is_leaving { known.insert(uid) } else { known.remove(&uid) };
+    let is_active = is_there && !is_leaving && is_active(whole.status.as_ref());
+    let is_news = if is_active { known.insert(uid) } else { known.remove(&uid) };
     let graph = reference(&run.namespace().unwrap_or_default(), &whole.spec.graph_ref.name);
     (is_news || is_leaving).then_some(graph)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_graph_hears_of_runs_that_begin_end_or_go() {
+        let run = |phase: Value| -> Lenient<GraphRunObject> {
+            let metadata = json!({"name": "r", "namespace": "n", "uid": "u"});
+            let run = json!({
+                "apiVersion": "superstep.dev/v1alpha1", "kind": "GraphRun", "metadata": metadata,
+                "spec": {"graphRef": {"name": "g"}}, "status": {"phase": phase},
+            });
+            serde_json::from_value(run).unwrap()
+        };
+        let activity = Mutex::default();
+        let news = [
+            ("Pending", true),
+            ("Running", true),
+            ("Succeeded", true),
+            ("Pending", true),
+            ("Pending", false),
+        ];
+        let news = news.map(|(phase, is_there)| {
+            begun_or_ended(&activity, &run(json!(phase)), is_there).map(|graph| graph.name)
+        });
+        let graph = || Some("g".to_owned());
+        assert_eq!(news, [graph(), None, graph(), graph(), graph()]);
+        assert!(activity.lock().unwrap().is_empty());
+    }
 }

@@ -102,12 +102,11 @@ pub(crate) async fn run(context: Arc<Context>, shutdown: Shutdown) {
 
 /// The servers that a run may wake, or let rest, that has begun or ended.
 fn woken(context: &Context, progress: &InProgress, run: &Lenient<GraphRunObject>) -> Vec<Reference> {
-    let Ok(run) = &run.0 else { return Vec::new() };
-    let namespace = run.namespace().unwrap_or_default();
-    let there = context.runs.named(&namespace, &run.name_any());
-    if !progress.is_news(run, there.is_some_and(|there| there.uid() == run.uid())) {
+    let is_there = context.runs.is_there(run);
+    let Some(run) = run.0.as_ref().ok().filter(|run| progress.is_news(run, is_there)) else {
         return Vec::new();
-    }
+    };
+    let namespace = run.namespace().unwrap_or_default();
     let sleeps = |server: &ModelServerObject| {
         let autoscaling = server.spec.autoscaling.as_ref();
         autoscaling.is_some_and(Autoscaling::reaches_zero)
