@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::objects::{number, text};
+use crate::objects::{number, text, time_of_day};
 use crate::release::{NAMESPACE, OPERATOR};
 
 /// What gives rights.
@@ -121,17 +121,7 @@ impl Line {
 
     /// The time of the day at which it came.
     fn time(&self) -> Option<Duration> {
-        let (_, time) = self.came.trim_end_matches('Z').split_once('T')?;
-        let mut seconds = 0.0;
-        for part in time.split(':') {
-            seconds = seconds * 60.0 + part.parse::<f64>().ok()?;
-        }
-        Duration::try_from_secs_f64(seconds).ok()
-    }
-
-    /// The namespace of the account that asked.
-    fn of_account(&self) -> Option<&str> {
-        Some(self.user.strip_prefix("system:serviceaccount:")?.split_once(':')?.0)
+        time_of_day(&self.came)
     }
 }
 

@@ -1,6 +1,10 @@
 //! What is read out of objects.
 
+use std::time::Duration;
+
 use serde_json::Value;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A text in an object, or an empty one.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -51,6 +55,24 @@ pub(crate) fn told(object: &Value) -> String {
     format!("{phase} {}", conditions.collect::<Vec<_>>().join(", "))
 }
 
+/// The time of the day of a moment as objects tell it, such as `2026-11-29T10:38:41Z`.
+pub(crate) fn time_of_day(moment: &str) -> Option<Duration> {
+    let (_, time) = moment.trim_end_matches('Z').split_once('T')?;
+    let mut seconds = 0.0;
+    for part in time.split(':') {
+        seconds = seconds * 60.0 + part.parse::<f64>().ok()?;
+    }
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// How long after one moment another one is, which is less than half a day. Clocks of two machines may differ, so that what
+/// follows seems to come before: then it is nothing.
+pub(crate) fn since(earlier: &str, later: &str) -> Option<Duration> {
+    let (earlier, later) = (time_of_day(earlier)?, time_of_day(later)?);
+    let after = if later < earlier { later + DAY - earlier } else { later - earlier };
+    Some(if after > DAY / 2 { Duration::ZERO } else { after })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +89,17 @@ mod tests {
         assert!(is_settled(&object(2, 2)));
         assert!(!is_settled(&object(2, 1)));
         assert!(!is(&object(2, 2), "Stalled"));
+    }
+
+    #[test]
+    fn moments_may_stand_on_both_sides_of_midnight_or_the_wrong_way() {
+        for (earlier, later, seconds) in [
+            ("2026-11-29T10:38:41Z", "2026-11-29T10:39:11Z", 30.0),
+            ("2026-11-29T23:59:50Z", "2026-11-30T00:00:20.5Z", 30.5),
+            ("2026-11-29T10:38:41Z", "2026-11-29T10:38:40Z", 0.0),
+        ] {
+            assert_eq!(since(earlier, later), Some(Duration::from_secs_f64(seconds)), "{earlier} {later}");
+        }
+        assert_eq!(since("", "2026-11-29T10:38:40Z"), None);
     }
 }
