@@ -58,7 +58,7 @@ pub use pods::{
     Volume, WhenUnsatisfiable,
 };
 pub use run_name::run_name;
-pub use schema::schema;
+pub use schema::{SchemaKind, schema};
 pub use set::{CheckedGraph, Loaded, NoGraph, Resource, ResourceSet, load, read_document};
 pub use source::{Place, Position, Source};
 #[cfg(feature = "crd")]

@@ -1,5 +1,7 @@
 //! JSON schemas of the resources, for editors.
 
+mod graph_run;
+
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -8,8 +10,36 @@ use crate::agent_graph::AgentGraph;
 use crate::kind::{API_VERSION, Kind};
 use crate::model_server::ModelServer;
 use crate::patch::AgentGraphPatch;
+use graph_run::GraphRun;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// What there is a schema of: the kinds that a local run reads, and runs, which are documents on a cluster alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SchemaKind {
+    /// A kind that a local run reads.
+    Local(Kind),
+    /// A run.
+    GraphRun,
+}
+
+impl SchemaKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [
+        Self::Local(Kind::AgentGraph),
+        Self::Local(Kind::ModelServer),
+        Self::Local(Kind::AgentGraphPatch),
+        Self::GraphRun,
+    ];
+
+    /// What stands in the field `kind`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local(kind) => kind.name(),
+            Self::GraphRun => GraphRun::KIND,
+        }
+    }
+}
 
 /// The JSON schema (2020-12) of the documents of one kind; without a kind, of the documents of every
 /// kind.
@@ -17,8 +47,9 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// It accepts whatever the reader accepts, and refuses what has another form: unknown and missing
 /// fields, wrong types and words, names and durations that are none. Relations between fields, such as
 /// an edge to a vertex that is not there, are left to the reader. Only of the vertices that a patch
-/// adds does it refuse more than the reader, which leaves their members to the barrier.
-pub fn schema(kind: Option<Kind>) -> Value {
+/// adds does it refuse more than the reader, which leaves their members to the barrier. A run is read by
+/// API servers alone, which may be left to make its name.
+pub fn schema(kind: Option<SchemaKind>) -> Value {
     let mut generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
     let mut root = match kind {
         Some(kind) => reference(kind, &mut generator),
@@ -31,14 +62,15 @@ pub fn schema(kind: Option<Kind>) -> Value {
     Value::Object(root)
 }
 
-fn reference(kind: Kind, generator: &mut SchemaGenerator) -> Map<String, Value> {
+fn reference(kind: SchemaKind, generator: &mut SchemaGenerator) -> Map<String, Value> {
     fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
         generator.subschema_for::<T>().to_value()
     }
     let reference = match kind {
-        Kind::AgentGraph => of::<AgentGraph>(generator),
-        Kind::ModelServer => of::<ModelServer>(generator),
-        Kind::AgentGraphPatch => of::<AgentGraphPatch>(generator),
+        SchemaKind::Local(Kind::AgentGraph) => of::<AgentGraph>(generator),
+        SchemaKind::Local(Kind::ModelServer) => of::<ModelServer>(generator),
+        SchemaKind::Local(Kind::AgentGraphPatch) => of::<AgentGraphPatch>(generator),
+        SchemaKind::GraphRun => of::<GraphRun>(generator),
     };
     Map::from_iter([("$ref".to_owned(), reference["$ref"].clone())])
 }
@@ -46,7 +78,7 @@ fn reference(kind: Kind, generator: &mut SchemaGenerator) -> Map<String, Value> 
 /// Each kind has a condition of its own, so that an editor tells of a mistake in terms of the kind that
 /// the document names.
 fn any_of_the_kinds(generator: &mut SchemaGenerator) -> Map<String, Value> {
-    let each = Kind::ALL.map(|kind| {
+    let each = SchemaKind::ALL.map(|kind| {
         json!({
             "if": {"properties": {"kind": {"const": kind.name()}}, "required": ["kind"]},
             "then": reference(kind, generator),
@@ -57,7 +89,7 @@ fn any_of_the_kinds(generator: &mut SchemaGenerator) -> Map<String, Value> {
         "required": ["apiVersion", "kind"],
         "properties": {
             "apiVersion": {"const": API_VERSION},
-            "kind": {"enum": Kind::ALL.map(Kind::name)},
+            "kind": {"enum": SchemaKind::ALL.map(SchemaKind::name)},
         },
         "allOf": each,
     });

@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jsonschema::Validator;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use superstep_api::{AgentGraph, AgentGraphPatch, Kind, ModelServer, Source, load, schema};
+use superstep_api::{
+    AgentGraph, AgentGraphPatch, Kind, ModelServer, RunSpec, SchemaKind, Source, load, read_document, schema,
+};
 
 /// Folders whose documents a user may take as examples, and one that has what they leave out.
 const FOLDERS: [&str; 4] = ["../manifests", "../cli/tests/good", "../cli/tests/graphs", "testdata"];
@@ -43,29 +46,38 @@ fn documents(folders: &[&str]) -> Vec<(String, Value)> {
     documents
 }
 
-fn kind_of(document: &Value) -> Option<Kind> {
+fn kind_of(document: &Value) -> Option<SchemaKind> {
     let name = document.get("kind")?.as_str()?;
-    Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    SchemaKind::ALL.into_iter().find(|kind| kind.name() == name)
 }
 
-fn validator(kind: Option<Kind>) -> Validator {
+fn validator(kind: Option<SchemaKind>) -> Validator {
     jsonschema::draft202012::new(&schema(kind)).unwrap()
 }
 
 /// Whether the document has the form of its kind, relations apart.
-fn has_form(kind: Kind, document: &Value) -> bool {
+fn has_form(kind: SchemaKind, document: &Value) -> bool {
+    fn is<T: DeserializeOwned>(value: &Value) -> bool {
+        serde_json::from_value::<T>(value.clone()).is_ok()
+    }
     match kind {
-        Kind::AgentGraph => serde_json::from_value::<AgentGraph>(document.clone()).is_ok(),
-        Kind::ModelServer => serde_json::from_value::<ModelServer>(document.clone()).is_ok(),
-        Kind::AgentGraphPatch => serde_json::from_value::<AgentGraphPatch>(document.clone()).is_ok(),
+        SchemaKind::Local(Kind::AgentGraph) => is::<AgentGraph>(document),
+        SchemaKind::Local(Kind::ModelServer) => is::<ModelServer>(document),
+        SchemaKind::Local(Kind::AgentGraphPatch) => is::<AgentGraphPatch>(document),
+        SchemaKind::GraphRun => is::<RunSpec>(&document["spec"]),
     }
 }
 
 /// What the reader finds wrong with the document by itself; references to others are not looked at, nor that this
-/// is no cluster.
+/// is no cluster. Of a run only the spec is read.
 fn mistakes(document: &Value) -> Vec<String> {
-    let source = Source { name: "a.json".to_owned(), text: document.to_string(), named: true };
-    let loaded = load(&[Arc::new(source)], &|_| None);
+    let source =
+        |value: &Value| Arc::new(Source { name: "a.json".to_owned(), text: value.to_string(), named: true });
+    if kind_of(document) == Some(SchemaKind::GraphRun) {
+        let read = read_document::<RunSpec>(&source(&document["spec"]));
+        return read.err().unwrap_or_default().iter().map(ToString::to_string).collect();
+    }
+    let loaded = load(&[source(document)], &|_| None);
     let errors = loaded.diagnostics.iter().filter(|found| found.is_error());
     let elsewhere = |error: &String| {
         error.contains("no ModelServer is named")
@@ -275,8 +287,10 @@ fn what_the_schema_refuses_the_reader_refuses_and_the_other_way_for_form() {
         let kind = kind_of(&document).unwrap();
         let validator = validator(Some(kind));
         variants(&document, &changes, &mut |pointer, variant| {
-            // A document of another kind, or of none, is not read as one of this kind.
-            if pointer == "/kind" || pointer == "/apiVersion" || pointer.is_empty() {
+            // A document of another kind, or of none, is not read as one of this kind, and API servers alone read what a
+            // run has beside its spec.
+            let is_read = kind != SchemaKind::GraphRun || pointer.starts_with("/spec");
+            if pointer == "/kind" || pointer == "/apiVersion" || pointer.is_empty() || !is_read {
                 return;
             }
             let at = || format!("{file}: {pointer} is {}", variant.pointer(pointer).expect("it is there"));
@@ -292,6 +306,45 @@ fn what_the_schema_refuses_the_reader_refuses_and_the_other_way_for_form() {
     }
     assert!(differences.is_empty(), "{differences:#?}");
     assert!(both > 1_000, "{both}");
+}
+
+#[test]
+fn a_run_has_a_name_or_the_begin_of_one_and_what_the_example_has() {
+    let (any, of_runs) = (validator(None), validator(Some(SchemaKind::GraphRun)));
+    let run = |metadata: Value, spec: Value| json!({"apiVersion": "superstep.dev/v1alpha1", "kind": "GraphRun", "metadata": metadata, "spec": spec});
+    let (generated, spec) = (json!({"generateName": "triage-"}), json!({"graphRef": {"name": "triage"}}));
+    for good in [
+        run(generated.clone(), spec.clone()),
+        run(json!({"name": "triage-1", "resourceVersion": "7"}), spec.clone()),
+        documents(&["../manifests/kubernetes"])
+            .into_iter()
+            .find_map(|(_, found)| (found["kind"] == "GraphRun").then_some(found))
+            .unwrap(),
+    ] {
+        assert!(any.is_valid(&good) && of_runs.is_valid(&good), "{good}");
+    }
+    for (what, bad) in [
+        ("no name", run(json!({}), spec.clone())),
+        ("the begin of a name that is none", run(json!({"generateName": "Triage-"}), spec.clone())),
+        ("no graph", run(generated.clone(), json!({}))),
+        (
+            "a field that is none",
+            run(generated.clone(), json!({"graphRef": {"name": "triage"}, "inputs": {}})),
+        ),
+        ("a mode that is none", {
+            run(generated.clone(), json!({"graphRef": {"name": "triage"}, "operatingMode": "Paused"}))
+        }),
+        (
+            "another version",
+            json!({"apiVersion": "superstep.dev/v1", "kind": "GraphRun", "metadata": generated, "spec": spec}),
+        ),
+        (
+            "another kind",
+            json!({"apiVersion": "superstep.dev/v1alpha1", "kind": "AgentRun", "metadata": generated, "spec": spec}),
+        ),
+    ] {
+        assert!(!any.is_valid(&bad) && !of_runs.is_valid(&bad), "the schema takes {what}");
+    }
 }
 
 #[test]

@@ -29,13 +29,15 @@ fn the_schema_of_each_kind_is_printed_in_each_format() {
         ("schema AgentGraph", "#/$defs/AgentGraph"),
         ("schema modelserver", "#/$defs/ModelServer"),
         ("schema agpatch", "#/$defs/AgentGraphPatch"),
+        ("schema grun", "#/$defs/GraphRun"),
     ] {
         let schema = home.line(line).with(0).json();
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         assert_eq!(schema["$ref"], reference);
     }
     let whole = home.line("schema").with(0).json();
-    assert_eq!(whole["properties"]["kind"]["enum"], json!(["AgentGraph", "ModelServer", "AgentGraphPatch"]));
+    let kinds = json!(["AgentGraph", "ModelServer", "AgentGraphPatch", "GraphRun"]);
+    assert_eq!(whole["properties"]["kind"]["enum"], kinds);
     let described = whole.pointer("/$defs/VertexSpec/properties/timeout/description");
     assert_eq!(described, Some(&Value::from("The longest that one attempt may take.")));
     assert!(home.line("schema --output yaml").with(0).stdout.contains("\n$defs:\n"));

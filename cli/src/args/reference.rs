@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use clap_complete::Shell;
-use superstep_api::Kind;
+use superstep_api::{Kind, SchemaKind};
 
 use crate::output::OutputFormat;
 
@@ -14,6 +14,7 @@ use crate::output::OutputFormat;
 Examples:
   superstep schema > superstep.json
   superstep schema AgentGraph --output yaml
+  superstep schema GraphRun > run.json
 
 It is JSON schema 2020-12. An editor with the YAML language server takes it from a first line
   # yaml-language-server: $schema=superstep.json")]
@@ -38,14 +39,18 @@ pub(crate) enum KindName {
     /// Changes to graphs.
     #[value(name = "AgentGraphPatch", alias = "agpatch")]
     AgentGraphPatch,
+    /// Runs, which only a cluster has as documents.
+    #[value(name = "GraphRun", alias = "grun")]
+    GraphRun,
 }
 
-impl From<KindName> for Kind {
+impl From<KindName> for SchemaKind {
     fn from(name: KindName) -> Self {
         match name {
-            KindName::AgentGraph => Self::AgentGraph,
-            KindName::ModelServer => Self::ModelServer,
-            KindName::AgentGraphPatch => Self::AgentGraphPatch,
+            KindName::AgentGraph => Self::Local(Kind::AgentGraph),
+            KindName::ModelServer => Self::Local(Kind::ModelServer),
+            KindName::AgentGraphPatch => Self::Local(Kind::AgentGraphPatch),
+            KindName::GraphRun => Self::GraphRun,
         }
     }
 }

@@ -54,6 +54,8 @@ mod tests {
         let object = own(json!({"object": {"url": "gs://mine/"}}));
         assert_eq!(place_of(Some(&object), &url, run), "gs://mine/triage-x.01");
         assert_eq!(place_of(None, &default(None, Some("shared")), run), "claim://shared/triage/triage-x.01");
+        let claim = own(json!({"claim": {"name": "mine"}}));
+        assert_eq!(place_of(Some(&claim), &url, run), "claim://mine/triage/triage-x.01");
         let ephemeral = own(json!({"ephemeral": {}}));
         assert_eq!(place_of(Some(&ephemeral), &url, run), "");
         assert_eq!(place_of(None, &default(None, None), run), "");

@@ -74,10 +74,13 @@ mod tests {
 
     #[test]
     fn a_run_has_its_documents_and_a_fork_those_of_its_run() {
-        let whole = asked(&json!({"input": {"inline": {"text": "hi"}}, "continueFrom": {"name": "first"}}));
-        let whole = whole.unwrap();
+        let more = json!({
+            "input": {"inline": {"text": "hi"}}, "parameters": {"tone": "dry"}, "continueFrom": {"name": "first"},
+        });
+        let whole = asked(&more).unwrap();
         assert_eq!((whole.run.as_str(), whole.graph.as_str()), ("next.01234567", "triage"));
         assert_eq!((whole.documents.len(), &whole.input[..]), (1, &br#"{"text":"hi"}"#[..]));
+        assert_eq!(&whole.parameters[..], br#"{"tone":"dry"}"#);
         assert_eq!((whole.continue_from.as_str(), &whole.fork_from), ("first.00000001", &None));
 
         let from = v1::ForkFrom { run: "first.00000001".to_owned(), superstep: 3 };

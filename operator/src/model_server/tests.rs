@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect, expect_file};
 use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
 use superstep_api::{ModelServerObject, ModelServerStatus};
 
 use super::build::{Plan, children};
@@ -37,6 +38,38 @@ fn every_engine_has_pods_of_its_kind() {
         });
     }
     expect_file!["../../testdata/model_server/engines.out.yaml"].assert_eq(&written.join("---\n"));
+}
+
+#[test]
+fn a_server_is_placed_where_it_says_and_on_the_cpu_asks_for_no_device() {
+    let toleration = json!({"key": "team", "operator": "Equal", "value": "models", "effect": "NoExecute"});
+    let document = json!({
+        "apiVersion": "superstep.dev/v1alpha1",
+        "kind": "ModelServer",
+        "metadata": {"name": "placed", "namespace": "team", "uid": "0b5cdd38"},
+        "spec": {
+            "model": {"name": "tiny", "sources": [{"claim": {"name": "weights", "path": "tiny.gguf"}}]},
+            "engine": {"candle": {}},
+            "devices": {"cpu": {}},
+            "cache": {"ephemeral": {}},
+            "scheduling": {
+                "nodeSelector": {"disk": "ssd"},
+                "tolerations": [toleration],
+                "topologySpread": [{"topologyKey": "zone", "maxSkew": 2}],
+            },
+        },
+    });
+    let server: ModelServerObject = serde_json::from_value(document).unwrap();
+    let (owner, spec, settings) = (Owner::of(&server).unwrap(), check(&server.spec).unwrap(), settings(&[]));
+    let made = children(&Plan { owner: &owner, spec: &spec, settings: &settings, replicas: 1 });
+    let pod = made.iter().find_map(|child| child.object().pointer("/spec/template/spec")).unwrap();
+    assert_eq!((&pod["nodeSelector"], &pod["tolerations"]), (&json!({"disk": "ssd"}), &json!([toleration])));
+    let spread = pod["topologySpreadConstraints"].as_array().unwrap();
+    assert_eq!(spread.len(), 1);
+    assert_eq!((&spread[0]["topologyKey"], &spread[0]["maxSkew"]), (&json!("zone"), &json!(2)));
+    assert_eq!(pod["containers"][0].get("resources"), None);
+    let cache = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "cache");
+    assert_eq!(cache.unwrap().get("emptyDir"), Some(&json!({})));
 }
 
 /// What is said of a server with no pods.
