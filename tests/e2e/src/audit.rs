@@ -123,6 +123,11 @@ impl Line {
     fn time(&self) -> Option<Duration> {
         time_of_day(&self.came)
     }
+
+    /// The namespace of the account that asked.
+    fn of_account(&self) -> Option<&str> {
+        Some(self.user.strip_prefix("system:serviceaccount:")?.split_once(':')?.0)
+    }
 }
 
 /// What was refused for want of a right, but for what accounts asked whose rights had just been taken, or just been given: a

@@ -1,11 +1,15 @@
-//! Every rule of the protocol has a test, and the protocol names it.
+//! Every rule of the protocol has a test, and the protocol names it; tests that other documents name exist too.
 
 use super::{Tree, Violation};
 use std::collections::BTreeSet;
 use std::path::Path;
 
 const PROTOCOL: &str = "docs/protocol.md";
-const RULES: usize = 34;
+const RULES: usize = 35;
+/// Documents that say by which tests something is held.
+const DOCUMENTS: [&str; 4] = ["README.md", "docs/architecture.md", "docs/guarantees.md", "fuzz/README.md"];
+/// How many words a name in them has at least that is that of a test: fields and functions have fewer.
+const WORDS: usize = 4;
 
 /// What the protocol says about one rule.
 struct Section {
@@ -36,9 +40,30 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
             violations.push(violation(section.line, what));
         }
         let absent = section.tests.iter().filter(|(_, name)| !exists(&known, name));
-        violations.extend(absent.map(|(line, name)| violation(*line, format!("there is no test `{name}`"))));
+        violations.extend(absent.map(|(line, name)| violation(*line, absence(name))));
     }
+    violations.extend(DOCUMENTS.iter().flat_map(|document| documented(tree, Path::new(document), &known)));
     violations
+}
+
+fn absence(name: &str) -> String {
+    format!("there is no test `{name}`")
+}
+
+/// The tests that a document names and that are not there.
+fn documented(tree: &Tree, path: &Path, known: &BTreeSet<String>) -> Vec<Violation> {
+    let lines = tree.get(path).unwrap_or_default().lines().enumerate();
+    let names = lines.flat_map(|(index, line)| {
+        let names = line.split('`').skip(1).step_by(2);
+        names.filter(|name| is_long(name) && !exists(known, name)).map(move |name| (index + 1, name))
+    });
+    names.map(|(line, name)| Violation::new(path, line, "protocol", absence(name))).collect()
+}
+
+/// Whether it is a name of as many words as tests have.
+fn is_long(name: &str) -> bool {
+    let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    is_name && name.split('_').count() >= WORDS
 }
 
 fn sections(text: &str) -> Vec<Section> {
@@ -112,6 +137,28 @@ mod tests {
         assert_eq!(violations(&whole("Tests: owes")).len(), RULES);
         assert_eq!(violations(&whole("Tests: `absent`")).len(), RULES);
         assert_eq!(violations(&whole("Tests: `plain`")).len(), RULES, "a function that is no test");
+    }
+
+    #[test]
+    fn tests_that_other_documents_name_are_looked_for() {
+        let check = |line: &str| {
+            let files = [
+                (PROTOCOL, whole("Tests: `owes`")),
+                ("docs/architecture.md", format!("# A\n{line}\n")),
+                (
+                    "engine/src/join.rs",
+                    "#[cfg(test)]\nmod tests {\n    fn owes() {}\n    fn it_owes_no_more() {}\n}\n"
+                        .to_owned(),
+                ),
+            ];
+            let tree = Tree::new(files.map(|(path, text)| (path.into(), text)).to_vec());
+            super::check(&tree).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for right in ["`it_owes_no_more`, `owes`", "`judge_mutations`", "`it_owes_no_more", "it_is_no_test"] {
+            assert_eq!(check(right), [""; 0], "{right}");
+        }
+        let wrong = check("| a | `it_owes_no_more`, `it_owes_much_more` |");
+        assert_eq!(wrong, ["docs/architecture.md:2: protocol: there is no test `it_owes_much_more`"]);
     }
 
     #[test]

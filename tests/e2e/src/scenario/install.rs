@@ -121,7 +121,8 @@ fn compare(
     let revision = example.compare(bench, report, &runs::stored(&run)?.to_string(), &ended)?;
     report.note(format!(
         "{name}: {} supersteps, {} tokens, revision {revision}",
-        number(&ended, "/status/superstep").unwrap_or_default(),
+        // The status has the number of the last one.
+        number(&ended, "/status/superstep").map_or(0, |last| last + 1),
         number(&ended, "/status/tokens").unwrap_or_default()
     ));
     space.delete()
