@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn tests_that_other_documents_name_are_looked_for() {
-        let check = |line: &str| {
+        let found = |line: &str| {
             let files = [
                 (PROTOCOL, whole("Tests: `owes`")),
                 ("docs/architecture.md", format!("# A\n{line}\n")),
@@ -152,12 +152,12 @@ mod tests {
                 ),
             ];
             let tree = Tree::new(files.map(|(path, text)| (path.into(), text)).to_vec());
-            super::check(&tree).iter().map(ToString::to_string).collect::<Vec<_>>()
+            check(&tree).iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         for right in ["`it_owes_no_more`, `owes`", "`judge_mutations`", "`it_owes_no_more", "it_is_no_test"] {
-            assert_eq!(check(right), [""; 0], "{right}");
+            assert_eq!(found(right), [""; 0], "{right}");
         }
-        let wrong = check("| a | `it_owes_no_more`, `it_owes_much_more` |");
+        let wrong = found("| a | `it_owes_no_more`, `it_owes_much_more` |");
         assert_eq!(wrong, ["docs/architecture.md:2: protocol: there is no test `it_owes_much_more`"]);
     }
 
