@@ -39,10 +39,16 @@ where
     let how = PatchParams::apply(STATUS_MANAGER).force();
     match api.patch_status(&object.name_any(), &how, &Patch::Apply(said)).await {
         Ok(_) => Ok(true),
-        // It is gone, or another one has its name: there is nobody to be told.
-        Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => Ok(false),
+        // There is nobody to be told.
+        Err(kube::Error::Api(answer)) if is_gone(answer.code, &answer.message) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether an object that something was written to is gone, or another one has its name. Every other conflict passes: the API
+/// server could not write it for those who wrote as well.
+fn is_gone(code: u16, message: &str) -> bool {
+    code == 404 || (code == 409 && message.to_ascii_lowercase().contains("uid"))
 }
 
 /// Keeps an object from going until `finalizer` is let go, or lets it go. What it says of nothing else it leaves.
@@ -98,4 +104,28 @@ where
     });
     api.patch(&object.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(said)).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_write_at_the_same_time_is_no_end_of_an_object() {
+        let modified = "Operation cannot be fulfilled on graphruns.superstep.dev \"first\": the object has been modified; \
+            please apply your changes to the latest version and try again";
+        let other = "Operation cannot be fulfilled on graphruns.superstep.dev \"first\": Precondition failed: UID in \
+            precondition: 1, UID in object meta: 2";
+        let absent = "Operation cannot be fulfilled on graphruns.superstep.dev \"first\": uid mismatch: the provided object \
+            specified uid 1, and no existing object was found";
+        for (code, message, expected) in [
+            (409, modified, false),
+            (409, other, true),
+            (409, absent, true),
+            (404, "", true),
+            (500, "uid", false),
+        ] {
+            assert_eq!(is_gone(code, message), expected, "{code} {message}");
+        }
+    }
 }
