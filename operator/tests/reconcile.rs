@@ -1,7 +1,8 @@
 //! The operator as a process, at a real API server, behind a proxy that plays its faults.
 //!
-//! What comes of create, scale, change, delete and recreate must be the same whatever happens on the way. There is no
-//! kubelet: a task of the test says of each pod that it is ready.
+//! What comes of create, scale, change, delete and recreate must be the same whatever happens on the way, and what comes of
+//! runs that are begun, suspended, patched, cancelled, deleted and begun again. There is no kubelet: a task of the test says
+//! of each pod that it is ready, and another one is the worker that runs are handed to.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "who looks on is told how often a fault was played")]
@@ -28,5 +29,9 @@ mod operator;
 mod others;
 #[path = "reconcile/proxy.rs"]
 mod proxy;
+#[path = "reconcile/run_life.rs"]
+mod run_life;
 #[path = "reconcile/turns.rs"]
 mod turns;
+#[path = "reconcile/workers.rs"]
+mod workers;

@@ -6,6 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use super::control_plane::free;
 
+/// The file of the hosts that the process knows, if they are others than those of the machine.
+const HOSTS: &str = "hosts";
+
 /// A process that ends with the test.
 pub(crate) struct Operator {
     process: Child,
@@ -23,8 +26,18 @@ impl Operator {
 
     /// The same with more arguments.
     pub(crate) fn start_with(url: &str, arguments: &[&str]) -> Self {
-        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Self::start_in(tempfile::tempdir().unwrap(), url, arguments)
+    }
+
+    /// The same for a process that knows the hosts of this file and no others.
+    pub(crate) fn start_among(url: &str, hosts: &str, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(HOSTS), hosts).unwrap();
+        Self::start_in(folder, url, arguments)
+    }
+
+    fn start_in(folder: tempfile::TempDir, url: &str, arguments: &[&str]) -> Self {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let kubeconfig = serde_json::json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -89,13 +102,27 @@ impl Operator {
     }
 }
 
+/// A program in whose eyes these are the hosts that the machine knows. Its process is that of the command.
+pub(crate) fn in_namespace(hosts: &Path, program: &str) -> Command {
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(hosts).arg(program);
+    command
+}
+
 fn log(folder: &Path, start: u32) -> PathBuf {
     folder.join(format!("operator-{start}.log"))
 }
 
 fn spawn(folder: &Path, address: &str, arguments: &[String], start: u32) -> Child {
     let log = File::create(log(folder, start)).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_superstep-operator"))
+    let program = env!("CARGO_BIN_EXE_superstep-operator");
+    let hosts = folder.join(HOSTS);
+    let mut command = if hosts.exists() { in_namespace(&hosts, program) } else { Command::new(program) };
+    command
         .args([
             "run",
             "--worker-image=localhost/superstep/worker:dev",
