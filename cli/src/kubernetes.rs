@@ -40,7 +40,7 @@ pub(crate) fn main() -> Result<Exit, CommandError> {
     match &plugin.command {
         PluginCommand::Run(args) => run(&kubectl, args),
         PluginCommand::Fork(args) => fork(&kubectl, args),
-        PluginCommand::Watch(args) => watched(&Located::find(&kubectl, &args.run)?, args.output),
+        PluginCommand::Watch(args) => watched(&objects::begun(&kubectl, &args.run)?, args.output),
         PluginCommand::Answer(args) => reach::answered(&kubectl, args),
         PluginCommand::Approve(args) => reach::approved(&kubectl, args),
         PluginCommand::Patch(args) => reach::patched(&kubectl, args),

@@ -152,7 +152,9 @@ pub(super) struct ForkArgs {
 #[command(after_help = "\
 Examples:
   kubectl superstep watch triage-x7k2p
-  kubectl superstep watch triage-x7k2p --output jsonl")]
+  kubectl superstep watch triage-x7k2p --output jsonl
+
+A run that has not begun is waited for, for five minutes.")]
 pub(super) struct WatchedArgs {
     /// The GraphRun.
     #[arg(value_name = "RUN")]
