@@ -1,5 +1,7 @@
 //! What scenarios are played with.
 
+use std::env;
+use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -47,13 +49,13 @@ pub(crate) struct Bench {
     pub(crate) audit: Option<PathBuf>,
     seed: u64,
     release: Option<Release>,
-    /// The ledger lies in it, and the command under the name of the plugin.
+    /// The ledger lies in it, and the command under both its names.
     folder: TempDir,
 }
 
 impl Bench {
     pub(crate) fn new(arguments: Arguments) -> Result<Self> {
-        let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("superstep"));
+        let beside = || Ok::<_, std::io::Error>(env::current_exe()?.with_file_name("superstep"));
         let superstep = arguments.superstep.map_or_else(beside, Ok)?;
         let runtime = Arc::new(Runtime::new()?);
         let folder = tempfile::tempdir()?;
@@ -127,14 +129,25 @@ impl Bench {
         command
     }
 
-    /// `kubectl superstep`: the command under the name by which kubectl finds it.
+    /// `kubectl superstep`, which kubectl finds by its name.
     pub(crate) fn plugin(&self) -> Result<Command> {
-        let link = self.folder.path().join("kubectl-superstep");
-        if !link.is_symlink() {
-            let superstep = std::path::absolute(&self.superstep)?;
-            symlink(&superstep, &link).with_context(|| format!("cannot make {}", link.display()))?;
+        let mut command = Command::new("kubectl");
+        command.arg("superstep").env("PATH", self.path()?);
+        Ok(command)
+    }
+
+    /// Where commands are looked for: first of all in a folder that has the command under its name and that of the plugin.
+    pub(crate) fn path(&self) -> Result<OsString> {
+        let superstep = std::path::absolute(&self.superstep)?;
+        for name in ["superstep", "kubectl-superstep"] {
+            let link = self.folder.path().join(name);
+            if !link.is_symlink() {
+                symlink(&superstep, &link).with_context(|| format!("cannot make {}", link.display()))?;
+            }
         }
-        Ok(Command::new(link))
+        let others = env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(self.folder.path().to_owned()).chain(env::split_paths(&others));
+        Ok(env::join_paths(folders)?)
     }
 
     /// Whether every scenario is played, so that everything has had an occasion.

@@ -10,6 +10,22 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     feed(command, "")
 }
 
+/// How a command has ended, and what it has printed.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// What becomes of a command, whether or not it succeeds.
+pub(crate) fn end(command: &mut Command) -> Result<Ended> {
+    let line = shown(command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{line}`"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+}
+
 /// The same of one that reads this text.
 pub(crate) fn feed(command: &mut Command, text: &str) -> Result<String> {
     let line = shown(command);
@@ -44,6 +60,12 @@ mod tests {
     fn an_error_has_what_was_printed() {
         let error = capture(Command::new("sh").args(["-c", "echo lost >&2; exit 3"])).unwrap_err();
         assert!(error.to_string().contains("lost"), "{error}");
+    }
+
+    #[test]
+    fn one_that_fails_is_told_of() {
+        let ended = end(Command::new("sh").args(["-c", "echo found; echo lost >&2; exit 3"])).unwrap();
+        assert_eq!((ended.code, ended.stdout.trim(), ended.stderr.trim()), (Some(3), "found", "lost"));
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! A graph that is changed while it runs: by kubectl, by a vertex, by two who disagree, in its base, and after a decision.
+//! Every command of `kubectl superstep` is given on the way.
+
+mod plugin;
 
 use std::time::Duration;
 
@@ -39,6 +42,7 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     by_kubectl(bench, report, &space.name)?;
     by_a_vertex(report, &space.name)?;
     by_two(bench, report, &space.name)?;
+    plugin::play(bench, report, &space.name)?;
     base(bench, report, &space.name, &model)?;
     by_approval(bench, report, &space.name, &model)?;
     space.delete()
@@ -279,7 +283,12 @@ fn by_approval(bench: &Bench, report: &mut Report, namespace: &str, model: &str)
             .into_iter()
             .find(|patch| !text(patch, PROPOSAL).is_empty() && text(patch, "/status/reason") == "Proposed"))
     })?;
-    process::capture(bench.plugin()?.args(["approve", name, "--namespace", namespace]))?;
+    let shown = process::capture(bench.plugin()?.args(["answer", name, "--namespace", namespace]))?;
+    let approved = process::end(bench.plugin()?.args(["approve", name, "--namespace", namespace]))?;
+    report.demand(
+        shown.contains("grown") && approved.code == Some(0) && approved.stderr.contains("has its answer"),
+        &format!("what is proposed is shown and approved of by kubectl superstep: {shown} {approved:?}"),
+    );
     let run = runs::succeeded(namespace, name, PATIENCE)?;
     report.demand(output(&run).contains("grown"), &format!("what was approved is done: {}", output(&run)));
     let decided = judged(namespace, text(&proposed, "/metadata/name"))?;
