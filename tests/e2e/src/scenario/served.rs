@@ -1,12 +1,13 @@
 //! The quickstart with its model in pods of its own: each call goes over the network, and the run comes to what it comes
-//! to in one process.
+//! to in one process. Then the same with the model in the workers, who ask nobody.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
+use crate::here::Example;
 use crate::objects::{condition, number, text};
 use crate::report::Report;
 use crate::servers::{self, SMALL, Server};
@@ -14,6 +15,7 @@ use crate::space::{MODELS, RUNS, Space};
 use crate::{kubectl, runs};
 
 const RUN: &str = "served";
+const IN_WORKERS: &str = "in-workers";
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How a server stands that is there and that nobody asks.
 const STANDS: [(&str, &str, &str); 4] = [
@@ -41,11 +43,13 @@ pub(super) fn play(bench: &mut Bench, report: &mut Report) -> Result<()> {
     let example = servers::quickstart()?;
     let mut graph = kubectl::read(&space.name, servers::QUICKSTART)?;
     graph["spec"]["workers"] = json!({"store": {"claim": {"name": RUNS}}});
-    kubectl::apply(&space.name, &[graph])?;
+    kubectl::apply(&space.name, &[graph.clone()])?;
     let run = kubectl::create(&space.name, &runs::run(RUN, example.graph, &example.input))?;
     let ended = runs::succeeded(&space.name, RUN, PATIENCE)?;
     example.compare(bench, report, &runs::stored(&run)?.to_string(), &ended)?;
     asked(report, &server, &ended)?;
+    graph["spec"]["models"][0]["placement"] = json!("InWorker");
+    in_workers(bench, report, &server, (&example, graph))?;
     goes(report, &server, example.graph)?;
     space.delete()
 }
@@ -104,6 +108,31 @@ fn asked(report: &mut Report, server: &Server<'_>, run: &Value) -> Result<()> {
     report.look("counts of the pod that are not those of the run", counts.len(), differ.collect());
     report.demand(of("calls") > 0 && of("tokens") > 0, "the run asks the model");
     report.note(format!("{} calls and {} tokens over the network", of("calls"), of("tokens")));
+    Ok(())
+}
+
+/// The workers load the model from its claim, the run comes to the same, and the pod of the model is not asked.
+fn in_workers(
+    bench: &Bench,
+    report: &mut Report,
+    server: &Server<'_>,
+    (example, graph): (&Example<'_>, Value),
+) -> Result<()> {
+    let answered = || {
+        let pods = server.ready()?;
+        let [pod] = pods.as_slice() else { anyhow::bail!("{} pods are ready in place of one", pods.len()) };
+        server.metrics(pod)?.count("superstep_serving_generations_total")
+    };
+    let before = answered()?;
+    let begun = Instant::now();
+    kubectl::apply(server.0, &[graph])?;
+    runs::ready(server.0, "agentgraph", example.graph, PATIENCE)?;
+    let run = kubectl::create(server.0, &runs::run(IN_WORKERS, example.graph, &example.input))?;
+    let ended = runs::succeeded(server.0, IN_WORKERS, PATIENCE)?;
+    report.note(format!("in the workers: a result after {:.1} s", begun.elapsed().as_secs_f64()));
+    example.compare(bench, report, &runs::stored(&run)?.to_string(), &ended)?;
+    report.demand(number(&ended, "/status/calls") > Some(0), "the run asks the model in its workers");
+    report.demand(answered()? == before, "the pod of a model that is in the workers is not asked");
     Ok(())
 }
 
