@@ -8,6 +8,7 @@ mod children;
 mod here;
 mod kubectl;
 mod objects;
+mod printed;
 mod process;
 mod release;
 mod report;

@@ -23,6 +23,15 @@ pub(crate) struct Settings {
     pub(crate) tag: String,
 }
 
+impl Settings {
+    /// Whether they are those that documents name: the chart as it stands here, and images that were built here.
+    pub(crate) fn are_usual(&self) -> bool {
+        let images = (self.operator_image.as_str(), self.worker_image.as_str(), self.tag.as_str());
+        self.chart.as_os_str() == "charts/superstep"
+            && images == ("localhost/superstep-operator", "localhost/superstep-worker", "dev")
+    }
+}
+
 /// Fails if somebody else has Superstep on the cluster, whose release would be taken from him.
 pub(crate) fn demand_absent() -> Result<()> {
     let mut helm = Command::new("helm");
@@ -59,6 +68,11 @@ impl Release {
     /// `helm test`.
     pub(crate) fn test(&self) -> Result<String> {
         process::capture(Command::new("helm").args(["test", RELEASE, "--namespace", NAMESPACE, PATIENCE]))
+    }
+
+    /// What somebody else has installed under this name.
+    pub(crate) fn found() -> Self {
+        Self
     }
 
     /// `helm uninstall`, and the namespace goes, in which nothing of anybody else is.

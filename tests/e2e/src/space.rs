@@ -15,7 +15,8 @@ pub(crate) const RUNS: &str = "runs";
 /// The claim with files of models.
 pub(crate) const MODELS: &str = "models";
 
-/// A namespace that admits only pods which keep to the strictest policy. It goes when this is dropped.
+/// A namespace, which admits only pods that keep to the strictest policy unless somebody else has made it. It goes when this is
+/// dropped.
 pub(crate) struct Space {
     pub(crate) name: String,
     volumes: Vec<String>,
@@ -31,6 +32,11 @@ impl Space {
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
         kubectl::feed(&["create"], &[namespace])?;
         Ok(space)
+    }
+
+    /// One that somebody else has made.
+    pub(crate) fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), volumes: Vec::new(), folder: None }
     }
 
     /// Adds a claim to a folder that every pod may write, and is the same on each; where it is on this machine.
