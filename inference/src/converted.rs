@@ -122,13 +122,13 @@ impl Place {
         }
     }
 
-    /// Puts what was written in place, and says where the weights are.
-    pub(crate) fn finish(self) -> Kept {
+    /// Puts what was written of a model in place, and says where the weights are.
+    pub(crate) fn finish(self, gguf: &Gguf) -> Kept {
         match self {
             Self::Memory => Kept::Memory,
             Self::Found(_) => Kept::Found,
             Self::New(new) => {
-                new.finish().map_or_else(|error| Kept::Failed(error.to_string()), |()| Kept::Written)
+                new.finish(gguf).map_or_else(|error| Kept::Failed(error.to_string()), |()| Kept::Written)
             }
             Self::Failed(reason) => Kept::Failed(reason),
         }
@@ -203,7 +203,7 @@ impl New {
     fn create(path: PathBuf, directory: Directory) -> io::Result<Self> {
         let folder = path.parent().unwrap_or(Path::new(""));
         fs::create_dir_all(folder)?;
-        remove_abandoned(&path)?;
+        remove_abandoned(&path);
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mark = format!(".{}-{}.part", process::id(), since.as_nanos());
         let temporary = beside(&path, &mark);
@@ -221,7 +221,11 @@ impl New {
         Mapping::of(&self.file, at, bytes.len())
     }
 
-    fn finish(mut self) -> io::Result<()> {
+    fn finish(mut self, gguf: &Gguf) -> io::Result<()> {
+        // Whoever wrote into the model meanwhile has left blocks of two models here.
+        if !Identity::of(gguf).is_ok_and(|identity| identity == self.directory.identity) {
+            return Err(io::Error::other("the model was changed while it was loaded"));
+        }
         let directory = serde_json::to_vec(&self.directory)?;
         self.file.seek(SeekFrom::Start(self.end))?;
         self.file.write_all(&directory)?;
@@ -242,21 +246,19 @@ impl Drop for New {
     }
 }
 
-/// Removes what processes that were killed have begun of this file.
-fn remove_abandoned(path: &Path) -> io::Result<()> {
+/// Removes what processes that were killed have begun of this file, as far as it can: others that load the model may do
+/// so at the same time, or be done with theirs, and what is left is removed by a later load.
+fn remove_abandoned(path: &Path) {
     let begin = beside(path, ".");
-    for entry in fs::read_dir(path.parent().unwrap_or(Path::new("")))? {
-        let entry = entry?;
+    let entries = fs::read_dir(path.parent().unwrap_or(Path::new(""))).into_iter().flatten().flatten();
+    for entry in entries {
         let own = entry.path().to_string_lossy().starts_with(&*begin.to_string_lossy());
+        let is_part = entry.path().extension().is_some_and(|end| end == "part");
         let age = || entry.metadata().and_then(|metadata| metadata.modified()).map(|at| at.elapsed());
-        if own
-            && entry.path().extension().is_some_and(|end| end == "part")
-            && age()?.is_ok_and(|age| age > ABANDONED)
-        {
-            fs::remove_file(entry.path())?;
+        if own && is_part && age().is_ok_and(|age| age.is_ok_and(|age| age > ABANDONED)) {
+            drop(fs::remove_file(entry.path()));
         }
     }
-    Ok(())
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -110,6 +110,11 @@ impl Gguf {
         self.data_start
     }
 
+    /// The open file, whatever has its name by now.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -137,7 +137,7 @@ impl<'a> Weights<'a> {
 
     /// Where they are, when all that the model has were asked for.
     pub(crate) fn finish(self) -> Kept {
-        self.place.finish()
+        self.place.finish(self.gguf)
     }
 
     /// A vector as floats.

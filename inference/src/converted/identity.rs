@@ -1,6 +1,6 @@
 //! By what a model's file is known again without reading all of it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
@@ -24,22 +24,25 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    /// That of the file which is open: somebody may put another one in its place at any time.
     pub(super) fn of(gguf: &Gguf) -> Result<Self, LoadError> {
         let read = |source| LoadError::Read { path: gguf.path().to_owned(), source };
-        let mut file = File::open(gguf.path()).map_err(read)?;
-        let modified = file.metadata().and_then(|metadata| metadata.modified()).map_err(read)?;
+        let mut file = gguf.file();
+        let metadata = file.metadata().map_err(read)?;
+        let modified = metadata.modified().map_err(read)?;
         let mut hasher = Sha256::new();
-        let start = gguf.data_start().min(gguf.size());
+        let start = gguf.data_start().min(metadata.len());
         let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(0)).map_err(read)?;
         file.by_ref().take(start).read_to_end(&mut bytes).map_err(read)?;
         hasher.update(&bytes);
         bytes.clear();
-        file.seek(SeekFrom::Start(gguf.size().saturating_sub(TAIL).max(start))).map_err(read)?;
+        file.seek(SeekFrom::Start(metadata.len().saturating_sub(TAIL).max(start))).map_err(read)?;
         file.take(TAIL).read_to_end(&mut bytes).map_err(read)?;
         hasher.update(&bytes);
         let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
-            bytes: gguf.size(),
+            bytes: metadata.len(),
             modified: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
             sample: hex(&hasher.finalize()),
         })

@@ -2,9 +2,12 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::generator::Generator;
+use crate::hyperparameters::Hyperparameters;
 use crate::model::{LoadOptions, Model};
+use crate::network::Network;
 use crate::request::{ChatMessage, Request, Role, Sampling};
 use crate::testing::TinyModel;
+use crate::weights::Weights;
 
 /// A model in a folder, and the folder of its converted weights.
 struct Bench {
@@ -124,6 +127,35 @@ fn a_model_that_is_replaced_is_converted_anew_in_the_same_place() {
     assert_eq!(bench.kept(), Kept::Written, "the time alone has changed, and nobody knows what else");
 }
 
+/// Loads the rest of a model, of which the header was read and the place found, and says where its weights are.
+fn load_on(gguf: &Gguf, place: Place) -> Kept {
+    let mut weights = Weights::new(gguf, place);
+    Network::load(gguf, &mut weights, Hyperparameters::from_gguf(gguf).unwrap(), 64).unwrap();
+    weights.finish()
+}
+
+#[test]
+fn what_is_kept_is_known_by_the_file_that_was_read_and_not_by_what_has_its_name() {
+    let bench = Bench::new(TinyModel::default());
+    let gguf = Gguf::open(&bench.model()).unwrap();
+    let other = bench.folder.path().join("other.gguf");
+    TinyModel { seed: 2, ..TinyModel::default() }.write(&other).unwrap();
+    fs::rename(other, bench.model()).unwrap();
+    let place = Place::of(&gguf, Some(&bench.converted()), None).unwrap();
+    assert_eq!(load_on(&gguf, place), Kept::Written);
+    assert_eq!(bench.kept(), Kept::Written, "there were the weights of another model");
+}
+
+#[test]
+fn what_was_read_of_a_model_that_was_written_over_meanwhile_is_not_kept() {
+    let bench = Bench::new(TinyModel::default());
+    let gguf = Gguf::open(&bench.model()).unwrap();
+    let place = Place::of(&gguf, Some(&bench.converted()), None).unwrap();
+    TinyModel { seed: 2, ..TinyModel::default() }.write(&bench.model()).unwrap();
+    assert!(matches!(load_on(&gguf, place), Kept::Failed(_)));
+    assert_eq!(fs::read_dir(bench.converted()).unwrap().count(), 0);
+}
+
 #[test]
 fn a_file_that_is_not_whole_is_written_again() {
     let bench = Bench::new(TinyModel::default());
@@ -166,7 +198,7 @@ fn blocks_outside_of_the_file_are_refused() {
         blocks.0 = u64::MAX - 4095;
     }
     let new = New::create(path.clone(), directory).unwrap();
-    new.finish().unwrap();
+    new.finish(&Gguf::open(&bench.model()).unwrap()).unwrap();
     assert!(Found::open(&path).is_err());
     assert_eq!(bench.kept(), Kept::Written);
 }
@@ -208,4 +240,15 @@ fn what_a_killed_process_has_left_is_removed_when_it_is_old() {
     assert_eq!(bench.kept(), Kept::Written);
     assert!(!left("old").exists());
     assert!(left("young").exists(), "somebody may be writing it");
+}
+
+#[test]
+fn what_cannot_be_removed_costs_nothing() {
+    let bench = Bench::new(TinyModel::default());
+    let name = identity::file_name(&bench.model());
+    let folder = bench.converted().join(format!("{name}.odd.part"));
+    fs::create_dir_all(&folder).unwrap();
+    File::open(&folder).unwrap().set_modified(SystemTime::now() - 2 * ABANDONED).unwrap();
+    assert_eq!(bench.kept(), Kept::Written);
+    assert!(folder.exists());
 }
