@@ -8,6 +8,8 @@
 mod dialects;
 mod held;
 
+use std::ops::Range;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use superstep_graph::canonical_json;
@@ -65,9 +67,15 @@ pub enum Said {
 /// Reads a text that should be JSON: it may stand in a fence or between words, in several pieces, and a call
 /// may stand without its envelope, or as the family of the model was trained to write it.
 pub fn read(text: &str) -> Said {
-    let mut values = dialects::calls(text);
+    let found = values(text);
+    // A mark of a family inside of JSON is a part of what is said there, as in an answer that quotes one.
+    let is_quoted = |mark: usize| found.iter().any(|(place, _)| place.contains(&mark));
+    let mut values = Vec::new();
+    if dialects::first_mark(text).is_some_and(|mark| !is_quoted(mark)) {
+        values = dialects::calls(text);
+    }
     if values.is_empty() {
-        values = self::values(text);
+        values = found.into_iter().map(|(_, value)| value).collect();
     }
     let mut calls = Vec::new();
     for value in &values {
@@ -87,22 +95,23 @@ pub fn read(text: &str) -> Said {
     }
 }
 
-/// The JSON objects and lists in a text.
-fn values(text: &str) -> Vec<Value> {
+/// The JSON objects and lists in a text, and where they stand.
+fn values(text: &str) -> Vec<(Range<usize>, Value)> {
     if let Ok(value) = serde_json::from_str(bare(text)) {
-        return vec![value];
+        return vec![(0..text.len(), value)];
     }
     let mut found = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(['{', '[']) {
-        rest = &rest[start..];
-        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-        rest = match stream.next() {
+    let mut at = 0;
+    while let Some(skipped) = text[at..].find(['{', '[']) {
+        at += skipped;
+        let mut stream = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+        at = match stream.next() {
             Some(Ok(value)) => {
-                found.push(value);
-                &rest[stream.byte_offset()..]
+                let end = at + stream.byte_offset();
+                found.push((at..end, value));
+                end
             }
-            Some(Err(_)) | None => &rest[1..],
+            Some(Err(_)) | None => at + 1,
         };
     }
     found
@@ -208,6 +217,14 @@ mod tests {
             (r#"{"kind": "bug"}"#, Said::Text),
             (r#"{"name": "now", "description": "Tells the time.", "parameters": {}}"#, Said::Text),
             ("[[[[{{{{", Said::Text),
+            (
+                r#"{"answer": "Write <function=now>{}</function>, or [TOOL_CALLS]now{}."}"#,
+                Said::Answer(json!("Write <function=now>{}</function>, or [TOOL_CALLS]now{}.")),
+            ),
+            (
+                "So:\n```\n{\"answer\": \"<start_function_call>call:now{}<end_function_call>\"}\n```",
+                Said::Answer(json!("<start_function_call>call:now{}<end_function_call>")),
+            ),
         ] {
             assert_eq!(read(text), expected, "{text}");
         }

@@ -13,19 +13,32 @@ struct Dialect {
     read: fn(&str) -> Option<(Value, &str)>,
 }
 
+/// What stands in front of each call of Mistral.
+const MISTRAL: &str = "[TOOL_CALLS]";
+
 const DIALECTS: [Dialect; 3] = [
     // Mistral: `[TOOL_CALLS]name[ARGS]{…}`.
-    Dialect { opens: "[TOOL_CALLS]", read: of_mistral },
+    Dialect { opens: MISTRAL, read: of_mistral },
     // Llama 3.1: `<function=name>{…}</function>`. Qwen3-Coder: `<function=name><parameter=key>…</parameter></function>`.
     Dialect { opens: "<function=", read: of_functions },
     // FunctionGemma: `<start_function_call>call:name{key:<escape>…<escape>}<end_function_call>`.
     Dialect { opens: "<start_function_call>call:", read: of_gemma },
 ];
 
+/// The family of which a text has the first mark, and where that stands.
+fn first(text: &str) -> Option<(usize, &'static Dialect)> {
+    let found = DIALECTS.iter().filter_map(|dialect| Some((text.find(dialect.opens)?, dialect)));
+    found.min_by_key(|(at, _)| *at)
+}
+
+/// Where the first mark of such a family stands in a text.
+pub(super) fn first_mark(text: &str) -> Option<usize> {
+    first(text).map(|(at, _)| at)
+}
+
 /// The calls in a text, each as `{"name": …, "arguments": …}`, if it has marks of such a family.
 pub(super) fn calls(text: &str) -> Vec<Value> {
-    let found = DIALECTS.iter().find(|dialect| text.contains(dialect.opens));
-    let Some(Dialect { opens, read }) = found else { return Vec::new() };
+    let Some((_, Dialect { opens, read })) = first(text) else { return Vec::new() };
     let mut calls = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(opens) {
@@ -63,6 +76,10 @@ fn is_name(name: &str) -> bool {
 
 fn of_mistral(text: &str) -> Option<(Value, &str)> {
     let (name, _) = text.split_once('{')?;
+    if name.contains(MISTRAL) {
+        // What follows are the arguments of another call.
+        return None;
+    }
     let arguments = &text[name.len()..];
     // Some say an id in between.
     let name = name.split('[').next()?.trim();
@@ -79,20 +96,31 @@ fn of_functions(text: &str) -> Option<(Value, &str)> {
         let (arguments, rest) = value(inside)?;
         return Some((call(name, arguments), rest));
     }
-    let (inside, rest) = inside.split_once("</function>").unwrap_or((inside, ""));
-    let mut arguments = Map::new();
-    let mut parameters = inside;
-    while let Some((_, parameter)) = parameters.split_once("<parameter=") {
-        let (key, written) = until(parameter, ">")?;
+    let (arguments, rest) = parameters(inside)?;
+    Some((call(name, Value::Object(arguments)), rest))
+}
+
+/// The parameters of a call up to its end, and what stands behind it. Any text may be the value of one, the end of a call
+/// among it.
+fn parameters(text: &str) -> Option<(Map<String, Value>, &str)> {
+    const OPENS: &str = "<parameter=";
+    const ENDS: &str = "</function>";
+    let mut parameters = Map::new();
+    let mut rest = text;
+    loop {
+        let end = rest.find(ENDS).unwrap_or(rest.len());
+        let Some(at) = rest.find(OPENS).filter(|at| *at < end) else {
+            return Some((parameters, rest.get(end + ENDS.len()..).unwrap_or("")));
+        };
+        let (key, written) = until(&rest[at + OPENS.len()..], ">")?;
         let (written, behind) = written.split_once("</parameter>")?;
         let written = written.strip_prefix('\n').unwrap_or(written);
         let written = written.strip_suffix('\n').unwrap_or(written);
         // What is no JSON is a text.
         let written = serde_json::from_str(written).unwrap_or_else(|_| json!(written));
-        arguments.insert(key.to_owned(), written);
-        parameters = behind;
+        parameters.insert(key.to_owned(), written);
+        rest = behind;
     }
-    Some((call(name, Value::Object(arguments)), rest))
 }
 
 fn of_gemma(text: &str) -> Option<(Value, &str)> {
@@ -153,13 +181,21 @@ mod tests {
     fn each_family_is_understood_as_it_writes() {
         let rome = json!({"name": "get_weather", "arguments": {"city": "Rome", "days": 2}});
         let now = json!({"name": "now", "arguments": {}});
+        let write = json!({"name": "write", "arguments": {"text": "a </function> b", "n": 1}});
         for (text, expected) in [
             ("[TOOL_CALLS]get_weather[ARGS]{\"city\": \"Rome\", \"days\": 2}", vec![&rome]),
             (
                 "[TOOL_CALLS]get_weather[CALL_ID]a1B2c3D4e[ARGS]{\"city\": \"Rome\", \"days\": 2}[TOOL_CALLS]now{}",
                 vec![&rome, &now],
             ),
+            // The first has no arguments, and is none.
+            ("[TOOL_CALLS]then[TOOL_CALLS]now{}", vec![&now]),
             ("<function=get_weather>{\"city\": \"Rome\", \"days\": 2}</function>", vec![&rome]),
+            (
+                "<function=write><parameter=text>a </function> b</parameter><parameter=n>1</parameter></function>\
+                 <function=now></function>",
+                vec![&write, &now],
+            ),
             (
                 "I look.\n<tool_call>\n<function=get_weather>\n<parameter=city>\nRome\n</parameter>\n<parameter=days>\n2\n\
                  </parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=now>\n</function>\n</tool_call>",
