@@ -190,6 +190,9 @@ pub enum ChatError {
     /// There is nothing to render.
     #[error("the request has no messages")]
     NoMessages,
+    /// The template writes nothing, and the model wants no token in front: there is nothing to go on from.
+    #[error("the chat template makes an empty prompt of the messages")]
+    EmptyPrompt,
     /// The template refused the messages.
     #[error("the chat template refuses the messages: {reason}")]
     Template {

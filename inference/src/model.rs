@@ -172,9 +172,11 @@ impl Model {
         self.template.as_ref().ok_or(ChatError::NoTemplate)?.render(messages)
     }
 
-    /// The tokens of a chat; what its messages say never becomes a control token.
+    /// The tokens of a chat, at least one; what its messages say never becomes a control token.
     pub(crate) fn prompt(&self, messages: &[ChatMessage]) -> Result<Vec<u32>, GenerateError> {
-        chat::prompt(self.template.as_ref().ok_or(ChatError::NoTemplate)?, &self.tokenizer, messages)
+        let template = self.template.as_ref().ok_or(ChatError::NoTemplate)?;
+        let prompt = chat::prompt(template, &self.tokenizer, messages)?;
+        if prompt.is_empty() { Err(ChatError::EmptyPrompt.into()) } else { Ok(prompt) }
     }
 
     /// How an answer to a prompt without a schema begins.

@@ -190,6 +190,15 @@ fn requests_that_cannot_run_are_refused_at_once() {
 }
 
 #[test]
+fn a_prompt_of_nothing_is_refused_and_harms_no_other() {
+    let template = Some("{% for m in messages %}{{ m.content }}{% endfor %}".to_owned());
+    let generator = tiny(&TinyModel { template, ..TinyModel::default() }, 2);
+    let refused = generator.submit(request("", Sampling::default())).unwrap_err();
+    assert_eq!(refused, GenerateError::Chat(crate::ChatError::EmptyPrompt));
+    assert_eq!(text(&generator, &request("a", warm(1, 4))).usage.prompt_tokens, 1);
+}
+
+#[test]
 fn the_real_model_knows_the_capital_of_france() {
     let Some(path) = crate::testing::present_model("SmolLM2-135M-Instruct.Q4_1.gguf") else { return };
     let digest = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
