@@ -26,12 +26,8 @@ impl Text {
     /// Adds the bytes of a token and returns the text that it releases.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Released {
         self.tail.extend_from_slice(bytes);
-        let whole = match std::str::from_utf8(&self.tail) {
-            Ok(_) => self.tail.len(),
-            Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            // The next bytes cannot repair it, so it is replaced as a whole.
-            Err(_) => self.tail.len(),
-        };
+        // What the next bytes cannot repair is replaced.
+        let whole = self.tail.len() - incomplete(&self.tail);
         let bytes: Vec<u8> = self.tail.drain(..whole).collect();
         self.held.push_str(&String::from_utf8_lossy(&bytes));
         let found = self.stop.iter().filter_map(|stop| self.held.find(stop.as_str())).min();
@@ -54,6 +50,13 @@ impl Text {
     fn release(&mut self, len: usize) -> String {
         self.held.drain(..len).collect()
     }
+}
+
+/// How many bytes at the end may be the beginning of a character.
+fn incomplete(bytes: &[u8]) -> usize {
+    let invalid = bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
+    let is_cut = std::str::from_utf8(invalid).is_err_and(|error| error.error_len().is_none());
+    if is_cut { invalid.len() } else { 0 }
 }
 
 /// The length of the longest end of `text` that `stop` begins with.
@@ -90,10 +93,11 @@ mod tests {
     #[test]
     fn text_is_whole_and_ends_before_the_stop_string() {
         type Case<'a> = (&'a [&'a str], &'a [&'a [u8]], &'a str, bool);
-        let table: [Case<'_>; 8] = [
+        let table: [Case<'_>; 9] = [
             (&[], &[b"a", "ü".as_bytes()], "aü", false),
             (&[], &[&[0xC3], &[0xBC], b"b"], "üb", false),
             (&[], &[&[0xC3], b"b"], "\u{FFFD}b", false),
+            (&[], &[&[b'a', 0xFF, 0xC3], &[0xBC, b'b']], "a\u{FFFD}üb", false),
             (&[], &[&[0xF0, 0x9F]], "\u{FFFD}", false),
             (&["END"], &[b"xE", b"N", b"Dy"], "x", true),
             (&["END"], &[b"xE", b"N", b"y"], "xENy", false),
