@@ -58,6 +58,12 @@ impl Thought {
         if self.stage == Stage::Answers {
             return text.to_owned();
         }
+        // A long train of thought is not looked through again with each token.
+        let mut from =
+            if self.stage == Stage::Thinks { self.held.len().saturating_sub(CLOSES.len()) } else { 0 };
+        while !self.held.is_char_boundary(from) {
+            from -= 1;
+        }
         self.held.push_str(text);
         if self.stage == Stage::Begins {
             let said = self.held.trim_start();
@@ -70,8 +76,8 @@ impl Thought {
             }
         }
         if self.stage == Stage::Thinks {
-            let Some(end) = self.held.find(CLOSES) else { return String::new() };
-            let rest = self.held.split_off(end);
+            let Some(end) = self.held[from..].find(CLOSES) else { return String::new() };
+            let rest = self.held.split_off(from + end);
             self.close();
             self.held = rest[CLOSES.len()..].to_owned();
             self.stage = Stage::Turns;
@@ -116,7 +122,8 @@ mod tests {
     #[test]
     fn thoughts_are_kept_apart_however_the_text_is_cut() {
         // What the prompt ends with, what is written, the thoughts and the answer.
-        let table: [(&str, &str, Option<&str>, &str); 10] = [
+        let table: [(&str, &str, Option<&str>, &str); 11] = [
+            ("<think>", "a 🦀 long 中中中中 thought</think>b", Some("a 🦀 long 中中中中 thought"), "b"),
             ("", "<think>\nhm\n</think>\n\nYes.", Some("hm"), "Yes."),
             ("", "\n <think>a</think>b", Some("a"), "b"),
             ("<think>\n", "a < b</think>b </think>", Some("a < b"), "b </think>"),
