@@ -51,9 +51,13 @@ impl Desk {
         if self.offered.is_called(asked) {
             return Ok((name.to_owned(), Arc::clone(model()?)));
         }
-        let parts = asked.rsplit_once(':').filter(|(base, _)| self.offered.is_called(base));
-        let Some((_, adapter)) = parts else { return Err(Refusal::no_model(asked, name)) };
-        let adapted = model()?.adapted(adapter).ok_or_else(|| Refusal::no_adapter(adapter, name))?;
+        // So may that of an adapter.
+        let behind = |own: &String| asked.strip_prefix(own.as_str())?.strip_prefix(':');
+        let mut adapters = self.offered.names.iter().filter_map(behind).peekable();
+        let Some(first) = adapters.peek().copied() else { return Err(Refusal::no_model(asked, name)) };
+        let model = model()?;
+        let mut adapted = adapters.filter_map(|adapter| Some((adapter, model.adapted(adapter)?)));
+        let (adapter, adapted) = adapted.next().ok_or_else(|| Refusal::no_adapter(first, name))?;
         Ok((format!("{name}:{adapter}"), adapted))
     }
 

@@ -92,6 +92,10 @@ async fn adapters_are_listed_and_found_when_they_are_put_there() {
     assert_eq!(names().await, expected);
     assert_eq!(given.answer(&asks("tiny:warm")).await["model"], "tiny:warm");
     assert_eq!(given.text("/v1/models/tiny:warm").await.0, 200);
+    style(5).write(&folder.path().join("styles/warm:er")).unwrap();
+    expected.push(named("tiny:warm:er", json!("tiny")));
+    assert_eq!(names().await, expected);
+    assert_eq!(given.answer(&asks("tiny:warm:er")).await["model"], "tiny:warm:er");
     assert_eq!(given.text("/v1/models/tiny:cold").await.0, 404);
 }
 
