@@ -24,11 +24,13 @@ use crate::work::{Tally, Work};
 /// ends when the last handle and the last unfinished request are gone.
 ///
 /// The same request gives the same output whatever else is in the batch, as far as the kernels treat rows of any
-/// batch alike; those of formats kept as Q4_K use other instructions for 32 rows and more where the machine has
-/// AMX, which can tip near ties. To replay an output, store it.
+/// batch alike. Those of formats kept as Q6_K use other instructions for one row than for several, those of Q4_K for 32
+/// and more where the machine has AMX, and on ARM those of any format may; sums are then rounded otherwise, which can tip
+/// near ties. To replay an output, store it.
 ///
-/// Two things save passes and change no output: what one request has read of a prompt is not read again for another
-/// that begins alike, and tokens that stand in the context already are guessed and checked several at a time.
+/// Two things save passes and change no output, but for such ties: what one request has read of a prompt is not read
+/// again for another that begins alike, and tokens that stand in the context already are guessed and checked several at
+/// a time.
 #[derive(Clone)]
 pub struct Generator {
     model: Arc<Model>,

@@ -3,7 +3,8 @@
 //! What an answer quotes from its prompt, or repeats of itself, stands there already: where the last tokens have
 //! stood before, what followed them then is a fair guess at what follows now (Yang et al., arXiv:2304.04487). The
 //! network is run over the guess in the pass that it makes anyway, and says for each token whether it would have
-//! chosen it; those up to the first wrong one cost no pass of their own. The output is the same with and without.
+//! chosen it; those up to the first wrong one cost no pass of their own. The output is the same with and without, as far
+//! as the kernels treat one row and several alike.
 
 /// So many of the last tokens must have stood before, tried from the longest.
 const CONTEXTS: [usize; 3] = [5, 3, 2];

@@ -29,14 +29,17 @@ pub struct LoadOptions {
     /// SHA-256 of the file in hex; another file is refused.
     pub sha256: Option<String>,
     /// The most tokens that a generation without draws guesses ahead of a pass, from what stands in its context; 0
-    /// for none. The output is the same, and there are fewer passes where answers repeat what was said.
+    /// for none. The output is the same, as far as that of any batch is ([`Generator`](crate::Generator)), and there are
+    /// fewer passes where answers repeat what was said.
     pub guesses: usize,
     /// A folder of LoRA adapters, each in a folder as PEFT writes it, by whose name requests ask for it. Each is read
     /// when it is first asked for, and kept.
     pub adapters: Option<PathBuf>,
     /// A folder for the converted weights, which are then mapped from a file: a later load takes them from there,
     /// and blocks of which the kernels have made their tiles take no memory. It may be removed at any time while no
-    /// process loads a model. Without one the weights are converted by each load, and held.
+    /// process loads a model; a file in it that is cut while it is mapped ends the process by a signal. Blocks are taken
+    /// as they stand there, and not checked by the digest of the model: whoever may write there decides what the model
+    /// says. Without one the weights are converted by each load, and held.
     pub converted: Option<PathBuf>,
 }
 
