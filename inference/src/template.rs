@@ -9,6 +9,9 @@ use crate::error::ChatError;
 use crate::request::{ChatMessage, Role};
 
 const NAME: &str = "chat";
+/// What one rendering may take: a step costs one, and so do 64 bytes that it makes. A template comes with its model and may
+/// be of anybody's making; one that loops over loops would keep the thread that renders it.
+const FUEL: u64 = 20_000_000;
 
 /// A parsed chat template.
 ///
@@ -32,6 +35,7 @@ impl Template {
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|error| error.to_string())?);
+        environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |message: String| -> Result<String, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
@@ -123,6 +127,7 @@ mod tests {
         for (source, part) in [
             ("{{ raise_exception('only pairs') }}", "only pairs"),
             ("{{ strftime_now('%d') }}", "strftime_now"),
+            ("{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}", "out of fuel"),
         ] {
             let ChatError::Template { reason } = render(source).unwrap_err() else { panic!("another error") };
             assert!(reason.contains(part), "{reason}");
