@@ -2,14 +2,15 @@
 //!
 //! The file has the blocks of every matrix at a multiple of [`ALIGNMENT`], then a directory as JSON that tells where each
 //! begins, and of which model and which [`LAYOUT`] they are; then the place and the digest of the directory. It is
-//! written under a name of its own, synced, and put in place by renaming: under its name there is a whole file, which
-//! nobody writes again. What is in the directory is checked before it is used; the blocks are not read for that.
+//! written under a name of its own, synced, and put in place by renaming: under its name there is a whole file, which is
+//! to be read only and which nobody writes again. What is in the directory is checked before it is used; the blocks are not read for that.
 
 mod identity;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
@@ -207,7 +208,8 @@ impl New {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mark = format!(".{}-{}.part", process::id(), since.as_nanos());
         let temporary = beside(&path, &mark);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&temporary)?;
+        // Only through this handle: others that have the folder do not write into what is mapped by mistake.
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o444).open(&temporary)?;
         Ok(Self { path, temporary, file, end: 0, directory })
     }
 

@@ -160,6 +160,7 @@ fn what_was_read_of_a_model_that_was_written_over_meanwhile_is_not_kept() {
 fn a_file_that_is_not_whole_is_written_again() {
     let bench = Bench::new(TinyModel::default());
     assert_eq!(bench.kept(), Kept::Written);
+    assert!(fs::metadata(bench.file()).unwrap().permissions().readonly(), "others may have it mapped");
     let whole = fs::read(bench.file()).unwrap();
     let len = whole.len();
     let damages: [(&str, Vec<u8>); 5] = [
