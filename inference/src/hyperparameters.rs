@@ -151,6 +151,12 @@ impl Hyperparameters {
                 return malformed(format!("the sizes of its experts are {sizes:?}"));
             }
         }
+        let experts = self.experts.iter().flat_map(|experts| [Some(experts.feed_forward), experts.shared]);
+        if let Some(width) = [hidden, wide].into_iter().chain(experts.flatten()).find(|width| *width < LANES)
+        {
+            // With what fills them up to whole blocks, a small file would take many times its size in memory.
+            return Err(metadata.unsupported(format!("a layer of {width} floats ({LANES} and more are)")));
+        }
         if !dim.is_multiple_of(LANES) {
             return Err(metadata.unsupported(format!("heads of {dim} floats (multiples of {LANES} are)")));
         }

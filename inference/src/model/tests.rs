@@ -153,6 +153,12 @@ fn errors_name_the_file_and_what_is_supported() {
         let error = bench.error(bytes);
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
     }
+    let mut narrow = good.clone();
+    let key = b"llama.feed_forward_length";
+    // Behind the key stands the type of the number.
+    let at = good.windows(key.len()).position(|window| window == key).unwrap() + key.len() + 4;
+    narrow[at..at + 4].copy_from_slice(&1_u32.to_le_bytes());
+    assert!(bench.error(&narrow).contains("a layer of 1 floats"));
     let broken = TinyModel { template: Some("{% for %}".to_owned()), ..tiny };
     assert!(bench.error(&broken.bytes()).contains("chat template"));
     let missing = Model::load(&bench.folder.path().join("none.gguf"), &LoadOptions::default());
