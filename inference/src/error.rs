@@ -223,6 +223,14 @@ pub enum GenerateError {
         /// What the tokenizer said.
         reason: String,
     },
+    /// The prompt is longer than all tokens of a context together can be.
+    #[error("the prompt has at least {bytes} bytes, and the context holds at most {most}")]
+    TextTooLong {
+        /// Bytes of the prompt, as far as it was looked at.
+        bytes: usize,
+        /// The most that it may have.
+        most: usize,
+    },
     /// The prompt leaves no room for an answer.
     #[error("the prompt has {tokens} tokens, the context holds {context}")]
     PromptTooLong {

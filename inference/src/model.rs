@@ -124,7 +124,7 @@ impl Model {
         let gguf = Gguf::open(path)?;
         let place = Place::of(&gguf, options.converted.as_deref(), options.sha256.as_deref())?;
         let sizes = Hyperparameters::from_gguf(&gguf)?;
-        let tokenizer = Tokenizer::from_gguf(&gguf)?;
+        let mut tokenizer = Tokenizer::from_gguf(&gguf)?;
         if tokenizer.len() > sizes.vocabulary {
             return Err(LoadError::Tokenizer {
                 path: path.to_owned(),
@@ -137,6 +137,7 @@ impl Model {
         let grammar = Grammar::new(&tokenizer)
             .map_err(|reason| LoadError::Tokenizer { path: path.to_owned(), reason })?;
         let context = options.context_length.min(sizes.context);
+        tokenizer.hold_to(context);
         let mut weights = Weights::new(&gguf, place);
         let network = Network::load(&gguf, &mut weights, sizes, context)?;
         let description = describe(&gguf, weights, network.sizes(), context);

@@ -34,6 +34,8 @@ const MODELS: [&str; 2] = ["gpt2", "llama"];
 const PRE_OF_PIECES: [&str; 2] = ["default", "llama-spm"];
 /// Control tokens of Phi-3 behind which white space stays.
 const PHI3_KEEPS_SPACE: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
+/// More than by what a text shrinks whose characters are composed before it is split: three to one, as in Hangul.
+const SHRINKS: usize = 4;
 
 /// What a token is, as the file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub(crate) struct Tokenizer {
     eos: u32,
     ends: Vec<u32>,
     add_bos: bool,
+    /// The most bytes that a prompt may have.
+    most: usize,
 }
 
 impl Tokenizer {
@@ -111,7 +115,15 @@ impl Tokenizer {
         // Phi-3 was trained so, and its files do not say it.
         let is_phi3 = alphabet == Alphabet::Pieces && gguf.string("general.architecture")? == "phi3";
         let strips = tokens.iter().map(|name| is_phi3 && !PHI3_KEEPS_SPACE.contains(name)).collect();
-        Ok(Self { splitter, control, strips, bytes: bytes.collect(), kinds, bos, eos, ends, add_bos })
+        let (bytes, most) = (bytes.collect(), usize::MAX);
+        Ok(Self { splitter, control, strips, bytes, kinds, bos, eos, ends, add_bos, most })
+    }
+
+    /// Has prompts refused that are longer than `context` tokens can be. To split one takes many times its size, and who
+    /// sends a long one is not to have all of the memory for being told so.
+    pub(crate) fn hold_to(&mut self, context: usize) {
+        let longest = self.bytes.iter().map(Vec::len).max().unwrap_or(0);
+        self.most = longest.saturating_mul(context).saturating_mul(SHRINKS);
     }
 
     /// The number of tokens that the file names.
@@ -121,23 +133,25 @@ impl Tokenizer {
 
     /// Encodes text; the names of control tokens in it become those tokens, and nothing is put around it.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>, GenerateError> {
-        self.encode_pieces(text, &Shadow::default())
+        self.encode_pieces(text, &Shadow::default(), usize::MAX)
     }
 
     /// Encodes a rendered chat in which characters of the messages stand in shadow: only names of control tokens
     /// that are not in shadow become those tokens. Puts the beginning-of-sequence token in front where the model
     /// wants one and the template has not written it.
     pub(crate) fn encode_prompt(&self, text: &str, shadow: &Shadow) -> Result<Vec<u32>, GenerateError> {
-        let mut ids = self.encode_pieces(text, shadow)?;
+        let mut ids = self.encode_pieces(text, shadow, self.most)?;
         if let Some(bos) = self.bos.filter(|bos| self.add_bos && ids.first() != Some(bos)) {
             ids.insert(0, bos);
         }
         Ok(ids)
     }
 
-    fn encode_pieces(&self, text: &str, shadow: &Shadow) -> Result<Vec<u32>, GenerateError> {
+    /// Encodes a text of at most so many bytes.
+    fn encode_pieces(&self, text: &str, shadow: &Shadow, most: usize) -> Result<Vec<u32>, GenerateError> {
         let mut ids = Vec::new();
         let mut strips = false;
+        let mut bytes = 0;
         for piece in self.control.pieces(text) {
             match piece {
                 Piece::Control(id) => {
@@ -146,6 +160,10 @@ impl Tokenizer {
                 }
                 Piece::Text(text) => {
                     let text = if strips { text.trim_start() } else { text };
+                    bytes += text.len();
+                    if bytes > most {
+                        return Err(GenerateError::TextTooLong { bytes, most });
+                    }
                     self.split(&shadow.lifted(text), &mut ids)?;
                 }
             }

@@ -100,3 +100,19 @@ fn pipelines_cut_as_their_vocabularies_were_trained() {
         assert_eq!(cut.join("|"), expected, "{pre}");
     }
 }
+
+#[test]
+fn a_prompt_that_no_context_holds_is_refused_before_it_is_split() {
+    for tiny in [TinyModel::default(), of_pieces("gemma3", true)] {
+        let mut tokenizer = read(&tiny).unwrap();
+        let long = "the ".repeat(1000);
+        let prompt =
+            |tokenizer: &Tokenizer, text: &str| tokenizer.encode_prompt(text, &Shadow::default()).map(drop);
+        assert_eq!(prompt(&tokenizer, &long), Ok(()));
+        tokenizer.hold_to(4);
+        assert_eq!(prompt(&tokenizer, "the the the the"), Ok(()));
+        assert!(tokenizer.encode(&long).is_ok(), "what is no prompt may be long");
+        let refused = prompt(&tokenizer, &long).unwrap_err();
+        assert!(matches!(refused, GenerateError::TextTooLong { bytes: 4000, .. }), "{refused}");
+    }
+}

@@ -147,6 +147,7 @@ fn failure(error: GenerateError) -> Failure {
         GenerateError::Backend { .. } | GenerateError::Stopped => FailureClass::Transient,
         GenerateError::Chat(_)
         | GenerateError::Tokenize { .. }
+        | GenerateError::TextTooLong { .. }
         | GenerateError::PromptTooLong { .. }
         | GenerateError::Sampling { .. }
         | GenerateError::StopWithSchema
