@@ -8,6 +8,7 @@
 mod canonical;
 mod duration;
 mod fold;
+mod in_worker;
 mod mutation;
 mod name;
 mod path;
@@ -22,6 +23,7 @@ mod validate;
 pub use canonical::canonical_json;
 pub use duration::{DurationSpec, InvalidDuration};
 pub use fold::{Fold, ProgramCheck, Verdict, fold};
+pub use in_worker::InWorkerModels;
 pub use mutation::{
     Capabilities, Denied, EdgeRef, Mutation, MutationKind, MutationOrder, PriorityClass, Refusal, Request,
     SetField, VertexRef,

@@ -62,8 +62,8 @@ pub use model_work::ModelWork;
 #[cfg(feature = "inference")]
 pub use models::{CrossEncoder, LocalModel, LocalModelError, SentenceModel};
 pub use models::{
-    Fallbacks, Member, Models, NotLoaded, Priced, PricedEmbedder, Scripted, ScriptedCall, ScriptedFailure,
-    ScriptedModel, ScriptedRule,
+    Deferred, Fallbacks, Loaded, Member, Models, NotLoadable, NotLoaded, Priced, PricedEmbedder, Scripted,
+    ScriptedCall, ScriptedFailure, ScriptedModel, ScriptedRule,
 };
 pub use process::{
     CommandError, CommandLine, IDEMPOTENCY_KEY_VARIABLE, Pipes, ProcessGroup, Tail, inherited_variables,

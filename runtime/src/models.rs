@@ -2,6 +2,7 @@
 
 #[cfg(feature = "inference")]
 mod cross_encoder;
+mod deferred;
 mod fallbacks;
 #[cfg(feature = "inference")]
 mod local;
@@ -21,6 +22,7 @@ use crate::model::Model;
 
 #[cfg(feature = "inference")]
 pub use cross_encoder::CrossEncoder;
+pub use deferred::{Deferred, Loaded, NotLoadable};
 pub use fallbacks::{Fallbacks, Member};
 #[cfg(feature = "inference")]
 pub use local::{LocalModel, LocalModelError};
@@ -34,6 +36,8 @@ pub use wrapped::{NotLoaded, Priced, PricedEmbedder};
 pub struct Models {
     writing: BTreeMap<VertexName, Arc<dyn Model>>,
     embedding: BTreeMap<VertexName, Arc<dyn Embedder>>,
+    /// Those among them that are loaded when they are needed, each by its own name.
+    deferred: BTreeMap<String, Deferred>,
 }
 
 impl Models {
@@ -45,6 +49,28 @@ impl Models {
     /// Adds a model that embeds under `name`; a later one of the same name replaces it.
     pub fn insert_embedder(&mut self, name: impl Into<VertexName>, embedder: Arc<dyn Embedder>) {
         self.embedding.insert(name.into(), embedder);
+    }
+
+    /// Says that what is called `name` among those who serve models is loaded when it is needed. Vertices call it by the
+    /// names under which it was [inserted](Self::insert).
+    pub fn defer(&mut self, name: impl Into<String>, deferred: Deferred) {
+        self.deferred.insert(name.into(), deferred);
+    }
+
+    /// Loads those of these names that are loaded when they are needed. Others are loaded, or unknown.
+    ///
+    /// # Errors
+    /// One cannot be loaded; those behind it in the order of names are not.
+    pub async fn load(&self, names: &BTreeSet<String>) -> Result<(), NotLoadable> {
+        for deferred in names.iter().filter_map(|name| self.deferred.get(name)) {
+            deferred.load().await?;
+        }
+        Ok(())
+    }
+
+    /// The names of those that were to be loaded when they are needed, and are loaded.
+    pub fn loaded(&self) -> impl Iterator<Item = &str> {
+        self.deferred.iter().filter(|(_, deferred)| deferred.is_loaded()).map(|(name, _)| name.as_str())
     }
 
     /// The model of that name that writes.

@@ -44,7 +44,8 @@ pub enum Placement {
     /// In pods of its own, shared by graphs.
     #[default]
     Server,
-    /// Inside the workers, so that GPU workers exchange messages directly.
+    /// Inside the workers that have it, where the vertices are that call it, so that GPU workers exchange messages
+    /// directly.
     InWorker,
 }
 
