@@ -1,6 +1,7 @@
 //! From `ModelServer` resources and models of providers to models that answer.
 
 mod cache;
+mod deferred;
 mod download;
 mod downloads;
 mod external;
@@ -10,7 +11,7 @@ mod served;
 mod sources;
 mod weights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -150,12 +151,18 @@ impl ModelPlan {
         Ok(plan)
     }
 
-    /// Loads every model, fetched where that is needed; one server serves all names that stand for it. It blocks
-    /// the thread, which may be one of a tokio runtime.
+    /// Loads every model, fetched where that is needed, but for those of the servers `later`, which are loaded when they are
+    /// needed; services outside have nothing to load. One server serves all names that stand for it. It blocks the thread,
+    /// which may be one of a tokio runtime.
     ///
     /// # Errors
     /// A model cannot be used.
-    pub fn load(&self, downloads: &dyn Downloads) -> Result<Models, ModelError> {
+    pub(crate) fn load(
+        &self,
+        later: &BTreeSet<String>,
+        downloads: &Arc<dyn Downloads>,
+    ) -> Result<Models, ModelError> {
+        let mut put_off = BTreeMap::new();
         let mut servers: BTreeMap<&str, Served> = BTreeMap::new();
         let mut models = BTreeMap::new();
         let mut asked = external::Asked::default();
@@ -163,16 +170,22 @@ impl ModelPlan {
             let server_name = server.metadata.name.as_str();
             let model = match servers.get(server_name) {
                 Some(model) => model.clone(),
-                None => load(server_name, &server.spec, downloads, &mut asked)?,
+                None if later.contains(server_name) && server.spec.engine.external.is_none() => {
+                    let model = deferred::deferred(server, downloads);
+                    put_off.insert(server_name, model.clone());
+                    Served::deferred(model)
+                }
+                None => load(server_name, &server.spec, &**downloads, &mut asked)?,
             };
             if model.writing.is_none() && model.embedding.is_none() {
-                let (name, server) = (name.clone(), server_name.to_owned());
-                return Err(ModelError::OnlyRanks { name, server });
+                return Err(ModelError::OnlyRanks { name: name.clone(), server: server_name.to_owned() });
             }
             servers.insert(server_name, model.clone());
             models.insert(name.clone(), model);
         }
-        self.outside.load(models, &mut asked)
+        let mut models = self.outside.load(models, &mut asked)?;
+        put_off.into_iter().for_each(|(server, model)| models.defer(server, model));
+        Ok(models)
     }
 
     /// What the names of models and tools stand for, by which kept results are told apart.

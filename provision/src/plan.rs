@@ -1,12 +1,12 @@
 //! A new run of a graph, and what it needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 use superstep_api::ResourceSet;
 use superstep_engine::Payload;
-use superstep_graph::ValidatedGraph;
+use superstep_graph::{InWorkerModels, ValidatedGraph};
 use superstep_runtime::Programs;
 use superstep_store::Results;
 
@@ -22,6 +22,8 @@ pub struct RunPlan {
     root: String,
     graphs: BTreeMap<String, ValidatedGraph>,
     models: ModelPlan,
+    /// Servers whose models are loaded when they are needed.
+    later: BTreeSet<String>,
 }
 
 /// What a run was given.
@@ -50,7 +52,15 @@ impl RunPlan {
             *graph = graph.with_parameters(parameters);
         }
         let models = ModelPlan::of(resources, graphs.values().map(ValidatedGraph::spec))?;
-        Ok(Self { root: root.to_owned(), graphs, models })
+        Ok(Self { root: root.to_owned(), graphs, models, later: BTreeSet::new() })
+    }
+
+    /// The same for a worker, which has some of the vertices: models that are placed `InWorker` are loaded when they are
+    /// needed.
+    #[must_use]
+    pub fn for_a_worker(self) -> Self {
+        let later = InWorkerModels::of(self.graphs.values().map(ValidatedGraph::spec)).servers().clone();
+        Self { later, ..self }
     }
 
     /// The name of the run's own graph.
@@ -78,7 +88,7 @@ impl RunPlan {
         let mut models = self.models.clone();
         models.keep_signatures(specs(), &tools);
         let attachment = serde_json::to_value(&models).expect("names of models are texts");
-        let programs = programs(&models, specs(), tools, results, downloads).await?;
+        let programs = programs((&models, &self.later), specs(), tools, results, downloads).await?;
         Ok(Provided { programs, attachment: attachment.into() })
     }
 }

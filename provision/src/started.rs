@@ -1,9 +1,10 @@
 //! A run that has a log, and what its first record says that it needs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use superstep_engine::RunStarted;
-use superstep_graph::GraphSpec;
+use superstep_graph::{GraphSpec, InWorkerModels};
 use superstep_runtime::Programs;
 use superstep_store::{Results, RunName};
 
@@ -44,7 +45,24 @@ pub async fn programs_of(
 ) -> Result<Programs, ProvisionError> {
     let plan = plan_of(run, started)?;
     let tools = tools::load(graphs(started)).await?;
-    Ok(programs(&plan, graphs(started), tools, results, downloads).await?)
+    Ok(programs((&plan, &BTreeSet::new()), graphs(started), tools, results, downloads).await?)
+}
+
+/// The same for a worker, which has some of the vertices of `run`: models that are placed `InWorker` are loaded when they
+/// are needed.
+///
+/// # Errors
+/// As [`programs_of`], but for models that are not loaded yet.
+pub async fn worker_programs_of(
+    run: &RunName,
+    started: &RunStarted,
+    results: Results,
+    downloads: Arc<dyn Downloads>,
+) -> Result<Programs, ProvisionError> {
+    let plan = plan_of(run, started)?;
+    let tools = tools::load(graphs(started)).await?;
+    let in_worker = InWorkerModels::of(graphs(started));
+    Ok(programs((&plan, in_worker.servers()), graphs(started), tools, results, downloads).await?)
 }
 
 fn graphs(started: &RunStarted) -> impl Iterator<Item = &GraphSpec> {

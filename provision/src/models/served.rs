@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use superstep_graph::Prices;
-use superstep_runtime::{Embedder, Model, Priced, PricedEmbedder, Reranker};
+use superstep_runtime::{Deferred, Embedder, Model, Priced, PricedEmbedder, Reranker};
 
 /// A model that writes, one that embeds, one that ranks, or one that does several of these.
 #[derive(Clone)]
@@ -40,6 +40,11 @@ impl Served {
     /// What does either when it is asked, as a service outside that tells which it does by its answer.
     pub(super) fn both(model: Arc<dyn Model>, embedder: Arc<dyn Embedder>) -> Self {
         Self { writing: Some(model), embedding: Some(embedder), ranking: None, concurrent: None }
+    }
+
+    /// What is loaded when it is needed, and tells what it does then.
+    pub(super) fn deferred(model: Deferred) -> Self {
+        Self::both(Arc::new(model.clone()), Arc::new(model))
     }
 
     /// The same at these prices.

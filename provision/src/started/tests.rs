@@ -89,3 +89,34 @@ async fn what_cannot_be_had_is_an_error() {
     let error = not_loaded(&"r".parse().unwrap(), &started).unwrap_err();
     assert!(error.to_string().contains("run \"r\""), "{error}");
 }
+
+#[tokio::test]
+async fn a_worker_loads_a_model_that_runs_in_it_when_it_is_needed() {
+    let model = |name: &str, server: &str, placement: &str| json!({"name": name, "modelServerRef": {"name": server}, "placement": placement});
+    let graph = json!({
+        "models": [
+            model("near", "absent", "InWorker"), model("also", "scripted", "InWorker"),
+            model("far", "scripted", "Server"),
+        ],
+        "entry": ["a"],
+        "vertices": [{"name": "a", "prompt": {"model": "far", "template": "hi"}}],
+    });
+    let absent = json!({"model": {"name": "m", "sources": [{"file": {"path": "/none/such.gguf"}}]}});
+    let documents = [
+        document("AgentGraph", "g", graph),
+        document("ModelServer", "absent", absent),
+        document("ModelServer", "scripted", json!({"engine": {"scripted": {"otherwise": "Hello"}}})),
+    ];
+    let resources = read_documents(&documents).unwrap();
+    let plan = RunPlan::of(&resources, "g", &Value::Null).unwrap();
+    let (results, quiet): (_, Arc<dyn Downloads>) = (Results::memory(), Arc::new(Quiet));
+    let error = plan.provide(results.clone(), Arc::clone(&quiet)).await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Model(_)), "{error}");
+    let provided = plan.for_a_worker().provide(results, quiet).await.unwrap();
+    let models = provided.programs.models();
+    assert!(models.find(&"near".into()).is_some() && models.loaded().next().is_none());
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    models.load(&names(&["scripted", "unknown"])).await.unwrap();
+    assert_eq!(models.loaded().collect::<Vec<_>>(), ["scripted"]);
+    assert!(models.load(&names(&["absent"])).await.is_err());
+}
