@@ -42,7 +42,7 @@ pub(super) struct Link {
     store: Store<Record>,
     address: String,
     told: mpsc::UnboundedReceiver<ToLink>,
-    /// What the credit has not sufficed for, in order.
+    /// What the credit has not sufficed for. The first has its turn.
     waiting: VecDeque<Outgoing>,
     under_way: VecDeque<UnderWay>,
 }
@@ -189,13 +189,15 @@ impl Link {
         }
     }
 
-    /// The next batch that is to be sent; none if there is none, or it cannot be packed at the moment.
+    /// The next batch that is to be sent; none if there is none, or it cannot be packed at the moment. Each that waits has
+    /// its turn, so that much of one run does not hold up the others.
     async fn pack(&mut self, together: bool) -> Option<UnderWay> {
         while let Some(outgoing) = self.waiting.front_mut() {
             match pack(outgoing, together, &self.store).await {
                 Ok(Some(batch)) => {
                     let (run, epoch) = (outgoing.run.clone(), outgoing.epoch);
                     let (batch, leader) = (Encoded::from(&batch), outgoing.leader.clone());
+                    self.waiting.rotate_left(1);
                     return Some(UnderWay { run, epoch, batch, leader });
                 }
                 Ok(None) => {
@@ -303,6 +305,10 @@ fn relay(sent: UnderWay) {
 
 #[cfg(test)]
 mod tests {
+    use superstep_engine::{FrameId, MessageKey, Payload, Routed, Target};
+    use superstep_graph::Port;
+    use superstep_transport::Security;
+
     use super::*;
 
     /// A batch of one message to one vertex, and of one to three others, and who would hand it on.
@@ -326,6 +332,44 @@ mod tests {
         let (leader, inbox) = mpsc::unbounded_channel();
         let run = "r".parse().unwrap();
         (UnderWay { run, epoch: 3, batch: Encoded::from(&batch), leader }, inbox)
+    }
+
+    /// So many messages of a run, each of about 60 KB.
+    fn outgoing(run: &str, count: u32) -> Outgoing {
+        let message = |ordinal| {
+            let key = MessageKey {
+                from: "a".into(),
+                incarnation: 0,
+                superstep: 0,
+                direct: false,
+                port: Port::default(),
+                ordinal,
+            };
+            let payload = Payload::from(serde_json::Value::from("x".repeat(60_000)));
+            let (to, trail, orphan, passive, via) = (Target::Absent("b".into()), None, false, false, None);
+            Routed { frame: FrameId::ROOT, to, key, payload, trail, orphan, passive, via }
+        };
+        let (leader, _inbox) = mpsc::unbounded_channel();
+        let (run, messages) = (run.parse().unwrap(), (0..count).map(message).collect());
+        Outgoing { run, epoch: 1, superstep: 1, partition: 1, messages, leader, contexts: None }
+    }
+
+    #[tokio::test]
+    async fn much_of_one_run_does_not_hold_up_the_others() {
+        let (_tell, told) = mpsc::unbounded_channel();
+        let address = "http://127.0.0.1:1".to_owned();
+        let mut link = Link::new(Channels::new(Security::Plaintext), Store::memory(), address, told);
+        for (run, count) in [("wide", 60), ("small", 1), ("other", 20)] {
+            link.take(ToLink::Send(outgoing(run, count)));
+        }
+        let (mut order, mut messages) = (Vec::new(), 0);
+        while let Some(sent) = link.pack(true).await {
+            order.push(sent.run.to_string());
+            messages += superstep_wire::messages_of(v1::Batch::from(&sent.batch)).unwrap().len();
+        }
+        // What is all sent is let go at its next turn.
+        assert_eq!(order, ["wide", "small", "other", "wide", "other", "wide", "wide"]);
+        assert!(link.is_idle() && messages == 81, "{messages}");
     }
 
     fn receivers(batches: &[v1::Batch]) -> Vec<(u32, u32)> {
