@@ -17,7 +17,7 @@ pub struct WorkersSpec {
     /// The image of the pods. Default: that of the operator's own release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// What the pods have that vertices may ask for by `requires`, such as `gpu`.
+    /// What the pods have that vertices may ask for by `requires`. Those that ask for GPUs have `gpu` too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// Where runs are kept. Default: what the operator was installed with.

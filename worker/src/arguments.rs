@@ -102,6 +102,10 @@ pub(crate) struct Arguments {
     /// What it has that vertices may ask for, such as gpu.
     #[arg(long = "label", value_name = "LABEL")]
     pub(crate) labels: Vec<String>,
+    /// Which models placed InWorker it has: names of ModelServers, separated by commas; an empty one for none. Default:
+    /// whichever a run names.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
     /// A folder with ca.crt, tls.crt and tls.key: connections are encrypted, and both ends show certificates. The
     /// files are followed: what is replaced is used without a restart. With --signer the worker writes them itself.
     #[arg(long, env = "SUPERSTEP_TLS", value_name = "DIR", conflicts_with = "plaintext")]
@@ -145,4 +149,25 @@ pub(crate) struct PodArgs {
     /// A file with the token of the pod's account that says to the signer who the worker is.
     #[arg(long, value_name = "FILE", requires = "signer")]
     pub(crate) token: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_named_one_after_the_other_or_none_at_all() {
+        for (given, models) in [
+            (&[][..], &[][..]),
+            (&["--models", "small,large"], &["small", "large"]),
+            (&["--models", ""], &[""]),
+        ] {
+            let words =
+                ["superstep-worker", "--name=a", "--store=file:///runs", "--group=/group", "--plaintext"];
+            let matches =
+                Arguments::augment_args(Whole::command()).get_matches_from(words.iter().chain(given));
+            let arguments = Arguments::from_arg_matches(&matches).unwrap();
+            assert_eq!(arguments.models, models);
+        }
+    }
 }

@@ -17,7 +17,7 @@ use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use superstep_store::{ObjectPlace, Store, StoreError};
 use superstep_transport::{Credentials, LOOK, Security};
-use superstep_worker::{Health, Loader, Node, NodeConfig, NodeError, Surroundings};
+use superstep_worker::{Health, Loader, Node, NodeConfig, NodeError, Surroundings, labels_of_models};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tracing_subscriber::EnvFilter;
@@ -134,7 +134,9 @@ async fn work(arguments: Arguments) -> Result<()> {
         store,
         traces: traces.clone(),
     };
-    let (address, labels) = (arguments.address.or(group.address), BTreeSet::from_iter(arguments.labels));
+    let address = arguments.address.or(group.address);
+    let models = labels_of_models(arguments.models.iter().map(String::as_str));
+    let labels: BTreeSet<String> = arguments.labels.into_iter().chain(models).collect();
     let config = || NodeConfig {
         name: arguments.name.clone(),
         listen: arguments.listen,

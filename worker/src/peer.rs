@@ -9,10 +9,10 @@ mod run;
 mod spans;
 mod term;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use superstep_engine::Record;
+use superstep_engine::{Home, Homes, Record};
 use superstep_proto::v1;
 use superstep_store::{RunName, Store};
 use tokio::sync::mpsc;
@@ -56,6 +56,17 @@ pub(crate) struct Assigned {
     pub(crate) records: Vec<Record>,
     pub(crate) leader: ToLeader,
     pub(crate) texts: TextsToLeader,
+}
+
+impl Assigned {
+    /// The partitions of the run as the leader has placed them.
+    fn homes(&self) -> Homes {
+        let labels = |labels: &[String]| labels.iter().cloned().collect::<BTreeSet<_>>();
+        let home = |home: &v1::Home| Home { name: home.worker.clone(), labels: labels(&home.labels) };
+        let need = |need: &v1::Need| (need.vertex.as_str().into(), labels(&need.labels));
+        let v1::Assign { homes, needs, .. } = &self.assign;
+        Homes::new(homes.iter().map(home).collect(), needs.iter().map(need).collect())
+    }
 }
 
 /// The partitions of runs that this worker has, and what they share.

@@ -18,7 +18,8 @@ pub type ProvisionsError = Box<dyn Error + Send + Sync>;
 
 /// Loads models, tools and programs.
 pub trait Provisions: Send + Sync {
-    /// The programs of a run, from what its log begins with.
+    /// The programs of a run, from what its log begins with. Models that run inside workers are
+    /// [loaded](superstep_runtime::Models::load) where a vertex calls them.
     fn programs<'a>(
         &'a self,
         run: &'a RunName,

@@ -15,16 +15,20 @@ use superstep_proto::v1::runs_client::RunsClient;
 use superstep_runtime::{Happening, Run, Seen, Setup};
 use superstep_store::Store;
 use superstep_transport::Security;
-use superstep_worker::{Channels, Loader, MemberFolder, Node, NodeConfig, Provisions as _, Surroundings};
+use superstep_worker::{Channels, Loader, MemberFolder, Node, NodeConfig, Provisions, Surroundings};
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 
 #[path = "cluster/asking.rs"]
 mod asking;
+#[path = "cluster/fairness.rs"]
+mod fairness;
 #[path = "cluster/forking.rs"]
 mod forking;
 #[path = "cluster/health.rs"]
 mod health;
+#[path = "cluster/models.rs"]
+mod models;
 #[path = "cluster/network.rs"]
 mod network;
 #[path = "cluster/records.rs"]
@@ -96,12 +100,24 @@ impl Group {
 
     /// Starts a worker of which the others are told that it is at `address`.
     fn start_at(&mut self, name: &str, labels: &[&str], address: Option<&str>) {
+        let loader = Arc::new(Loader::new(self.store.clone()));
+        self.start_around(name, labels, address, loader);
+    }
+
+    /// Starts a worker that is given what runs need by `provisions`.
+    fn start_around(
+        &mut self,
+        name: &str,
+        labels: &[&str],
+        address: Option<&str>,
+        provisions: Arc<dyn Provisions>,
+    ) {
         let runtime = Runtime::new().unwrap();
         let around = Surroundings {
             store: self.store.clone(),
             leases: Arc::new(FileLease::new(self.folder.path().join("election/leader"))),
             discovery: Arc::new(MemberFolder::new(self.folder.path().join("members")).unwrap()),
-            provisions: Arc::new(Loader::new(self.store.clone())),
+            provisions,
             traces: None,
         };
         let config = NodeConfig {

@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 
 use super::ask::Ask;
 use super::spans::Spans;
-use super::term::{Change, Term, TermEnd, needs_of, unmet};
+use super::term::{Change, Term, TermEnd, check_met, needs_of};
 use super::{Attendant, Connection, Members, Shared, ToLeader, ended, may_pass, texts};
 use crate::counts::Held;
 use crate::log_span;
@@ -222,18 +222,15 @@ impl RunLead {
         }
         let Some(workers) = self.workers(&open.records).await else { return Ok(TermEnd::Unheard) };
         if let Some(Record::RunStarted(started)) = open.records.first() {
-            let needs = needs_of(started);
-            if let Some((vertex, labels)) = unmet(&needs, &workers) {
-                let labels = labels.iter().cloned().collect();
-                // Others may have them that have no part of the run yet.
-                self.moved = true;
-                return Err(LeadError::Unmet { vertex: vertex.clone(), labels });
-            }
+            // Others may have what is asked for that have no part of the run yet.
+            check_met(&needs_of(started), &workers).inspect_err(|_| self.moved = true)?;
         }
         self.place(workers.iter().map(|worker| worker.connection).collect());
         let parted = self.parted(&open.records, &workers);
         let began = open.records.first().cloned();
-        let term = Term::begin(self, open, workers).await?;
+        let term = Term::begin(self, open, workers).await;
+        self.moved |= matches!(term, Err(LeadError::Unmet { .. }));
+        let term = term?;
         (self.waits_for, self.moved, self.led) = (None, false, true);
         for worker in parted {
             worker.say(Said::Release(v1::Release { run: self.run.to_string(), epoch: term.epoch() }));

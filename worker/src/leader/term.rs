@@ -26,8 +26,8 @@ use super::spans::Spans;
 use super::{Attendant, Members, Shared, texts};
 use crate::off_thread::OffThread;
 use awaited::Awaited;
-pub(super) use placing::{Needs, needs_of, unmet};
-use placing::{add_present_needs, epoch_of, homes_of, placed};
+use placing::{Needs, add_present_needs, epoch_of, homes_of, placed};
+pub(super) use placing::{check_met, needs_of};
 
 /// How a term ends.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(super) enum TermEnd {
 pub(super) enum Change {
     /// A worker is lost, or has lost its partition.
     Lost,
-    /// Workers have come, or want to go, and nothing was in flight.
+    /// Workers have come, or want to go, or vertices ask for other ones, and nothing was in flight.
     Moved,
 }
 
@@ -65,6 +65,10 @@ pub(super) struct Term {
     appends: FuturesUnordered<BoxFuture<'static, Appended>>,
     /// Who has the partitions, in their order.
     workers: Vec<Attendant>,
+    /// What vertices ask for of their workers.
+    needs: Needs,
+    /// Whether a mutation has made them ask for more than the partitions were given out by.
+    asks_for_more: bool,
     /// What each is to do, until it is told.
     commands: Vec<Vec<v1::Command>>,
     requests: Requests<Token>,
@@ -93,7 +97,7 @@ impl Term {
         let owner = lead.shared.name.to_string();
         let first = vec![Record::EpochTaken { epoch: Epoch(epoch), owner }, Record::Placed(placed.clone())];
         records.extend(first.iter().cloned());
-        let mut needs = needs_of(&started);
+        let (mut needs, began) = (needs_of(&started), Arc::clone(&started));
         let (run, shared) = (lead.run.clone(), lead.shared.clone());
         let programs = shared.provisions.not_loaded(&run, &started).map_err(LeadError::Provisions)?;
         let (replay, homes) = (run.clone(), placed.clone());
@@ -105,7 +109,7 @@ impl Term {
             };
             let (mut coordinator, _) = parts(&needs, &mut past)?;
             // Vertices that mutations brought may ask for something too, which the log alone tells.
-            if add_present_needs(&mut needs, &coordinator) {
+            if add_present_needs(&mut needs, &began, &coordinator) {
                 past = anew;
                 (coordinator, _) = parts(&needs, &mut past)?;
             }
@@ -113,6 +117,7 @@ impl Term {
         });
         // A log that cannot be replayed is left to whoever has it.
         let (records, coordinator, needs, past) = replayed.await.expect("replaying a log does not panic")?;
+        check_met(&needs, &workers)?;
         // Whoever had the run is fenced by this, before anything else happens.
         let count = first.len() as u64;
         let Position(at) = log.append(first).await?;
@@ -129,6 +134,8 @@ impl Term {
             appends: FuturesUnordered::new(),
             commands: vec![Vec::new(); workers.len()],
             workers,
+            needs,
+            asks_for_more: false,
             requests: Requests::default(),
             hub: Arc::clone(&lead.hub),
             cancelling: Vec::new(),
@@ -138,7 +145,7 @@ impl Term {
             ended: None,
         };
         lead.spans.take_up(past, epoch, placed.len());
-        term.assign(&records, &placed, &needs, &lead.spans.traceparent());
+        term.assign(&records, &placed, &lead.spans.traceparent());
         term.requests.remember(&records);
         if term.hub.has_listeners() {
             texts::listen(&term.workers, &term.run, true);
@@ -173,8 +180,9 @@ impl Term {
             if self.lost {
                 return Ok((TermEnd::Changed(Change::Lost), None));
             }
-            let misplaced = is_misplaced(&self.workers, lead);
-            // Who is to leave or to come waits for the end of the present superstep, and not for the end of the run.
+            let misplaced = self.asks_for_more || is_misplaced(&self.workers, lead);
+            // Who is to leave or to come, and vertices that are to be elsewhere, wait for the end of the present
+            // superstep, and not for the end of the run.
             self.coordinator.let_start_at_once(!misplaced && self.all_start_at_once());
             if misplaced && self.coordinator.rests() && self.appends.is_empty() {
                 return Ok((TermEnd::Changed(Change::Moved), None));
@@ -286,6 +294,9 @@ impl Term {
         }
         if matches!(notice, Notice::Committed { .. }) {
             self.shared.counts.supersteps.inc();
+        }
+        if matches!(notice, Notice::Mutated { .. }) {
+            self.asks_for_more |= add_present_needs(&mut self.needs, &self.started, &self.coordinator);
         }
     }
 

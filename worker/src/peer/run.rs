@@ -1,11 +1,10 @@
 //! The part of one run that is in this worker, from term to term.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::future::{FutureExt as _, OptionFuture};
-use superstep_engine::{ActivationId, Home, Homes, Notice, PartitionId, Record};
+use superstep_engine::{ActivationId, Notice, PartitionId, Record};
 use superstep_proto::v1;
 use superstep_proto::v1::from_worker::Said;
 use superstep_runtime::{Clock, Deed, Hands, Hub, Programs, RunEvent, RunEvents, parts_of};
@@ -19,6 +18,7 @@ use super::spans::Spans;
 use super::term::{Lost, Term};
 use super::{Assigned, Peer, TextsToLeader, ToRun};
 use crate::counts::Held;
+use crate::labels::models_at;
 use crate::log_span;
 use crate::provisions::ProvisionsError;
 
@@ -342,10 +342,13 @@ impl PeerRun {
             }
         };
         let assign = &assigned.assign;
+        let (homes, here) = (assigned.homes(), PartitionId(assign.partition));
+        let loaded = programs.models().load(&models_at(&homes, here)).await;
+        loaded.map_err(Unworkable::Provisions)?;
         let journal = assign.homes.get(assign.partition as usize).map(|home| home.journal.parse());
         let journal = journal.ok_or(Unworkable::Senseless)??;
         let (peer, run, records) = (self.peer.clone(), self.run.clone(), assigned.records.clone());
-        let (homes, for_replay) = (homes_of(assign), Arc::clone(&programs));
+        let (for_replay, spread) = (Arc::clone(&programs), homes.clone());
         let mut past = self.spans.past(started, &assign.traceparent);
         let made = tokio::task::spawn_blocking(move || {
             let journal = peer.store.journal(&run, &journal)?;
@@ -364,7 +367,7 @@ impl PeerRun {
             let heard = move |activation: &ActivationId, text: &str| hub.text(activation, text);
             self.hands = Some(Hands::new(programs, Arc::new(heard), self.spans.watches_calls()).keeping());
         }
-        self.spans.take_up(past, assign.epoch, &homes_of(assign), PartitionId(assign.partition));
+        self.spans.take_up(past, assign.epoch, &spread, here);
         let contexts = self.spans.contexts();
         let held = Held::new(&self.peer.counts.partitions);
         Ok(Term::new(assigned, &self.run, held, partition, journal, contexts))
@@ -383,12 +386,4 @@ async fn next_text(
     }
     // Another leader may give another way.
     std::future::pending().await
-}
-
-/// The partitions of a run as a leader has placed them.
-fn homes_of(assign: &v1::Assign) -> Homes {
-    let labels = |labels: &[String]| labels.iter().cloned().collect::<BTreeSet<_>>();
-    let home = |home: &v1::Home| Home { name: home.worker.clone(), labels: labels(&home.labels) };
-    let need = |need: &v1::Need| (need.vertex.as_str().into(), labels(&need.labels));
-    Homes::new(assign.homes.iter().map(home).collect(), assign.needs.iter().map(need).collect())
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use superstep_engine::{Payload, Record, RunStarted};
 use superstep_graph::Problem;
 use superstep_proto::v1;
-use superstep_provision::{Downloads, Quiet, RunPlan, not_loaded, programs_of, read_documents};
+use superstep_provision::{Downloads, Quiet, RunPlan, not_loaded, read_documents, worker_programs_of};
 use superstep_runtime::{NewRun, Programs, carried, check_input, check_parameters, read_run};
 use superstep_store::{Results, RunName, Store};
 
@@ -51,7 +51,7 @@ impl Loader {
         let input = json(&request.input, "the input")?;
         let problems = check_parameters(&document.spec.graph, &parameters);
         fits(problems.into_iter().chain(check_input(&document.spec.graph, &input)))?;
-        let plan = RunPlan::of(&resources, &root, &parameters)?;
+        let plan = RunPlan::of(&resources, &root, &parameters)?.for_a_worker();
         let carried = match plan.graphs().get(&root) {
             Some(_) if !request.continue_from.is_empty() => {
                 let from: RunName = request.continue_from.parse()?;
@@ -100,7 +100,7 @@ impl Provisions for Loader {
     ) -> BoxFuture<'a, Result<Arc<Programs>, ProvisionsError>> {
         async move {
             let programs =
-                programs_of(run, started, self.results.clone(), Arc::clone(&self.downloads)).await?;
+                worker_programs_of(run, started, self.results.clone(), Arc::clone(&self.downloads)).await?;
             Ok(Arc::new(programs))
         }
         .boxed()
