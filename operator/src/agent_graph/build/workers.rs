@@ -7,11 +7,12 @@ use k8s_openapi::api::core::v1::{
     ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use superstep_api::Volume as VolumeSpec;
+use superstep_api::{Volume as VolumeSpec, WorkersSpec};
 
 use super::Plan;
 use super::configuration::AUTHORITIES;
 use super::store::{Store, store};
+use crate::agent_graph::needs::Needs;
 use crate::names::{GRPC, HEALTH};
 use crate::pods;
 use crate::volumes::{made, with_the_set};
@@ -23,6 +24,8 @@ const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const CERTIFICATES: &str = "/run/superstep/tls";
 /// Where weights are kept that were fetched.
 const CACHE: &str = "/cache";
+/// The label of workers that have GPUs.
+const GPU: &str = "gpu";
 /// For whom the token is that the operator looks at.
 const AUDIENCE: &str = "superstep";
 
@@ -91,7 +94,7 @@ fn arguments(plan: &Plan<'_>, store: &str) -> Vec<String> {
         format!("--health=0.0.0.0:{HEALTH}"),
         format!("--store={store}"),
     ];
-    arguments.extend(plan.workers.labels.iter().map(|label| format!("--label={label}")));
+    arguments.extend(labels(plan.workers, plan.needs).iter().map(|label| format!("--label={label}")));
     if let Some(signer) = &plan.settings.signer_address {
         arguments.push(format!("--signer={signer}"));
         arguments.push(format!("--signer-ca={ACCOUNT}/signer.crt"));
@@ -101,6 +104,23 @@ fn arguments(plan: &Plan<'_>, store: &str) -> Vec<String> {
         arguments.push("--log-json".to_owned());
     }
     arguments
+}
+
+/// What the pods have that vertices ask for. Those that ask for GPUs have them, or they would not run.
+fn labels(workers: &WorkersSpec, needs: &Needs) -> Vec<String> {
+    let resources = &workers.resources;
+    let mut asked = resources.limits.iter().chain(&resources.requests);
+    let asks = asked.any(|(name, amount)| is_gpu(name) && amount.as_str() != "0");
+    let has_gpu = !needs.devices.is_empty() || asks;
+    let own = Some(GPU.to_owned()).filter(|gpu| has_gpu && !workers.labels.contains(gpu));
+    workers.labels.iter().cloned().chain(own).collect()
+}
+
+/// Whether a resource is a GPU, a share of one, or a part of one: `nvidia.com/gpu`, `nvidia.com/gpu.shared`,
+/// `nvidia.com/mig-1g.5gb`, `amd.com/gpu`.
+fn is_gpu(resource: &str) -> bool {
+    let name = resource.rsplit_once('/').map_or("", |(_, name)| name);
+    name == GPU || name.starts_with("gpu.") || name.starts_with("mig-")
 }
 
 fn environment(plan: &Plan<'_>) -> Vec<EnvVar> {
@@ -199,5 +219,34 @@ fn cache(spec: Option<&VolumeSpec>) -> (Option<Volume>, Option<PersistentVolumeC
         (Some(claim), _) => (Some(pods::claimed("cache", &claim.name, false)), None),
         (None, Some(new)) => (None, Some(made("cache", new))),
         (None, None) => (Some(pods::ephemeral("cache", false)), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn pods_that_ask_for_gpus_have_the_label() {
+        let of = |workers: Value, devices: &[(&str, u32)]| {
+            let devices = devices.iter().map(|(name, count)| ((*name).to_owned(), *count));
+            let needs = Needs { devices: devices.collect::<BTreeMap<_, _>>(), ..Needs::default() };
+            labels(&serde_json::from_value(workers).unwrap(), &needs).join(" ")
+        };
+        let limits = |name: &str, amount: &str| json!({"resources": {"limits": {name: amount}}});
+        for name in ["nvidia.com/gpu", "nvidia.com/gpu.shared", "nvidia.com/mig-1g.5gb", "amd.com/gpu"] {
+            assert_eq!(of(limits(name, "1"), &[]), "gpu", "{name}");
+            assert_eq!(of(limits(name, "0"), &[]), "", "{name}");
+        }
+        for name in ["memory", "cpu", "nvidia.com/gpus", "example.com/nic", "gpu"] {
+            assert_eq!(of(limits(name, "1"), &[]), "", "{name}");
+        }
+        // A model in the workers gives them its devices, whatever these are called.
+        assert_eq!(of(json!({"labels": ["large"]}), &[("example.com/accelerator", 1)]), "large gpu");
+        assert_eq!(of(json!({"labels": ["gpu", "large"]}), &[("nvidia.com/gpu", 1)]), "gpu large");
     }
 }
