@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::command::{Ended, Home, Running, free_ports, until};
 
+#[cfg(all(feature = "inference", feature = "otlp"))]
+mod quickstart;
+
 const PATCH: &str = r#"
 apiVersion: superstep.dev/v1alpha1
 kind: AgentGraphPatch
@@ -31,6 +34,11 @@ struct Cluster {
 
 impl Cluster {
     fn new(workers: u16) -> Self {
+        Self::with(workers, &[])
+    }
+
+    /// Workers that have these variables in their environment.
+    fn with(workers: u16, environment: &[(&str, &str)]) -> Self {
         let worker = std::path::Path::new(env!("CARGO_BIN_EXE_superstep")).with_file_name("superstep-worker");
         assert!(
             worker.exists(),
@@ -40,7 +48,8 @@ impl Cluster {
         let home = Home::new();
         let port = free_ports(workers);
         let (count, first) = (workers.to_string(), port.to_string());
-        let up = Running::start(&mut home.command(["cluster", "up", "--workers", &count, "--port", &first]));
+        let mut up = home.command(["cluster", "up", "--workers", &count, "--port", &first]);
+        let up = Running::start(up.envs(environment.iter().copied()));
         let cluster = Self { home, up, port };
         until("the workers attend", || {
             let status =

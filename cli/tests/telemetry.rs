@@ -19,13 +19,13 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::command::{Ended, Home, Running, calls, undisturbed, until};
 
 /// A collector on this machine.
-struct Collector {
+pub(crate) struct Collector {
     runtime: Runtime,
     server: MockServer,
 }
 
 impl Collector {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime = Runtime::new().unwrap();
         let server = runtime.block_on(async {
             let server = MockServer::start().await;
@@ -36,7 +36,12 @@ impl Collector {
         Self { runtime, server }
     }
 
-    fn spans(&self) -> Vec<Span> {
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        self.server.uri()
+    }
+
+    pub(crate) fn spans(&self) -> Vec<Span> {
         let requests = self.runtime.block_on(self.server.received_requests()).unwrap();
         let decoded =
             requests.iter().map(|request| ExportTraceServiceRequest::decode(&*request.body).unwrap());
