@@ -50,6 +50,8 @@ pub(crate) enum Scenario {
     FloodByAndBy,
     /// The same in one superstep.
     FloodAtOnce,
+    /// A partition between all workers and the store, for a minute.
+    StoreAway,
 }
 
 /// What scenarios are played with.
@@ -137,6 +139,7 @@ impl Scenario {
             Self::KillWorker | Self::KillLeader | Self::StopLeader | Self::CutLeader => true,
             Self::CutWorkers
             | Self::CutStore
+            | Self::StoreAway
             | Self::FullDisk
             | Self::SlowWorker
             | Self::FloodByAndBy
@@ -153,6 +156,7 @@ impl Scenario {
             Self::CutLeader => cuts::leader(bench),
             Self::CutWorkers => cuts::workers(bench),
             Self::CutStore => cuts::store(bench),
+            Self::StoreAway => cuts::store_from_all(bench),
             Self::FullDisk => full::disk(bench),
             Self::SlowWorker => slow::worker(bench),
             Self::FloodByAndBy => flood::by_and_by(bench),

@@ -33,4 +33,6 @@ pub(crate) struct Standing {
     pub(crate) base: Option<Revision>,
     pub(crate) outputs: Payload,
     pub(crate) questions: Vec<(QuestionId, Question)>,
+    /// What it waits for, though it is worked on; empty if it does not.
+    pub(crate) waits_for: String,
 }

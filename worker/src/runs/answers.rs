@@ -99,6 +99,7 @@ pub(super) fn of_standing(run: &RunName, standing: &Standing) -> v1::Run {
         revision: standing.revision.as_ref().map(superstep_wire::revision).unwrap_or_default(),
         suspended: state.suspended,
         base: standing.base.as_ref().map(superstep_wire::revision).unwrap_or_default(),
+        waits_for: standing.waits_for.clone(),
         ..v1::Run::default()
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use superstep_engine::{Home, Homes};
-use superstep_witness::messages;
+use superstep_witness::{Random, messages};
 use tempfile::TempDir;
 
 use super::{BUSY, Bench, Scenario, WORKERS, environment};
@@ -22,6 +22,9 @@ use crate::trial::{Fault, Place, Rig};
 const PORT: u16 = 7101;
 /// The machine of the store.
 const STORE: usize = WORKERS + 1;
+
+/// How long the store is away from all.
+const AWAY: Duration = Duration::from_secs(60);
 
 /// Which way packets are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +110,23 @@ pub(super) fn store(bench: &Bench) -> Result<Report> {
     })
 }
 
+/// All workers from the store, for a minute.
+pub(super) fn store_from_all(bench: &Bench) -> Result<Report> {
+    if bench.versitygw.is_none() {
+        return Ok(Report::skipped(&Scenario::StoreAway.name(), "there is no S3 server to be cut off"));
+    }
+    cuts(bench, Scenario::StoreAway, |_, _| Ok((1..=WORKERS).map(|worker| (worker, STORE)).collect()))
+}
+
+/// How long a cut lasts.
+fn lasting(bench: &Bench, scenario: Scenario, random: &mut Random) -> Duration {
+    match (bench.short, scenario == Scenario::StoreAway) {
+        (true, _) => random.millis(5_000, 8_000),
+        (false, false) => random.millis(5_000, 30_000),
+        (false, true) => AWAY,
+    }
+}
+
 /// `sides` says what is cut in a round, as pairs of machines; it is told whether that is in the second half.
 fn cuts(
     bench: &Bench,
@@ -120,13 +140,14 @@ fn cuts(
     let mut report = Report::new(&name);
     let mut lab = Lab::new(bench, scenario as u64)?;
     let (reference, _) = lab.rig.undisturbed(&name)?;
-    let rounds = bench.rounds(6, 1);
-    let mut silent = Vec::new();
+    let is_away = scenario == Scenario::StoreAway;
+    let rounds = bench.rounds(if is_away { 3 } else { 6 }, 1);
+    let (mut silent, mut unsaid) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let way = [Way::Both, Way::There, Way::Back][round % 3];
         let before = lab.network.lost()?;
         let network = &mut lab.network;
-        let mut lasted = Duration::ZERO;
+        let (mut lasted, mut said) = (Duration::ZERO, String::new());
         let outcome =
             lab.rig.trial(&format!("{name}-{round}"), (&reference, round % 2 == 1), |rig, run| {
                 let pairs = sides(rig, round >= rounds / 2)?;
@@ -141,12 +162,11 @@ fn cuts(
                     }
                 }
                 rig.goes_on();
-                lasted = if bench.short {
-                    rig.random.millis(5_000, 8_000)
-                } else {
-                    rig.random.millis(5_000, 30_000)
-                };
+                lasted = lasting(bench, scenario, &mut rig.random);
                 sleep(lasted);
+                if is_away {
+                    said = rig.group.look(run)?.map(|run| run.waits_for).unwrap_or_default();
+                }
                 network.heal()?;
                 Ok(Fault { begun, over: Instant::now() })
             })?;
@@ -165,10 +185,18 @@ fn cuts(
         if lost == 0 {
             silent.push(format!("round {round}"));
         }
+        // A request that is not answered is given up after a quarter of a minute, and the store is away after two.
+        if is_away && !bench.short && !said.contains("store") {
+            unsaid.push(format!("round {round}: {said:?}"));
+        }
         report.add(outcome);
         lab.rig.group.complete(WORKERS)?;
     }
     report.demand(silent.is_empty(), "packets lost in each round");
+    report.demand(
+        unsaid.is_empty(),
+        &format!("a run that said in each round that it waits for the store: {unsaid:?}"),
+    );
     let refused = lab.rig.group.said("of a term that is over is refused")?;
     report.note(format!("{refused} messages refused, of who was replaced"));
     Ok(report)

@@ -9,6 +9,9 @@ use super::Term;
 use crate::leader::ask::{Ask, Standing};
 use crate::leader::texts;
 
+/// What a run waits for that has nowhere to record what it does.
+const AWAY: &str = "the store, which is away";
+
 impl Term {
     pub(super) fn ask(&mut self, ask: Ask) {
         let now = self.clock.now();
@@ -59,6 +62,7 @@ impl Term {
             base: self.coordinator.base(),
             outputs: self.coordinator.outputs(),
             questions: questions.map(|(id, question)| (id.clone(), question.clone())).collect(),
+            waits_for: self.shared.store.away_since().map_or_else(String::new, |_| AWAY.to_owned()),
         }
     }
 }
