@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-/// Vertices in a ring, all of which send to the next one in each of `n` supersteps. With a latency one of them asks a
-/// model that takes so long.
+/// The program of a vertex that tells supersteps apart.
+pub(crate) const TICK: &str = "tick";
+
+/// Vertices in a ring, all of which send to the next one in each of `n` supersteps; one of them has the program [`TICK`].
+/// With a latency another one asks a model that takes so long.
 pub(crate) fn ring(n: usize, latency: &str) -> Vec<String> {
     const VERTICES: usize = 6;
     let slow = latency != "0s";
@@ -11,6 +14,8 @@ pub(crate) fn ring(n: usize, latency: &str) -> Vec<String> {
         let name = format!("v{at}");
         if slow && at == 0 {
             json!({"name": name, "prompt": {"model": "scripted", "template": "go on"}})
+        } else if at == 1 {
+            json!({"name": name, "custom": {"name": TICK}})
         } else {
             json!({"name": name, "function": {"cel": "1"}})
         }

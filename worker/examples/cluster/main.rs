@@ -15,6 +15,7 @@
 mod bare;
 mod graphs;
 mod group;
+mod ticks;
 mod typed;
 
 use std::path::PathBuf;
@@ -94,6 +95,7 @@ async fn supersteps(arguments: &Arguments, n: usize, latency: &str) -> Result<Va
     Ok(json!({
         "shape": "supersteps",
         "superstep_us": each * 1e6,
+        "superstep_p50_us": measured.superstep.context("no vertex has told supersteps apart")?,
         "cpu_us": measured.cpu / n as f64 * 1e6,
     }))
 }
