@@ -148,7 +148,7 @@ async fn until_phase(room: &Room, kind: &str, name: &str, phase: &str) {
     until(&format!("{kind} {name} is {phase}"), async || {
         let found = room.find(kind, name).await;
         found.is_some_and(|object| {
-            object.data["status"]["phase"] == phase && !(ended && !object.finalizers().is_empty())
+            object.data["status"]["phase"] == phase && (!ended || object.finalizers().is_empty())
         })
     })
     .await;
