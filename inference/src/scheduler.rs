@@ -153,21 +153,22 @@ impl Scheduler<'_> {
         let sequence = &mut self.active[index];
         sequence.ran(read);
         let (mut progress, mut accepted, chooses) = (Progress::Goes, 0, !logits.is_empty());
+        // All is counted before it is told: who has an answer finds it among what was done.
+        self.tally.guessed.add(if chooses { guess.len() } else { 0 });
         // Each token is chosen as if there had been no guess. While it is the one that was guessed, the next logits
         // are those that a pass over it would give.
         for logits in logits {
-            progress = sequence.advance(&self.model.tokenizer, logits);
             self.tally.chosen.add(1);
+            progress = sequence.advance(&self.model.tokenizer, logits);
             if progress == Progress::Ended || guess.get(accepted) != sequence.last() {
                 break;
             }
             accepted += 1;
+            self.tally.accepted.add(1);
             sequence.ran(1);
         }
         if chooses {
             sequence.learn(guess.len(), accepted);
-            self.tally.guessed.add(guess.len());
-            self.tally.accepted.add(accepted);
         }
         if progress == Progress::Ended {
             let sequence = self.active.remove(index);
