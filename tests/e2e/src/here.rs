@@ -28,11 +28,7 @@ impl Example<'_> {
         stored: &str,
         ended: &Value,
     ) -> Result<String> {
-        let folder = tempfile::tempdir()?;
-        let local = self.run(bench, stored, folder.path())?;
-        let outputs = local.pointer("/outputs").unwrap_or(&Value::Null);
-        let result = agrees(ended, outputs);
-        report.look("results that are not those of the local run", 1, result.err().into_iter().collect());
+        let local = self.compare_results(bench, report, stored, ended)?;
         let supersteps = local.pointer("/supersteps").and_then(Value::as_array);
         let revision = supersteps.and_then(|steps| steps.last()).map_or("", |step| text(step, "/revision"));
         let same = text(ended, "/status/revision") == revision;
@@ -43,6 +39,23 @@ impl Example<'_> {
             (!same).then_some(differs).into_iter().collect(),
         );
         Ok(revision.to_owned())
+    }
+
+    /// As [`compare`](Self::compare), where the graph of the cluster differs in what is no part of a result. What the
+    /// local run was.
+    pub(crate) fn compare_results(
+        &self,
+        bench: &Bench,
+        report: &mut Report,
+        stored: &str,
+        ended: &Value,
+    ) -> Result<Value> {
+        let folder = tempfile::tempdir()?;
+        let local = self.run(bench, stored, folder.path())?;
+        let outputs = local.pointer("/outputs").unwrap_or(&Value::Null);
+        let result = agrees(ended, outputs);
+        report.look("results that are not those of the local run", 1, result.err().into_iter().collect());
+        Ok(local)
     }
 
     /// What `superstep inspect` tells of it.
