@@ -96,7 +96,7 @@ fn talk() -> Value {
 
 /// All of them ask in every superstep, until the run is cancelled.
 pub(super) fn crowd() -> Value {
-    let names: Vec<String> = (0..ASKERS).map(|number| format!("asker-{number}")).collect();
+    let names: Vec<String> = (0..ASKERS).map(|number| format!("asker_{number}")).collect();
     let vertices: Vec<Value> =
         names.iter().map(|name| asks(name, "Count from one to one thousand.", 64)).collect();
     let edges: Vec<Value> = names.iter().map(|name| json!({"from": name, "to": name})).collect();
