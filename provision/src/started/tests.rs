@@ -101,7 +101,8 @@ async fn a_worker_loads_a_model_that_runs_in_it_when_it_is_needed() {
         "entry": ["a"],
         "vertices": [{"name": "a", "prompt": {"model": "far", "template": "hi"}}],
     });
-    let absent = json!({"model": {"name": "m", "sources": [{"file": {"path": "/none/such.gguf"}}]}});
+    let sources = json!([{"file": {"path": "/none/such.gguf"}}]);
+    let absent = json!({"engine": {"candle": {}}, "model": {"name": "m", "sources": sources}});
     let documents = [
         document("AgentGraph", "g", graph),
         document("ModelServer", "absent", absent),
