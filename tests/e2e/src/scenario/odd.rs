@@ -17,7 +17,7 @@ use crate::release::NAMESPACE;
 use crate::report::Report;
 use crate::space::Space;
 use crate::{kubectl, runs};
-use refusal::complaints;
+use refusal::{Complaint, complaints};
 use schema::Schema;
 
 /// How many objects there are.
@@ -144,12 +144,14 @@ fn refused(report: &mut Report, schemas: &[(&'static str, Schema)], objects: &[V
         let schema =
             schemas.iter().find(|(kind, _)| *kind == text(object, "/kind")).map(|(_, schema)| schema);
         let complaints = complaints(why);
-        let has = |field: &str| {
+        let has = |complaint: &Complaint| {
+            let field = complaint.field.as_str();
             let of_spec = field.strip_prefix("spec").zip(schema);
-            field == "metadata.name" || of_spec.is_some_and(|(rest, schema)| schema.has(rest))
+            let is_known = field == "metadata.name" || of_spec.is_some_and(|(rest, schema)| schema.has(rest));
+            is_known || complaint.is_of_unknown_field()
         };
         let messages = schema.map(Schema::messages).unwrap_or_default();
-        if complaints.is_empty() || !complaints.iter().all(|complaint| has(&complaint.field)) {
+        if complaints.is_empty() || !complaints.iter().all(has) {
             placeless.push(format!("{why}: {object}"));
         }
         if complaints.is_empty() || !complaints.iter().all(|complaint| complaint.names_a_rule(&messages)) {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-/// What stands in a refusal beside its complaints: rules wait until the object has its form.
-const REMARK: &str = "some validation rules were not checked";
+/// What stands in a refusal beside its complaints and follows from them: rules wait until the object has its form, and what
+/// has none cannot be scaled.
+const REMARKS: [&str; 2] = ["some validation rules were not checked", " accessor error: "];
+/// What is said of a field that is none.
+const UNKNOWN: &str = "unknown field";
 /// Kinds of mistakes that are rules by themselves.
 const KINDS: [&str; 6] =
-    ["Required value", "Duplicate value", "Too long", "Too many", "unknown field", "duplicate field"];
+    ["Required value", "Duplicate value", "Too long", "Too many", UNKNOWN, "duplicate field"];
 /// How the API server words the rules of a schema.
 const WORDS: [&str; 6] = ["must ", "should ", "shouldn't ", "may not ", "is required", "supported values"];
 
@@ -20,6 +23,11 @@ pub(super) struct Complaint {
 }
 
 impl Complaint {
+    /// Whether it is about a field that no definition has.
+    pub(super) fn is_of_unknown_field(&self) -> bool {
+        self.rule == UNKNOWN
+    }
+
     /// Whether it says which rule is broken: one of every schema, or one that has these words in the definition.
     pub(super) fn names_a_rule(&self, messages: &BTreeSet<String>) -> bool {
         let (kind, detail) = self.rule.split_once(": ").unwrap_or((&self.rule, ""));
@@ -37,10 +45,11 @@ pub(super) fn complaints(told: &str) -> Vec<Complaint> {
             Some(several) => several.split("\n* ").collect(),
             None => vec![all],
         };
-        let split = each.into_iter().filter(|one| !one.contains(REMARK)).map(|one| {
-            let (field, rule) = one.split_once(": ").unwrap_or(("", one));
-            Complaint { field: field.to_owned(), rule: rule.trim().to_owned() }
-        });
+        let split =
+            each.into_iter().filter(|one| !REMARKS.iter().any(|remark| one.contains(remark))).map(|one| {
+                let (field, rule) = one.split_once(": ").unwrap_or(("", one));
+                Complaint { field: field.to_owned(), rule: rule.trim().to_owned() }
+            });
         return split.collect();
     }
     let Some((_, strict)) = told.split_once("strict decoding error: ") else { return Vec::new() };
@@ -50,7 +59,7 @@ pub(super) fn complaints(told: &str) -> Vec<Complaint> {
         let complaint = |field: &str| Complaint { field: field.to_owned(), rule: kind.to_owned() };
         fields.map(complaint).collect::<Vec<_>>()
     };
-    [of_kind("unknown field"), of_kind("duplicate field")].concat()
+    [of_kind(UNKNOWN), of_kind("duplicate field")].concat()
 }
 
 #[cfg(test)]
@@ -78,6 +87,12 @@ mod tests {
              * <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; \
              correct the existing errors to complete validation",
             &[("spec.engine", true), ("spec.replicas", true)],
+        );
+        check(
+            "The ModelServer \"odd-4\" is invalid: \n* spec: Invalid value: \"integer\": spec in body must be of type \
+             object: \"integer\"\n* .spec.replicas: Invalid value: 0: .spec.replicas accessor error: -1 is of the type \
+             int64, expected map[string]interface{}",
+            &[("spec", true)],
         );
         check(
             "The AgentGraph \"odd-3\" is invalid: spec.vertices[1].function: Invalid value: \"object\": exactly one of \
